@@ -1,0 +1,62 @@
+"""JSONL files of frozen dataclasses: what every stage reads and writes."""
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    T = TypeVar("T", bound=DataclassInstance)
+else:
+    T = TypeVar("T")
+
+
+def write_jsonl(path: Path, rows: "Iterable[DataclassInstance]") -> int:
+    """Write all rows, or nothing at all: the file appears when it is whole. Returns the count."""
+    partial = path.with_suffix(path.suffix + ".partial")
+    count = 0
+    with partial.open("w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps(asdict(row), ensure_ascii=False) + "\n")
+            count += 1
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+    return count
+
+
+def append_jsonl(path: Path, rows: "Iterable[DataclassInstance]") -> None:
+    """Append rows, after taking away a last line that a kill cut off."""
+    _drop_cut_line(path)
+    with path.open("a", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps(asdict(row), ensure_ascii=False) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_jsonl(path: Path, kind: type[T]) -> Iterator[T]:
+    """The rows of a file as `kind`; a last line without its newline is not yet a row.
+
+    Lists become tuples, one level deep, so that rows stay hashable.
+    """
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            if not line.endswith("\n"):
+                return
+            row = json.loads(line)
+            values = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
+            yield kind(**values)
+
+
+def _drop_cut_line(path: Path) -> None:
+    if not path.exists():
+        return
+    content = path.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        os.truncate(path, whole)

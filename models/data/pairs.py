@@ -1,0 +1,85 @@
+"""What the refiners learn from: a wrong solution beside a right one (GLoRe, section 4).
+
+No new sampling: global pairs reuse the samples, local pairs the rollouts of the SORM.
+"""
+
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+
+from models.data.labels import BAD, by_solution, make_consistent, raw_labels
+from models.data.rollouts import PrefixRollouts, Sample, steps_of
+from models.formats.prompts import global_refiner_prompt, local_refiner_prompt
+from models.formats.steps import prefix_before
+from models.training.examples import CompletionExample
+
+
+def global_pairs(samples: Sequence[Sample], per_draft: int, seed: int) -> list[CompletionExample]:
+    """(question, wrong sample) -> a right sample of the same question.
+
+    At most `per_draft` different right samples for each different wrong one.
+    """
+    rng = random.Random(seed)  # noqa: S311 - not for secrets
+    right: dict[str, dict[str, None]] = defaultdict(dict)
+    wrong: dict[tuple[str, str], Sample] = {}
+    for sample in samples:
+        if sample.right:
+            right[sample.problem][sample.solution] = None
+        elif steps_of(sample.solution):
+            wrong[sample.problem, sample.solution] = sample
+    pairs = []
+    for sample in wrong.values():
+        targets = list(right[sample.problem])
+        for target in rng.sample(targets, min(per_draft, len(targets))):
+            prompt = global_refiner_prompt(sample.question, sample.solution)
+            pairs.append(CompletionExample(prompt, target))
+    return pairs
+
+
+def local_pairs(
+    rollouts: Sequence[PrefixRollouts], samples: Sequence[Sample], per_draft: int, seed: int
+) -> list[CompletionExample]:
+    """A draft whose first bad step is i -> a right continuation of its first i steps.
+
+    Drafts are the wrong sample itself and the wrong rollouts of its bad prefix; right
+    continuations come from the rollouts of the good prefix before it, or, when the very
+    first step is bad, from right samples of the same question.
+    """
+    rng = random.Random(seed)  # noqa: S311 - not for secrets
+    whole: dict[str, dict[str, None]] = defaultdict(dict)
+    for sample in samples:
+        if sample.right:
+            whole[sample.problem][sample.solution] = None
+    pairs = []
+    for group in by_solution(rollouts):
+        labels = make_consistent(raw_labels(group))
+        if BAD not in labels:
+            continue
+        place = labels.index(BAD)
+        solution, question = group[0].solution, group[0].question
+        targets = list(whole[group[0].problem]) if place == 0 else _right(group[place - 1])
+        if not targets:
+            continue
+        for draft in _drafts(group, place, solution)[:per_draft]:
+            prompt = local_refiner_prompt(question, draft, place)
+            pairs.append(CompletionExample(prompt, rng.choice(targets)))
+    return pairs
+
+
+def _right(rollout: PrefixRollouts) -> list[str]:
+    found = zip(rollout.continuations, rollout.right, strict=True)
+    return list(dict.fromkeys(text.strip() for text, right in found if right and text.strip()))
+
+
+def _drafts(group: Sequence[PrefixRollouts], place: int, solution: str) -> list[str]:
+    """The sample first, then its bad prefix with each different wrong continuation."""
+    drafts = {solution: None}
+    if place < len(group):
+        kept = prefix_before(solution, place + 1)
+        if not kept.endswith("\n"):
+            kept += "\n"
+        rollout = group[place]
+        for text, right in zip(rollout.continuations, rollout.right, strict=True):
+            if not right and text.strip():
+                drafts[kept + text.strip()] = None
+    return list(drafts)

@@ -1,0 +1,131 @@
+"""Where problems come from: `gsm_symbolic` by seed, GSM8K-format JSONL, arithmetic drills.
+
+Sources: reasoning-gym's `gsm_symbolic` (its templates are those of GSM-Symbolic, Mirzadeh
+et al. 2024, and come from 100 GSM8K *test* questions); GSM8K, Cobbe et al. 2021.
+"""
+
+import itertools
+import json
+import random
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from models.data.problems import Problem, Split, is_easy, make_problem, split_of, text_key
+
+_SUFFIX = " Give the result as your final answer. Do not include units."
+_BLOCK = 50_000  # problems behind one seed; seeds are spread so that blocks never overlap
+
+
+def load(source: str, n: int, seed: int, split: Split = "test") -> list[Problem]:
+    """`n` different problems of one split.
+
+    `source` is "easy" or "all" (tiers of gsm_symbolic), or the path of a JSONL file in
+    GSM8K's format. Raises ValueError when the source holds too few.
+    """
+    if source == "easy":
+        candidates = gsm_symbolic(seed, keep=is_easy)
+    elif source == "all":
+        candidates = gsm_symbolic(seed)
+    else:
+        candidates = iter(_shuffled(list(gsm8k(Path(source))), seed))
+    problems = list(itertools.islice(unique(candidates, split), n))
+    if len(problems) < n:
+        message = f"{source} holds {len(problems)} problems of split {split}, not {n}"
+        raise ValueError(message)
+    return problems
+
+
+def unique(problems: Iterator[Problem], split: Split) -> Iterator[Problem]:
+    """The problems of `split`, each question once."""
+    seen: set[str] = set()
+    for problem in problems:
+        key = text_key(problem.question)
+        if key not in seen and split_of(problem.question) == split:
+            seen.add(key)
+            yield problem
+
+
+def gsm_symbolic(seed: int, keep: Callable[[Problem], bool] | None = None) -> Iterator[Problem]:
+    """Up to 50,000 generated problems, the same for the same seed.
+
+    reasoning-gym draws item i of seed s from `Random(s + i)`, so neighbouring seeds would
+    share problems: seeds are spread by the block size.
+    """
+    with warnings.catch_warnings():
+        # a package it loads compares with `is`: nothing for our users to see
+        warnings.simplefilter("ignore", SyntaxWarning)
+        import reasoning_gym  # noqa: PLC0415 - the training extra
+
+    dataset = reasoning_gym.create_dataset("gsm_symbolic", seed=seed * _BLOCK, size=_BLOCK)
+    for index in range(_BLOCK):
+        entry = dataset[index]
+        problem = make_problem(
+            id_=f"gsm_symbolic-{seed}-{index}",
+            question=entry["question"].removesuffix(_SUFFIX),
+            solution=entry["metadata"]["answer_cot"],
+            source="gsm_symbolic",
+        )
+        if problem and (keep is None or keep(problem)):
+            yield problem
+
+
+def gsm8k(path: Path) -> Iterator[Problem]:
+    """The problems of a JSONL file with `question` and `answer` (worked, `#### n` last).
+
+    Raises OSError, or ValueError naming the line that is not in the format.
+    """
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                row = json.loads(line)
+                question, solution = str(row["question"]), str(row["answer"])
+            except (ValueError, KeyError, TypeError) as error:
+                message = f"{path.name}:{number}: not a GSM8K line"
+                raise ValueError(message) from error
+            problem = make_problem(
+                id_=f"{path.stem}-{number}", question=question, solution=solution, source=path.stem
+            )
+            if problem:
+                yield problem
+
+
+def drills(seed: int, lines: int = 8, largest: int = 60) -> Iterator[Problem]:
+    """Endless sheets of `lines` small sums, one a line: the arithmetic the student slips on."""
+    rng = random.Random(seed)  # noqa: S311 - not for secrets
+    for index in itertools.count():
+        sums = [_sum(rng, largest) for _ in range(lines)]
+        asked = ", ".join(left for left, _ in sums)
+        worked = [f"{left} = {right}" for left, right in sums]
+        solution = "\n".join([*worked, f"#### {sums[-1][1]}"])
+        problem = make_problem(
+            id_=f"drill-{seed}-{index}",
+            question=f"Work out in order: {asked}.",
+            solution=solution,
+            source="drill",
+        )
+        if problem:
+            yield problem
+
+
+def _sum(rng: random.Random, largest: int) -> tuple[str, int]:
+    kind = rng.choice("+-*/")
+    if kind == "+":
+        a = rng.randint(1, largest)
+        b = rng.randint(1, largest)
+        return f"{a} + {b}", a + b
+    if kind == "-":
+        a = rng.randint(2, 2 * largest)
+        b = rng.randint(1, a)
+        return f"{a} - {b}", a - b
+    a, b = rng.randint(2, 12), rng.randint(2, max(2, 2 * largest // 12))
+    if kind == "*":
+        sign = rng.choice(["*", "x"])
+        left, right = rng.sample([a, b], 2)
+        return f"{left} {sign} {right}", a * b
+    return f"{a * b} / {a}", b
+
+
+def _shuffled(problems: list[Problem], seed: int) -> list[Problem]:
+    random.Random(seed).shuffle(problems)  # noqa: S311 - not for secrets
+    return problems

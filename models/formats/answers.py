@@ -1,0 +1,37 @@
+r"""The final answer of a solution: the number after the last `####`, as in GSM8K."""
+
+import re
+from decimal import Decimal
+
+ANSWER_MARK = "####"
+_NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?|-?\.\d+")
+_PLAIN = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)")
+
+
+def parse_answer(solution: str) -> str | None:
+    """The number on the last `####` line in plain form ('1,080.0' gives '1080'), or None."""
+    _, mark, tail = solution.rpartition(ANSWER_MARK)
+    line = tail.split("\n", maxsplit=1)[0]
+    found = _NUMBER.search(line) if mark else None
+    return plain_number(found.group()) if found else None
+
+
+def plain_number(text: str) -> str | None:
+    """A decimal number without thousands separators or trailing zeros; None if it is none.
+
+    Every digit counts, however many there are; zero has no sign.
+    """
+    digits = text.strip().replace(",", "")
+    if not _PLAIN.fullmatch(digits):
+        return None
+    number = format(Decimal(digits), "f")
+    if "." in number:
+        number = number.rstrip("0").rstrip(".")
+    return "0" if number == "-0" else number
+
+
+def same_answer(left: str | None, right: str | None) -> bool:
+    """Whether both are answers and name the same number. No answer equals nothing."""
+    if left is None or right is None:
+        return False
+    return plain_number(left) == plain_number(right) is not None

@@ -1,0 +1,71 @@
+"""The recipe of the bundled adapters: about three hours on two cores."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from models.data.labels import CleanUps
+from models.recipes.mixture import Mixture
+from models.recipes.recipe import Recipe, Sampled, Tiers
+from models.sampling.port import Sampler
+from models.training.adapters import AdapterConfig
+from models.training.loop import LoopConfig
+
+
+def first_light() -> Recipe:
+    """SmolLM2-135M on two cores. GLORE_GSM8K names the GSM8K training file, if there is one."""
+    gsm8k = os.environ.get("GLORE_GSM8K")
+    scorer = AdapterConfig(
+        rank=8, alpha=16, loop=LoopConfig(epochs=1, batch_tokens=1024, rate=5e-4)
+    )
+    refiner = AdapterConfig(
+        rank=16, alpha=32, loop=LoopConfig(epochs=1, batch_tokens=1024, rate=5e-4)
+    )
+    return Recipe(
+        name="first_light",
+        mixture=Mixture(easy=1900, all=400, gsm8k=250, drills=450, seed=1),
+        gsm8k=Path(gsm8k) if gsm8k else None,
+        student=AdapterConfig(
+            rank=32, alpha=64, loop=LoopConfig(epochs=1, batch_tokens=1024, rate=1e-3)
+        ),
+        sampled=Sampled(problems=Tiers(easy=360, all=40, seed=21), n=4, rollouts=4, labelled=250),
+        validation=Tiers(easy=60, all=0, seed=31),
+        test=Tiers(easy=100, all=0, seed=41),
+        clean_ups=CleanUps(),
+        drafts_per_pair=2,
+        orm_samples=700,
+        orm=scorer,
+        sorm=AdapterConfig(
+            rank=8, alpha=16, loop=LoopConfig(epochs=2, batch_tokens=1024, rate=5e-4)
+        ),
+        global_refiner=refiner,
+        local_refiner=refiner,
+        make_sampler=_sampler,
+    )
+
+
+def _sampler(checkpoint: Path, seed: int) -> Sampler:
+    from models.sampling.local import LocalSampler  # noqa: PLC0415 - torch only when sampling
+
+    return LocalSampler(checkpoint, seed=seed)
+
+
+def smoke() -> Recipe:
+    """The same stages at a size that takes minutes: to try the path, not for use."""
+    short = AdapterConfig(rank=4, alpha=8, loop=LoopConfig(epochs=1, batch_tokens=512, rate=1e-3))
+    return replace(
+        first_light(),
+        name="smoke",
+        gsm8k=None,
+        mixture=Mixture(easy=24, all=4, gsm8k=2, drills=4, seed=1),
+        student=short,
+        sampled=Sampled(
+            problems=Tiers(easy=4, all=0, seed=21), n=2, rollouts=2, labelled=4, max_tokens=24
+        ),
+        validation=Tiers(easy=2, all=0, seed=31),
+        test=Tiers(easy=2, all=0, seed=41),
+        orm=short,
+        sorm=short,
+        global_refiner=short,
+        local_refiner=short,
+    )

@@ -1,0 +1,149 @@
+"""The sampling stages: solutions of problems, and rollouts of their prefixes.
+
+Both append to their file as they go, so a killed stage goes on where it was.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from tqdm import tqdm
+
+from models.data import sources
+from models.data.files import append_jsonl, read_jsonl
+from models.data.problems import Problem, Split, text_key
+from models.data.rollouts import PrefixRollouts, Sample, is_right, make_sample, steps_of
+from models.formats.prompts import continuation_prompt, student_prompt
+from models.formats.steps import prefix_before
+from models.recipes.recipe import Tiers
+from models.recipes.run import Counts
+from models.sampling.port import Drawing, Sampler
+
+_CHUNK = 64  # prompts between two writes
+
+
+def tier_problems(tiers: Tiers, split: Split, without: Sequence[Problem] = ()) -> list[Problem]:
+    """The problems of both tiers from one split, less those whose question is in `without`."""
+    problems = []
+    if tiers.easy:
+        problems += sources.load("easy", tiers.easy, tiers.seed, split)
+    if tiers.all:
+        problems += sources.load("all", tiers.all, tiers.seed + 1, split)
+    known = {text_key(problem.question) for problem in without}
+    return [problem for problem in problems if text_key(problem.question) not in known]
+
+
+def sample_solutions(
+    problems: Sequence[Problem],
+    sampler: Sampler,
+    out: Path,
+    drawing: Drawing,
+) -> Counts:
+    """Solutions of each problem, appended to `out` as `Sample` rows.
+
+    A solution cut off at the token limit counts as wrong (it states no answer).
+    """
+    done = {row.problem for row in read_jsonl(out, Sample)} if out.exists() else set()
+    left = [problem for problem in problems if problem.id not in done]
+    tokens = 0
+    with tqdm(total=len(problems), initial=len(done), desc=out.stem, unit="problem") as bar:
+        for start in range(0, len(left), _CHUNK):
+            chunk = left[start : start + _CHUNK]
+            prompts = [student_prompt(problem.question) for problem in chunk]
+            drawn = sampler.sample(prompts, **asdict(drawing))
+            append_jsonl(
+                out,
+                (
+                    make_sample(p.id, p.question, p.answer, rollout.text)
+                    for p, rollouts in zip(chunk, drawn, strict=True)
+                    for rollout in rollouts
+                ),
+            )
+            tokens += sum(rollout.tokens for rollouts in drawn for rollout in rollouts)
+            bar.update(len(chunk))
+    rows = list(read_jsonl(out, Sample))
+    return {
+        "problems": len(problems),
+        "samples": len(rows),
+        "right": sum(row.right for row in rows),
+        "tokens": tokens,
+    }
+
+
+def choose_labelled(
+    samples: Sequence[Sample], n: int, wrong_share: float, seed: int
+) -> list[Sample]:
+    """Up to `n` different samples with at least two steps, `wrong_share` of them wrong."""
+    rng = random.Random(seed)  # noqa: S311 - not for secrets
+    different = {(s.problem, s.solution): s for s in samples if len(steps_of(s.solution)) > 1}
+    wrong = [s for s in different.values() if not s.right]
+    right = [s for s in different.values() if s.right]
+    rng.shuffle(wrong)
+    rng.shuffle(right)
+    chosen = wrong[: round(n * wrong_share)]
+    return chosen + right[: n - len(chosen)]
+
+
+def roll_out_prefixes(
+    samples: Sequence[Sample],
+    sampler: Sampler,
+    out: Path,
+    drawing: Drawing,
+) -> Counts:
+    """Rollouts of every prefix (1..steps-1) of each sample, appended as `PrefixRollouts`."""
+    rows = list(read_jsonl(out, PrefixRollouts)) if out.exists() else []
+    done = {(row.problem, row.solution, row.kept) for row in rows}
+    wanted = [
+        (sample, kept)
+        for sample in samples
+        for kept in range(1, len(steps_of(sample.solution)))
+        if (sample.problem, sample.solution, kept) not in done
+    ]
+    tokens = 0
+    with tqdm(
+        total=len(wanted) + len(done), initial=len(done), desc=out.stem, unit="prefix"
+    ) as bar:
+        for start in range(0, len(wanted), _CHUNK):
+            chunk = wanted[start : start + _CHUNK]
+            prefixes = [closed(prefix_before(sample.solution, kept)) for sample, kept in chunk]
+            prompts = [
+                continuation_prompt(sample.question, prefix)
+                for (sample, _), prefix in zip(chunk, prefixes, strict=True)
+            ]
+            drawn = sampler.sample(prompts, **asdict(drawing))
+            append_jsonl(
+                out,
+                (
+                    PrefixRollouts(
+                        problem=sample.problem,
+                        question=sample.question,
+                        answer=sample.answer,
+                        solution=sample.solution,
+                        kept=kept,
+                        continuations=tuple(rollout.text.strip() for rollout in rollouts),
+                        right=tuple(
+                            is_right(prefix + rollout.text, sample.answer) for rollout in rollouts
+                        ),
+                    )
+                    for (sample, kept), prefix, rollouts in zip(chunk, prefixes, drawn, strict=True)
+                ),
+            )
+            tokens += sum(rollout.tokens for rollouts in drawn for rollout in rollouts)
+            bar.update(len(chunk))
+    return {
+        "solutions": len(samples),
+        "prefixes": len(wanted) + len(done),
+        "rollouts": (len(wanted) + len(done)) * drawing.n,
+        "tokens": tokens,
+    }
+
+
+def shuffled(samples: Sequence[Sample], seed: int) -> list[Sample]:
+    """The samples in an order fixed by `seed`."""
+    return random.Random(seed).sample(samples, len(samples))  # noqa: S311 - not for secrets
+
+
+def closed(prefix: str) -> str:
+    """A prefix that ends its line."""
+    return prefix if prefix.endswith("\n") or not prefix else prefix + "\n"

@@ -1,0 +1,1 @@
+"""Training of the adapters: completions for the generators, step labels for the scorers."""

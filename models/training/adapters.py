@@ -1,0 +1,165 @@
+"""LoRA adapters on a frozen base: one for each generating role, one for each reward model.
+
+LoRA: Hu et al. 2022. The frozen weights are kept in bfloat16 while training (twice the
+matrix speed of float32 on CPUs with AVX512-BF16, less memory on GPUs); adapters and head
+are trained in float32. Serving merges and runs in float32.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors.torch import load_file, save_file
+from torch import nn
+from torch.nn import functional
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
+
+from models.formats.prompts import student_prompt
+from models.training.examples import CompletionExample, Encoded, ScoreExample
+from models.training.loop import LoopConfig, LoopReport, train
+
+_NO_LOSS = -100
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterConfig:
+    """The shape of an adapter on all linear layers; it is scaled by alpha / rank."""
+
+    rank: int = 16
+    alpha: int = 32
+    loop: LoopConfig = field(default_factory=LoopConfig)
+
+
+def device() -> torch.device:
+    """The accelerator if there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def encode_completion(tokenizer: PreTrainedTokenizerBase, example: CompletionExample) -> Encoded:
+    """Token ids of prompt, completion and end mark; targets shifted by one to the left."""
+    prompt = tokenizer(example.prompt, add_special_tokens=False)["input_ids"]
+    rest = tokenizer(example.completion, add_special_tokens=False)["input_ids"]
+    ids = [*prompt, *rest, tokenizer.eos_token_id]
+    targets = [_NO_LOSS] * (len(prompt) - 1) + ids[len(prompt) :]
+    return Encoded(tuple(ids[:-1]), tuple(targets))
+
+
+def encode_scores(tokenizer: PreTrainedTokenizerBase, example: ScoreExample) -> Encoded:
+    """Token ids of question and steps; the target of a step stands at its newline."""
+    ids = list(tokenizer(student_prompt(example.question), add_special_tokens=False)["input_ids"])
+    targets = [_NO_LOSS] * len(ids)
+    for step, label in zip(example.steps, example.labels, strict=True):
+        tokens = tokenizer(f"{step}\n", add_special_tokens=False)["input_ids"]
+        ids += tokens
+        targets += [_NO_LOSS] * (len(tokens) - 1) + [label if label >= 0 else _NO_LOSS]
+    return Encoded(tuple(ids), tuple(targets))
+
+
+def train_generator(
+    base: Path, examples: Sequence[CompletionExample], config: AdapterConfig, out: Path, name: str
+) -> LoopReport:
+    """An adapter that continues prompts as in `examples`, written to `out` (PEFT's format).
+
+    The logits (vocabulary 49,152) are computed only where there is a target.
+    """
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    model = _with_adapter(base, config)
+    causal = model.base_model.model
+
+    def loss_of(batch: list[Encoded]) -> torch.Tensor:
+        ids, mask, targets = _padded(batch, tokenizer.eos_token_id)
+        with torch.autocast(ids.device.type, dtype=torch.bfloat16):
+            hidden = causal.model(input_ids=ids, attention_mask=mask, use_cache=False)[0]
+            wanted = targets != _NO_LOSS
+            logits = causal.lm_head(hidden[wanted])
+        return functional.cross_entropy(logits.float(), targets[wanted])
+
+    encoded = [encode_completion(tokenizer, example) for example in examples]
+    out.mkdir(parents=True, exist_ok=True)
+    checkpoint = out.with_suffix(".checkpoint")
+    report = train(model, encoded, loss_of, config.loop, checkpoint=checkpoint, name=name)
+    _save_adapter(model, out)
+    checkpoint.unlink(missing_ok=True)
+    return report
+
+
+def train_scorer(
+    base: Path, examples: Sequence[ScoreExample], config: AdapterConfig, out: Path, name: str
+) -> LoopReport:
+    """A reward model: an adapter and one row of a head, written to `out`.
+
+    Binary cross-entropy at the newline that ends each labelled step. The row is saved as
+    `head.safetensors` with `score.weight`, float32, 1 x hidden size.
+    """
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    model = _with_adapter(base, config)
+    decoder = model.base_model.model.model
+    head = nn.Linear(decoder.config.hidden_size, 1, bias=False, device=device())
+    nn.init.zeros_(head.weight)
+    both = nn.ModuleList([model, head])
+
+    def loss_of(batch: list[Encoded]) -> torch.Tensor:
+        ids, mask, targets = _padded(batch, tokenizer.eos_token_id)
+        with torch.autocast(ids.device.type, dtype=torch.bfloat16):
+            hidden = decoder(input_ids=ids, attention_mask=mask, use_cache=False)[0]
+        wanted = targets != _NO_LOSS
+        logits = head(hidden[wanted].float())[:, 0]
+        return functional.binary_cross_entropy_with_logits(logits, targets[wanted].float())
+
+    encoded = [encode_scores(tokenizer, example) for example in examples]
+    encoded = [example for example in encoded if any(t != _NO_LOSS for t in example.targets)]
+    out.mkdir(parents=True, exist_ok=True)
+    checkpoint = out.with_suffix(".checkpoint")
+    report = train(both, encoded, loss_of, config.loop, checkpoint=checkpoint, name=name)
+    _save_adapter(model, out)
+    save_file(
+        {"score.weight": head.weight.detach().float().cpu().contiguous()}, out / "head.safetensors"
+    )
+    checkpoint.unlink(missing_ok=True)
+    return report
+
+
+def merge(base: Path, adapter: Path, out: Path) -> None:
+    """The base with an adapter added to its weights, float32, as a plain checkpoint."""
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    merged = PeftModel.from_pretrained(model, adapter).merge_and_unload()
+    merged.save_pretrained(out)
+    AutoTokenizer.from_pretrained(base).save_pretrained(out)
+
+
+def _with_adapter(base: Path, config: AdapterConfig) -> PeftModel:
+    torch.manual_seed(config.loop.seed)
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16).to(device())
+    lora = LoraConfig(r=config.rank, lora_alpha=config.alpha, target_modules="all-linear")
+    adapted = get_peft_model(model, lora)
+    for parameter in adapted.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
+    return adapted
+
+
+def _padded(batch: list[Encoded], pad: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Ids, mask and targets, each batch x longest, padded on the right."""
+    longest = max(len(example.ids) for example in batch)
+    ids = torch.full((len(batch), longest), pad)
+    mask = torch.zeros((len(batch), longest), dtype=torch.long)
+    targets = torch.full((len(batch), longest), _NO_LOSS)
+    for row, example in enumerate(batch):
+        size = len(example.ids)
+        ids[row, :size] = torch.tensor(example.ids)
+        mask[row, :size] = 1
+        targets[row, :size] = torch.tensor(example.targets)
+    where = device()
+    return ids.to(where), mask.to(where), targets.to(where)
+
+
+def _save_adapter(model: Any, out: Path) -> None:  # noqa: ANN401 - PEFT's own types are loose
+    """Saved in bfloat16: half the size, and what a LoRA delta needs."""
+    model.save_pretrained(out)
+    (out / "README.md").unlink(missing_ok=True)
+    path = out / "adapter_model.safetensors"
+    tensors = {key: value.to(torch.bfloat16) for key, value in load_file(path).items()}
+    save_file(tensors, path, metadata={"format": "pt"})

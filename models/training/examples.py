@@ -1,0 +1,66 @@
+"""What is trained on, and how it is put into batches. Free of torch."""
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionExample:
+    """Text to continue and its continuation; the loss is on the continuation and its end."""
+
+    prompt: str
+    completion: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreExample:
+    """A solution with one label per step: 1 good, 0 bad, -1 no label (no loss)."""
+
+    question: str
+    steps: tuple[str, ...]
+    labels: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Token ids and, for each, its target (a token id or a label; -100 has no loss)."""
+
+    ids: tuple[int, ...]
+    targets: tuple[int, ...]
+
+
+class Sized(Protocol):
+    """Anything with token ids."""
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """The token ids."""
+        ...
+
+
+S = TypeVar("S", bound=Sized)
+
+
+def batches(examples: Sequence[S], tokens: int, seed: int, epoch: int) -> Iterator[list[S]]:
+    """Batches of similar lengths, each at most `tokens` tokens with its padding.
+
+    The order is random and the same for the same seed and epoch.
+    """
+    rng = random.Random(f"{seed}-{epoch}")  # noqa: S311 - not for secrets
+    order = list(examples)
+    rng.shuffle(order)
+    pool = 64 * max(1, tokens // 128)
+    made: list[list[S]] = []
+    for start in range(0, len(order), pool):
+        batch: list[S] = []
+        for example in sorted(order[start : start + pool], key=lambda e: len(e.ids)):
+            if batch and (len(batch) + 1) * len(example.ids) > tokens:
+                made.append(batch)
+                batch = []
+            batch.append(example)
+        if batch:
+            made.append(batch)
+    rng.shuffle(made)
+    yield from made

@@ -1,0 +1,55 @@
+"""Sources of problems: counts, splits, and no test question in training."""
+
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+
+from models.data import sources
+from models.data.problems import is_easy, split_of, text_key
+from models.formats.answers import parse_answer
+
+
+def test_the_same_seed_gives_the_same_problems_and_another_seed_others() -> None:
+    first = sources.load("easy", 20, 7)
+    assert first == sources.load("easy", 20, 7)
+    assert first != sources.load("easy", 20, 8)
+    assert all(is_easy(problem) for problem in first)
+    assert all("final answer" not in problem.question for problem in first)
+
+
+def test_no_test_question_is_in_training_by_text() -> None:
+    train = {text_key(p.question) for p in sources.load("easy", 2000, 1, "train")}
+    test = [p for seed in (1, 900_001) for p in sources.load("easy", 200, seed, "test")]
+    assert not train & {text_key(problem.question) for problem in test}
+    assert {split_of(problem.question) for problem in test} == {"test"}
+
+
+def test_the_answer_of_a_problem_is_the_one_its_solution_states() -> None:
+    for problem in sources.load("all", 50, 3):
+        assert parse_answer(problem.solution) == problem.answer
+
+
+def test_too_few_problems_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "few.jsonl"
+    path.write_text(json.dumps({"question": "1 + 1?", "answer": "1 + 1 = 2\n#### 2"}) + "\n")
+    assert len(list(sources.gsm8k(path))) == 1
+    with pytest.raises(ValueError, match="holds"):
+        sources.load(str(path), 2, 1)
+
+
+def test_a_line_in_another_format_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "bad.jsonl"
+    path.write_text('{"question": "q", "answer": "#### 1"}\n{"q": 1}\n')
+    with pytest.raises(ValueError, match=r"bad\.jsonl:2"):
+        list(sources.gsm8k(path))
+
+
+def test_drills_are_right_sums_of_small_numbers() -> None:
+    for problem in itertools.islice(sources.drills(5), 50):
+        *sums, last = problem.solution.split("\n")
+        for line in sums:
+            left, right = line.split(" = ")
+            assert eval(left.replace("x", "*")) == int(right)  # noqa: S307 - our own sums
+        assert last == f"#### {sums[-1].split(' = ')[1]}"

@@ -51,7 +51,8 @@ class Stages:
             "rollouts": self.rollouts,
             "validation": lambda: self.held_out("validation", self.recipe.validation),
             "test": lambda: self.held_out("test", self.recipe.test),
-            "examples": self.examples,
+            "outcome_examples": self.outcome_examples,
+            "step_examples": self.step_examples,
             "sorm": lambda: self.scorer("sorm", self.recipe.sorm),
             "orm": lambda: self.scorer("orm", self.recipe.orm),
             "local_refiner": lambda: self.refiner("local_refiner", self.recipe.local_refiner),
@@ -119,27 +120,29 @@ class Stages:
         rolled = self._roll_out(rows, f"{split}_rollouts.jsonl", tiers.seed + 1)
         return {**drawn, "rollout_tokens": rolled["tokens"], "prefixes": rolled["prefixes"]}
 
-    def examples(self) -> Counts:
-        """Labels and pairs from the samples and their rollouts, with what each filter took."""
-        config = self.recipe
-        seed = config.sampled.problems.seed
+    def outcome_examples(self) -> Counts:
+        """What follows from the samples alone: ORM labels and global pairs."""
+        seed = self.recipe.sampled.problems.seed
+        samples = list(read_jsonl(self.run.path("samples.jsonl"), Sample))
+        balanced = _half_right(samples, self.recipe.orm_samples, seed)
+        pairs = global_pairs(samples, self.recipe.drafts_per_pair, seed)
+        return {
+            "orm_samples": write_jsonl(self.run.path("orm.jsonl"), orm_examples(balanced)),
+            "orm_right": sum(sample.right for sample in balanced),
+            "global_pairs": write_jsonl(self.run.path("global_refiner.jsonl"), pairs),
+        }
+
+    def step_examples(self) -> Counts:
+        """What needs the rollouts: SORM labels, with what each clean-up took, and local pairs."""
+        seed = self.recipe.sampled.problems.seed
         samples = list(read_jsonl(self.run.path("samples.jsonl"), Sample))
         rollouts = list(read_jsonl(self.run.path("rollouts.jsonl"), PrefixRollouts))
-        balanced = _half_right(samples, config.orm_samples, seed)
-        orm = orm_examples(balanced)
-        sorm, counts = sorm_examples(rollouts, config.clean_ups, seed)
-        whole = global_pairs(samples, config.drafts_per_pair, seed)
-        local = local_pairs(rollouts, samples, config.drafts_per_pair, seed)
-        write_jsonl(self.run.path("orm.jsonl"), orm)
-        write_jsonl(self.run.path("sorm.jsonl"), sorm)
-        write_jsonl(self.run.path("global_refiner.jsonl"), whole)
-        write_jsonl(self.run.path("local_refiner.jsonl"), local)
+        labelled, counts = sorm_examples(rollouts, self.recipe.clean_ups, seed)
+        pairs = local_pairs(rollouts, samples, self.recipe.drafts_per_pair, seed)
+        write_jsonl(self.run.path("sorm.jsonl"), labelled)
         return {
-            "orm_samples": len(orm),
-            "orm_right": sum(sample.right for sample in balanced),
             **{f"sorm_{key}": value for key, value in counts.as_dict().items()},
-            "global_pairs": len(whole),
-            "local_pairs": len(local),
+            "local_pairs": write_jsonl(self.run.path("local_refiner.jsonl"), pairs),
         }
 
     def scorer(self, role: str, config: AdapterConfig) -> Counts:

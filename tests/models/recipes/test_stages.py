@@ -83,8 +83,8 @@ def test_every_stage_leaves_its_counts_and_time(finished: tuple[Run, Stages]) ->
     assert all("seconds" in values for values in counts.values())
     assert counts["samples"]["samples"] == 8
     assert counts["samples"]["right"] == 4
-    assert counts["examples"]["global_pairs"] == 4
-    assert counts["examples"]["local_pairs"] >= 4
+    assert counts["outcome_examples"]["global_pairs"] == 4
+    assert counts["step_examples"]["local_pairs"] >= 4
 
 
 def test_labels_come_from_rollouts(finished: tuple[Run, Stages]) -> None:

@@ -1,0 +1,209 @@
+"""One evaluation: a run folder with every response, the table and the whole report.
+
+```
+<folder>/plan.json        what is asked and how; a run goes on only under the same plan
+<folder>/responses.jsonl  every response (see `journal`)
+<folder>/table.md         the table
+<folder>/report.json      everything: the plan, the command, the rows, the paired tests
+```
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from glore_client import Sampling, Strategy
+from models.data.problems import Problem
+from models.evaluation.asking import Manner, Solver, ask_all
+from models.evaluation.journal import Journal, JournalError, open_journal
+from models.evaluation.outcomes import (
+    DERIVED,
+    FAILED,
+    Judge,
+    Outcome,
+    any_candidate,
+    as_asked,
+)
+from models.evaluation.stats import mcnemar_exact
+from models.evaluation.table import Row, as_json, as_markdown, make_row
+
+STRATEGIES: tuple[Strategy, ...] = ("draft", "global", "local", "best_of_n", "glore")
+_SELECTORS = {"glore": "perfect selector", "best_of_n": "perfect selector of best_of_n"}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is asked, and how. `deadline` in seconds; `candidates` is best_of_n's n.
+
+    `one_pass` reads the rows of draft, global and local from the `glore` responses instead
+    of asking, so that five strategies cost two requests per question.
+    """
+
+    source: str
+    seed: int
+    strategies: tuple[Strategy, ...] = STRATEGIES
+    candidates: int = 3
+    temperature: float = 0.0
+    max_tokens: int | None = None  # per solution; None: the gateway's default
+    deadline: float = 120.0
+    concurrency: int = 8
+    one_pass: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a plan that cannot be carried out. Raises ValueError."""
+        if not self.strategies:
+            message = "no strategy to evaluate"
+        elif unknown := [name for name in self.strategies if name not in STRATEGIES]:
+            message = f"no strategy {unknown[0]!r}; the strategies are {', '.join(STRATEGIES)}"
+        elif len(set(self.strategies)) < len(self.strategies):
+            message = "a strategy is named twice"
+        elif self.one_pass and "glore" not in self.strategies:
+            message = "one pass reads the other rows from glore, which is not among the strategies"
+        else:
+            return
+        raise ValueError(message)
+
+    @property
+    def asked(self) -> tuple[Strategy, ...]:
+        """The strategies that are really asked."""
+        return tuple(s for s in self.strategies if not (self.one_pass and s in DERIVED))
+
+    @property
+    def answers_depend_on(self) -> dict[str, Any]:
+        """The part that has to stay the same when a run goes on."""
+        return {
+            "source": self.source,
+            "seed": self.seed,
+            "candidates": self.candidates,
+            "temperature": self.temperature,
+            "max_tokens": self.max_tokens,
+            "deadline": self.deadline,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """`glore` against another strategy on the same questions, by McNemar's exact test."""
+
+    against: str
+    only_glore: int  # questions that only glore got right
+    only_other: int
+    p: float
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What came out."""
+
+    plan: Plan
+    rows: tuple[Row, ...]
+    paired: tuple[Paired, ...]
+
+
+async def evaluate(  # noqa: PLR0913 - the parts of one run
+    solver: Solver,
+    problems: Sequence[Problem],
+    plan: Plan,
+    folder: Path,
+    *,
+    command: str = "",
+    on_progress: Callable[[int, int], None] = lambda _done, _all: None,
+) -> Report:
+    """Ask the service what `folder` does not hold yet, count, and write the report there.
+
+    Raises GloreError when the service is not there (what was answered is kept), JournalError
+    when the folder holds another run, OSError when it cannot be written.
+    """
+    with open_journal(folder / "responses.jsonl") as journal:
+        _keep_plan(folder / "plan.json", plan, journal)
+        sampling = Sampling(
+            n=plan.candidates, temperature=plan.temperature, max_tokens=plan.max_tokens
+        )
+        manner = Manner(sampling, plan.deadline, plan.concurrency)
+        started = datetime.now(UTC)
+        await ask_all(solver, problems, plan.asked, manner, journal, on_progress)
+        report = count(plan, problems, journal)
+    _write(folder, report, command=command, n=len(problems), started=started)
+    return report
+
+
+def count(plan: Plan, problems: Sequence[Problem], journal: Journal) -> Report:
+    """The figures of what the journal holds; a question that it does not hold has failed."""
+    outcomes: dict[str, list[Outcome]] = {}
+    rows: list[Row] = []
+    for strategy in plan.strategies:
+        derive = plan.one_pass and strategy in DERIVED
+        source, judge = ("glore", DERIVED[strategy]) if derive else (strategy, as_asked)
+        outcomes[strategy] = _judged(source, judge, problems, journal)
+        rows.append(make_row(strategy, outcomes[strategy], source if derive else None))
+    for source, name in _SELECTORS.items():
+        if source in plan.asked:
+            judged = _judged(source, any_candidate, problems, journal)
+            rows.append(make_row(name, judged, source))
+    return Report(plan, tuple(rows), _paired(outcomes))
+
+
+def report_as_json(report: Report) -> dict[str, Any]:
+    """The report as plain values: plan, rows, paired tests."""
+    return {
+        "plan": asdict(report.plan),
+        "strategies": [as_json(row) for row in report.rows],
+        "mcnemar": [asdict(pair) for pair in report.paired],
+    }
+
+
+def _write(folder: Path, report: Report, *, command: str, n: int, started: datetime) -> None:
+    whole = {
+        "command": command,
+        "n": n,
+        "started": started.isoformat(timespec="seconds"),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        **report_as_json(report),
+    }
+    text = json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
+    (folder / "report.json").write_text(text, encoding="utf-8")
+    (folder / "table.md").write_text(as_markdown(report.rows), encoding="utf-8")
+
+
+def _judged(
+    source: str, judge: Judge, problems: Sequence[Problem], journal: Journal
+) -> list[Outcome]:
+    found = [(problem, journal.entries.get((problem.id, source))) for problem in problems]
+    return [
+        judge(entry.result, problem.answer) if entry and entry.result else FAILED
+        for problem, entry in found
+    ]
+
+
+def _paired(outcomes: dict[str, list[Outcome]]) -> tuple[Paired, ...]:
+    glore = outcomes.get("glore")
+    if glore is None:
+        return ()
+    paired = []
+    for name, others in outcomes.items():
+        if name == "glore":
+            continue
+        pairs = list(zip(glore, others, strict=True))
+        first = sum(ours.correct and not other.correct for ours, other in pairs)
+        second = sum(other.correct and not ours.correct for ours, other in pairs)
+        paired.append(Paired(name, first, second, mcnemar_exact(first, second)))
+    return tuple(paired)
+
+
+def _keep_plan(path: Path, plan: Plan, journal: Journal) -> None:
+    """Write down what the answers depend on, or compare with what the journal was made under."""
+    wanted = plan.answers_depend_on
+    if not journal.entries:
+        path.write_text(json.dumps(wanted, indent=1) + "\n", encoding="utf-8")
+        return
+    try:
+        kept = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        message = f"{path} cannot be read; name another folder"
+        raise JournalError(message) from error
+    if differing := [key for key, value in wanted.items() if kept.get(key) != value]:
+        message = f"{path.parent} holds a run with another {', '.join(differing)}"
+        raise JournalError(message)

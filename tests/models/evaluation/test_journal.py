@@ -1,0 +1,71 @@
+from pathlib import Path
+
+import pytest
+
+from glore_client import SolveResult
+from models.evaluation.journal import Entry, JournalError, open_journal
+from tests.clients.python import samples
+
+RESULT = SolveResult.model_validate(samples.result())
+
+
+def test_what_is_added_is_there_the_next_time(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "responses.jsonl"
+    with open_journal(path) as journal:
+        journal.add(Entry("p1", "glore", RESULT))
+        journal.add(Entry("p2", "glore", None, "GatewayTimeout: 504"))
+    with open_journal(path) as journal:
+        assert journal.answered("p1", "glore")
+        assert not journal.answered("p1", "draft")
+        assert not journal.answered("p2", "glore")
+        assert journal.entries["p1", "glore"].result == RESULT
+        assert journal.entries["p2", "glore"].failure == "GatewayTimeout: 504"
+
+
+def test_the_last_line_of_a_question_counts(tmp_path: Path) -> None:
+    path = tmp_path / "responses.jsonl"
+    with open_journal(path) as journal:
+        journal.add(Entry("p1", "glore", None, "APITimeoutError: no answer"))
+        journal.add(Entry("p1", "glore", RESULT))
+    with open_journal(path) as journal:
+        assert journal.answered("p1", "glore")
+
+
+def test_a_line_that_a_kill_cut_off_is_taken_out(tmp_path: Path) -> None:
+    path = tmp_path / "responses.jsonl"
+    with open_journal(path) as journal:
+        journal.add(Entry("p1", "glore", RESULT))
+    with path.open("a", encoding="utf-8") as file:
+        file.write('{"problem": "p2", "strat')
+    with open_journal(path) as journal:
+        assert list(journal.entries) == [("p1", "glore")]
+        journal.add(Entry("p2", "glore", RESULT))
+    with open_journal(path) as journal:
+        assert journal.answered("p2", "glore")
+
+
+def test_a_question_may_hold_any_line_separator(tmp_path: Path) -> None:
+    path = tmp_path / "responses.jsonl"
+    odd = RESULT.model_copy(update={"solution": "one\u2028two\x85three"})
+    with open_journal(path) as journal:
+        journal.add(Entry("p1", "glore", odd))
+    with open_journal(path) as journal:
+        assert journal.entries["p1", "glore"].result == odd
+
+
+@pytest.mark.parametrize("line", ["hello", "[]", '{"problem": "p1"}', '{"result": {}}'])
+def test_a_file_of_something_else_is_refused(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "responses.jsonl"
+    path.write_text(f"{line}\n", encoding="utf-8")
+    with pytest.raises(JournalError, match=r"responses\.jsonl:1 is not"), open_journal(path):
+        pass
+
+
+def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
+    path = tmp_path / "responses.jsonl"
+    with (
+        open_journal(path),
+        pytest.raises(JournalError, match="another run"),
+        open_journal(path),
+    ):
+        pass

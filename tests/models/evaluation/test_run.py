@@ -1,0 +1,201 @@
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from glore_client import (
+    APIConnectionError,
+    APITimeoutError,
+    GloreError,
+    Sampling,
+    SolveResult,
+    Strategy,
+)
+from models.data.problems import Problem
+from models.evaluation.journal import JournalError
+from models.evaluation.run import Plan, Report, evaluate
+from models.evaluation.table import Row
+from tests.clients.python import samples
+
+PROBLEMS = [Problem(f"p{i}", f"Question {i}?", "10", "#### 10", "test") for i in range(4)]
+
+
+def answer_of(strategy: str, question: str) -> dict[str, Any]:
+    """`glore` is always right; draft and best_of_n are on even questions."""
+    even = int(question.split()[1].rstrip("?")) % 2 == 0
+    draft = samples.candidate("draft", "10" if even else "9", 0.3)
+    refined = samples.candidate("global_refinement", "10", 0.9)
+    if strategy == "glore":
+        return samples.result(candidates=[draft, refined], selected=1, first_error=None)
+    sample = samples.candidate("sample", "10", 0.1)
+    candidates = [draft, sample] if strategy == "best_of_n" else [draft]
+    stages = samples.GLORE_STAGES[:1]
+    return samples.result(strategy=strategy, candidates=candidates, stages=stages)
+
+
+@dataclass
+class FakeSolver:
+    """Answers at once; `fault` may raise instead."""
+
+    fault: Callable[[str, str], GloreError | None] = lambda _strategy, _question: None
+    asked: list[tuple[str, str]] = field(default_factory=list)
+    samplings: list[Sampling | None] = field(default_factory=list)
+    running: int = 0
+    most_running: int = 0
+
+    async def solve(
+        self,
+        question: str,
+        *,
+        strategy: Strategy = "glore",
+        sampling: Sampling | None = None,
+        deadline: float = 60.0,
+    ) -> SolveResult:
+        assert deadline == 120.0
+        self.asked.append((question, strategy))
+        self.samplings.append(sampling)
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        try:
+            await asyncio.sleep(0)
+            error = self.fault(strategy, question)
+            if error is not None:
+                raise error
+            return SolveResult.model_validate(answer_of(strategy, question))
+        finally:
+            self.running -= 1
+
+
+def plan(**parts: Any) -> Plan:  # noqa: ANN401
+    return Plan(**{"source": "easy", "seed": 7, **parts})
+
+
+def row(report: Report, name: str) -> Row:
+    return next(row for row in report.rows if row.name == name)
+
+
+async def test_every_strategy_is_asked_and_counted(tmp_path: Path) -> None:
+    solver = FakeSolver()
+    report = await evaluate(solver, PROBLEMS, plan(concurrency=3), tmp_path, command="glore eval")
+    assert len(solver.asked) == 20
+    assert solver.most_running == 3
+    assert solver.samplings[0] == Sampling(n=3, temperature=0.0)
+    assert row(report, "glore").correct == 4
+    assert row(report, "draft").correct == 2
+    assert row(report, "best_of_n").correct == 2
+    assert row(report, "perfect selector of best_of_n").correct == 4
+    assert row(report, "perfect selector").derived_from == "glore"
+    assert row(report, "draft").derived_from is None
+    assert not solver.running
+
+
+async def test_one_pass_asks_twice_and_says_what_it_derived(tmp_path: Path) -> None:
+    solver = FakeSolver()
+    report = await evaluate(solver, PROBLEMS, plan(one_pass=True), tmp_path)
+    assert {strategy for _, strategy in solver.asked} == {"glore", "best_of_n"}
+    assert len(solver.asked) == 8
+    for name in ("draft", "global", "local", "perfect selector"):
+        assert row(report, name).derived_from == "glore"
+    assert row(report, "draft").correct == 2
+    assert row(report, "global").correct == 4
+    assert row(report, "draft").tokens == 70
+    assert row(report, "best_of_n").derived_from is None
+
+
+async def test_the_report_holds_everything(tmp_path: Path) -> None:
+    await evaluate(FakeSolver(), PROBLEMS, plan(), tmp_path, command="glore eval --n 4")
+    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert report["command"] == "glore eval --n 4"
+    assert report["n"] == 4
+    assert report["plan"]["seed"] == 7
+    assert [row["strategy"] for row in report["strategies"]][:2] == ["draft", "global"]
+    against_draft = next(pair for pair in report["mcnemar"] if pair["against"] == "draft")
+    assert (against_draft["only_glore"], against_draft["only_other"]) == (2, 0)
+    assert against_draft["p"] == 0.5
+    assert (tmp_path / "table.md").read_text(encoding="utf-8").startswith("| strategy |")
+
+
+async def test_a_second_run_asks_nothing_that_is_answered(tmp_path: Path) -> None:
+    await evaluate(FakeSolver(), PROBLEMS[:2], plan(strategies=("glore",)), tmp_path)
+    solver = FakeSolver()
+    progress: list[tuple[int, int]] = []
+    report = await evaluate(
+        solver,
+        PROBLEMS,
+        plan(strategies=("draft", "glore"), concurrency=1),
+        tmp_path,
+        on_progress=lambda done, total: progress.append((done, total)),
+    )
+    assert len(solver.asked) == 6
+    assert ("Question 0?", "glore") not in solver.asked
+    assert progress[0] == (2, 8)
+    assert progress[-1] == (8, 8)
+    assert row(report, "glore").n == 4
+
+
+async def test_a_question_that_fails_is_wrong_and_asked_again_next_time(tmp_path: Path) -> None:
+    def fault(_strategy: str, question: str) -> GloreError | None:
+        if question == "Question 1?":
+            return APITimeoutError("no answer within 125.0 s", request_id="r")
+        return None
+
+    only_glore = plan(strategies=("glore",))
+    report = await evaluate(FakeSolver(fault), PROBLEMS, only_glore, tmp_path)
+    assert row(report, "glore").failures == 1
+    assert row(report, "glore").correct == 3
+    assert row(report, "glore").tokens == 190
+    solver = FakeSolver()
+    report = await evaluate(solver, PROBLEMS, only_glore, tmp_path)
+    assert solver.asked == [("Question 1?", "glore")]
+    assert row(report, "glore").failures == 0
+
+
+async def test_a_service_that_is_gone_ends_the_run_and_keeps_what_came(tmp_path: Path) -> None:
+    def fault(_strategy: str, question: str) -> GloreError | None:
+        if question == "Question 2?":
+            return APIConnectionError("cannot connect: refused", request_id="r")
+        return None
+
+    only_glore = plan(strategies=("glore",), concurrency=1)
+    with pytest.raises(APIConnectionError):
+        await evaluate(FakeSolver(fault), PROBLEMS, only_glore, tmp_path)
+    solver = FakeSolver()
+    await evaluate(solver, PROBLEMS, only_glore, tmp_path)
+    assert [question for question, _ in solver.asked] == ["Question 2?", "Question 3?"]
+
+
+async def test_a_folder_of_another_run_is_refused(tmp_path: Path) -> None:
+    await evaluate(FakeSolver(), PROBLEMS, plan(), tmp_path)
+    with pytest.raises(JournalError, match="another seed"):
+        await evaluate(FakeSolver(), PROBLEMS, plan(seed=8), tmp_path)
+    (tmp_path / "plan.json").unlink()
+    with pytest.raises(JournalError, match=r"plan\.json cannot be read"):
+        await evaluate(FakeSolver(), PROBLEMS, plan(), tmp_path)
+
+
+async def test_a_folder_without_answers_takes_any_plan(tmp_path: Path) -> None:
+    def fault(_strategy: str, _question: str) -> GloreError:
+        return APIConnectionError("cannot connect: refused", request_id="r")
+
+    with pytest.raises(APIConnectionError):
+        await evaluate(FakeSolver(fault), PROBLEMS, plan(seed=8), tmp_path)
+    report = await evaluate(FakeSolver(), PROBLEMS, plan(), tmp_path)
+    assert report.plan.seed == 7
+
+
+@pytest.mark.parametrize(
+    ("parts", "text"),
+    [
+        ({"strategies": ()}, "no strategy to evaluate"),
+        ({"strategies": ("greedy",)}, "no strategy 'greedy'"),
+        ({"strategies": ("draft", "draft")}, "named twice"),
+        ({"strategies": ("draft",), "one_pass": True}, "one pass"),
+    ],
+)
+def test_a_plan_that_cannot_be_carried_out_is_refused(parts: dict[str, Any], text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        plan(**parts)

@@ -1,0 +1,131 @@
+"""Everything the client raises.
+
+```
+GloreError
+├── APIConnectionError          no answer came back
+│   └── APITimeoutError         none within the time allowed
+├── APIStatusError              an answer that is an error
+│   ├── NotFound                404
+│   ├── MethodNotAllowed        405
+│   ├── ContentTooLarge         413
+│   ├── UnprocessableEntity     422, `errors` names the fields
+│   ├── RateLimited             429
+│   ├── InternalServerError     500
+│   ├── BadGateway              502
+│   ├── ServiceUnavailable      503
+│   └── GatewayTimeout          504
+└── InvalidResponseError        an answer that is not of this API
+```
+
+Any other status is a plain `APIStatusError`.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from glore_client.results import FieldError, Problem
+
+
+class GloreError(Exception):
+    """The request gave no result. `request_id` finds it in the gateway's log."""
+
+    def __init__(self, message: str, *, request_id: str) -> None:
+        super().__init__(message)
+        self.request_id = request_id
+
+
+class APIConnectionError(GloreError):
+    """The gateway could not be reached, or hung up. The cause is `__cause__`."""
+
+
+class APITimeoutError(APIConnectionError):
+    """No answer within the time allowed."""
+
+
+class InvalidResponseError(GloreError):
+    """The answer is not what this API gives: another service, or another major version."""
+
+
+class APIStatusError(GloreError):
+    """The gateway answered with an error.
+
+    `problem` is the parsed problem+json body (RFC 9457), None when the body is something
+    else, such as a proxy's page. `retry_after` is in seconds, None when none was stated.
+    """
+
+    def __init__(
+        self,
+        *,
+        status: int,
+        request_id: str,
+        problem: Problem | None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(_sentence(status, problem), request_id=request_id)
+        self.status = status
+        self.problem = problem
+        self.retry_after = retry_after
+
+
+class NotFound(APIStatusError):  # noqa: N818 - named after the status
+    """404: no such path; most likely the base URL is not a gateway's."""
+
+
+class MethodNotAllowed(APIStatusError):  # noqa: N818 - named after the status
+    """405."""
+
+
+class ContentTooLarge(APIStatusError):  # noqa: N818 - named after the status
+    """413: the request is larger than the gateway reads."""
+
+
+class UnprocessableEntity(APIStatusError):  # noqa: N818 - named after the status
+    """422: the request is understood and not valid."""
+
+    @property
+    def errors(self) -> tuple[FieldError, ...]:
+        """The fields at fault and what is wrong with each."""
+        return self.problem.errors if self.problem else ()
+
+
+class RateLimited(APIStatusError):  # noqa: N818 - named after the status
+    """429: too many requests; `retry_after` says when to come back."""
+
+
+class InternalServerError(APIStatusError):
+    """500: a fault of the gateway."""
+
+
+class BadGateway(APIStatusError):  # noqa: N818 - named after the status
+    """502: a proxy in front of the gateway got no answer from it."""
+
+
+class ServiceUnavailable(APIStatusError):  # noqa: N818 - named after the status
+    """503: the student gave no draft."""
+
+
+class GatewayTimeout(APIStatusError):  # noqa: N818 - named after the status
+    """504: there was no draft within the deadline."""
+
+
+BY_STATUS: Mapping[int, type[APIStatusError]] = MappingProxyType(
+    {
+        404: NotFound,
+        405: MethodNotAllowed,
+        413: ContentTooLarge,
+        422: UnprocessableEntity,
+        429: RateLimited,
+        500: InternalServerError,
+        502: BadGateway,
+        503: ServiceUnavailable,
+        504: GatewayTimeout,
+    }
+)
+
+
+def _sentence(status: int, problem: Problem | None) -> str:
+    if problem is None:
+        return f"status {status}"
+    if problem.errors:
+        return f"{status}: " + "; ".join(f"{e.field}: {e.message}" for e in problem.errors)
+    return f"{status}: {problem.detail or problem.title}"

@@ -1,0 +1,140 @@
+"""What is sent and what comes back, as frozen values.
+
+Fields that a newer gateway adds are ignored; words it may add (kinds, reasons, stages) are
+plain strings, so that an older client keeps working.
+"""
+
+from collections.abc import Mapping
+from typing import Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Strategy: TypeAlias = Literal["glore", "draft", "global", "local", "best_of_n"]
+
+
+class Sampling(BaseModel):
+    """How solutions are drawn; what is left out is the gateway's choice."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    temperature: float | None = None  # 0..2; 0 is greedy
+    top_p: float | None = None  # above 0, up to 1
+    max_tokens: int | None = None  # per solution
+    n: int | None = None  # candidates of best_of_n, the draft included
+
+
+class _Received(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Candidate(_Received):
+    """One whole solution. `answer` is None when it states none."""
+
+    kind: str  # "draft", "sample", "global_refinement", "local_refinement"
+    solution: str
+    answer: str | None = None
+    outcome_score: float | None = None  # 0..1, None when not ranked
+    finish_reason: str | None = None  # "stop", or "length" when cut off
+
+
+class Selected(_Received):
+    """Which candidate won and why."""
+
+    candidate: int  # its place in `candidates`
+    kind: str
+    reason: str
+    explanation: str
+
+
+class Step(_Received):
+    """One line of the draft. A score is 0..1, None when steps were not scored."""
+
+    index: int
+    text: str
+    score: float | None = None
+
+
+class Draft(_Received):
+    """The draft as the step scorer saw it.
+
+    `first_error` is the index of the first step scored below `threshold`; `critique` is the
+    marked draft that the local refiner read. Both None when no error was found or looked for.
+    """
+
+    steps: tuple[Step, ...]
+    first_error: int | None = None
+    threshold: float | None = None
+    critique: str | None = None
+
+
+class StageUsage(_Received):
+    """What one stage used; times in seconds, `started` counted from the request's start."""
+
+    stage: str  # "draft", "score", "refine_globally", "refine_locally", "rerank"
+    started: float
+    seconds: float
+    engine_calls: int
+    prompt_tokens: int
+    generated_tokens: int
+
+
+class Usage(_Received):
+    """What the whole request used; stages run side by side, so their times do not add up."""
+
+    seconds: float
+    engine_calls: int
+    prompt_tokens: int
+    generated_tokens: int
+    stages: tuple[StageUsage, ...] = ()
+
+
+class Degraded(_Received):
+    """A stage that gave nothing, and why."""
+
+    stage: str
+    reason: str
+
+
+class SolveResult(_Received):
+    """The answer to a question, and how it came about."""
+
+    id: str
+    request_id: str
+    strategy: str
+    answer: str | None = None
+    solution: str
+    selected: Selected
+    candidates: tuple[Candidate, ...] = Field(min_length=1)
+    draft: Draft
+    usage: Usage
+    degraded: tuple[Degraded, ...] = ()
+
+
+class Readiness(_Received):
+    """Whether the gateway can answer, and the state of each engine."""
+
+    status: str  # "ready" or "not_ready"
+    engines: Mapping[str, str] = Field(default_factory=dict)  # engine -> "ready", "starting", ...
+
+    @property
+    def ready(self) -> bool:
+        """Whether every engine that is needed answers."""
+        return self.status == "ready"
+
+
+class FieldError(_Received):
+    """A field of the request and what is wrong with it."""
+
+    field: str
+    message: str
+
+
+class Problem(_Received):
+    """An error as the gateway states it (RFC 9457)."""
+
+    type: str = "about:blank"
+    title: str = ""
+    status: int | None = None
+    detail: str | None = None
+    request_id: str | None = None
+    errors: tuple[FieldError, ...] = ()

@@ -1,0 +1,349 @@
+"""Both clients against the same fake gateway: every test runs for each of them."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+import pytest
+
+from glore_client import (
+    APIConnectionError,
+    APIStatusError,
+    APITimeoutError,
+    AsyncClient,
+    BadGateway,
+    Client,
+    GatewayTimeout,
+    GloreError,
+    InternalServerError,
+    InvalidResponseError,
+    NotFound,
+    RateLimited,
+    Readiness,
+    RetryPolicy,
+    Sampling,
+    ServiceUnavailable,
+    SolveResult,
+    UnprocessableEntity,
+)
+from tests.clients.python import samples
+from tests.clients.python.samples import QUESTION
+
+Answer = httpx2.Response | Exception
+POLICY = RetryPolicy(jitter=lambda: 1.0)
+
+
+@dataclass
+class Gateway:
+    """Gives its answers in order, the last one for ever, and remembers what it was asked."""
+
+    answers: list[Answer]
+    requests: list[httpx2.Request] = field(default_factory=list)
+    pauses: list[float] = field(default_factory=list)
+    now: float = 0.0
+    seconds_per_call: float = 0.0
+
+    def handle(self, request: httpx2.Request) -> httpx2.Response:
+        self.requests.append(request)
+        self.now += self.seconds_per_call
+        answer = self.answers[min(len(self.requests), len(self.answers)) - 1]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.now += seconds
+
+    async def sleep_async(self, seconds: float) -> None:
+        self.sleep(seconds)
+
+    def clock(self) -> float:
+        return self.now
+
+    def body(self, index: int = 0) -> dict[str, Any]:
+        body: dict[str, Any] = json.loads(self.requests[index].content)
+        return body
+
+
+class Caller:
+    """`Client` or `AsyncClient`, called the same way."""
+
+    def __init__(self, *, is_async: bool) -> None:
+        self.is_async = is_async
+
+    def solve(self, gateway: Gateway, **settings: Any) -> SolveResult:  # noqa: ANN401
+        if not self.is_async:
+            with self.sync(gateway) as client:
+                return client.solve(QUESTION, **settings)
+
+        async def ask() -> SolveResult:
+            async with self.asynchronous(gateway) as client:
+                return await client.solve(QUESTION, **settings)
+
+        return asyncio.run(ask())
+
+    def ready(self, gateway: Gateway) -> Readiness:
+        if not self.is_async:
+            with self.sync(gateway) as client:
+                return client.ready()
+
+        async def ask() -> Readiness:
+            async with self.asynchronous(gateway) as client:
+                return await client.ready()
+
+        return asyncio.run(ask())
+
+    def sync(self, gateway: Gateway) -> Client:
+        return Client(
+            "http://gateway",
+            headers={"X-Team": "maths"},
+            retry=POLICY,
+            transport=httpx2.MockTransport(gateway.handle),
+            sleep=gateway.sleep,
+            clock=gateway.clock,
+        )
+
+    def asynchronous(self, gateway: Gateway) -> AsyncClient:
+        return AsyncClient(
+            "http://gateway",
+            headers={"X-Team": "maths"},
+            retry=POLICY,
+            transport=httpx2.MockTransport(gateway.handle),
+            sleep=gateway.sleep_async,
+            clock=gateway.clock,
+        )
+
+
+@pytest.fixture(params=["sync", "async"])
+def caller(request: pytest.FixtureRequest) -> Caller:
+    return Caller(is_async=request.param == "async")
+
+
+def ok(**parts: Any) -> httpx2.Response:  # noqa: ANN401
+    return httpx2.Response(200, json=samples.result(**parts))
+
+
+def error(status: int, **headers: str) -> httpx2.Response:
+    body = samples.problem(status, "It went wrong.")
+    return httpx2.Response(status, json=body, headers={"X-Request-ID": "req-9", **headers})
+
+
+def test_the_question_goes_out_and_the_answer_comes_back(caller: Caller) -> None:
+    gateway = Gateway([ok(selected=1)])
+    result = caller.solve(gateway, request_id="mine")
+    assert result.answer == "10"
+    assert str(gateway.requests[0].url) == "http://gateway/solve"
+    assert gateway.requests[0].headers["X-Request-ID"] == "mine"
+    assert gateway.requests[0].headers["X-Team"] == "maths"
+    assert gateway.body() == {"question": QUESTION, "strategy": "glore", "deadline_ms": 60000}
+
+
+def test_only_the_settings_that_were_given_are_sent(caller: Caller) -> None:
+    gateway = Gateway([ok()])
+    caller.solve(gateway, strategy="best_of_n", sampling=Sampling(n=4), deadline=2.5)
+    assert gateway.body()["sampling"] == {"n": 4}
+    assert gateway.body()["strategy"] == "best_of_n"
+    assert gateway.body()["deadline_ms"] == 2500
+
+
+def test_the_timeout_follows_the_deadline(caller: Caller) -> None:
+    gateway = Gateway([ok()])
+    caller.solve(gateway, deadline=20.0)
+    assert gateway.requests[0].extensions["timeout"]["read"] == 25.0
+    assert gateway.requests[0].extensions["timeout"]["connect"] == 5.0
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (404, NotFound),
+        (418, APIStatusError),
+        (422, UnprocessableEntity),
+        (500, InternalServerError),
+        (504, GatewayTimeout),
+    ],
+)
+def test_each_final_status_has_its_error(
+    caller: Caller, status: int, kind: type[APIStatusError]
+) -> None:
+    gateway = Gateway([error(status)])
+    with pytest.raises(kind) as caught:
+        caller.solve(gateway)
+    assert type(caught.value) is kind
+    assert caught.value.status == status
+    assert caught.value.request_id == "req-9"
+    assert caught.value.problem is not None
+    assert caught.value.problem.detail == "It went wrong."
+    assert str(caught.value) == f"{status}: It went wrong."
+    assert len(gateway.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(429, RateLimited), (502, BadGateway), (503, ServiceUnavailable)]
+)
+def test_not_now_is_tried_twice_more_and_then_raised(
+    caller: Caller, status: int, kind: type[APIStatusError]
+) -> None:
+    gateway = Gateway([error(status)])
+    with pytest.raises(kind):
+        caller.solve(gateway)
+    assert len(gateway.requests) == 3
+    assert gateway.pauses == [0.5, 1.0]
+    ids = {request.headers["X-Request-ID"] for request in gateway.requests}
+    assert len(ids) == 1
+
+
+def test_a_422_names_the_fields(caller: Caller) -> None:
+    fault = {"field": "sampling.n", "message": "must be at least 2"}
+    body = samples.problem(422, "The request is not valid.", errors=[fault])
+    with pytest.raises(UnprocessableEntity, match=r"422: sampling\.n: must be") as caught:
+        caller.solve(Gateway([httpx2.Response(422, json=body)]))
+    assert [(e.field, e.message) for e in caught.value.errors] == [
+        ("sampling.n", "must be at least 2")
+    ]
+
+
+def test_a_proxys_error_page_is_an_error_without_problem(caller: Caller) -> None:
+    page = httpx2.Response(404, text="<html>no such page</html>")
+    with pytest.raises(NotFound) as caught:
+        caller.solve(Gateway([page]), request_id="mine")
+    assert caught.value.problem is None
+    assert caught.value.request_id == "mine"
+
+
+def test_retry_after_is_honoured(caller: Caller) -> None:
+    gateway = Gateway([error(503, **{"Retry-After": "2"}), ok()])
+    assert caller.solve(gateway).strategy == "glore"
+    assert gateway.pauses == [pytest.approx(2.2)]
+
+
+def test_a_later_try_gets_the_time_that_is_left(caller: Caller) -> None:
+    gateway = Gateway([error(503), ok()], seconds_per_call=1.5)
+    caller.solve(gateway, deadline=10.0)
+    assert gateway.body(0)["deadline_ms"] == 10000
+    assert gateway.body(1)["deadline_ms"] == 8000
+    assert gateway.requests[1].extensions["timeout"]["read"] == pytest.approx(13.0)
+
+
+def test_no_try_starts_without_time_left(caller: Caller) -> None:
+    gateway = Gateway([error(503, **{"Retry-After": "9"})], seconds_per_call=2.0)
+    with pytest.raises(ServiceUnavailable) as caught:
+        caller.solve(gateway, deadline=10.0)
+    assert caught.value.retry_after == 9.0
+    assert gateway.pauses == []
+
+
+def test_a_gateway_that_is_coming_up_is_waited_for(caller: Caller) -> None:
+    gateway = Gateway([httpx2.ConnectError("refused"), ok()])
+    assert caller.solve(gateway).answer == "12"
+    assert len(gateway.requests) == 2
+
+
+def test_an_unreachable_gateway_is_a_connection_error(caller: Caller) -> None:
+    gateway = Gateway([httpx2.ConnectError("refused")])
+    with pytest.raises(APIConnectionError, match="cannot connect: refused") as caught:
+        caller.solve(gateway, request_id="mine")
+    assert not isinstance(caught.value, APITimeoutError)
+    assert caught.value.request_id == "mine"
+    assert len(gateway.requests) == 3
+
+
+@pytest.mark.parametrize(
+    ("cause", "kind", "text"),
+    [
+        (httpx2.ReadTimeout(""), APITimeoutError, r"no answer within 65\.0 s"),
+        (httpx2.RemoteProtocolError("hung up"), APIConnectionError, "broke off: hung up"),
+        (httpx2.ReadError(""), APIConnectionError, "broke off: ReadError"),
+    ],
+)
+def test_a_call_that_was_sent_is_not_repeated(
+    caller: Caller, cause: Exception, kind: type[GloreError], text: str
+) -> None:
+    gateway = Gateway([cause])
+    with pytest.raises(kind, match=text):
+        caller.solve(gateway)
+    assert len(gateway.requests) == 1
+
+
+def test_no_connection_in_time_is_a_timeout(caller: Caller) -> None:
+    with pytest.raises(APITimeoutError, match=r"no connection within 5\.0 s"):
+        caller.solve(Gateway([httpx2.ConnectTimeout("")]))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"status_code": 200, "text": "hello"},
+        {"status_code": 200, "json": {"answer": "1"}},
+        {"status_code": 204},
+        {"status_code": 200, "json": samples.result() | {"candidates": []}},
+    ],
+)
+def test_an_answer_of_another_service_is_refused(caller: Caller, answer: dict[str, Any]) -> None:
+    with pytest.raises(InvalidResponseError):
+        caller.solve(Gateway([httpx2.Response(**answer)]))
+
+
+def test_a_winner_that_is_not_there_is_refused(caller: Caller) -> None:
+    body = samples.result()
+    body["selected"]["candidate"] = 3
+    with pytest.raises(InvalidResponseError, match="selects a candidate"):
+        caller.solve(Gateway([httpx2.Response(200, json=body)]))
+
+
+def test_ready_tells_the_state_of_each_engine(caller: Caller) -> None:
+    engines = {"generation": "ready", "scoring": "starting"}
+    gateway = Gateway(
+        [httpx2.Response(503, json={"status": "not_ready", "engines": engines})],
+    )
+    readiness = caller.ready(gateway)
+    assert not readiness.ready
+    assert readiness.engines == engines
+    assert gateway.requests[0].url.path == "/readyz"
+
+
+def test_ready_of_another_service_is_an_error(caller: Caller) -> None:
+    with pytest.raises(InvalidResponseError):
+        caller.ready(Gateway([httpx2.Response(200, text="ok")]))
+    with pytest.raises(NotFound):
+        caller.ready(Gateway([error(404)]))
+    with pytest.raises(ServiceUnavailable):
+        caller.ready(Gateway([httpx2.Response(503, text="maintenance")]))
+
+
+@pytest.mark.parametrize("make", [Client, AsyncClient])
+@pytest.mark.parametrize("url", ["gateway:8000", "ftp://gateway", "http://", "http://[::1"])
+def test_a_base_url_that_is_none_is_refused(make: Callable[[str], object], url: str) -> None:
+    with pytest.raises(ValueError, match="URL"):
+        make(url)
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]"])
+def test_no_proxy_stands_between_a_client_and_its_own_machine(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy:3128")
+    with Client(f"http://{host}:8000") as client:
+        assert not client._http.trust_env
+    with Client("http://gateway.example") as client:
+        assert client._http.trust_env
+
+
+async def test_a_cancelled_call_stops() -> None:
+    started = asyncio.Event()
+
+    async def handle(_request: httpx2.Request) -> httpx2.Response:
+        started.set()
+        await asyncio.Event().wait()
+        return ok()
+
+    async with AsyncClient(transport=httpx2.MockTransport(handle)) as client:
+        call = asyncio.create_task(client.solve(QUESTION))
+        await started.wait()
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call

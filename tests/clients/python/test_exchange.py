@@ -1,0 +1,114 @@
+"""Requests, answers and the retry policy, without a client around them."""
+
+from datetime import UTC, datetime
+
+import httpx2
+import pytest
+
+from glore_client import (
+    APIConnectionError,
+    APIStatusError,
+    APITimeoutError,
+    GloreError,
+    RateLimited,
+    RetryPolicy,
+)
+from glore_client.exchange import SolveCall, retry_after
+from tests.clients.python.samples import QUESTION
+
+NOW = datetime(2026, 11, 23, 20, 0, 0, tzinfo=UTC)
+
+
+def status_error(status: int, after: float | None = None) -> APIStatusError:
+    return APIStatusError(status=status, request_id="r", problem=None, retry_after=after)
+
+
+def connection_error(cause: httpx2.RequestError) -> APIConnectionError:
+    error = APIConnectionError("no answer", request_id="r")
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"Retry-After": "7"}, 7.0),
+        ({"Retry-After": " 0 "}, 0.0),
+        ({"Retry-After": "Mon, 23 Nov 2026 20:00:30 GMT"}, 30.0),
+        ({"Retry-After": "Mon, 23 Nov 2026 19:00:00 GMT"}, 0.0),
+        ({"Retry-After": "Mon, 23 Nov 2026 20:00:30 -0000"}, 30.0),
+        (
+            {
+                "Retry-After": "Mon, 23 Nov 2026 21:00:05 GMT",
+                "Date": "Mon, 23 Nov 2026 21:00:00 GMT",
+            },
+            5.0,
+        ),
+        ({"Retry-After": "-3"}, None),
+        ({"Retry-After": "soon"}, None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(headers: dict[str, str], seconds: float | None) -> None:
+    assert retry_after(httpx2.Headers(headers), NOW) == seconds
+
+
+@pytest.mark.parametrize("status", [429, 502, 503])
+def test_statuses_that_say_not_now_are_tried_again(status: int) -> None:
+    assert RetryPolicy().wait(0, status_error(status)) is not None
+
+
+@pytest.mark.parametrize("status", [404, 405, 413, 422, 500, 504])
+def test_other_statuses_are_final(status: int) -> None:
+    assert RetryPolicy().wait(0, status_error(status, after=1.0)) is None
+
+
+def test_only_a_call_that_never_reached_the_gateway_is_repeated() -> None:
+    policy = RetryPolicy()
+    assert policy.wait(0, connection_error(httpx2.ConnectError("refused"))) is not None
+    assert policy.wait(0, connection_error(httpx2.ConnectTimeout("slow"))) is not None
+    assert policy.wait(0, connection_error(httpx2.ReadTimeout("slow"))) is None
+    assert policy.wait(0, connection_error(httpx2.RemoteProtocolError("hung up"))) is None
+    assert policy.wait(0, GloreError("something else", request_id="r")) is None
+
+
+def test_waits_double_up_to_a_limit_and_half_is_random() -> None:
+    highest = RetryPolicy(max_retries=9, jitter=lambda: 1.0)
+    waits = [highest.wait(retries, status_error(503)) for retries in range(7)]
+    assert waits == [0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
+    assert RetryPolicy(jitter=lambda: 0.0).wait(0, status_error(503)) == 0.25
+
+
+def test_the_number_of_retries_is_kept() -> None:
+    assert RetryPolicy(max_retries=2).wait(2, status_error(503)) is None
+    assert RetryPolicy(max_retries=0).wait(0, status_error(503)) is None
+
+
+def test_retry_after_goes_before_the_own_wait_unless_too_long() -> None:
+    policy = RetryPolicy(jitter=lambda: 0.0)
+    assert policy.wait(0, status_error(503, after=12.0)) == 12.0
+    assert policy.wait(0, status_error(503, after=61.0)) is None
+    spread = RetryPolicy(jitter=lambda: 1.0).wait(0, status_error(503, after=10.0))
+    assert spread == pytest.approx(11.0)
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), float("inf")])
+def test_times_that_are_none_are_refused(seconds: float) -> None:
+    with pytest.raises(ValueError, match="positive number of seconds"):
+        SolveCall(QUESTION, "glore", None, seconds, 10.0, "r")
+
+
+def test_a_later_try_has_less_time() -> None:
+    call = SolveCall(QUESTION, "glore", None, deadline=10.0, timeout=15.0, request_id="r")
+    send = call.send(elapsed=4.0)
+    assert send.body is not None
+    assert send.body["deadline_ms"] == 6000
+    assert send.timeout == 11.0
+    assert send.timeouts().connect == 5.0
+
+
+def test_errors_form_the_documented_tree() -> None:
+    assert issubclass(APITimeoutError, APIConnectionError)
+    assert issubclass(APIConnectionError, GloreError)
+    assert issubclass(RateLimited, APIStatusError)
+    assert not issubclass(APIStatusError, APIConnectionError)

@@ -1,0 +1,38 @@
+"""What the handlers need, put together by `service.app` and read from the running app."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+from fastapi import Request
+
+from service.engines.readiness import Readiness
+from service.refinement.runner import Engines
+from service.telemetry.metrics import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one request may use at most, and the threshold of a first error."""
+
+    max_deadline: float  # seconds
+    max_calls: int
+    max_generated_tokens: int
+    rerank_reserve: float  # seconds
+    threshold: float
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The parts of a running gateway."""
+
+    engines: Engines
+    readiness: Readiness
+    metrics: Metrics
+    limits: Limits
+    clock: Callable[[], float]  # monotonic seconds
+
+
+def context_of(request: Request) -> Context:
+    """The context that the app was started with; a FastAPI dependency."""
+    return cast("Context", request.app.state.context)

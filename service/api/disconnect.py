@@ -1,0 +1,36 @@
+"""Stops work that nobody waits for any more."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from starlette.types import Receive
+
+from service.errors import ClientGoneError
+
+_T = TypeVar("_T")
+
+
+async def while_connected(receive: Receive, work: Coroutine[Any, Any, _T]) -> _T:
+    """The result of `work`, which is cancelled when the client disconnects.
+
+    The request's body must have been read. Raises ClientGoneError after a disconnect, else
+    whatever `work` raises. Both tasks have ended when this returns or is cancelled.
+    """
+    task = asyncio.ensure_future(work)
+    watcher = asyncio.ensure_future(_disconnected(receive))
+    try:
+        await asyncio.wait({task, watcher}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        message = "The client closed the connection before the answer was there."
+        raise ClientGoneError(message)
+    finally:
+        task.cancel()
+        watcher.cancel()
+        await asyncio.gather(task, watcher, return_exceptions=True)
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

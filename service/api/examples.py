@@ -1,0 +1,149 @@
+"""The examples of the OpenAPI document. A test holds them to the schemas."""
+
+from typing import Any, Final
+
+_QUESTION: Final = (
+    "Natalia sold clips to 48 of her friends in April, and then she sold half as many clips "
+    "in May. How many clips did Natalia sell altogether in April and May?"
+)
+_DRAFT: Final = (
+    "In May she sold 48 / 2 = 24 clips.\nAltogether she sold 48 + 24 = 70 clips.\n#### 70"
+)
+_REFINED: Final = (
+    "In May she sold 48 / 2 = 24 clips.\nAltogether she sold 48 + 24 = 72 clips.\n#### 72"
+)
+
+REQUESTS: Final[dict[str, dict[str, Any]]] = {
+    "glore": {
+        "summary": "Draft, refine, rerank",
+        "value": {"question": _QUESTION},
+    },
+    "best_of_n": {
+        "summary": "Five samples, the ORM picks one",
+        "value": {
+            "question": _QUESTION,
+            "strategy": "best_of_n",
+            "sampling": {"temperature": 0.7, "top_p": 0.95, "max_tokens": 256, "n": 5},
+            "deadline_ms": 30000,
+        },
+    },
+}
+
+RESPONSE: Final[dict[str, Any]] = {
+    "id": "solve_0f8fad5bd9cb469fa165708677289501",
+    "request_id": "7c9e6679f42b4de18f0e6f3a5b1f4d2a",
+    "strategy": "glore",
+    "answer": "72",
+    "solution": _REFINED,
+    "selected": {
+        "candidate": 2,
+        "kind": "local_refinement",
+        "reason": "outcome_score",
+        "explanation": "The local refinement has the highest outcome score, 0.93, of 3 candidates; "
+        "the draft scored 0.12.",
+    },
+    "candidates": [
+        {
+            "kind": "draft",
+            "solution": _DRAFT,
+            "answer": "70",
+            "outcome_score": 0.12,
+            "finish_reason": "stop",
+        },
+        {
+            "kind": "global_refinement",
+            "solution": "She sold 48 + 48 / 2 = 48 + 26 = 74 clips.\n#### 74",
+            "answer": "74",
+            "outcome_score": 0.21,
+            "finish_reason": "stop",
+        },
+        {
+            "kind": "local_refinement",
+            "solution": _REFINED,
+            "answer": "72",
+            "outcome_score": 0.93,
+            "finish_reason": "stop",
+        },
+    ],
+    "draft": {
+        "steps": [
+            {"index": 0, "text": "In May she sold 48 / 2 = 24 clips.", "score": 0.97},
+            {"index": 1, "text": "Altogether she sold 48 + 24 = 70 clips.", "score": 0.08},
+            {"index": 2, "text": "#### 70", "score": 0.05},
+        ],
+        "first_error": 1,
+        "threshold": 0.5,
+        "critique": "In May she sold 48 / 2 = 24 clips.\n"
+        "[BAD] Altogether she sold 48 + 24 = 70 clips.\n#### 70",
+    },
+    "usage": {
+        "seconds": 3.214,
+        "engine_calls": 5,
+        "prompt_tokens": 676,
+        "generated_tokens": 97,
+        "stages": [
+            {
+                "stage": "draft",
+                "started": 0.0,
+                "seconds": 1.102,
+                "engine_calls": 1,
+                "prompt_tokens": 52,
+                "generated_tokens": 37,
+            },
+            {
+                "stage": "score",
+                "started": 1.103,
+                "seconds": 0.216,
+                "engine_calls": 1,
+                "prompt_tokens": 89,
+                "generated_tokens": 0,
+            },
+            {
+                "stage": "refine_globally",
+                "started": 1.103,
+                "seconds": 1.43,
+                "engine_calls": 1,
+                "prompt_tokens": 91,
+                "generated_tokens": 33,
+            },
+            {
+                "stage": "refine_locally",
+                "started": 1.32,
+                "seconds": 1.371,
+                "engine_calls": 1,
+                "prompt_tokens": 106,
+                "generated_tokens": 27,
+            },
+            {
+                "stage": "rerank",
+                "started": 2.692,
+                "seconds": 0.52,
+                "engine_calls": 1,
+                "prompt_tokens": 338,
+                "generated_tokens": 0,
+            },
+        ],
+    },
+    "degraded": [],
+}
+
+READY: Final = {"status": "ready", "engines": {"generation": "ready", "scoring": "ready"}}
+NOT_READY: Final = {
+    "status": "not_ready",
+    "engines": {"generation": "missing_models", "scoring": "unreachable"},
+    "missing_models": {"generation": ["local_refiner"]},
+}
+
+
+def problem(
+    slug: str, title: str, status: int, detail: str, errors: list[dict[str, str]] | None = None
+) -> dict[str, Any]:
+    """A problem as it would be answered."""
+    example: dict[str, Any] = {
+        "type": f"/problems/{slug}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "request_id": "7c9e6679f42b4de18f0e6f3a5b1f4d2a",
+    }
+    return example | ({"errors": errors} if errors else {})

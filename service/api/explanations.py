@@ -1,0 +1,82 @@
+"""Why a candidate won, in one plain sentence."""
+
+from typing import Final, assert_never
+
+from service.refinement.runner import Outcome
+from service.refinement.types import Candidate, CandidateKind, SelectionReason, Strategy
+
+_NAMES: Final = {
+    CandidateKind.DRAFT: "the draft",
+    CandidateKind.SAMPLE: "a further sample",
+    CandidateKind.GLOBAL: "the global refinement",
+    CandidateKind.LOCAL: "the local refinement",
+}
+
+
+def explain(outcome: Outcome) -> str:
+    """One sentence for people; programs read `reason`."""
+    winner = outcome.selected
+    name = _NAMES[winner.kind]
+    match outcome.selection.reason:
+        case SelectionReason.ONLY_CANDIDATE:
+            return _only_candidate(outcome, name)
+        case SelectionReason.STRATEGY:
+            return _strategy(outcome, name)
+        case SelectionReason.OUTCOME_SCORE:
+            return _outcome_score(outcome, name)
+        case SelectionReason.STEP_SCORE:
+            lowest = f"{min(winner.step_scores):.2f}" if winner.step_scores else "unknown"
+            return (
+                f"Without outcome scores, {name} won because its weakest step, scored {lowest}, "
+                f"is the best of all weakest steps."
+            )
+        case SelectionReason.AGREEMENT:
+            return _agreement(outcome, name)
+        case SelectionReason.FALLBACK:
+            return "There were no scores and no two candidates agreed, so the draft was kept."
+        case _ as never:
+            assert_never(never)
+
+
+def _only_candidate(outcome: Outcome, name: str) -> str:
+    if outcome.state.degraded:
+        missing = ", ".join(dict.fromkeys(item.stage.value for item in outcome.state.degraded))
+        return f"{_capital(name)} was all there was to choose from; missing: {missing}."
+    return f"{_capital(name)} was all there was to choose from."
+
+
+def _strategy(outcome: Outcome, name: str) -> str:
+    strategy = outcome.state.task.strategy
+    if strategy is Strategy.LOCAL and outcome.selected.kind is CandidateKind.DRAFT:
+        return "No step scored below the threshold, so there was nothing to refine in the draft."
+    return f"The strategy `{strategy.value}` returns {name} without ranking."
+
+
+def _outcome_score(outcome: Outcome, name: str) -> str:
+    score = _score(outcome.selected)
+    others = len(outcome.state.candidates) - 1
+    beaten = f"{others} other candidate{'' if others == 1 else 's'}"
+    sentence = (
+        f"{_capital(name)} has the highest outcome score, {score}, of {others + 1} candidates"
+    )
+    if outcome.selected.kind is CandidateKind.DRAFT:
+        return f"{_capital(name)} has an outcome score of {score}, which none of {beaten} exceeds."
+    return f"{sentence}; the draft scored {_score(outcome.draft)}."
+
+
+def _agreement(outcome: Outcome, name: str) -> str:
+    answer = outcome.selected.answer
+    candidates = outcome.state.candidates
+    votes = sum(candidate.answer == answer for candidate in candidates)
+    return (
+        f"Without scores, {name} won because its answer, {answer}, is given by "
+        f"{votes} of {len(candidates)} candidates, and no other by more."
+    )
+
+
+def _score(candidate: Candidate) -> str:
+    return "unknown" if candidate.outcome_score is None else f"{candidate.outcome_score:.2f}"
+
+
+def _capital(name: str) -> str:
+    return name[0].upper() + name[1:]

@@ -1,0 +1,146 @@
+"""Errors as problems (RFC 9457), the only shape in which the gateway reports one."""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final, cast
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+from service.api.record import record_of
+from service.errors import FieldFault, InvalidRequestError, ProblemError
+
+MEDIA_TYPE: Final = "application/problem+json"
+_MAX_FAULTS: Final = 20
+_MAX_NAME: Final = 100
+_TITLES: Final[Mapping[int, tuple[str, str]]] = {
+    400: ("bad-request", "The request cannot be read"),
+    404: ("not-found", "There is nothing at this path"),
+    405: ("method-not-allowed", "This path does not take this method"),
+}
+
+
+class FieldProblem(BaseModel):
+    """One field and what is wrong with it."""
+
+    field: str = Field(description="The field, dotted from the top of the body.")
+    message: str
+
+
+class Problem(BaseModel):
+    """An error (RFC 9457)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "type": "/problems/invalid-request",
+                "title": "The request is not valid",
+                "status": 422,
+                "detail": "1 field is not acceptable: sampling.n",
+                "request_id": "7c9e6679f42b4de18f0e6f3a5b1f4d2a",
+                "errors": [
+                    {"field": "sampling.n", "message": "Input should be less than or equal to 8"}
+                ],
+            }
+        }
+    )
+
+    type: str = Field(description="A relative URI that names the kind of problem.")
+    title: str
+    status: int
+    detail: str
+    request_id: str
+    errors: list[FieldProblem] | None = Field(default=None, description="Only with status 422.")
+
+
+class ProblemResponse(JSONResponse):
+    """A problem on its way out."""
+
+    media_type = MEDIA_TYPE
+
+
+def problem_response(error: ProblemError, request_id: str) -> ProblemResponse:
+    """The response for an error of the tree in `service.errors`."""
+    faults = [FieldProblem(field=f.field, message=f.message) for f in error.faults]
+    problem = Problem(
+        type=f"/problems/{error.slug}",
+        title=error.title,
+        status=error.status,
+        detail=error.detail,
+        request_id=request_id,
+        errors=faults or None,
+    )
+    return _respond(problem, error.headers)
+
+
+def internal_error(request_id: str) -> ProblemResponse:
+    """The response for a bug: it says nothing of what happened."""
+    problem = Problem(
+        type="/problems/internal-error",
+        title="Something went wrong in the gateway",
+        status=500,
+        detail="The request could not be answered. The gateway's log has its request_id.",
+        request_id=request_id,
+    )
+    return _respond(problem, {})
+
+
+def install_problems(app: FastAPI) -> None:
+    """Answer every error of `app` with a problem."""
+    app.add_exception_handler(ProblemError, _on_problem)
+    app.add_exception_handler(RequestValidationError, _on_validation)
+    app.add_exception_handler(HTTPException, _on_http)
+
+
+async def _on_problem(request: Request, error: Exception) -> ProblemResponse:
+    return problem_response(cast("ProblemError", error), record_of(request.scope).request_id)
+
+
+async def _on_validation(request: Request, error: Exception) -> ProblemResponse:
+    faults = _faults(cast("RequestValidationError", error).errors())
+    names = ", ".join(dict.fromkeys(fault.field for fault in faults))
+    count = "1 field is" if len(faults) == 1 else f"{len(faults)} fields are"
+    invalid = InvalidRequestError(f"{count} not acceptable: {names}", faults)
+    return problem_response(invalid, record_of(request.scope).request_id)
+
+
+async def _on_http(request: Request, error: Exception) -> ProblemResponse:
+    http = cast("HTTPException", error)
+    phrase = HTTPStatus(http.status_code).phrase
+    slug, title = _TITLES.get(http.status_code, (phrase.lower().replace(" ", "-"), phrase))
+    problem = Problem(
+        type=f"/problems/{slug}",
+        title=title,
+        status=http.status_code,
+        detail=str(http.detail),
+        request_id=record_of(request.scope).request_id,
+    )
+    return _respond(problem, http.headers or {})
+
+
+def _respond(problem: Problem, headers: Mapping[str, str]) -> ProblemResponse:
+    return ProblemResponse(
+        problem.model_dump(exclude_none=True), status_code=problem.status, headers=dict(headers)
+    )
+
+
+def _faults(errors: Sequence[Any]) -> tuple[FieldFault, ...]:
+    """Pydantic's errors as field faults; input values are left out."""
+    faults = []
+    for error in errors[:_MAX_FAULTS]:
+        if error["type"] == "json_invalid":
+            position = error["loc"][-1]
+            message = f"Not valid JSON at character {position}: {error['ctx']['error']}"
+            faults.append(FieldFault("body", message))
+        else:
+            faults.append(FieldFault(_dotted(error["loc"]), str(error["msg"])))
+    return tuple(faults)
+
+
+def _dotted(location: Sequence[int | str]) -> str:
+    """('body', 'sampling', 'n') as 'sampling.n'; the body itself as 'body'."""
+    parts = location[1:] if location[:1] == ("body",) and len(location) > 1 else location
+    return ".".join(str(part) for part in parts)[:_MAX_NAME]

@@ -1,0 +1,218 @@
+"""What `POST /solve` takes and gives. Unknown fields and values of another type are refused."""
+
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from models.formats.steps import split_steps
+from service.api.explanations import explain
+from service.refinement.runner import Outcome
+from service.refinement.types import (
+    Candidate,
+    CandidateKind,
+    Cost,
+    SelectionReason,
+    Stage,
+    Strategy,
+)
+
+MAX_QUESTION = 4000
+MIN_DEADLINE_MS = 100
+DEFAULT_DEADLINE_MS = 60_000
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        message = "a question has at least one character that is not white space"
+        raise ValueError(message)
+    return text
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class SamplingIn(_Request):
+    """How solutions are drawn."""
+
+    temperature: float = Field(
+        default=0.0,
+        ge=0,
+        le=2,
+        description="0 is greedy. The further samples of `best_of_n` use at least 0.7.",
+    )
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    max_tokens: int = Field(default=320, ge=1, le=1024, description="Per solution.")
+    n: int = Field(
+        default=3, ge=2, le=8, description="Candidates of `best_of_n`, the draft included."
+    )
+
+
+class SolveRequest(_Request):
+    """A question and how it is to be answered."""
+
+    question: Annotated[
+        str, Field(min_length=1, max_length=MAX_QUESTION), AfterValidator(_not_blank)
+    ]
+    strategy: Annotated[Strategy, Field(strict=False)] = Strategy.GLORE
+    sampling: SamplingIn = Field(default_factory=SamplingIn)
+    deadline_ms: int = Field(
+        default=DEFAULT_DEADLINE_MS,
+        ge=MIN_DEADLINE_MS,
+        description="Time for the whole request. The server sets the most it accepts.",
+    )
+
+
+class SelectedOut(BaseModel):
+    """The winner and why it won."""
+
+    candidate: int = Field(description="Its place in `candidates`.")
+    kind: CandidateKind
+    reason: SelectionReason
+    explanation: str = Field(description="One sentence for people.")
+
+
+class CandidateOut(BaseModel):
+    """One whole solution."""
+
+    kind: CandidateKind
+    solution: str
+    answer: str | None = Field(description="The number it states after `####`, if it does.")
+    outcome_score: float | None = Field(description="The ORM's score, 0..1, if it was ranked.")
+    finish_reason: str = Field(description="`stop`, or `length` when it was cut off.")
+
+    @classmethod
+    def of(cls, candidate: Candidate) -> Self:
+        """A candidate as it is shown."""
+        return cls(
+            kind=candidate.kind,
+            solution=candidate.solution,
+            answer=candidate.answer,
+            outcome_score=candidate.outcome_score,
+            finish_reason=candidate.finish_reason,
+        )
+
+
+class StepOut(BaseModel):
+    """One line of the draft."""
+
+    index: int
+    text: str
+    score: float | None = Field(description="The SORM's score, 0..1, if the draft was scored.")
+
+
+class DraftOut(BaseModel):
+    """The draft as the SORM saw it."""
+
+    steps: list[StepOut]
+    first_error: int | None = Field(description="Index of the first step below the threshold.")
+    threshold: float
+    critique: str | None = Field(description="The marked draft that the local refiner read.")
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> Self:
+        """The draft's steps; scores are None when it was not scored."""
+        scores = outcome.draft.step_scores
+        return cls(
+            steps=[
+                StepOut(
+                    index=step.index, text=step.text, score=scores[step.index] if scores else None
+                )
+                for step in split_steps(outcome.draft.solution)
+            ],
+            first_error=outcome.state.first_error,
+            threshold=outcome.state.task.threshold,
+            critique=outcome.critique,
+        )
+
+
+class StageOut(BaseModel):
+    """One run of one stage; stages overlap, so their seconds do not add up."""
+
+    stage: Stage
+    started: float = Field(description="Seconds from the start of the request.")
+    seconds: float
+    engine_calls: int
+    prompt_tokens: int
+    generated_tokens: int
+
+    @classmethod
+    def of(cls, cost: Cost) -> Self:
+        """A stage's cost as it is shown, in milliseconds' precision."""
+        return cls(
+            stage=cost.stage,
+            started=round(cost.started, 3),
+            seconds=round(cost.seconds, 3),
+            engine_calls=cost.engine_calls,
+            prompt_tokens=cost.prompt_tokens,
+            generated_tokens=cost.generated_tokens,
+        )
+
+
+class UsageOut(BaseModel):
+    """What the whole request used."""
+
+    seconds: float
+    engine_calls: int
+    prompt_tokens: int
+    generated_tokens: int
+    stages: list[StageOut]
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> Self:
+        """Sums over the stages, and the stages."""
+        costs = outcome.state.costs
+        return cls(
+            seconds=round(outcome.seconds, 3),
+            engine_calls=outcome.state.engine_calls,
+            prompt_tokens=sum(cost.prompt_tokens for cost in costs),
+            generated_tokens=outcome.state.generated_tokens,
+            stages=[StageOut.of(cost) for cost in costs],
+        )
+
+
+class DegradedOut(BaseModel):
+    """A stage that gave nothing."""
+
+    stage: Stage
+    reason: str = Field(description="The engine's fault, or what ran out.")
+
+
+class SolveResponse(BaseModel):
+    """The answer, and how it came about."""
+
+    id: str
+    request_id: str
+    strategy: Strategy
+    answer: str | None = Field(description="None when the selected solution states none.")
+    solution: str
+    selected: SelectedOut
+    candidates: list[CandidateOut] = Field(description="The draft first.")
+    draft: DraftOut
+    usage: UsageOut
+    degraded: list[DegradedOut]
+
+    @classmethod
+    def of(cls, outcome: Outcome, *, solve_id: str, request_id: str) -> Self:
+        """The response to an answered question."""
+        selected = outcome.selected
+        return cls(
+            id=solve_id,
+            request_id=request_id,
+            strategy=outcome.state.task.strategy,
+            answer=selected.answer,
+            solution=selected.solution,
+            selected=SelectedOut(
+                candidate=outcome.selection.candidate,
+                kind=selected.kind,
+                reason=outcome.selection.reason,
+                explanation=explain(outcome),
+            ),
+            candidates=[CandidateOut.of(candidate) for candidate in outcome.state.candidates],
+            draft=DraftOut.of(outcome),
+            usage=UsageOut.of(outcome),
+            degraded=[
+                DegradedOut(stage=item.stage, reason=str(item.reason))
+                for item in outcome.state.degraded
+            ],
+        )

@@ -1,0 +1,127 @@
+"""`POST /solve`: a question in, one refined answer out."""
+
+import uuid
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Body, Depends, Request
+
+from service.api.context import Context, Limits, context_of
+from service.api.disconnect import while_connected
+from service.api.examples import REQUESTS, RESPONSE
+from service.api.openapi import SOLVE_ERRORS
+from service.api.record import RequestRecord, record_of
+from service.api.schemas import SolveRequest, SolveResponse
+from service.errors import (
+    FieldFault,
+    InvalidRequestError,
+    NoDraftInTimeError,
+    ProblemError,
+    StudentUnavailableError,
+    UnsupportedMediaTypeError,
+)
+from service.refinement.runner import NoDraftError, Outcome, refine
+from service.refinement.types import Budget, Sampling, Task
+
+_RESERVED_SHARE: Final = 0.2  # of the deadline, at most, is kept for reranking
+
+router = APIRouter()
+
+
+def require_json(request: Request) -> None:
+    """Raises UnsupportedMediaTypeError unless the body is announced as JSON."""
+    media_type = request.headers.get("content-type", "").split(";", maxsplit=1)[0].strip().lower()
+    if media_type != "application/json" and not (
+        media_type.startswith("application/") and media_type.endswith("+json")
+    ):
+        message = "Send the body as JSON, with Content-Type: application/json."
+        raise UnsupportedMediaTypeError(message)
+
+
+@router.post(
+    "/solve",
+    summary="Answer a question",
+    dependencies=[Depends(require_json)],
+    responses={
+        200: {"content": {"application/json": {"example": RESPONSE}}},
+        **SOLVE_ERRORS,
+    },
+)
+async def solve(
+    body: Annotated[SolveRequest, Body(openapi_examples=REQUESTS)],
+    request: Request,
+    context: Annotated[Context, Depends(context_of)],
+) -> SolveResponse:
+    """Draft a solution, refine it as the strategy says, and return the best candidate.
+
+    A stage that fails costs its candidate, not the answer: `degraded` names it. Closing the
+    connection cancels all work.
+    """
+    record = record_of(request.scope)
+    record.strategy = body.strategy.value
+    record.fields["strategy"] = body.strategy.value
+    task = task_of(body, context.limits)
+    with context.metrics.solving():
+        try:
+            outcome = await while_connected(
+                request.receive, refine(task, context.engines, context.clock)
+            )
+        except NoDraftError as error:
+            record.fields["no_draft"] = str(error.reason)
+            context.metrics.used(error.state)
+            raise _problem_of(error) from error
+    context.metrics.solved(outcome)
+    solve_id = f"solve_{uuid.uuid4().hex}"
+    _note(record, outcome, solve_id)
+    return SolveResponse.of(outcome, solve_id=solve_id, request_id=record.request_id)
+
+
+def task_of(body: SolveRequest, limits: Limits) -> Task:
+    """The task of a request within the server's limits.
+
+    Raises InvalidRequestError for a deadline beyond the server's. A deadline that was not
+    given is the smaller of the default and the server's.
+    """
+    most = round(limits.max_deadline * 1000)
+    if "deadline_ms" in body.model_fields_set and body.deadline_ms > most:
+        fault = FieldFault("deadline_ms", f"Input should be less than or equal to {most}")
+        message = "1 field is not acceptable: deadline_ms"
+        raise InvalidRequestError(message, (fault,))
+    deadline = min(body.deadline_ms, most) / 1000
+    return Task(
+        question=body.question,
+        strategy=body.strategy,
+        sampling=Sampling(
+            temperature=body.sampling.temperature,
+            top_p=body.sampling.top_p,
+            max_tokens=body.sampling.max_tokens,
+            n=body.sampling.n,
+        ),
+        budget=Budget(
+            deadline=deadline,
+            max_calls=limits.max_calls,
+            max_generated_tokens=limits.max_generated_tokens,
+            rerank_reserve=min(limits.rerank_reserve, deadline * _RESERVED_SHARE),
+        ),
+        threshold=limits.threshold,
+    )
+
+
+def _problem_of(error: NoDraftError) -> ProblemError:
+    if error.timed_out:
+        return NoDraftInTimeError(f"There was no draft when the time was up: {error.reason}.")
+    return StudentUnavailableError(f"The student gave no draft: {error.reason}.")
+
+
+def _note(record: RequestRecord, outcome: Outcome, solve_id: str) -> None:
+    """What the log line tells of an answered question: ids and numbers, no text."""
+    state = outcome.state
+    record.fields.update(
+        id=solve_id,
+        selected=outcome.selected.kind.value,
+        reason=outcome.selection.reason.value,
+        candidates=len(state.candidates),
+        first_error=state.first_error,
+        engine_calls=state.engine_calls,
+        generated_tokens=state.generated_tokens,
+        degraded=[f"{item.stage.value}:{item.reason}" for item in state.degraded],
+    )

@@ -1,0 +1,143 @@
+"""The only place where parts are put together.
+
+`uvicorn --factory service.app:from_environment` serves the gateway; `create_app(settings)`
+makes it from given settings, and with `connect` on top of other engines than vLLM's.
+"""
+
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from importlib import metadata
+from typing import TypeAlias
+
+from fastapi import FastAPI
+
+from service.api import health, solve
+from service.api.context import Context, Limits
+from service.api.middleware import BodyLimitMiddleware, ObserveMiddleware, RequestIdMiddleware
+from service.api.openapi import install_openapi
+from service.api.problems import install_problems
+from service.engines.ports import Role
+from service.engines.readiness import Probe, Readiness, VllmProbe
+from service.engines.vllm import (
+    VllmEngine,
+    VllmGenerator,
+    VllmOutcomeScorer,
+    VllmStepScorer,
+    open_engine,
+)
+from service.refinement.runner import Engines
+from service.settings import ROLES, EngineSettings, Settings, load_settings
+from service.telemetry.logs import configure_logs
+from service.telemetry.metering import metered
+from service.telemetry.metrics import Metrics
+
+_DESCRIPTION = (
+    "Refinement as a service: a student drafts, a stepwise reward model finds the first wrong "
+    "step, the draft is refined globally and locally, and an outcome reward model picks the best."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """Engines that can be called, and a probe for each server behind them."""
+
+    engines: Engines
+    probes: Mapping[str, Probe]
+
+
+Connect: TypeAlias = Callable[[], AbstractAsyncContextManager[Connected]]
+
+
+def create_app(settings: Settings, *, connect: Connect | None = None) -> FastAPI:
+    """The gateway. Connections are opened when the app starts and closed when it stops.
+
+    `connect` gives the engines instead of vLLM servers: for tests and simulators.
+    """
+    metrics = Metrics()
+    limits = Limits(
+        max_deadline=settings.max_deadline,
+        max_calls=settings.max_calls,
+        max_generated_tokens=settings.max_generated_tokens,
+        rerank_reserve=settings.rerank_reserve,
+        threshold=settings.first_error_threshold,
+    )
+    opened = connect or partial(connect_vllm, settings)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with opened() as connected:
+            app.state.context = Context(
+                engines=metered(connected.engines, metrics),
+                readiness=Readiness(connected.probes, time.monotonic),
+                metrics=metrics,
+                limits=limits,
+                clock=time.monotonic,
+            )
+            yield
+
+    app = FastAPI(
+        title="GLoRe",
+        version=_version(),
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        redoc_url=None,
+    )
+    app.include_router(solve.router)
+    app.include_router(health.router)
+    install_problems(app)
+    install_openapi(app)
+    app.add_middleware(BodyLimitMiddleware, limit=settings.max_body)  # the last one is outermost
+    app.add_middleware(ObserveMiddleware, metrics=metrics)
+    app.add_middleware(RequestIdMiddleware)
+    return app
+
+
+def from_environment() -> FastAPI:
+    """The gateway as the environment says, with JSON logs. Raises ConfigurationError."""
+    settings = load_settings()
+    configure_logs(settings.log_level)
+    return create_app(settings)
+
+
+@asynccontextmanager
+async def connect_vllm(settings: Settings) -> AsyncIterator[Connected]:
+    """The five roles on the vLLM servers of the settings; one connection pool per server."""
+    async with AsyncExitStack() as stack:
+        servers: dict[str, VllmEngine] = {}
+        served: dict[str, list[str]] = {}
+        by_role: dict[Role, VllmEngine] = {}
+        for role in ROLES:
+            name, engine = settings.engine_of(role)
+            if name not in servers:
+                servers[name] = await stack.enter_async_context(_open(engine))
+            by_role[role] = servers[name]
+            served.setdefault(name, []).append(settings.models.of(role))
+
+        def generator(role: Role) -> VllmGenerator:
+            return VllmGenerator(by_role[role], role, settings.models.of(role))
+
+        yield Connected(
+            engines=Engines(
+                student=generator("student"),
+                global_refiner=generator("global_refiner"),
+                local_refiner=generator("local_refiner"),
+                sorm=VllmStepScorer(by_role["sorm"], settings.models.sorm),
+                orm=VllmOutcomeScorer(by_role["orm"], settings.models.orm),
+            ),
+            probes={name: VllmProbe(servers[name], models) for name, models in served.items()},
+        )
+
+
+def _open(engine: EngineSettings) -> AbstractAsyncContextManager[VllmEngine]:
+    key = engine.api_key.get_secret_value() if engine.api_key else None
+    return open_engine(str(engine.url), api_key=key, timeout=engine.timeout)
+
+
+def _version() -> str:
+    try:
+        return metadata.version("glore")
+    except metadata.PackageNotFoundError:  # run from a source tree that is not installed
+        return "0+unknown"

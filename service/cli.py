@@ -1,0 +1,182 @@
+"""`glore`: the command. What each subcommand does lies in `service.commands`.
+
+Everything heavier than the option parser is imported when a subcommand runs, so that
+`glore --help` answers at once.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+
+
+class OneLineErrors(TyperGroup):
+    """Says what is wrong in one line on standard error: wrong arguments (2), failures (1)."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the signature inherited
+        """Run a command line and exit with its status."""
+        kwargs["standalone_mode"] = False
+        try:
+            status = super().main(*args, **kwargs)
+        except typer.TyperException as error:
+            text = error.format_message()
+            context = getattr(error, "ctx", None)
+            hint = f" (see {context.command_path} --help)" if context else ""
+            typer.echo(f"glore: {' '.join(text.split()).rstrip('.')}{hint}", err=True)
+            sys.exit(error.exit_code)
+        except typer.Abort:
+            sys.exit(1)
+        sys.exit(status if isinstance(status, int) else 0)
+
+
+main = typer.Typer(
+    cls=OneLineErrors,
+    help="Refinement as a service: find the first wrong step, refine, rerank (after GLoRe).",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Url = Annotated[str, typer.Option(envvar="GLORE_URL", help="Where the gateway is.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
+
+
+@main.callback(invoke_without_command=True)
+def _root(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(2)
+
+
+@main.command()
+def solve(  # noqa: PLR0913 - one option each
+    question: Annotated[str, typer.Argument(help="The question, in quotes.")],
+    *,
+    strategy: Annotated[
+        str, typer.Option(help="glore, draft, global, local or best_of_n.")
+    ] = "glore",
+    url: Url = DEFAULT_URL,
+    deadline: Annotated[float, typer.Option(min=0.1, help="Seconds the gateway may take.")] = 60.0,
+    temperature: Annotated[float | None, typer.Option(min=0.0, max=2.0)] = None,
+    n: Annotated[int | None, typer.Option(min=2, max=8, help="Candidates of best_of_n.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the running service one question and show how it was answered."""
+    from service.commands.solve import run_solve  # noqa: PLC0415
+
+    run_solve(
+        question,
+        strategy=strategy,
+        url=url,
+        deadline=deadline,
+        temperature=temperature,
+        n=n,
+        as_json=as_json,
+    )
+
+
+@main.command(name="eval")
+def evaluate(  # noqa: PLR0913 - one option each
+    *,
+    source: Annotated[
+        str, typer.Option(help="easy, all, or a JSONL file in GSM8K's format.")
+    ] = "easy",
+    n: Annotated[int, typer.Option("--n", "--problems", min=1, help="How many problems.")] = 400,
+    seed: Annotated[int, typer.Option(min=0, help="Which problems.")] = 900_001,
+    strategies: Annotated[
+        str, typer.Option(help="Which strategies, separated by commas.")
+    ] = "draft,global,local,best_of_n,glore",
+    candidates: Annotated[int, typer.Option(min=2, max=8, help="Those of best_of_n.")] = 3,
+    deadline: Annotated[float, typer.Option(min=0.1, help="Seconds for each question.")] = 120.0,
+    concurrency: Annotated[int, typer.Option(min=1, help="Questions asked at a time.")] = 8,
+    one_pass: Annotated[
+        bool,
+        typer.Option("--one-pass", help="Read draft, global and local from glore's responses."),
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="The run's folder; a run that stopped goes on there.")
+    ] = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Measure the running service: accuracy, tokens and time per strategy."""
+    from service.commands.evaluate import run_evaluate  # noqa: PLC0415
+
+    run_evaluate(
+        source=source,
+        n=n,
+        seed=seed,
+        strategies=strategies,
+        candidates=candidates,
+        deadline=deadline,
+        concurrency=concurrency,
+        one_pass=one_pass,
+        out=out,
+        url=url,
+        as_json=as_json,
+    )
+
+
+@main.command()
+def serve(
+    *,
+    host: Annotated[str | None, typer.Option(help="Address (else GLORE_HOST).")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port (else GLORE_PORT).")
+    ] = None,
+) -> None:
+    """Run the gateway alone, before engines that run elsewhere (GLORE_... settings)."""
+    from service.commands.serve import run_serve  # noqa: PLC0415
+
+    run_serve(host=host, port=port)
+
+
+@main.command()
+def up(
+    *,
+    host: Annotated[str, typer.Option(envvar="GLORE_HOST", help="Address of the gateway.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(envvar="GLORE_PORT", min=1, max=65535)] = 8000,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder of the models (else GLORE_CACHE, ~/.cache/glore).")
+    ] = None,
+    generation_port: Annotated[int, typer.Option(min=1, max=65535)] = 8101,
+    scoring_port: Annotated[int, typer.Option(min=1, max=65535)] = 8102,
+) -> None:
+    """Start everything on this machine: models, engines, gateway."""
+    from models.serving.up import up_command  # noqa: PLC0415
+
+    status = up_command(
+        host=host,
+        port=port,
+        cache=cache,
+        generation_port=generation_port,
+        scoring_port=scoring_port,
+    )
+    raise typer.Exit(status)
+
+
+@main.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help="The recipe's name, such as first_light.")],
+    *,
+    run_dir: Annotated[
+        Path | None, typer.Option(help="The run's folder (else runs/RECIPE); done stages are kept.")
+    ] = None,
+    stage: Annotated[str | None, typer.Option(help="Only this stage.")] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder of the base model (else GLORE_CACHE).")
+    ] = None,
+) -> None:
+    """Make the five models from nothing but the base."""
+    from service.commands.train import run_train  # noqa: PLC0415
+
+    run_train(recipe, run_dir=run_dir or Path("runs") / recipe, stage=stage, cache=cache)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""`glore serve`: the gateway on a socket of its own, without engines."""
+
+import errno
+import os
+import socket
+from contextlib import suppress
+
+import uvicorn
+
+from service.app import create_app
+from service.commands.errors import CommandFailedError, WrongArgumentError
+from service.errors import ConfigurationError
+from service.settings import load_settings
+from service.telemetry.logs import configure_logs
+
+_BACKLOG = 2048
+
+
+def run_serve(*, host: str | None, port: int | None) -> None:
+    """Serve until stopped; what is given goes before the settings.
+
+    Raises WrongArgumentError for settings that are not valid, CommandFailedError when it
+    cannot start.
+    """
+    given = {"host": host, "port": port}
+    try:
+        settings = load_settings()
+    except ConfigurationError as error:
+        raise WrongArgumentError("; ".join(str(error).splitlines())) from error
+    settings = settings.model_copy(update={k: v for k, v in given.items() if v is not None})
+    with bind(settings.host, settings.port) as listener:
+        configure_logs(settings.log_level)
+        config = uvicorn.Config(create_app(settings), log_config=None, access_log=False)
+        server = uvicorn.Server(config)
+        with suppress(KeyboardInterrupt):  # raised again by uvicorn once it has stopped
+            server.run(sockets=[listener])
+    if not server.started:
+        message = "the gateway did not start; the log above says why"
+        raise CommandFailedError(message)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket; the port is taken before anything else starts.
+
+    Raises CommandFailedError when the address is in use, not this machine's or not allowed.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(_BACKLOG)
+        except OSError:
+            listener.close()
+            raise
+    except OSError as error:
+        message = f"cannot listen on {host}:{port}: {_reason(error)}"
+        raise CommandFailedError(message) from error
+    return listener
+
+
+def _reason(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return "the port is in use; stop what uses it, or choose another with --port"
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)

@@ -1,0 +1,36 @@
+"""`glore train RECIPE`: carries out a recipe; everything it needs is imported then."""
+
+from pathlib import Path
+
+from models.recipes import RECIPES, UnknownNameError, run_recipe
+from models.serving.cache import default_cache
+from models.serving.errors import ServingError
+from service.commands.errors import CommandFailedError, WrongArgumentError
+
+_OURS = {"glore_client", "models", "service"}
+
+
+def run_train(recipe: str, *, run_dir: Path, stage: str | None, cache: Path | None) -> None:
+    """Make or fetch the base, then carry out `recipe` in `run_dir`.
+
+    Raises WrongArgumentError for a recipe or stage that there is not, CommandFailedError
+    when the base cannot be made or the training extra is missing.
+    """
+    if recipe not in RECIPES:  # before the base is made
+        message = f"no recipe {recipe!r}; the recipes are {', '.join(RECIPES)}"
+        raise WrongArgumentError(message)
+    try:
+        from models.serving.build import ensure_base  # noqa: PLC0415 - imports torch
+
+        base = ensure_base(cache.expanduser().resolve() if cache else default_cache())
+        run_recipe(recipe, run_dir, stage=stage, base=base)
+    except ServingError as error:
+        message = f"{error.problem} {error.way_out}"
+        raise CommandFailedError(message) from error
+    except UnknownNameError as error:
+        raise WrongArgumentError(str(error)) from error
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] in _OURS:
+            raise
+        message = f"training needs {error.name}, which is not installed: pip install 'glore[train]'"
+        raise CommandFailedError(message) from error

@@ -1,0 +1,94 @@
+"""What the algorithm needs from the models: three ports of one method each.
+
+Every call is a coroutine that is cancelled when its answer is no longer wanted, and takes
+`timeout` in seconds, the share of the request's one budget it may use. Every failure is an
+`EngineError`; nothing else leaves an adapter, and its text holds nothing of the upstream's.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+Role: TypeAlias = Literal["student", "sorm", "global_refiner", "local_refiner", "orm"]
+FaultReason: TypeAlias = Literal[
+    "unreachable", "timeout", "rejected", "overloaded", "failed", "bad_response", "wrong_scores"
+]
+
+
+class EngineError(Exception):
+    """An engine gave no usable answer. `reason` is safe to show to a client."""
+
+    def __init__(self, role: Role, reason: FaultReason) -> None:
+        super().__init__(f"{role}: {reason}")
+        self.role = role
+        self.reason: FaultReason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One generated text. `finish_reason` is vLLM's: "stop", or "length" when cut off."""
+
+    text: str
+    finish_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """What one generate call gave and cost (tokens are summed over its completions)."""
+
+    completions: tuple[Completion, ...]
+    prompt_tokens: int
+    generated_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """One score in 0..1 per step (StepScorer) or per solution (OutcomeScorer), in order."""
+
+    values: tuple[float, ...]
+    prompt_tokens: int
+
+
+class Generator(Protocol):
+    """Writes text: the student and both refiners."""
+
+    async def generate(  # noqa: PLR0913 - one call, spelled out
+        self,
+        prompt: str,
+        *,
+        n: int,
+        temperature: float,
+        top_p: float,
+        max_tokens: int,
+        timeout: float,  # noqa: ASYNC109 - a share of the one budget, for the transport
+    ) -> Generation:
+        """`n` completions of `prompt`. Raises EngineError."""
+        ...
+
+
+class StepScorer(Protocol):
+    """Says for each step how likely a right answer still is after it: the SORM."""
+
+    async def score_steps(
+        self,
+        question: str,
+        steps: Sequence[str],
+        *,
+        timeout: float,  # noqa: ASYNC109 - as above
+    ) -> Scores:
+        """One score per step. Raises EngineError; a count that differs is `wrong_scores`."""
+        ...
+
+
+class OutcomeScorer(Protocol):
+    """Says for each solution how likely its final answer is right: the ORM."""
+
+    async def score_outcomes(
+        self,
+        question: str,
+        solutions: Sequence[str],
+        *,
+        timeout: float,  # noqa: ASYNC109 - as above
+    ) -> Scores:
+        """One score per solution. Raises EngineError."""
+        ...

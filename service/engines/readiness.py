@@ -1,0 +1,99 @@
+"""Whether the engines can work: each one's `/health` and `/v1/models`, asked side by side."""
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final, Protocol
+
+from service.engines.vllm import Fault, VllmEngine, parse
+from service.engines.wire import ModelList
+
+_UNAUTHORIZED: Final = frozenset({401, 403})
+_STARTING: Final = 503
+
+
+class EngineState(StrEnum):
+    """What a probe found."""
+
+    READY = "ready"
+    UNREACHABLE = "unreachable"  # no connection; also a vLLM that still loads its model
+    UNRESPONSIVE = "unresponsive"  # connected, but no answer in time
+    STARTING = "starting"  # it answers, but not yet for its model (503)
+    FAILED = "failed"  # it answers something else than a healthy vLLM would
+    UNAUTHORIZED = "unauthorized"  # it refuses the API key
+    MISSING_MODELS = "missing_models"  # healthy, but does not serve all names in the settings
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStatus:
+    """The state of one engine, and the model names it should serve but does not."""
+
+    state: EngineState
+    missing: tuple[str, ...] = ()
+
+
+class Probe(Protocol):
+    """Asks one engine."""
+
+    async def check(self) -> EngineStatus:
+        """The engine's state now. Does not raise."""
+        ...
+
+
+class VllmProbe:
+    """Asks a vLLM server for its health and for the names it serves."""
+
+    def __init__(self, engine: VllmEngine, models: Collection[str], timeout: float = 2.0) -> None:
+        self._engine = engine
+        self._models = tuple(sorted(set(models)))
+        self._timeout = timeout  # seconds, for each of the two questions
+
+    async def check(self) -> EngineStatus:
+        """The server's state now. Does not raise."""
+        try:
+            await self._engine.get("/health", timeout=self._timeout)
+            body = await self._engine.get("/v1/models", timeout=self._timeout)
+            served = {model.id for model in parse(ModelList, body).data}
+        except Fault as fault:
+            return EngineStatus(_state_of(fault))
+        missing = tuple(name for name in self._models if name not in served)
+        return EngineStatus(EngineState.MISSING_MODELS if missing else EngineState.READY, missing)
+
+
+class Readiness:
+    """The state of every engine, remembered for `ttl` seconds so that probing stays cheap."""
+
+    def __init__(
+        self, probes: Mapping[str, Probe], clock: Callable[[], float], ttl: float = 1.0
+    ) -> None:
+        self._probes = dict(probes)
+        self._clock = clock
+        self._ttl = ttl
+        self._lock = asyncio.Lock()
+        self._checked: float | None = None
+        self._statuses: Mapping[str, EngineStatus] = MappingProxyType({})
+
+    async def check(self) -> Mapping[str, EngineStatus]:
+        """Engine name -> status. Those who ask at the same time share one round of probes."""
+        async with self._lock:
+            if self._checked is None or self._clock() - self._checked >= self._ttl:
+                found = await asyncio.gather(*(probe.check() for probe in self._probes.values()))
+                self._statuses = MappingProxyType(dict(zip(self._probes, found, strict=True)))
+                self._checked = self._clock()
+            return self._statuses
+
+
+def _state_of(fault: Fault) -> EngineState:
+    if fault.status in _UNAUTHORIZED:
+        return EngineState.UNAUTHORIZED
+    if fault.status == _STARTING:
+        return EngineState.STARTING
+    match fault.reason:
+        case "unreachable":
+            return EngineState.UNREACHABLE
+        case "timeout":
+            return EngineState.UNRESPONSIVE
+        case _:
+            return EngineState.FAILED

@@ -1,0 +1,69 @@
+"""The shapes of vLLM's responses that the adapter reads, checked strictly.
+
+Only the fields used here are named; others are ignored. A shape that differs, a number that
+is not finite and text that is not Unicode fail validation and are never repaired.
+"""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Count = Annotated[int, Field(ge=0)]
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True, allow_inf_nan=False)
+
+
+class CompletionUsage(_Wire):
+    """Tokens of one call, summed over its completions."""
+
+    prompt_tokens: Count
+    completion_tokens: Count
+
+
+class CompletionChoice(_Wire):
+    """One of the `n` completions."""
+
+    index: Count
+    text: str
+    finish_reason: str
+
+
+class CompletionResponse(_Wire):
+    """The answer of `POST /v1/completions` for one prompt."""
+
+    choices: tuple[CompletionChoice, ...]
+    usage: CompletionUsage
+
+
+class PoolingUsage(_Wire):
+    """Tokens of all inputs together."""
+
+    prompt_tokens: Count
+
+
+class PoolingItem(_Wire):
+    """The rows of one input: pooled tokens x labels."""
+
+    index: Count
+    data: tuple[tuple[float, ...], ...]
+
+
+class PoolingResponse(_Wire):
+    """The answer of `POST /pooling` with `task=token_classify`."""
+
+    data: tuple[PoolingItem, ...]
+    usage: PoolingUsage
+
+
+class ServedModel(_Wire):
+    """A name under which the server answers: the base model or a LoRA module."""
+
+    id: str
+
+
+class ModelList(_Wire):
+    """The answer of `GET /v1/models`."""
+
+    data: tuple[ServedModel, ...]

@@ -1,0 +1,103 @@
+"""The errors of the gateway, one tree.
+
+    Exception
+    ├── EngineError            (engines.ports)      an engine gave no usable answer; costs its
+    │                                               candidate, never leaves the algorithm
+    ├── NoDraftError           (refinement.runner)  no draft, so no answer; becomes one of the
+    │                                               two marked * below
+    └── GatewayError                                everything raised at the gateway's own edge
+        ├── ConfigurationError                      settings that make no sense; ends the start
+        └── ProblemError                            ends a request; status and slug below
+            ├── InvalidRequestError          422    invalid-request
+            ├── UnsupportedMediaTypeError    415    unsupported-media-type
+            ├── BodyTooLargeError            413    body-too-large
+            ├── ClientGoneError              499    client-gone (for logs; nobody reads it)
+            ├── StudentUnavailableError *    503    student-unavailable
+            └── NoDraftInTimeError *         504    no-draft-in-time
+
+Whatever else escapes is a bug and is answered with 500 `internal-error`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import ClassVar
+
+
+class GatewayError(Exception):
+    """What the gateway raises by itself."""
+
+
+class ConfigurationError(GatewayError):
+    """The settings make no sense. The text names the variables and holds no secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldFault:
+    """A field of the request, dotted as in `sampling.n`, and what is wrong with it."""
+
+    field: str
+    message: str
+
+
+class ProblemError(GatewayError):
+    """Ends a request with a problem (RFC 9457). `detail` is shown to the client."""
+
+    status: ClassVar[int]
+    slug: ClassVar[str]
+    title: ClassVar[str]
+    headers: ClassVar[Mapping[str, str]] = MappingProxyType({})
+
+    def __init__(self, detail: str, faults: tuple[FieldFault, ...] = ()) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.faults = faults
+
+
+class InvalidRequestError(ProblemError):
+    """The request is understood but a field in it is not acceptable."""
+
+    status = 422
+    slug = "invalid-request"
+    title = "The request is not valid"
+
+
+class UnsupportedMediaTypeError(ProblemError):
+    """The body is announced as something else than JSON."""
+
+    status = 415
+    slug = "unsupported-media-type"
+    title = "The body must be JSON"
+
+
+class BodyTooLargeError(ProblemError):
+    """The body is larger than the gateway reads."""
+
+    status = 413
+    slug = "body-too-large"
+    title = "The body is too large"
+
+
+class ClientGoneError(ProblemError):
+    """The client closed its connection before the answer was there."""
+
+    status = 499
+    slug = "client-gone"
+    title = "The client closed the connection"
+
+
+class StudentUnavailableError(ProblemError):
+    """The student gave no draft, so there is no answer. Worth another try."""
+
+    status = 503
+    slug = "student-unavailable"
+    title = "No draft: the student is unavailable"
+    headers = MappingProxyType({"Retry-After": "1"})
+
+
+class NoDraftInTimeError(ProblemError):
+    """The time was up before there was a draft."""
+
+    status = 504
+    slug = "no-draft-in-time"
+    title = "No draft in time"

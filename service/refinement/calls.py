@@ -1,0 +1,321 @@
+"""One action at a time: its prompt, its engine calls, its share of the deadline, its cost."""
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias, TypeVar, assert_never
+
+from models.formats.answers import parse_answer
+from models.formats.prompts import global_refiner_prompt, local_refiner_prompt, student_prompt
+from models.formats.steps import prefix_before, split_steps
+from service.engines.ports import (
+    Completion,
+    EngineError,
+    FaultReason,
+    Generation,
+    Generator,
+    OutcomeScorer,
+    StepScorer,
+)
+from service.refinement.selection import RERANKING
+from service.refinement.state import stage_of
+from service.refinement.types import (
+    Action,
+    Candidate,
+    CandidateKind,
+    Cost,
+    Degradation,
+    DegradedReason,
+    Draft,
+    Drafted,
+    Event,
+    Failed,
+    Finish,
+    Refined,
+    RefineGlobally,
+    RefineLocally,
+    Rerank,
+    Reranked,
+    ScoreSteps,
+    Stage,
+    State,
+    StepsScored,
+    Task,
+)
+
+_T = TypeVar("_T")
+_Reason: TypeAlias = FaultReason | DegradedReason
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """The five roles, each behind its port."""
+
+    student: Generator
+    global_refiner: Generator
+    local_refiner: Generator
+    sorm: StepScorer
+    orm: OutcomeScorer
+
+
+class _NothingError(Exception):
+    """A call that gave nothing, and why."""
+
+    def __init__(self, reason: _Reason) -> None:
+        super().__init__(reason)
+        self.reason: _Reason = reason
+
+
+@dataclass(slots=True)
+class _Meter:
+    """What one action has used so far."""
+
+    engine_calls: int = 0
+    prompt_tokens: int = 0
+    generated_tokens: int = 0
+
+    def add(self, generation: Generation) -> None:
+        """Count the tokens of one generate call."""
+        self.prompt_tokens += generation.prompt_tokens
+        self.generated_tokens += generation.generated_tokens
+
+
+class Calls:
+    """Performs the actions of one request; its time starts when this is made.
+
+    `clock` gives monotonic seconds.
+    """
+
+    def __init__(self, task: Task, engines: Engines, clock: Callable[[], float]) -> None:
+        self._task = task
+        self._engines = engines
+        self._clock = clock
+        self._start = clock()
+
+    def elapsed(self) -> float:
+        """Seconds since the start of the request."""
+        return self._clock() - self._start
+
+    async def perform(self, action: Action, state: State) -> tuple[Event, Cost]:
+        """Carry out `action` on the candidates of `state`.
+
+        An engine's failure is an event; anything else it raises propagates.
+        """
+        stage = stage_of(action)
+        meter = _Meter()
+        started = self.elapsed()
+        event: Event
+        try:
+            event = await self._event(action, state, meter)
+        except _NothingError as nothing:
+            event = Failed(action, Degradation(stage, nothing.reason))
+        return event, Cost(
+            stage=stage,
+            started=started,
+            seconds=self.elapsed() - started,
+            engine_calls=meter.engine_calls,
+            prompt_tokens=meter.prompt_tokens,
+            generated_tokens=meter.generated_tokens,
+        )
+
+    async def _event(self, action: Action, state: State, meter: _Meter) -> Event:
+        match action:
+            case Draft():
+                return await self._draft(action, meter)
+            case ScoreSteps():
+                return await self._score_steps(action, state, meter)
+            case RefineGlobally():
+                return await self._refine_globally(action, state, meter)
+            case RefineLocally():
+                return await self._refine_locally(action, state, meter)
+            case Rerank():
+                return await self._rerank(state, meter)
+            case Finish():
+                message = "Finish is no work"
+                raise ValueError(message)
+            case _:
+                assert_never(action)
+
+    async def _draft(self, action: Draft, meter: _Meter) -> Drafted:
+        """The draft and the samples, in two calls side by side; either may fail."""
+        sampling = self._task.sampling
+        async with asyncio.TaskGroup() as group:
+            one = group.create_task(
+                self._draw(
+                    meter,
+                    n=1,
+                    temperature=sampling.temperature,
+                    max_tokens=action.max_tokens,
+                    seconds=self._time_left(),
+                )
+            )
+            more = group.create_task(
+                self._draw(
+                    meter,
+                    n=action.samples,
+                    temperature=max(sampling.temperature, sampling.sample_temperature),
+                    max_tokens=action.sample_max_tokens,
+                    seconds=self._time_left_before_rerank(),
+                )
+            )
+        (drafts, draft_reason), (samples, samples_reason) = one.result(), more.result()
+        if not drafts and not samples:
+            raise _NothingError(draft_reason or "bad_response")
+        first, *others = (*drafts, *samples)
+        missing = (Degradation(Stage.DRAFT, why) for why in (draft_reason, samples_reason) if why)
+        return Drafted(
+            candidates=(
+                _candidate(CandidateKind.DRAFT, first),
+                *(_candidate(CandidateKind.SAMPLE, other) for other in others),
+            ),
+            degraded=tuple(missing),
+        )
+
+    async def _draw(
+        self, meter: _Meter, *, n: int, temperature: float, max_tokens: int, seconds: float
+    ) -> tuple[tuple[Completion, ...], _Reason | None]:
+        """`n` solutions of the student, or fewer and why."""
+        if n == 0:
+            return (), None
+        prompt = student_prompt(self._task.question)
+        top_p = self._task.sampling.top_p
+        try:
+            generation = await self._within(
+                seconds,
+                meter,
+                lambda timeout: self._engines.student.generate(
+                    prompt,
+                    n=n,
+                    temperature=temperature,
+                    top_p=top_p,
+                    max_tokens=max_tokens,
+                    timeout=timeout,
+                ),
+            )
+        except _NothingError as nothing:
+            return (), nothing.reason
+        meter.add(generation)
+        texts = tuple(text for text in generation.completions[:n] if text.text.strip())
+        return texts, None if len(texts) == n else "bad_response"
+
+    async def _score_steps(self, action: ScoreSteps, state: State, meter: _Meter) -> StepsScored:
+        solution = state.candidates[action.candidate].solution
+        steps = [step.text for step in split_steps(solution)]
+        seconds = self._time_left() if Rerank() in state.ended else self._time_left_before_rerank()
+        scores = await self._within(
+            seconds,
+            meter,
+            lambda timeout: self._engines.sorm.score_steps(
+                self._task.question, steps, timeout=timeout
+            ),
+        )
+        meter.prompt_tokens += scores.prompt_tokens
+        return StepsScored(action.candidate, _checked(scores.values, len(steps)))
+
+    async def _refine_globally(
+        self, action: RefineGlobally, state: State, meter: _Meter
+    ) -> Refined:
+        prompt = global_refiner_prompt(self._task.question, state.candidates[0].solution)
+        engine = self._engines.global_refiner
+        completion = await self._refine(engine, prompt, action.max_tokens, meter)
+        return Refined(_candidate(CandidateKind.GLOBAL, completion))
+
+    async def _refine_locally(self, action: RefineLocally, state: State, meter: _Meter) -> Refined:
+        draft = state.candidates[0].solution
+        prompt = local_refiner_prompt(self._task.question, draft, action.first_error)
+        engine = self._engines.local_refiner
+        completion = await self._refine(engine, prompt, action.max_tokens, meter)
+        kept = prefix_before(draft, action.first_error)
+        return Refined(_candidate(CandidateKind.LOCAL, completion, kept))
+
+    async def _refine(
+        self, engine: Generator, prompt: str, max_tokens: int, meter: _Meter
+    ) -> Completion:
+        sampling = self._task.sampling
+        seconds = self._time_left_before_rerank()
+        generation = await self._within(
+            seconds,
+            meter,
+            lambda timeout: engine.generate(
+                prompt,
+                n=1,
+                temperature=sampling.temperature,
+                top_p=sampling.top_p,
+                max_tokens=max_tokens,
+                timeout=timeout,
+            ),
+        )
+        meter.add(generation)
+        for completion in generation.completions[:1]:
+            if completion.text.strip():
+                return completion
+        raise _NothingError(reason="bad_response")
+
+    async def _rerank(self, state: State, meter: _Meter) -> Reranked:
+        """Scores of all candidates; equal solutions are sent once."""
+        solutions = list(dict.fromkeys(candidate.solution for candidate in state.candidates))
+        seconds = self._time_left()
+        scores = await self._within(
+            seconds,
+            meter,
+            lambda timeout: self._engines.orm.score_outcomes(
+                self._task.question, solutions, timeout=timeout
+            ),
+        )
+        meter.prompt_tokens += scores.prompt_tokens
+        score_of = dict(zip(solutions, _checked(scores.values, len(solutions)), strict=True))
+        return Reranked(tuple(score_of[candidate.solution] for candidate in state.candidates))
+
+    async def _within(
+        self, seconds: float, meter: _Meter, call: Callable[[float], Awaitable[_T]]
+    ) -> _T:
+        """One engine call, stopped after `seconds`; not made when there are none.
+
+        Raises _NothingError for whatever a well-behaved engine may do wrong.
+        """
+        if seconds <= 0:
+            raise _NothingError(DegradedReason.DEADLINE)
+        meter.engine_calls += 1
+        limit = asyncio.timeout(seconds)
+        try:
+            async with limit:
+                return await call(seconds)
+        except EngineError as error:
+            raise _NothingError(error.reason) from error
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise _NothingError(DegradedReason.DEADLINE) from None
+
+    def _time_left(self) -> float:
+        return self._task.budget.deadline - self.elapsed()
+
+    def _time_left_before_rerank(self) -> float:
+        """The time left, less what is kept for reranking if there is any to come."""
+        reranks = self._task.strategy in RERANKING
+        return self._time_left() - (self._task.budget.rerank_reserve if reranks else 0.0)
+
+
+def _candidate(kind: CandidateKind, completion: Completion, kept: str = "") -> Candidate:
+    """`kept`, unchanged, and the completion without the white space around it.
+
+    `kept` is empty or ends a line, so no two lines run together.
+    """
+    solution = kept + completion.text.strip()
+    return Candidate(
+        kind=kind,
+        solution=solution,
+        answer=parse_answer(solution),
+        finish_reason=completion.finish_reason,
+        completion_offset=len(kept),
+    )
+
+
+def _checked(scores: Sequence[float], count: int) -> tuple[float, ...]:
+    """The scores, if they are one probability for each thing scored."""
+    if len(scores) != count:
+        raise _NothingError(reason="wrong_scores")
+    if not all(math.isfinite(score) and 0.0 <= score <= 1.0 for score in scores):
+        raise _NothingError(reason="bad_response")
+    return tuple(scores)

@@ -1,0 +1,178 @@
+"""What to do next: the algorithm of GLoRe as a pure function of the state.
+
+Order of `glore`: draft -> (global refinement || step scores -> local refinement) -> rerank.
+The caps on engine calls and generated tokens are kept here: an action that does not fit is
+given up and reported, and one call is kept for reranking. Time is the runner's business.
+"""
+
+from service.refinement.selection import RERANKING, select
+from service.refinement.state import (
+    begin,
+    calls_left,
+    calls_of,
+    degrade,
+    in_flight,
+    refuse,
+    tokens_left,
+    tokens_of,
+)
+from service.refinement.types import (
+    Action,
+    Degradation,
+    DegradedReason,
+    Draft,
+    Finish,
+    RefineGlobally,
+    RefineLocally,
+    Rerank,
+    ScoreSteps,
+    Stage,
+    State,
+    Strategy,
+    Task,
+)
+
+_REFINES_GLOBALLY = frozenset({Strategy.GLORE, Strategy.GLOBAL})
+_REFINES_LOCALLY = frozenset({Strategy.GLORE, Strategy.LOCAL})
+_CALLS_WITH_SAMPLES = 3  # the draft, the samples, the rerank
+
+
+def next_actions(state: State) -> tuple[Action, ...]:
+    """The actions to start now; `(Finish(...),)` when nothing is in flight or left to do.
+
+    Empty while all there is to do is wait for actions in flight.
+    """
+    return advance(state)[1]
+
+
+def advance(state: State) -> tuple[State, tuple[Action, ...]]:
+    """`next_actions`, and the state in which they have begun.
+
+    What the caps forbid has ended in that state, with a degradation that says so.
+    """
+    actions: list[Action] = []
+    while (action := _wanted(state)) is not None:
+        reason = _refusal(state, action)
+        if reason is not None:
+            state = refuse(state, action, reason)
+            continue
+        if isinstance(action, Draft):
+            state = degrade(state, *_missing_samples(state, action))
+        state = begin(state, action)
+        actions.append(action)
+    if not in_flight(state):
+        actions.append(Finish(select(state)))
+    return state, tuple(actions)
+
+
+def _wanted(state: State) -> Action | None:
+    """The first action the strategy would begin now, the caps aside."""
+    if not _tried(state, Draft):
+        return _draft(state)
+    if not state.candidates:
+        return None
+    return _refinement(state) or _ranking(state)
+
+
+def _refinement(state: State) -> Action | None:
+    """Refine globally, and beside it look for the first error and refine from there on."""
+    strategy = state.task.strategy
+    if strategy in _REFINES_GLOBALLY and not _tried(state, RefineGlobally):
+        return RefineGlobally(_max_tokens(state))
+    if strategy in _REFINES_LOCALLY:
+        if ScoreSteps(0) not in state.started:
+            return ScoreSteps(0)
+        if state.first_error is not None and not _tried(state, RefineLocally):
+            return RefineLocally(state.first_error, _max_tokens(state))
+    return None
+
+
+def _ranking(state: State) -> Action | None:
+    """Rerank once all candidates are there; without the ORM, let the SORM score them all."""
+    if state.task.strategy not in RERANKING or len(state.candidates) == 1:
+        return None
+    if Rerank() not in state.started:
+        return None if in_flight(state) else Rerank()
+    failed = Rerank() in state.ended and state.candidates[0].outcome_score is None
+    late = Degradation(Stage.RERANK, DegradedReason.DEADLINE) in state.degraded
+    if not failed or late or _sorm_failed(state):
+        return None
+    return next(iter(_unscored(state)), None)
+
+
+def _tried(state: State, kind: type[Draft | RefineGlobally | RefineLocally]) -> bool:
+    return any(isinstance(action, kind) for action in state.started)
+
+
+def _sorm_failed(state: State) -> bool:
+    """Whether some step scores were asked for and did not come."""
+    return any(
+        isinstance(action, ScoreSteps) and state.candidates[action.candidate].step_scores is None
+        for action in state.ended
+    )
+
+
+def _unscored(state: State) -> tuple[ScoreSteps, ...]:
+    """One action per solution text whose steps nobody has scored or is scoring."""
+    first_places: dict[str, int] = {}
+    for place, candidate in enumerate(state.candidates):
+        if candidate.step_scores is None:
+            first_places.setdefault(candidate.solution, place)
+    actions = (ScoreSteps(place) for place in first_places.values())
+    return tuple(action for action in actions if action not in state.started)
+
+
+def _draft(state: State) -> Draft:
+    """The draft, with as many samples of full length as the caps allow, or one cut short."""
+    max_tokens = _max_tokens(state)
+    samples = _samples_asked(state.task)
+    if samples == 0 or calls_left(state) < _CALLS_WITH_SAMPLES:
+        return Draft(samples=0, max_tokens=max_tokens, sample_max_tokens=0)
+    rest = tokens_left(state) - max_tokens
+    sample_max_tokens = min(state.task.sampling.max_tokens, rest)
+    if sample_max_tokens == 0:
+        return Draft(samples=0, max_tokens=max_tokens, sample_max_tokens=0)
+    samples = min(samples, rest // sample_max_tokens)
+    return Draft(samples=samples, max_tokens=max_tokens, sample_max_tokens=sample_max_tokens)
+
+
+def _samples_asked(task: Task) -> int:
+    return task.sampling.n - 1 if task.strategy is Strategy.BEST_OF_N else 0
+
+
+def _missing_samples(state: State, action: Draft) -> tuple[Degradation, ...]:
+    """What to report when the caps allow fewer samples than were asked for."""
+    if action.samples == _samples_asked(state.task):
+        return ()
+    too_few_calls = calls_left(state) < _CALLS_WITH_SAMPLES
+    reason = DegradedReason.CALL_CAP if too_few_calls else DegradedReason.TOKEN_CAP
+    return (Degradation(Stage.DRAFT, reason),)
+
+
+def _max_tokens(state: State) -> int:
+    """How long one more generation may get."""
+    return min(state.task.sampling.max_tokens, tokens_left(state))
+
+
+def _refusal(state: State, action: Action) -> DegradedReason | None:
+    """The cap that `action` would break, if any."""
+    if calls_left(state) < _calls_needed(state, action):
+        return DegradedReason.CALL_CAP
+    generates = isinstance(action, Draft | RefineGlobally | RefineLocally)
+    if generates and tokens_of(action) == 0:
+        return DegradedReason.TOKEN_CAP
+    return None
+
+
+def _calls_needed(state: State, action: Action) -> int:
+    """The calls of `action` and those without which it would be of no use.
+
+    Before reranking, that is the rerank call, unless there is but a draft to come. After it,
+    the SORM scores every candidate or none: scores of some do not rank them all.
+    """
+    if isinstance(action, ScoreSteps) and Rerank() in state.ended:
+        return len(_unscored(state))
+    alone = isinstance(action, Draft) and action.samples == 0
+    if state.task.strategy in RERANKING and not isinstance(action, Rerank) and not alone:
+        return calls_of(action) + 1
+    return calls_of(action)

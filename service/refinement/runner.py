@@ -1,0 +1,98 @@
+"""Carries out what the policy says: engine calls side by side, within one budget."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from models.formats.critique import mark
+from service.engines.ports import FaultReason
+from service.refinement.calls import Calls, Engines
+from service.refinement.policy import advance
+from service.refinement.state import apply
+from service.refinement.types import (
+    Candidate,
+    Cost,
+    DegradedReason,
+    Event,
+    Finish,
+    Selection,
+    Stage,
+    State,
+    Task,
+)
+
+__all__ = ["Engines", "NoDraftError", "Outcome", "refine"]
+
+
+class NoDraftError(Exception):
+    """There is no draft, so there is no answer. `reason` is safe to show to a client.
+
+    `state` is where the request ended; its costs are what was spent on it.
+    """
+
+    def __init__(self, reason: FaultReason | DegradedReason, state: State) -> None:
+        super().__init__(f"no draft: {reason}")
+        self.reason: FaultReason | DegradedReason = reason
+        self.state = state
+
+    @property
+    def timed_out(self) -> bool:
+        """Whether time ran out (504), rather than an engine failing (503)."""
+        return self.reason in {"timeout", DegradedReason.DEADLINE}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a question was answered: the last state, the winner, and the whole time in seconds."""
+
+    state: State
+    selection: Selection
+    seconds: float
+
+    @property
+    def draft(self) -> Candidate:
+        """The first candidate: what the refinements started from."""
+        return self.state.candidates[0]
+
+    @property
+    def selected(self) -> Candidate:
+        """The winner; its solution and answer are the response's."""
+        return self.state.candidates[self.selection.candidate]
+
+    @property
+    def critique(self) -> str | None:
+        """The draft with `[BAD]` before its first error, None when no error was found."""
+        if self.state.first_error is None:
+            return None
+        return mark(self.draft.solution, self.state.first_error)
+
+
+async def refine(task: Task, engines: Engines, clock: Callable[[], float]) -> Outcome:
+    """Answer one question within its budget.
+
+    `clock` gives monotonic seconds. Raises NoDraftError. Cancelling it cancels every engine
+    call in flight. Anything an engine raises that is no EngineError is a bug and propagates,
+    in an ExceptionGroup.
+    """
+    calls = Calls(task, engines, clock)
+    state, selection = await _run(State(task), calls)
+    if selection is None:
+        reasons = [missing.reason for missing in state.degraded if missing.stage is Stage.DRAFT]
+        raise NoDraftError(reasons[-1], state)  # missing samples were reported before
+    return Outcome(state=state, selection=selection, seconds=calls.elapsed())
+
+
+async def _run(state: State, calls: Calls) -> tuple[State, Selection | None]:
+    """Start what the policy names and feed back what ends, until it says Finish."""
+    running: list[asyncio.Task[tuple[Event, Cost]]] = []
+    async with asyncio.TaskGroup() as group:
+        while True:
+            state, actions = advance(state)
+            for action in actions:
+                if isinstance(action, Finish):
+                    return state, action.selection
+                running.append(group.create_task(calls.perform(action, state)))
+            await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            for task in [task for task in running if task.done()]:
+                running.remove(task)
+                state = apply(state, *task.result())

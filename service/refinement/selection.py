@@ -1,0 +1,68 @@
+"""Which candidate wins, given what is known when nothing is left to do. Pure."""
+
+from models.formats.answers import same_answer
+from service.refinement.types import (
+    Candidate,
+    CandidateKind,
+    Selection,
+    SelectionReason,
+    State,
+    Strategy,
+)
+
+RERANKING = frozenset({Strategy.GLORE, Strategy.BEST_OF_N})
+
+
+def select(state: State) -> Selection | None:
+    """The winner, or None without a draft. Of equals, the earlier candidate wins.
+
+    Strategies that rank choose by outcome score, else by the lowest step score when every
+    candidate has step scores, else by agreement, else the draft.
+    """
+    if not state.candidates:
+        return None
+    if state.task.strategy not in RERANKING:
+        return _unranked(state)
+    if len(state.candidates) == 1:
+        return Selection(0, SelectionReason.ONLY_CANDIDATE)
+    outcome = [c.outcome_score for c in state.candidates if c.outcome_score is not None]
+    if len(outcome) == len(state.candidates):
+        return Selection(_highest(outcome), SelectionReason.OUTCOME_SCORE)
+    lowest = [min(c.step_scores) for c in state.candidates if c.step_scores]
+    if len(lowest) == len(state.candidates):
+        return Selection(_highest(lowest), SelectionReason.STEP_SCORE)
+    return _agreed(state.candidates)
+
+
+def _highest(scores: list[float]) -> int:
+    """The place of the highest score, the first of equals."""
+    return max(range(len(scores)), key=scores.__getitem__)
+
+
+def _unranked(state: State) -> Selection:
+    """What `draft`, `global` and `local` asked for, or the draft when it is all there is."""
+    strategy = state.task.strategy
+    wanted = {Strategy.GLOBAL: CandidateKind.GLOBAL, Strategy.LOCAL: CandidateKind.LOCAL}.get(
+        strategy, CandidateKind.DRAFT
+    )
+    for place, candidate in enumerate(state.candidates):
+        if candidate.kind is wanted:
+            return Selection(place, SelectionReason.STRATEGY)
+    if strategy is Strategy.LOCAL and state.candidates[0].step_scores and state.first_error is None:
+        return Selection(0, SelectionReason.STRATEGY)  # no error: the draft is the answer
+    return Selection(0, SelectionReason.ONLY_CANDIDATE)
+
+
+def _agreed(candidates: tuple[Candidate, ...]) -> Selection:
+    """The first candidate with the most common answer; the draft when no two agree.
+
+    A candidate without an answer agrees with none, and loses to any that has one.
+    """
+    votes = [
+        sum(same_answer(candidate.answer, other.answer) for other in candidates)
+        for candidate in candidates
+    ]
+    winner = max(range(len(votes)), key=votes.__getitem__)
+    if winner == 0 and votes[0] <= 1:
+        return Selection(0, SelectionReason.FALLBACK)
+    return Selection(winner, SelectionReason.AGREEMENT)

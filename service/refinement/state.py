@@ -1,0 +1,208 @@
+"""How a state changes: an action begins, an event comes back. Pure, and free of choices."""
+
+from dataclasses import replace
+from typing import assert_never
+
+from models.formats.steps import first_error
+from service.refinement.types import (
+    Action,
+    Candidate,
+    CandidateKind,
+    Cost,
+    Degradation,
+    DegradedReason,
+    Draft,
+    Drafted,
+    Event,
+    Failed,
+    Finish,
+    Refined,
+    RefineGlobally,
+    RefineLocally,
+    Rerank,
+    Reranked,
+    ScoreSteps,
+    Stage,
+    State,
+    StepsScored,
+)
+
+
+class UnexpectedEventError(Exception):
+    """An event that no running action can have given: a bug in whoever feeds events."""
+
+
+def stage_of(action: Action) -> Stage:
+    """The stage an action belongs to. Raises ValueError for Finish, which is no work."""
+    match action:
+        case Draft():
+            return Stage.DRAFT
+        case ScoreSteps():
+            return Stage.SCORE
+        case RefineGlobally():
+            return Stage.REFINE_GLOBALLY
+        case RefineLocally():
+            return Stage.REFINE_LOCALLY
+        case Rerank():
+            return Stage.RERANK
+        case Finish():
+            message = "Finish has no stage"
+            raise ValueError(message)
+        case _:
+            assert_never(action)
+
+
+def calls_of(action: Action) -> int:
+    """The engine calls an action makes at most: samples are one call beside the draft's."""
+    match action:
+        case Finish():
+            return 0
+        case Draft(samples=samples) if samples:
+            return 2
+        case _:
+            return 1
+
+
+def tokens_of(action: Action) -> int:
+    """The tokens an action may generate at most."""
+    match action:
+        case Draft():
+            return action.max_tokens + action.samples * action.sample_max_tokens
+        case RefineGlobally() | RefineLocally():
+            return action.max_tokens
+        case _:
+            return 0
+
+
+def in_flight(state: State) -> frozenset[Action]:
+    """The actions that have begun and not ended."""
+    return state.started - state.ended
+
+
+def calls_left(state: State) -> int:
+    """Engine calls that are neither made nor promised to an action in flight."""
+    promised = sum(calls_of(action) for action in in_flight(state))
+    return state.task.budget.max_calls - state.engine_calls - promised
+
+
+def tokens_left(state: State) -> int:
+    """Tokens that are neither generated, lost nor promised to an action in flight."""
+    promised = sum(tokens_of(action) for action in in_flight(state))
+    used = state.generated_tokens + state.lost_tokens
+    return max(0, state.task.budget.max_generated_tokens - used - promised)
+
+
+def begin(state: State, action: Action) -> State:
+    """The state once `action` is handed to the runner."""
+    return replace(state, started=state.started | {action})
+
+
+def refuse(state: State, action: Action, reason: DegradedReason) -> State:
+    """The state once `action` is given up unstarted: it counts as ended and is reported."""
+    return degrade(
+        replace(state, started=state.started | {action}, ended=state.ended | {action}),
+        Degradation(stage_of(action), reason),
+    )
+
+
+def degrade(state: State, *missing: Degradation) -> State:
+    """The state with these degradations reported, each once."""
+    new = tuple(item for item in dict.fromkeys(missing) if item not in state.degraded)
+    return replace(state, degraded=state.degraded + new)
+
+
+def apply(state: State, event: Event, cost: Cost) -> State:
+    """The state after `event`, which cost `cost`.
+
+    Raises UnexpectedEventError when no action in flight can have given it.
+    """
+    action = _source(state, event)
+    state = replace(
+        state,
+        ended=state.ended | {action},
+        costs=(*state.costs, cost),
+        engine_calls=state.engine_calls + cost.engine_calls,
+        generated_tokens=state.generated_tokens + cost.generated_tokens,
+    )
+    match event:
+        case Drafted():
+            state = replace(state, candidates=event.candidates)
+            if event.degraded:
+                state = _write_off(state, action, cost)
+            return degrade(state, *event.degraded)
+        case StepsScored():
+            return _with_step_scores(state, event)
+        case Refined():
+            return _with_candidate(state, event.candidate)
+        case Reranked():
+            return _with_outcome_scores(state, event)
+        case Failed():
+            return degrade(_write_off(state, action, cost), event.degradation)
+        case _:
+            assert_never(event)
+
+
+def _source(state: State, event: Event) -> Action:
+    """The action in flight that gave `event`."""
+    for action in in_flight(state):
+        if _gives(action, event):
+            return action
+    message = f"no action in flight gives {type(event).__name__}"
+    raise UnexpectedEventError(message)
+
+
+def _gives(action: Action, event: Event) -> bool:
+    match action, event:
+        case _, Failed(action=source):
+            return source == action
+        case ScoreSteps(candidate=asked), StepsScored(candidate=given):
+            return asked == given
+        case (
+            (Draft(), Drafted(candidates=(_, *_)))
+            | (RefineGlobally(), Refined(candidate=Candidate(kind=CandidateKind.GLOBAL)))
+            | (RefineLocally(), Refined(candidate=Candidate(kind=CandidateKind.LOCAL)))
+            | (Rerank(), Reranked())
+        ):
+            return True
+    return False
+
+
+def _write_off(state: State, action: Action, cost: Cost) -> State:
+    """What a failed generation may have used unseen stays taken from the token cap."""
+    lost = max(0, tokens_of(action) - cost.generated_tokens)
+    return replace(state, lost_tokens=state.lost_tokens + lost)
+
+
+def _with_candidate(state: State, candidate: Candidate) -> State:
+    """One candidate more; if its solution is known, so are its step scores."""
+    for known in state.candidates:
+        if known.solution == candidate.solution:
+            candidate = replace(candidate, step_scores=known.step_scores)
+            break
+    return replace(state, candidates=(*state.candidates, candidate))
+
+
+def _with_step_scores(state: State, event: StepsScored) -> State:
+    """Scores belong to the text, so candidates with the same solution share them."""
+    solution = state.candidates[event.candidate].solution
+    candidates = tuple(
+        replace(candidate, step_scores=event.scores)
+        if candidate.solution == solution
+        else candidate
+        for candidate in state.candidates
+    )
+    state = replace(state, candidates=candidates)
+    if event.candidate == 0:
+        state = replace(state, first_error=first_error(event.scores, state.task.threshold))
+    return state
+
+
+def _with_outcome_scores(state: State, event: Reranked) -> State:
+    if len(event.scores) != len(state.candidates):
+        message = f"{len(event.scores)} outcome scores for {len(state.candidates)} candidates"
+        raise UnexpectedEventError(message)
+    candidates = tuple(
+        replace(candidate, outcome_score=score)
+        for candidate, score in zip(state.candidates, event.scores, strict=True)
+    )
+    return replace(state, candidates=candidates)

@@ -1,0 +1,257 @@
+"""The words of the algorithm as frozen values. Read this file first.
+
+A request becomes a `Task`. The policy looks at a `State` and names `Action`s; the runner
+carries them out and feeds each result back as an `Event`; when the policy says `Finish`,
+the state and the `Selection` in it are the answer.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+from service.engines.ports import FaultReason
+
+
+class Strategy(StrEnum):
+    """How a question is answered; chosen per request."""
+
+    GLORE = "glore"  # draft, both refinements, the ORM picks one of the three (the paper)
+    DRAFT = "draft"  # the draft alone
+    GLOBAL = "global"  # the global refinement of the draft, unranked
+    LOCAL = "local"  # the local refinement of the draft, unranked; the draft if no error is found
+    BEST_OF_N = "best_of_n"  # the draft and n-1 samples, the ORM picks one
+
+
+class CandidateKind(StrEnum):
+    """Where a candidate came from."""
+
+    DRAFT = "draft"
+    SAMPLE = "sample"
+    GLOBAL = "global_refinement"
+    LOCAL = "local_refinement"
+
+
+class Stage(StrEnum):
+    """A kind of engine work; tokens and time are reported per stage."""
+
+    DRAFT = "draft"
+    SCORE = "score"
+    REFINE_GLOBALLY = "refine_globally"
+    REFINE_LOCALLY = "refine_locally"
+    RERANK = "rerank"
+
+
+class SelectionReason(StrEnum):
+    """Why the selected candidate won."""
+
+    ONLY_CANDIDATE = "only_candidate"  # nothing else was there to choose from
+    STRATEGY = "strategy"  # `draft`, `global` and `local` do not rank
+    OUTCOME_SCORE = "outcome_score"  # highest ORM score
+    STEP_SCORE = "step_score"  # no ORM: the highest lowest step score
+    AGREEMENT = "agreement"  # no scores: the answer most candidates agree on
+    FALLBACK = "fallback"  # nothing to go by: the draft
+
+
+class DegradedReason(StrEnum):
+    """Why a stage is missing although no engine reported a fault."""
+
+    DEADLINE = "deadline"
+    CALL_CAP = "call_cap"
+    TOKEN_CAP = "token_cap"  # noqa: S105 - not a password
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How completions are drawn. `n` counts candidates of `best_of_n`, the draft included."""
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    max_tokens: int = 320  # per completion
+    n: int = 3
+    sample_temperature: float = 0.7  # of the n-1 further samples, when `temperature` is lower
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What one request may use. It only shrinks on the way down."""
+
+    deadline: float  # seconds from the start of the request
+    max_calls: int  # engine calls
+    max_generated_tokens: int
+    rerank_reserve: float = 1.0  # seconds kept for reranking while refinements run
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One question and how it is to be answered."""
+
+    question: str
+    strategy: Strategy
+    sampling: Sampling
+    budget: Budget
+    threshold: float  # a step score below it is an error
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A whole solution. `answer` is parsed from it, None when it states none.
+
+    `completion_offset` is where generated text starts: 0, or the length of the kept prefix
+    of a local refinement.
+    """
+
+    kind: CandidateKind
+    solution: str
+    answer: str | None
+    finish_reason: str
+    completion_offset: int = 0
+    outcome_score: float | None = None
+    step_scores: tuple[float, ...] | None = None  # one per step of `solution`
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one run of a stage used, whether it gave something or not.
+
+    `seconds` is wall time from start to result. Stages overlap, and a stage that ran twice
+    (SORM scores of several candidates) has an entry for each run.
+    """
+
+    stage: Stage
+    started: float  # seconds from the start of the request
+    seconds: float
+    engine_calls: int
+    prompt_tokens: int
+    generated_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Degradation:
+    """A stage that gave nothing, and why."""
+
+    stage: Stage
+    reason: FaultReason | DegradedReason
+
+
+# --- actions: what to do now -------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Draw the draft, and `samples` further solutions beside it (0 unless best_of_n)."""
+
+    samples: int
+    max_tokens: int  # of the draft
+    sample_max_tokens: int  # of each sample; 0 without samples
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreSteps:
+    """Score the steps of the candidate at this place in `State.candidates` with the SORM."""
+
+    candidate: int
+
+
+@dataclass(frozen=True, slots=True)
+class RefineGlobally:
+    """Rewrite the draft as a whole."""
+
+    max_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class RefineLocally:
+    """Rewrite the draft from this step on."""
+
+    first_error: int
+    max_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rerank:
+    """Score all candidates with the ORM."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The winner (its place in `State.candidates`) and why it won."""
+
+    candidate: int
+    reason: SelectionReason
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Nothing is left to do. `selection` is None only when there is no draft."""
+
+    selection: Selection | None
+
+
+Action: TypeAlias = Draft | ScoreSteps | RefineGlobally | RefineLocally | Rerank | Finish
+
+
+# --- events: what an action gave ---------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Drafted:
+    """The draft first, then the samples. Never empty.
+
+    When the call for the draft failed and samples are there, the first of them is the draft.
+    `degraded` tells what is missing.
+    """
+
+    candidates: tuple[Candidate, ...]
+    degraded: tuple[Degradation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StepsScored:
+    """Step scores of one candidate: one per step."""
+
+    candidate: int
+    scores: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refined:
+    """A global or local refinement."""
+
+    candidate: Candidate
+
+
+@dataclass(frozen=True, slots=True)
+class Reranked:
+    """ORM scores, one per candidate in the state, in order."""
+
+    scores: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An action that gave nothing: its stage is not tried again."""
+
+    action: Action
+    degradation: Degradation
+
+
+Event: TypeAlias = Drafted | StepsScored | Refined | Reranked | Failed
+
+
+# --- state -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything known about one request so far."""
+
+    task: Task
+    candidates: tuple[Candidate, ...] = ()  # the draft first, in order of arrival after it
+    first_error: int | None = None  # step index in the draft, once scored
+    started: frozenset[Action] = field(default_factory=frozenset)  # handed to the runner
+    ended: frozenset[Action] = field(default_factory=frozenset)  # with a result or a failure
+    degraded: tuple[Degradation, ...] = ()
+    costs: tuple[Cost, ...] = ()
+    engine_calls: int = 0  # of ended actions
+    generated_tokens: int = 0  # of ended actions, as the engines counted them
+    lost_tokens: int = 0  # granted to generations that failed without saying what they used

@@ -1,0 +1,199 @@
+import json
+import logging
+from typing import Any
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+
+from service.telemetry.logs import JsonFormatter
+from tests.service.api.asgi import Exchange
+from tests.service.fakes import QUESTION, FakeEngines
+
+BODY = {"question": QUESTION}
+LIMIT = 64 * 1024
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    formatter = JsonFormatter()
+    return [
+        json.loads(formatter.format(record))
+        for record in caplog.records
+        if record.name == "glore.access"
+    ]
+
+
+# --- request ids -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("given", ["a", "Trace-1:2.3_4", "x" * 128])
+async def test_a_sane_id_is_kept(client: httpx2.AsyncClient, given: str) -> None:
+    response = await client.get("/livez", headers={"X-Request-ID": given})
+    assert response.headers["X-Request-ID"] == given
+
+
+@pytest.mark.parametrize("given", ["", " ", "a b", "x" * 129, "<script>", "a\tb", "ä"])
+async def test_any_other_id_is_replaced(client: httpx2.AsyncClient, given: str) -> None:
+    response = await client.get("/livez", headers={b"X-Request-ID": given.encode()})
+    assert response.headers["X-Request-ID"] != given
+    assert len(response.headers["X-Request-ID"]) == 32
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "slug"),
+    [
+        ("GET", "/nowhere", 404, "not-found"),
+        ("GET", "/solve", 405, "method-not-allowed"),
+        ("POST", "/livez", 405, "method-not-allowed"),
+    ],
+)
+async def test_every_error_is_a_problem_with_an_id(
+    client: httpx2.AsyncClient, method: str, path: str, status: int, slug: str
+) -> None:
+    response = await client.request(method, path)
+    assert response.status_code == status
+    assert response.headers["Content-Type"] == "application/problem+json"
+    problem = response.json()
+    assert set(problem) == {"type", "title", "status", "detail", "request_id"}
+    assert problem["type"] == f"/problems/{slug}"
+    assert problem["request_id"] == response.headers["X-Request-ID"]
+    assert (status == 405) == ("Allow" in response.headers)
+
+
+# --- the bound on bodies -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/solve", "/nowhere"])
+async def test_a_body_announced_too_large_is_413(client: httpx2.AsyncClient, path: str) -> None:
+    content = json.dumps({"question": "x" * LIMIT})
+    response = await client.post(
+        path, content=content, headers={"Content-Type": "application/json"}
+    )
+    assert response.status_code == 413
+    assert response.json()["type"] == "/problems/body-too-large"
+    assert str(LIMIT) in response.json()["detail"]
+
+
+async def test_a_body_announced_too_large_is_not_read(app: FastAPI) -> None:
+    exchange = Exchange()
+    await exchange.run(app, "POST", "/solve", content_length="9" * 5000)
+    assert exchange.status == 413
+
+
+async def test_a_body_that_grows_too_large_is_413(app: FastAPI) -> None:
+    exchange = Exchange()
+    for _ in range(3):
+        exchange.body(b" " * (LIMIT // 2), more=True)
+    await exchange.run(
+        app, "POST", "/solve", content_type="application/json", transfer_encoding="chunked"
+    )
+    assert exchange.status == 413
+
+
+async def test_a_body_of_exactly_the_limit_is_read(client: httpx2.AsyncClient) -> None:
+    content = json.dumps(BODY).encode().ljust(LIMIT)
+    response = await client.post(
+        "/solve", content=content, headers={"Content-Type": "application/json"}
+    )
+    assert response.status_code == 200
+
+
+async def test_a_body_in_pieces_is_one_body(app: FastAPI) -> None:
+    exchange = Exchange()
+    for byte in json.dumps(BODY).encode():
+        exchange.body(bytes([byte]), more=True)
+    exchange.body(b"")
+    await exchange.run(app, "POST", "/solve", content_type="application/json")
+    assert exchange.status == 200
+
+
+async def test_a_client_that_leaves_before_its_body_is_there(
+    app: FastAPI, engines: FakeEngines
+) -> None:
+    exchange = Exchange()
+    exchange.body(b'{"quest', more=True)
+    exchange.leave()
+    await exchange.run(app, "POST", "/solve", content_type="application/json")
+    assert exchange.status == 400
+    assert engines.student.calls == 0
+
+
+# --- log lines ---------------------------------------------------------------------------
+
+
+async def test_one_line_per_request_without_its_text(
+    client: httpx2.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG, "glore"):
+        await client.post(
+            "/solve",
+            json=BODY,
+            headers={"X-Request-ID": "mine", "Authorization": "Bearer hidden"},
+        )
+    (line,) = lines(caplog)
+    assert line | {"time": 0, "seconds": 0, "id": 0} == {
+        "time": 0,
+        "level": "info",
+        "logger": "glore.access",
+        "event": "request",
+        "request_id": "mine",
+        "method": "POST",
+        "path": "/solve",
+        "status": 200,
+        "seconds": 0,
+        "strategy": "glore",
+        "id": 0,
+        "selected": "local_refinement",
+        "reason": "outcome_score",
+        "candidates": 3,
+        "first_error": 1,
+        "engine_calls": 5,
+        "generated_tokens": 30,
+        "degraded": [],
+    }
+    text = json.dumps(line)
+    assert "sweets" not in text
+    assert "bags" not in text
+    assert "hidden" not in text
+
+
+async def test_refused_requests_leave_a_line_too(
+    client: httpx2.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "glore"):
+        await client.post("/solve", json=BODY | {"deadline_ms": 1})
+        await client.get("/" + "x" * 1000)
+    refused, lost = lines(caplog)
+    assert refused["status"] == 422
+    assert lost["status"] == 404
+    assert len(lost["path"]) == 200
+
+
+async def test_probes_are_quiet(
+    client: httpx2.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "glore"):
+        for path in ("/livez", "/readyz", "/metrics"):
+            await client.get(path)
+    assert lines(caplog) == []
+
+
+# --- bugs --------------------------------------------------------------------------------
+
+
+async def test_a_bug_is_500_and_logged_without_text(
+    client: httpx2.AsyncClient, engines: FakeEngines, caplog: pytest.LogCaptureFixture
+) -> None:
+    engines.student.bug = RuntimeError(f"boom: {QUESTION}")
+    with caplog.at_level(logging.INFO, "glore"):
+        response = await client.post("/solve", json=BODY)
+    assert response.status_code == 500
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert response.json()["type"] == "/problems/internal-error"
+    assert response.json()["request_id"] == response.headers["X-Request-ID"]
+    assert "boom" not in response.text
+    error, request = lines(caplog)
+    assert error["request_id"] == request["request_id"] == response.headers["X-Request-ID"]
+    assert request["status"] == 500
+    assert "RuntimeError" in json.dumps(error["exception"])
+    assert "boom" not in json.dumps(error)

@@ -1,0 +1,68 @@
+from typing import Any
+
+import httpx2
+import pytest_asyncio
+
+from service.api import examples
+from service.api.health import Ready
+from service.api.problems import Problem
+from service.api.schemas import SolveRequest, SolveResponse
+
+
+@pytest_asyncio.fixture
+async def document(client: httpx2.AsyncClient) -> dict[str, Any]:
+    body: dict[str, Any] = (await client.get("/openapi.json")).json()
+    return body
+
+
+async def test_all_paths_are_described(document: dict[str, Any]) -> None:
+    assert set(document["paths"]) == {"/solve", "/livez", "/readyz", "/metrics"}
+
+
+async def test_errors_are_described_as_problems(document: dict[str, Any]) -> None:
+    responses = document["paths"]["/solve"]["post"]["responses"]
+    assert set(responses) == {"200", "413", "415", "422", "503", "504"}
+    for status in set(responses) - {"200"}:
+        (media_type,) = responses[status]["content"]
+        assert media_type == "application/problem+json"
+        content = responses[status]["content"][media_type]
+        assert content["schema"] == {"$ref": "#/components/schemas/Problem"}
+        assert Problem.model_validate(content["example"]).status == int(status)
+    assert "Retry-After" in responses["503"]["headers"]
+    assert "X-Request-ID" in responses["200"]["headers"]
+    assert "HTTPValidationError" not in document["components"]["schemas"]
+
+
+async def test_the_document_shows_the_examples(document: dict[str, Any]) -> None:
+    operation = document["paths"]["/solve"]["post"]
+    assert operation["requestBody"]["content"]["application/json"]["examples"] == examples.REQUESTS
+    content = operation["responses"]["200"]["content"]["application/json"]
+    assert content["example"] == examples.RESPONSE
+    assert content["schema"] == {"$ref": "#/components/schemas/SolveResponse"}
+
+
+def test_the_examples_are_valid() -> None:
+    for example in examples.REQUESTS.values():
+        SolveRequest.model_validate(example["value"])
+    response = SolveResponse.model_validate(examples.RESPONSE)
+    assert response.model_dump(mode="json") == examples.RESPONSE
+    usage = response.usage
+    assert usage.engine_calls == sum(stage.engine_calls for stage in usage.stages)
+    assert usage.prompt_tokens == sum(stage.prompt_tokens for stage in usage.stages)
+    assert usage.generated_tokens == sum(stage.generated_tokens for stage in usage.stages)
+    assert response.candidates[response.selected.candidate].solution == response.solution
+    Ready.model_validate(examples.READY)
+    Ready.model_validate(examples.NOT_READY)
+
+
+async def test_the_example_request_is_taken(client: httpx2.AsyncClient) -> None:
+    for example in examples.REQUESTS.values():
+        response = await client.post("/solve", json=example["value"])
+        assert response.status_code == 200
+        assert set(response.json()) == set(examples.RESPONSE)
+
+
+async def test_the_docs_page_is_there(client: httpx2.AsyncClient) -> None:
+    response = await client.get("/docs")
+    assert response.status_code == 200
+    assert "/openapi.json" in response.text

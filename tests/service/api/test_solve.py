@@ -1,0 +1,317 @@
+import asyncio
+import json
+import re
+from typing import Any
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+
+from service.app import create_app
+from service.engines.ports import FaultReason
+from service.settings import Settings
+from tests.service.api.asgi import Exchange
+from tests.service.fakes import DRAFT, GLOBAL, LOCAL, QUESTION, FakeEngines
+
+BODY = {"question": QUESTION}
+
+
+async def solve(client: httpx2.AsyncClient, **fields: object) -> dict[str, Any]:
+    response = await client.post("/solve", json=BODY | fields)
+    assert response.status_code == 200, response.text
+    answer: dict[str, Any] = response.json()
+    return answer
+
+
+async def test_glore_answers_with_the_best_of_three(client: httpx2.AsyncClient) -> None:
+    response = await client.post("/solve", json=BODY, headers={"X-Request-ID": "mine-1"})
+    assert response.status_code == 200
+    assert response.headers["X-Request-ID"] == "mine-1"
+    answer = response.json()
+    assert re.fullmatch(r"solve_[0-9a-f]{32}", answer.pop("id"))
+    usage = answer.pop("usage")
+    assert answer == {
+        "request_id": "mine-1",
+        "strategy": "glore",
+        "answer": "12",
+        "solution": LOCAL,
+        "selected": {
+            "candidate": [c["solution"] for c in answer["candidates"]].index(LOCAL),
+            "kind": "local_refinement",
+            "reason": "outcome_score",
+            "explanation": "The local refinement has the highest outcome score, 0.80, of "
+            "3 candidates; the draft scored 0.20.",
+        },
+        "candidates": answer["candidates"],
+        "draft": {
+            "steps": [
+                {"index": 0, "text": "Tom has 3 bags.", "score": 0.9},
+                {"index": 1, "text": "3 * 4 = 13", "score": 0.1},
+                {"index": 2, "text": "#### 13", "score": 0.9},
+            ],
+            "first_error": 1,
+            "threshold": 0.5,
+            "critique": "Tom has 3 bags.\n[BAD] 3 * 4 = 13\n#### 13",
+        },
+        "degraded": [],
+    }
+    assert answer["candidates"][0] == {
+        "kind": "draft",
+        "solution": DRAFT,
+        "answer": "13",
+        "outcome_score": 0.2,
+        "finish_reason": "stop",
+    }
+    assert {c["solution"]: c["outcome_score"] for c in answer["candidates"]} == {
+        DRAFT: 0.2,
+        GLOBAL: 0.6,
+        LOCAL: 0.8,
+    }
+    assert usage["engine_calls"] == 5
+    assert usage["prompt_tokens"] == 3 * 20 + 30 + 40
+    assert usage["generated_tokens"] == 30
+    assert {stage["stage"] for stage in usage["stages"]} == {
+        "draft",
+        "score",
+        "refine_globally",
+        "refine_locally",
+        "rerank",
+    }
+    assert set(usage["stages"][0]) == {
+        "stage",
+        "started",
+        "seconds",
+        "engine_calls",
+        "prompt_tokens",
+        "generated_tokens",
+    }
+
+
+async def test_a_draft_is_neither_scored_nor_ranked(client: httpx2.AsyncClient) -> None:
+    answer = await solve(client, strategy="draft")
+    assert answer["solution"] == DRAFT
+    assert [step["score"] for step in answer["draft"]["steps"]] == [None, None, None]
+    assert answer["draft"]["first_error"] is None
+    assert answer["draft"]["critique"] is None
+    assert answer["candidates"][0]["outcome_score"] is None
+    assert answer["selected"]["reason"] == "strategy"
+
+
+@pytest.mark.parametrize(
+    ("strategy", "kind"), [("global", "global_refinement"), ("local", "local_refinement")]
+)
+async def test_one_refinement_alone(client: httpx2.AsyncClient, strategy: str, kind: str) -> None:
+    answer = await solve(client, strategy=strategy)
+    assert answer["selected"]["kind"] == kind
+    assert answer["answer"] == "12"
+
+
+async def test_best_of_n_draws_n_candidates(client: httpx2.AsyncClient) -> None:
+    answer = await solve(client, strategy="best_of_n", sampling={"temperature": 1, "n": 5})
+    assert [c["kind"] for c in answer["candidates"]] == ["draft", *["sample"] * 4]
+
+
+async def test_a_missing_stage_is_told(client: httpx2.AsyncClient, engines: FakeEngines) -> None:
+    engines.orm.fault = "unreachable"
+    answer = await solve(client)
+    assert {"stage": "rerank", "reason": "unreachable"} in answer["degraded"]
+    assert answer["selected"]["reason"] == "step_score"
+
+
+async def test_a_solution_without_an_answer_is_still_one(
+    client: httpx2.AsyncClient, engines: FakeEngines
+) -> None:
+    engines.student.text = "I do not know."
+    assert (await solve(client, strategy="draft"))["answer"] is None
+
+
+@pytest.mark.parametrize("reason", ["unreachable", "overloaded", "failed", "bad_response"])
+async def test_no_draft_is_503_worth_a_retry(
+    client: httpx2.AsyncClient, engines: FakeEngines, reason: FaultReason
+) -> None:
+    engines.student.fault = reason
+    response = await client.post("/solve", json=BODY)
+    assert response.status_code == 503
+    assert response.headers["Retry-After"] == "1"
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert response.json() == {
+        "type": "/problems/student-unavailable",
+        "title": "No draft: the student is unavailable",
+        "status": 503,
+        "detail": f"The student gave no draft: {reason}.",
+        "request_id": response.headers["X-Request-ID"],
+    }
+
+
+async def test_no_draft_in_time_is_504(client: httpx2.AsyncClient, engines: FakeEngines) -> None:
+    engines.student.hangs = True
+    response = await client.post("/solve", json=BODY | {"deadline_ms": 100})
+    assert response.status_code == 504
+    assert response.json()["type"] == "/problems/no-draft-in-time"
+    assert "Retry-After" not in response.headers
+    assert engines.student.cancelled
+
+
+# --- what is refused ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "question"),
+        ({"question": ""}, "question"),
+        ({"question": " \n\t "}, "question"),
+        ({"question": "x" * 4001}, "question"),
+        ({"question": None}, "question"),
+        ({"question": 7}, "question"),
+        ({"question": ["x"]}, "question"),
+        (BODY | {"strategy": "magic"}, "strategy"),
+        (BODY | {"strategy": None}, "strategy"),
+        (BODY | {"sampling": None}, "sampling"),
+        (BODY | {"sampling": []}, "sampling"),
+        (BODY | {"sampling": {"temperature": -0.1}}, "sampling.temperature"),
+        (BODY | {"sampling": {"temperature": 2.1}}, "sampling.temperature"),
+        (BODY | {"sampling": {"temperature": "0"}}, "sampling.temperature"),
+        (BODY | {"sampling": {"temperature": True}}, "sampling.temperature"),
+        (BODY | {"sampling": {"top_p": 0}}, "sampling.top_p"),
+        (BODY | {"sampling": {"top_p": 1.1}}, "sampling.top_p"),
+        (BODY | {"sampling": {"max_tokens": 0}}, "sampling.max_tokens"),
+        (BODY | {"sampling": {"max_tokens": 1025}}, "sampling.max_tokens"),
+        (BODY | {"sampling": {"max_tokens": 10.5}}, "sampling.max_tokens"),
+        (BODY | {"sampling": {"n": 1}}, "sampling.n"),
+        (BODY | {"sampling": {"n": 9}}, "sampling.n"),
+        (BODY | {"sampling": {"n": "3"}}, "sampling.n"),
+        (BODY | {"sampling": {"seed": 1}}, "sampling.seed"),
+        (BODY | {"deadline_ms": 99}, "deadline_ms"),
+        (BODY | {"deadline_ms": 120_001}, "deadline_ms"),
+        (BODY | {"deadline_ms": 1e30}, "deadline_ms"),
+        (BODY | {"deadline_ms": "1000"}, "deadline_ms"),
+        (BODY | {"sede": 1}, "sede"),
+        ([], "body"),
+        ("x", "body"),
+    ],
+)
+async def test_a_field_that_is_not_acceptable_is_named(
+    client: httpx2.AsyncClient, engines: FakeEngines, body: object, field: str
+) -> None:
+    response = await client.post("/solve", json=body)
+    assert response.status_code == 422, response.text
+    problem = response.json()
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert problem["type"] == "/problems/invalid-request"
+    assert problem["request_id"] == response.headers["X-Request-ID"]
+    assert [error["field"] for error in problem["errors"]] == [field]
+    assert problem["errors"][0]["message"]
+    assert field in problem["detail"]
+    assert engines.student.calls == 0
+
+
+async def test_all_faults_are_named_at_once_without_the_values(client: httpx2.AsyncClient) -> None:
+    body = {"question": "secret" * 1000, "sampling": {"n": 99, "top_p": 7.25}}
+    response = await client.post("/solve", json=body)
+    fields = {error["field"] for error in response.json()["errors"]}
+    assert fields == {"question", "sampling.n", "sampling.top_p"}
+    assert "secret" not in response.text
+    assert "7.25" not in response.text
+
+
+async def test_many_unknown_fields_give_a_short_answer(client: httpx2.AsyncClient) -> None:
+    body = BODY | {"x" * 200 + str(index): 1 for index in range(100)}
+    problem = (await client.post("/solve", json=body)).json()
+    assert len(problem["errors"]) == 20
+    assert all(len(error["field"]) <= 100 for error in problem["errors"])
+
+
+@pytest.mark.parametrize(
+    "question", ["x", "x" * 4000, "  padded  ", "two\nlines", "Äpfel und 🍎?", '"}\\']
+)
+async def test_any_other_question_is_taken(client: httpx2.AsyncClient, question: str) -> None:
+    await solve(client, question=question)
+
+
+async def post_raw(
+    client: httpx2.AsyncClient, content: bytes, media_type: str = "application/json"
+) -> httpx2.Response:
+    return await client.post("/solve", content=content, headers={"Content-Type": media_type})
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"{", b"", b"null", b"{'question': 'x'}", b'{"question": "x",}', b'{"question": "x"} extra'],
+)
+async def test_json_that_is_none_is_422(client: httpx2.AsyncClient, content: bytes) -> None:
+    response = await post_raw(client, content)
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["field"] == "body"
+
+
+@pytest.mark.parametrize("content", [b'{"question": "\xff"}', b"[" * 60_000])
+async def test_a_body_that_cannot_be_read_is_400(
+    client: httpx2.AsyncClient, content: bytes
+) -> None:
+    response = await post_raw(client, content)
+    assert response.status_code == 400
+    assert response.json()["type"] == "/problems/bad-request"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"question": "\\ud800"}',
+        b'{"question": "x", "sampling": {"temperature": NaN}}',
+        b'{"question": "x", "sampling": {"temperature": Infinity}}',
+        b'{"question": "x", "deadline_ms": 1' + b"0" * 400 + b"}",
+    ],
+)
+async def test_odd_values_are_422(client: httpx2.AsyncClient, content: bytes) -> None:
+    assert (await post_raw(client, content)).status_code == 422
+
+
+@pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", ""])
+async def test_another_content_type_is_415(client: httpx2.AsyncClient, media_type: str) -> None:
+    response = await post_raw(client, json.dumps(BODY).encode(), media_type)
+    assert response.status_code == 415
+    assert response.json()["type"] == "/problems/unsupported-media-type"
+
+
+async def test_json_with_a_charset_or_suffix_is_json(client: httpx2.AsyncClient) -> None:
+    content = json.dumps(BODY).encode()
+    assert (await post_raw(client, content, "application/json; charset=utf-8")).status_code == 200
+    assert (await post_raw(client, content, "application/vnd.x+json")).status_code == 200
+
+
+async def test_the_default_deadline_gives_way_to_the_servers(
+    settings: Settings, engines: FakeEngines
+) -> None:
+    strict = settings.model_copy(update={"max_deadline": 10.0})
+    app = create_app(strict, connect=engines.connect)
+    transport = httpx2.ASGITransport(app=app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(transport=transport, base_url="http://gateway") as client,
+    ):
+        await solve(client)
+        response = await client.post("/solve", json=BODY | {"deadline_ms": 10_001})
+    assert response.status_code == 422
+    assert response.json()["errors"] == [
+        {"field": "deadline_ms", "message": "Input should be less than or equal to 10000"}
+    ]
+
+
+# --- leaving early -----------------------------------------------------------------------
+
+
+async def test_a_client_that_leaves_cancels_the_work(app: FastAPI, engines: FakeEngines) -> None:
+    engines.student.hangs = True
+    exchange = Exchange()
+    exchange.body(json.dumps(BODY).encode())
+    answer = asyncio.create_task(
+        exchange.run(app, "POST", "/solve", content_type="application/json")
+    )
+    async with asyncio.timeout(5):
+        await engines.student.called.wait()
+        assert not answer.done()
+        exchange.leave()
+        await answer
+    assert engines.student.cancelled
+    assert exchange.status == 499

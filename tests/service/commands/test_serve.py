@@ -1,0 +1,52 @@
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import httpx2
+import pytest
+
+from service.commands.errors import CommandFailedError
+from service.commands.serve import bind
+
+
+def test_a_socket_is_ready_for_connections() -> None:
+    with bind("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        pass
+
+
+def test_a_host_that_is_none_is_refused() -> None:
+    with pytest.raises(CommandFailedError, match="cannot listen on no such host:8000"):
+        bind("no such host", 8000)
+
+
+def test_an_address_of_another_machine_is_refused() -> None:
+    with pytest.raises(CommandFailedError, match="Cannot assign requested address"):
+        bind("192.0.2.1", 8000)
+
+
+def test_the_gateway_serves_without_engines_and_stops_at_ctrl_c() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "service.cli", "serve", "--port", str(port)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
+        try:
+            assert _alive(port, process)
+        finally:
+            process.send_signal(signal.SIGINT)
+            _, log = process.communicate(timeout=30)
+    assert process.returncode == 0, log
+    assert "Traceback" not in log
+
+
+def _alive(port: int, process: subprocess.Popen[str]) -> bool:
+    end = time.monotonic() + 60
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            answer = httpx2.get(f"http://127.0.0.1:{port}/livez", timeout=5, trust_env=False)
+        except httpx2.TransportError:
+            time.sleep(0.1)
+        else:
+            return answer.status_code == 200
+    return False

@@ -1,0 +1,82 @@
+import asyncio
+import socket
+
+import pytest
+
+from service.engines.readiness import EngineState, EngineStatus, Readiness, VllmProbe
+from service.engines.vllm import VllmEngine, open_engine
+from tests.service.engines.fake_vllm import FakeVllm
+from tests.service.fakes import FakeProbe
+
+MODELS = {"object": "list", "data": [{"id": "student", "object": "model"}, {"id": "orm"}]}
+
+
+def healthy(server: FakeVllm) -> None:
+    server.sends("/health", b"")
+    server.gives("/v1/models", MODELS)
+
+
+async def test_an_engine_that_is_healthy_and_serves_the_names_is_ready(
+    server: FakeVllm, engine: VllmEngine
+) -> None:
+    healthy(server)
+    assert await VllmProbe(engine, ["student", "orm", "orm"]).check() == EngineStatus(
+        EngineState.READY
+    )
+    assert all(headers["Authorization"] == "Bearer top-secret" for headers in server.headers)
+
+
+async def test_names_that_are_not_served_are_told(server: FakeVllm, engine: VllmEngine) -> None:
+    healthy(server)
+    status = await VllmProbe(engine, ["student", "sorm", "global_refiner"]).check()
+    assert status == EngineStatus(EngineState.MISSING_MODELS, ("global_refiner", "sorm"))
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "state"),
+    [
+        ("/health", b"", 503, EngineState.STARTING),
+        ("/health", b"", 500, EngineState.FAILED),
+        ("/health", b"", 404, EngineState.FAILED),
+        ("/v1/models", b"", 401, EngineState.UNAUTHORIZED),
+        ("/v1/models", b"", 403, EngineState.UNAUTHORIZED),
+        ("/v1/models", b"garbage", 200, EngineState.FAILED),
+        ("/v1/models", b'{"data": [{"id": 7}]}', 200, EngineState.FAILED),
+    ],
+)
+async def test_each_fault_has_a_state(  # noqa: PLR0913
+    server: FakeVllm, engine: VllmEngine, path: str, body: bytes, status: int, state: EngineState
+) -> None:
+    healthy(server)
+    server.sends(path, body, status)
+    assert (await VllmProbe(engine, ["student"]).check()).state is state
+
+
+async def test_a_silent_engine_is_unresponsive(server: FakeVllm, engine: VllmEngine) -> None:
+    server.hangs("/health")
+    status = await VllmProbe(engine, ["student"], timeout=0.05).check()
+    assert status.state is EngineState.UNRESPONSIVE
+
+
+async def test_no_connection_is_unreachable() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        async with open_engine(url, api_key=None, timeout=5.0) as engine:
+            status = await VllmProbe(engine, ["student"]).check()
+    assert status.state is EngineState.UNREACHABLE
+
+
+async def test_a_round_of_probes_is_remembered_and_shared() -> None:
+    now = 0.0
+    probes = {"generation": FakeProbe(), "scoring": FakeProbe()}
+    readiness = Readiness(probes, lambda: now, ttl=1.0)
+    first, second = await asyncio.gather(readiness.check(), readiness.check())
+    assert first == second == {name: EngineStatus(EngineState.READY) for name in probes}
+    assert [probe.checks for probe in probes.values()] == [1, 1]
+    now = 0.9
+    await readiness.check()
+    assert probes["scoring"].checks == 1
+    now = 1.0
+    probes["scoring"].status = EngineStatus(EngineState.UNREACHABLE)
+    assert (await readiness.check())["scoring"].state is EngineState.UNREACHABLE

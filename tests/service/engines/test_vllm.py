@@ -1,0 +1,373 @@
+import asyncio
+import json
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from service.engines.ports import Completion, EngineError, FaultReason, Generation, Scores
+from service.engines.vllm import (
+    MAX_RESPONSE_BYTES,
+    VllmEngine,
+    VllmGenerator,
+    VllmOutcomeScorer,
+    VllmStepScorer,
+    open_engine,
+)
+from tests.service.engines.fake_vllm import FakeVllm, completion, pooling
+
+COMPLETIONS = "/v1/completions"
+PROMPT_ROWS = [[0.0, 0.0], [0.0, 0.0]]
+
+
+async def generate(engine: VllmEngine, *, n: int = 1, timeout: float = 5.0) -> Generation:  # noqa: ASYNC109
+    generator = VllmGenerator(engine, "student", "student")
+    return await generator.generate(
+        "Question: 1 + 1?\nSolution:\n",
+        n=n,
+        temperature=0.5,
+        top_p=0.9,
+        max_tokens=64,
+        timeout=timeout,
+    )
+
+
+async def reason_of(engine: VllmEngine, *, n: int = 1, timeout: float = 5.0) -> FaultReason:  # noqa: ASYNC109
+    with pytest.raises(EngineError) as caught:
+        await generate(engine, n=n, timeout=timeout)
+    assert caught.value.role == "student"
+    return caught.value.reason
+
+
+# --- generation --------------------------------------------------------------------------
+
+
+async def test_a_generation_asks_vllm_and_counts_tokens(
+    server: FakeVllm, engine: VllmEngine
+) -> None:
+    server.gives(COMPLETIONS, completion("1 + 1 = 2\n#### 2"))
+    assert await generate(engine) == Generation((Completion("1 + 1 = 2\n#### 2", "stop"),), 7, 5)
+    assert server.bodies == [
+        {
+            "model": "student",
+            "prompt": "Question: 1 + 1?\nSolution:\n",
+            "n": 1,
+            "temperature": 0.5,
+            "top_p": 0.9,
+            "max_tokens": 64,
+        }
+    ]
+    assert server.headers[0]["Authorization"] == "Bearer top-secret"
+
+
+async def test_completions_come_in_the_order_of_their_index(
+    server: FakeVllm, engine: VllmEngine
+) -> None:
+    answer = completion("a", "b", "c")
+    answer["choices"].reverse()
+    server.gives(COMPLETIONS, answer)
+    generation = await generate(engine, n=3)
+    assert [text.text for text in generation.completions] == ["a", "b", "c"]
+    assert generation.generated_tokens == 15
+
+
+async def test_without_a_key_no_authorization_is_sent(server: FakeVllm) -> None:
+    server.gives(COMPLETIONS, completion("a"))
+    async with open_engine(server.url + "/", api_key=None, timeout=5.0) as engine:
+        await generate(engine)
+    assert "Authorization" not in server.headers[0]
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (302, "bad_response"),
+        (400, "rejected"),
+        (401, "rejected"),
+        (404, "rejected"),
+        (408, "timeout"),
+        (429, "overloaded"),
+        (500, "failed"),
+        (502, "failed"),
+        (503, "overloaded"),
+        (504, "timeout"),
+    ],
+)
+async def test_a_status_becomes_a_reason(
+    server: FakeVllm, engine: VllmEngine, status: int, reason: FaultReason
+) -> None:
+    server.sends(COMPLETIONS, b'{"error": "upstream text"}', status, Location="/elsewhere")
+    assert await reason_of(engine) == reason
+    assert len(server.bodies) == 1  # no retry, no redirect followed
+
+
+async def test_the_error_holds_nothing_of_the_upstreams_text(
+    server: FakeVllm, engine: VllmEngine
+) -> None:
+    server.sends(COMPLETIONS, b'{"error": "upstream text"}', 500)
+    with pytest.raises(EngineError) as caught:
+        await generate(engine)
+    assert str(caught.value) == "student: failed"
+
+
+def changed(key: str, value: object) -> bytes:
+    return json.dumps(completion("a") | {key: value}).encode()
+
+
+def with_choice(**changes: object) -> bytes:
+    answer = completion("a")
+    answer["choices"][0] |= changes
+    return json.dumps(answer).encode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"not json",
+        b"null",
+        b"[]",
+        b"{}",
+        b"[" * 100_000,
+        b"\xff\xfe",
+        changed("choices", []),
+        changed("choices", None),
+        changed("choices", {"0": {}}),
+        changed("choices", completion("a", "b")["choices"]),
+        changed("usage", None),
+        changed("usage", {"prompt_tokens": 7}),
+        changed("usage", {"prompt_tokens": -1, "completion_tokens": 5}),
+        changed("usage", {"prompt_tokens": 7.5, "completion_tokens": 5}),
+        changed("usage", {"prompt_tokens": "7", "completion_tokens": 5}),
+        changed("usage", {"prompt_tokens": float("nan"), "completion_tokens": 5}),
+        with_choice(index=1),
+        with_choice(index=True),
+        with_choice(text=None),
+        with_choice(text=["a"]),
+        with_choice(text="\ud800"),  # half a surrogate pair is no text
+        with_choice(finish_reason=None),
+    ],
+)
+async def test_anything_but_the_expected_shape_is_a_bad_response(
+    server: FakeVllm, engine: VllmEngine, body: bytes
+) -> None:
+    server.sends(COMPLETIONS, body)
+    assert await reason_of(engine) == "bad_response"
+
+
+async def test_fewer_completions_than_asked_for_are_a_bad_response(
+    server: FakeVllm, engine: VllmEngine
+) -> None:
+    server.gives(COMPLETIONS, completion("a", "b"))
+    assert await reason_of(engine, n=3) == "bad_response"
+
+
+async def test_a_completion_that_the_server_aborted_is_a_failure(
+    server: FakeVllm, engine: VllmEngine
+) -> None:
+    server.sends(COMPLETIONS, with_choice(finish_reason="abort"))
+    assert await reason_of(engine) == "failed"
+
+
+async def test_a_body_without_end_is_not_read_to_its_end(
+    server: FakeVllm, engine: VllmEngine
+) -> None:
+    server.sends(COMPLETIONS, b" " * (MAX_RESPONSE_BYTES + 1))
+    assert await reason_of(engine) == "bad_response"
+
+
+async def test_a_body_cut_off_is_a_bad_response(server: FakeVllm, engine: VllmEngine) -> None:
+    server.cuts(COMPLETIONS, json.dumps(completion("a")).encode())
+    assert await reason_of(engine) == "bad_response"
+
+
+async def test_a_connection_closed_without_an_answer_is_a_failure(
+    server: FakeVllm, engine: VllmEngine
+) -> None:
+    server.drops(COMPLETIONS)
+    assert await reason_of(engine) == "failed"
+
+
+async def test_a_refused_connection_is_unreachable() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+        async with open_engine(f"http://127.0.0.1:{port}", api_key=None, timeout=5.0) as engine:
+            assert await reason_of(engine) == "unreachable"
+
+
+async def test_a_host_that_does_not_exist_is_unreachable() -> None:
+    async with open_engine("http://engine.invalid", api_key=None, timeout=5.0) as engine:
+        assert await reason_of(engine) == "unreachable"
+
+
+async def test_what_is_not_http_is_a_bad_response() -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(10)
+        writer.write(b"SSH-2.0-nothing to see\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, open_engine(f"http://127.0.0.1:{port}", api_key=None, timeout=5) as engine:
+        assert await reason_of(engine) == "bad_response"
+
+
+# --- time --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("of_call", "of_engine"), [(0.05, 60.0), (60.0, 0.05)])
+async def test_the_shorter_of_the_two_limits_holds(
+    server: FakeVllm, of_call: float, of_engine: float
+) -> None:
+    server.hangs(COMPLETIONS)
+    async with open_engine(server.url, api_key=None, timeout=of_engine) as engine:
+        async with asyncio.timeout(2):
+            assert await reason_of(engine, timeout=of_call) == "timeout"
+            await server.aborted.wait()
+
+
+@pytest.mark.parametrize("limit", [0.0, -1.0])
+async def test_no_time_left_means_no_call(
+    server: FakeVllm, engine: VllmEngine, limit: float
+) -> None:
+    assert await reason_of(engine, timeout=limit) == "timeout"
+    assert server.bodies == []
+
+
+async def test_a_cancelled_call_aborts_the_request(server: FakeVllm, engine: VllmEngine) -> None:
+    server.hangs(COMPLETIONS)
+    call = asyncio.create_task(generate(engine))
+    async with asyncio.timeout(2):
+        await server.hanging.wait()
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        await server.aborted.wait()
+
+
+async def test_a_time_limit_around_the_call_is_left_alone(
+    server: FakeVllm, engine: VllmEngine
+) -> None:
+    server.hangs(COMPLETIONS)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await generate(engine)
+
+
+# --- step scores -------------------------------------------------------------------------
+
+
+async def score_steps(engine: VllmEngine, *steps: str) -> Scores:
+    return await VllmStepScorer(engine, "sorm").score_steps("1 + 1?", steps, timeout=5.0)
+
+
+async def test_steps_are_scored_at_their_newlines_in_the_first_column(
+    server: FakeVllm, engine: VllmEngine
+) -> None:
+    server.gives("/pooling", pooling([*PROMPT_ROWS, [0.9, 0.5], [0.25, 0.5]]))
+    assert await score_steps(engine, "1 + 1 = 3", "#### 3") == Scores((0.9, 0.25), 11)
+    assert server.bodies == [
+        {
+            "model": "sorm",
+            "input": ["Question: 1 + 1?\nSolution:\n1 + 1 = 3\n#### 3\n"],
+            "task": "token_classify",
+        }
+    ]
+
+
+async def test_no_steps_need_no_call(server: FakeVllm, engine: VllmEngine) -> None:
+    assert await score_steps(engine) == Scores((), 0)
+    assert server.bodies == []
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        ([[0.9, 0.5]], "wrong_scores"),  # one row too few
+        ([[0.9, 0.5]] * 3, "wrong_scores"),
+        ([[0.9, 0.5], []], "wrong_scores"),
+        ([[0.9, 0.5], [1.5, 0.5]], "wrong_scores"),
+        ([[0.9, 0.5], [-0.1, 0.5]], "wrong_scores"),
+        ([[0.9, 0.5], [float("nan"), 0.5]], "bad_response"),
+        ([[0.9, 0.5], [float("inf"), 0.5]], "bad_response"),
+        ([[0.9, 0.5], [None, 0.5]], "bad_response"),
+        ([[0.9, 0.5], [True, 0.5]], "bad_response"),
+        ([[0.9, 0.5], ["0.9", 0.5]], "bad_response"),
+        ([[0.9, 0.5], 0.5], "bad_response"),
+    ],
+)
+async def test_scores_are_never_guessed_at(
+    server: FakeVllm, engine: VllmEngine, rows: list[Any], reason: FaultReason
+) -> None:
+    server.gives("/pooling", pooling([*PROMPT_ROWS, *rows]))
+    with pytest.raises(EngineError) as caught:
+        await score_steps(engine, "a", "b")
+    assert (caught.value.role, caught.value.reason) == ("sorm", reason)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda answer: answer["data"].clear(), "wrong_scores"),
+        (lambda answer: answer["data"].append(answer["data"][0]), "wrong_scores"),
+        (lambda answer: answer["data"][0].update(index=1), "wrong_scores"),
+        (lambda answer: answer["data"][0].update(data="base64"), "bad_response"),
+        (lambda answer: answer.pop("usage"), "bad_response"),
+    ],
+)
+async def test_each_input_is_answered_once(
+    server: FakeVllm,
+    engine: VllmEngine,
+    change: Callable[[dict[str, Any]], object],
+    reason: FaultReason,
+) -> None:
+    answer = pooling([*PROMPT_ROWS, [0.9, 0.5]])
+    change(answer)
+    server.gives("/pooling", answer)
+    with pytest.raises(EngineError) as caught:
+        await score_steps(engine, "a")
+    assert caught.value.reason == reason
+
+
+# --- outcome scores ----------------------------------------------------------------------
+
+
+async def score_outcomes(engine: VllmEngine, *solutions: str) -> Scores:
+    return await VllmOutcomeScorer(engine, "orm").score_outcomes("1 + 1?", solutions, timeout=5.0)
+
+
+async def test_a_solution_scores_what_its_last_step_does_in_the_second_column(
+    server: FakeVllm, engine: VllmEngine
+) -> None:
+    answer = pooling(
+        [*PROMPT_ROWS, [0.1, 0.3], [0.1, 0.75]],
+        [*PROMPT_ROWS, [0.1, 0.5]],
+    )
+    answer["data"].reverse()
+    server.gives("/pooling", answer)
+    assert await score_outcomes(engine, "1 + 1 = 2\n#### 2", "#### 3") == Scores((0.75, 0.5), 11)
+    assert server.bodies[0]["model"] == "orm"
+    assert server.bodies[0]["input"] == [
+        "Question: 1 + 1?\nSolution:\n1 + 1 = 2\n#### 2\n",
+        "Question: 1 + 1?\nSolution:\n#### 3\n",
+    ]
+
+
+async def test_a_solution_without_steps_scores_nothing(
+    server: FakeVllm, engine: VllmEngine
+) -> None:
+    server.gives("/pooling", pooling([*PROMPT_ROWS, [0.1, 0.5]]))
+    assert await score_outcomes(engine, "", "#### 3", "\n ") == Scores((0.0, 0.5, 0.0), 11)
+    assert len(server.bodies[0]["input"]) == 1
+    assert await score_outcomes(engine, "", "\n") == Scores((0.0, 0.0), 0)
+    assert len(server.bodies) == 1
+
+
+async def test_an_orm_that_fails_says_so(server: FakeVllm, engine: VllmEngine) -> None:
+    server.sends("/pooling", b"", 500)
+    with pytest.raises(EngineError) as caught:
+        await score_outcomes(engine, "#### 3")
+    assert (caught.value.role, caught.value.reason) == ("orm", "failed")

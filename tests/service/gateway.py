@@ -1,0 +1,61 @@
+"""A small real HTTP server that plays the gateway, for commands that open connections."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from tests.clients.python import samples
+
+READY = {"status": "ready", "engines": {"generation": "ready", "scoring": "ready"}}
+
+
+@dataclass
+class FakeGateway:
+    """What it answers, and what it was asked."""
+
+    url: str = ""
+    solve: tuple[int, dict[str, Any]] = field(default_factory=lambda: (200, samples.result()))
+    ready: tuple[int, dict[str, Any]] = (200, READY)
+    asked: list[dict[str, Any]] = field(default_factory=list)
+
+
+@contextmanager
+def fake_gateway() -> Iterator[FakeGateway]:
+    """A server on a free port of this machine for as long as the block runs."""
+    gateway = FakeGateway()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self._answer(*gateway.ready)
+
+        def do_POST(self) -> None:
+            length = int(self.headers["Content-Length"])
+            gateway.asked.append(json.loads(self.rfile.read(length)))
+            self._answer(*gateway.solve)
+
+        def log_message(self, *_arguments: object) -> None:
+            """Say nothing."""
+
+        def _answer(self, status: int, body: dict[str, Any]) -> None:
+            content = json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        gateway.url = f"http://127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield gateway
+        finally:
+            server.shutdown()
+            thread.join()

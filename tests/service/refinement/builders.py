@@ -1,0 +1,141 @@
+"""Values for the tests of the algorithm, with everything that does not matter filled in."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from models.formats.answers import parse_answer
+from service.refinement.policy import advance
+from service.refinement.state import apply, stage_of
+from service.refinement.types import (
+    Action,
+    Budget,
+    Candidate,
+    CandidateKind,
+    Cost,
+    Degradation,
+    DegradedReason,
+    Draft,
+    Drafted,
+    Event,
+    Failed,
+    Finish,
+    Refined,
+    RefineGlobally,
+    RefineLocally,
+    Rerank,
+    Reranked,
+    Sampling,
+    ScoreSteps,
+    Selection,
+    State,
+    StepsScored,
+    Strategy,
+    Task,
+)
+
+DRAFT = "Tom has 3 bags.\n3 * 4 = 13\n#### 13"
+GLOBAL = "Three bags of 4 are 12.\n#### 12"
+LOCAL = "Tom has 3 bags.\n3 * 4 = 12\n#### 12"
+
+
+def task(  # noqa: PLR0913 - every part has a default
+    strategy: Strategy = Strategy.GLORE,
+    *,
+    max_calls: int = 20,
+    max_generated_tokens: int = 10_000,
+    max_tokens: int = 100,
+    n: int = 3,
+    deadline: float = 60.0,
+    rerank_reserve: float = 1.0,
+    temperature: float = 0.0,
+) -> Task:
+    return Task(
+        question="How many sweets are in 3 bags of 4?",
+        strategy=strategy,
+        sampling=Sampling(temperature=temperature, max_tokens=max_tokens, n=n),
+        budget=Budget(
+            deadline=deadline,
+            max_calls=max_calls,
+            max_generated_tokens=max_generated_tokens,
+            rerank_reserve=rerank_reserve,
+        ),
+        threshold=0.5,
+    )
+
+
+def candidate(kind: CandidateKind, solution: str) -> Candidate:
+    return Candidate(
+        kind=kind, solution=solution, answer=parse_answer(solution), finish_reason="stop"
+    )
+
+
+def drafted(*solutions: str) -> Drafted:
+    draft, *samples = solutions or (DRAFT,)
+    return Drafted(
+        (
+            candidate(CandidateKind.DRAFT, draft),
+            *(candidate(CandidateKind.SAMPLE, sample) for sample in samples),
+        )
+    )
+
+
+def refined_globally(solution: str = GLOBAL) -> Refined:
+    return Refined(candidate(CandidateKind.GLOBAL, solution))
+
+
+def refined_locally(solution: str = LOCAL) -> Refined:
+    return Refined(candidate(CandidateKind.LOCAL, solution))
+
+
+def failed(action: Action, reason: DegradedReason | None = None) -> Failed:
+    return Failed(action, Degradation(stage_of(action), reason or "unreachable"))
+
+
+def cost(action: Action, *, calls: int = 1, tokens: int = 0) -> Cost:
+    return Cost(stage_of(action), 0.0, 0.1, calls, 10, tokens)
+
+
+def source(state: State, event: Event) -> Action:
+    """The action in flight whose result `event` is."""
+    kinds: dict[type[Event], tuple[type[Action], ...]] = {
+        Drafted: (Draft,),
+        StepsScored: (ScoreSteps,),
+        Refined: (RefineGlobally, RefineLocally),
+        Reranked: (Rerank,),
+    }
+    if isinstance(event, Failed):
+        return event.action
+    return next(a for a in state.started - state.ended if isinstance(a, kinds[type(event)]))
+
+
+def after(state: State, *events: Event) -> State:
+    """The state once the policy has begun what it wants and each event has come back."""
+    state, _ = advance(state)
+    for event in events:
+        state, _ = advance(apply(state, event, cost(source(state, event))))
+    return state
+
+
+def finish(state: State) -> Selection | None:
+    """The selection of a state in which the policy has nothing left to do."""
+    _, actions = advance(state)
+    (last,) = actions
+    assert isinstance(last, Finish)
+    return last.selection
+
+
+def with_scores(
+    state: State,
+    *,
+    outcome: Iterable[float] | None = None,
+    steps: Iterable[tuple[float, ...] | None] | None = None,
+) -> State:
+    """`state` with these scores on its candidates."""
+    candidates = state.candidates
+    if outcome is not None:
+        pairs = zip(candidates, outcome, strict=True)
+        candidates = tuple(replace(c, outcome_score=score) for c, score in pairs)
+    if steps is not None:
+        rows = zip(candidates, steps, strict=True)
+        candidates = tuple(replace(c, step_scores=scores) for c, scores in rows)
+    return replace(state, candidates=candidates)

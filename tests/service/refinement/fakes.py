@@ -1,0 +1,191 @@
+"""Engines that say what they are told to, note what they were asked, and can be held up."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from service.engines.ports import (
+    Completion,
+    EngineError,
+    FaultReason,
+    Generation,
+    Role,
+    Scores,
+)
+from service.refinement.calls import Engines
+from tests.service.refinement.builders import DRAFT, GLOBAL
+
+
+class FakeClock:
+    """Seconds that pass only when told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One call of a fake engine."""
+
+    timeout: float
+    prompt: str = ""
+    n: int = 1
+    temperature: float = 0.0
+    top_p: float = 1.0
+    max_tokens: int = 0
+    texts: tuple[str, ...] = ()  # what was to be scored
+
+
+@dataclass
+class FakeEngine:
+    """What all fakes share: a gate to wait at, a fault to raise, a note of each call."""
+
+    role: Role = "student"
+    fault: FaultReason | Exception | None = None
+    gate: asyncio.Event | None = None  # None: open
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    asked: list[Asked] = field(default_factory=list)
+    cancelled: int = 0
+    on_call: Callable[[], None] = lambda: None
+
+    async def pass_gate(self, asked: Asked) -> None:
+        self.asked.append(asked)
+        self.arrived.set()
+        self.on_call()
+        try:
+            if self.gate is not None:
+                await self.gate.wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        if isinstance(self.fault, Exception):
+            raise self.fault
+        if self.fault is not None:
+            raise EngineError(self.role, self.fault)
+
+
+@dataclass
+class FakeGenerator(FakeEngine):
+    """Gives `text` for one completion and `samples` for several; 5 tokens each, prompt 20."""
+
+    text: str = ""
+    samples: tuple[str, ...] = ()
+    finish_reason: str = "stop"
+
+    async def generate(  # noqa: PLR0913 - the port's signature
+        self,
+        prompt: str,
+        *,
+        n: int,
+        temperature: float,
+        top_p: float,
+        max_tokens: int,
+        timeout: float,  # noqa: ASYNC109 - the port's signature
+    ) -> Generation:
+        await self.pass_gate(Asked(timeout, prompt, n, temperature, top_p, max_tokens))
+        texts = (self.text,) if n == 1 and not self.samples else self.samples[:n]
+        completions = tuple(Completion(text, self.finish_reason) for text in texts)
+        return Generation(completions, prompt_tokens=20, generated_tokens=5 * len(texts))
+
+
+@dataclass
+class FakeStudent(FakeEngine):
+    """A student whose draft and samples come from generators of their own."""
+
+    draft: FakeGenerator = field(default_factory=lambda: FakeGenerator(text=DRAFT))
+    samples: FakeGenerator = field(
+        default_factory=lambda: FakeGenerator(samples=("#### 1", "#### 12", "#### 3"))
+    )
+
+    async def generate(  # noqa: PLR0913 - the port's signature
+        self,
+        prompt: str,
+        *,
+        n: int,
+        temperature: float,
+        top_p: float,
+        max_tokens: int,
+        timeout: float,  # noqa: ASYNC109 - the port's signature
+    ) -> Generation:
+        engine = self.draft if not self.draft.asked else self.samples
+        return await engine.generate(
+            prompt,
+            n=n,
+            temperature=temperature,
+            top_p=top_p,
+            max_tokens=max_tokens,
+            timeout=timeout,
+        )
+
+
+@dataclass
+class FakeSorm(FakeEngine):
+    """The scores of a text's steps: as told, else 0.2 for a step that says 13, else 0.9."""
+
+    values: tuple[float, ...] | None = None
+
+    async def score_steps(
+        self,
+        question: str,
+        steps: Sequence[str],
+        *,
+        timeout: float,  # noqa: ASYNC109 - the port's signature
+    ) -> Scores:
+        await self.pass_gate(Asked(timeout, question, texts=tuple(steps)))
+        values = tuple(0.2 if "13" in step else 0.9 for step in steps)
+        return Scores(self.values if self.values is not None else values, prompt_tokens=30)
+
+
+@dataclass
+class FakeOrm(FakeEngine):
+    """The score of a solution: as told, else 0.8 if it says 12, else 0.3."""
+
+    values: tuple[float, ...] | None = None
+
+    async def score_outcomes(
+        self,
+        question: str,
+        solutions: Sequence[str],
+        *,
+        timeout: float,  # noqa: ASYNC109 - the port's signature
+    ) -> Scores:
+        await self.pass_gate(Asked(timeout, question, texts=tuple(solutions)))
+        values = tuple(0.8 if "12" in text else 0.3 for text in solutions)
+        return Scores(self.values if self.values is not None else values, prompt_tokens=40)
+
+
+@dataclass
+class FakeEngines:
+    """All five, each with its own type, so that a test can turn its screws."""
+
+    student: FakeStudent = field(default_factory=FakeStudent)
+    global_refiner: FakeGenerator = field(
+        default_factory=lambda: FakeGenerator("global_refiner", text=GLOBAL)
+    )
+    local_refiner: FakeGenerator = field(
+        default_factory=lambda: FakeGenerator("local_refiner", text="3 * 4 = 12\n#### 12")
+    )
+    sorm: FakeSorm = field(default_factory=lambda: FakeSorm("sorm"))
+    orm: FakeOrm = field(default_factory=lambda: FakeOrm("orm"))
+
+    def engines(self) -> Engines:
+        return Engines(
+            student=self.student,
+            global_refiner=self.global_refiner,
+            local_refiner=self.local_refiner,
+            sorm=self.sorm,
+            orm=self.orm,
+        )
+
+    def all(self) -> tuple[FakeEngine, ...]:
+        return (
+            self.student.draft,
+            self.student.samples,
+            self.global_refiner,
+            self.local_refiner,
+            self.sorm,
+            self.orm,
+        )

@@ -1,0 +1,214 @@
+"""Whatever the engines do and whenever: what the policy always keeps to."""
+
+from dataclasses import replace
+from typing import get_args
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.formats.steps import split_steps
+from service.engines.ports import FaultReason
+from service.refinement.policy import advance
+from service.refinement.state import apply, calls_of, in_flight, stage_of, tokens_of
+from service.refinement.types import (
+    Action,
+    CandidateKind,
+    Cost,
+    Degradation,
+    DegradedReason,
+    Draft,
+    Drafted,
+    Event,
+    Failed,
+    Finish,
+    Refined,
+    RefineGlobally,
+    RefineLocally,
+    Rerank,
+    Reranked,
+    ScoreSteps,
+    SelectionReason,
+    State,
+    StepsScored,
+    Strategy,
+    Task,
+)
+from tests.service.refinement.builders import candidate, task
+
+MOST_ACTIONS = 5 + 8  # one of each stage, and the SORM on every one of eight candidates
+FAULT_REASONS: tuple[FaultReason, ...] = get_args(FaultReason)
+
+scores = st.floats(min_value=0.0, max_value=1.0) | st.sampled_from([0.0, 0.5, 1.0])
+solutions = st.sampled_from(["#### 1", "#### 2", "a\n#### 1", "b\nc\n#### 2", "no answer"])
+reasons = st.sampled_from(DegradedReason) | st.sampled_from(FAULT_REASONS)
+tasks = st.builds(
+    task,
+    strategy=st.sampled_from(Strategy),
+    max_calls=st.integers(0, 14),
+    max_generated_tokens=st.integers(0, 1200),
+    max_tokens=st.integers(1, 200),
+    n=st.integers(2, 8),
+)
+many = settings(max_examples=200)
+
+
+class Walk:
+    """One request answered by chance: what happened, for the properties to look at."""
+
+    def __init__(self, data: st.DataObject, chosen: Task) -> None:
+        self.data = data
+        self.state = State(chosen)
+        self.steps: list[tuple[Action, ...]] = []
+        self.calls = 0  # really made
+        self.tokens = 0  # really generated, by failed calls too
+
+    def run(self) -> Finish:
+        """Follow the policy to its end, each result coming in any order."""
+        for _ in range(MOST_ACTIONS + 1):
+            self.state, actions = advance(self.state)
+            self.steps.append(actions)
+            for action in actions:
+                if isinstance(action, Finish):
+                    return action
+            waiting = sorted(in_flight(self.state), key=repr)
+            assert waiting, "the policy waits for nothing"
+            action = self.data.draw(st.sampled_from(waiting))
+            event, cost = self.result(action)
+            self.calls += cost.engine_calls
+            self.state = apply(self.state, event, cost)
+        message = "the policy does not end"
+        raise AssertionError(message)
+
+    def result(self, action: Action) -> tuple[Event, Cost]:
+        """Any event that `action` may give, and any cost within its limits."""
+        draw = self.data.draw
+        used = draw(st.integers(0, tokens_of(action)))
+        self.tokens += used
+        if draw(st.booleans()):
+            event: Event = Failed(action, Degradation(stage_of(action), draw(reasons)))
+            reported, calls = draw(st.sampled_from([0, used])), draw(st.integers(0, 1))
+        else:
+            event, reported, calls = self.success(action), used, calls_of(action)
+        if isinstance(event, Drafted) and event.degraded:
+            reported = draw(st.integers(0, used))
+        return event, Cost(stage_of(action), 0.0, 0.0, calls, 0, reported)
+
+    def success(self, action: Action) -> Event:
+        draw = self.data.draw
+        match action:
+            case Draft():
+                count = draw(st.integers(0, action.samples))
+                kinds = [CandidateKind.DRAFT, *[CandidateKind.SAMPLE] * count]
+                missing = Degradation(stage_of(action), "failed")
+                return Drafted(
+                    tuple(candidate(kind, draw(solutions)) for kind in kinds),
+                    degraded=() if count == action.samples else (missing,),
+                )
+            case ScoreSteps(candidate=place):
+                count = len(split_steps(self.state.candidates[place].solution))
+                return StepsScored(place, tuple(draw(scores) for _ in range(count)))
+            case RefineGlobally():
+                return Refined(candidate(CandidateKind.GLOBAL, draw(solutions)))
+            case RefineLocally():
+                return Refined(candidate(CandidateKind.LOCAL, draw(solutions)))
+            case _:
+                return Reranked(tuple(draw(scores) for _ in self.state.candidates))
+
+
+@many
+@given(st.data(), tasks)
+def test_it_ends_with_a_selection_exactly_when_there_is_a_draft(
+    data: st.DataObject, chosen: Task
+) -> None:
+    walk = Walk(data, chosen)
+    finish = walk.run()
+    assert (finish.selection is not None) == bool(walk.state.candidates)
+    assert walk.steps[-1] == (finish,)
+    assert in_flight(walk.state) == frozenset()
+
+
+@many
+@given(st.data(), tasks)
+def test_nothing_is_started_twice(data: st.DataObject, chosen: Task) -> None:
+    walk = Walk(data, chosen)
+    walk.run()
+    started = [action for step in walk.steps for action in step]
+    assert len(started) == len(set(started))
+    for once in (Draft, RefineGlobally, RefineLocally, Rerank):
+        assert sum(isinstance(action, once) for action in started) <= 1
+
+
+@many
+@given(st.data(), tasks)
+def test_the_caps_hold(data: st.DataObject, chosen: Task) -> None:
+    walk = Walk(data, chosen)
+    walk.run()
+    assert walk.calls <= chosen.budget.max_calls
+    assert walk.tokens <= chosen.budget.max_generated_tokens
+    limits = (chosen.sampling.max_tokens, chosen.budget.max_generated_tokens)
+    for step in walk.steps:
+        for action in step:
+            if isinstance(action, Draft | RefineGlobally | RefineLocally):
+                assert 0 < action.max_tokens <= min(limits)
+
+
+@many
+@given(st.data(), tasks)
+def test_no_candidate_wins_against_one_scored_higher(data: st.DataObject, chosen: Task) -> None:
+    walk = Walk(data, chosen)
+    selection = walk.run().selection
+    if selection is None or chosen.strategy not in {Strategy.GLORE, Strategy.BEST_OF_N}:
+        return
+    held = walk.state.candidates
+    winner = held[selection.candidate]
+    outcome = [c.outcome_score for c in held if c.outcome_score is not None]
+    if outcome:
+        assert winner.outcome_score == max(outcome)
+        assert selection.candidate == outcome.index(max(outcome))
+        assert selection.reason is SelectionReason.OUTCOME_SCORE
+    elif len(held) > 1 and all(c.step_scores for c in held):
+        lowest = [min(c.step_scores or ()) for c in held]
+        assert selection.candidate == lowest.index(max(lowest))
+        assert selection.reason is SelectionReason.STEP_SCORE
+
+
+@many
+@given(st.data(), tasks)
+def test_more_than_one_ranked_candidate_always_gets_its_rerank_call(
+    data: st.DataObject, chosen: Task
+) -> None:
+    walk = Walk(data, chosen)
+    walk.run()
+    ranked = chosen.strategy in {Strategy.GLORE, Strategy.BEST_OF_N}
+    started = any(isinstance(action, Rerank) for step in walk.steps for action in step)
+    assert started == (ranked and len(walk.state.candidates) > 1)
+
+
+@many
+@given(st.data(), tasks)
+def test_the_global_refiner_starts_in_the_step_in_which_scoring_starts(
+    data: st.DataObject, chosen: Task
+) -> None:
+    roomy = replace(chosen.budget, max_calls=20, max_generated_tokens=100_000)
+    walk = Walk(data, replace(chosen, strategy=Strategy.GLORE, budget=roomy))
+    walk.run()
+    if walk.state.candidates:
+        assert {type(action) for action in walk.steps[1]} == {RefineGlobally, ScoreSteps}
+
+
+@many
+@given(st.data(), tasks)
+def test_a_missing_stage_is_always_reported(data: st.DataObject, chosen: Task) -> None:
+    """Without a degradation, the strategy has all the candidates it promises."""
+    walk = Walk(data, chosen)
+    walk.run()
+    if walk.state.degraded:
+        return
+    count = {
+        Strategy.DRAFT: 1,
+        Strategy.GLOBAL: 2,
+        Strategy.LOCAL: 1 + (walk.state.first_error is not None),
+        Strategy.GLORE: 2 + (walk.state.first_error is not None),
+        Strategy.BEST_OF_N: chosen.sampling.n,
+    }
+    assert len(walk.state.candidates) == count[chosen.strategy]

@@ -1,0 +1,457 @@
+"""A whole request through fakes at the ports: results, faults, concurrency, cancellation."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from models.formats.prompts import global_refiner_prompt, local_refiner_prompt, student_prompt
+from service.engines.ports import FaultReason
+from service.refinement.runner import NoDraftError, Outcome, refine
+from service.refinement.types import (
+    CandidateKind,
+    Degradation,
+    DegradedReason,
+    Selection,
+    SelectionReason,
+    Stage,
+    Strategy,
+    Task,
+)
+from tests.service.refinement.builders import DRAFT, GLOBAL, LOCAL, task
+from tests.service.refinement.fakes import FakeClock, FakeEngine, FakeEngines, FakeGenerator
+
+
+async def solve(fakes: FakeEngines, chosen: Task | None = None) -> Outcome:
+    return await refine(chosen or task(), fakes.engines(), FakeClock())
+
+
+def kinds(outcome: Outcome) -> list[CandidateKind]:
+    return [candidate.kind for candidate in outcome.state.candidates]
+
+
+# --- results -----------------------------------------------------------------------------
+
+
+async def test_glore_drafts_scores_refines_twice_and_ranks() -> None:
+    outcome = await solve(FakeEngines())
+    assert [c.solution for c in outcome.state.candidates] == [DRAFT, GLOBAL, LOCAL]
+    assert [c.answer for c in outcome.state.candidates] == ["13", "12", "12"]
+    assert [c.outcome_score for c in outcome.state.candidates] == [0.3, 0.8, 0.8]
+    assert outcome.selection == Selection(1, SelectionReason.OUTCOME_SCORE)
+    assert outcome.selected.kind is CandidateKind.GLOBAL
+    assert outcome.draft.step_scores == (0.9, 0.2, 0.2)
+    assert outcome.critique == "Tom has 3 bags.\n[BAD] 3 * 4 = 13\n#### 13"
+    assert outcome.state.degraded == ()
+
+
+async def test_each_engine_reads_its_own_prompt() -> None:
+    fakes, chosen = FakeEngines(), task()
+    await solve(fakes, chosen)
+    question = chosen.question
+    assert fakes.student.draft.asked[0].prompt == student_prompt(question)
+    assert fakes.global_refiner.asked[0].prompt == global_refiner_prompt(question, DRAFT)
+    assert fakes.local_refiner.asked[0].prompt == local_refiner_prompt(question, DRAFT, 1)
+    assert fakes.sorm.asked[0].texts == ("Tom has 3 bags.", "3 * 4 = 13", "#### 13")
+    assert fakes.orm.asked[0].texts == (DRAFT, GLOBAL, LOCAL)
+
+
+async def test_the_local_refinement_keeps_the_text_before_the_first_error() -> None:
+    fakes = FakeEngines()
+    fakes.student.draft.text = "  One\r\n\n \tTwo 13\nThree\n\n"
+    fakes.local_refiner.text = "\n\n  Two 12\n#### 12 \n"
+    outcome = await solve(fakes, task(Strategy.LOCAL))
+    local = outcome.selected
+    assert outcome.draft.solution == "One\r\n\n \tTwo 13\nThree"
+    assert local.solution == "One\r\n\nTwo 12\n#### 12"
+    assert local.completion_offset == len("One\r\n\n")
+    assert local.solution[local.completion_offset :] == "Two 12\n#### 12"
+
+
+async def test_sampling_settings_reach_the_engines() -> None:
+    fakes = FakeEngines()
+    chosen = task(temperature=0.3, max_tokens=64)
+    await solve(fakes, replace(chosen, sampling=replace(chosen.sampling, top_p=0.9)))
+    for engine in (fakes.student.draft, fakes.global_refiner, fakes.local_refiner):
+        (asked,) = engine.asked
+        assert (asked.n, asked.temperature, asked.top_p, asked.max_tokens) == (1, 0.3, 0.9, 64)
+
+
+@pytest.mark.parametrize(("temperature", "of_samples"), [(0.0, 0.7), (1.2, 1.2)])
+async def test_best_of_n_draws_all_samples_in_one_warmer_call(
+    temperature: float, of_samples: float
+) -> None:
+    fakes = FakeEngines()
+    outcome = await solve(fakes, task(Strategy.BEST_OF_N, temperature=temperature))
+    (draft,), (samples,) = fakes.student.draft.asked, fakes.student.samples.asked
+    assert (draft.n, draft.temperature) == (1, temperature)
+    assert (samples.n, samples.temperature) == (2, of_samples)
+    assert kinds(outcome) == [CandidateKind.DRAFT, CandidateKind.SAMPLE, CandidateKind.SAMPLE]
+    assert outcome.selection == Selection(2, SelectionReason.OUTCOME_SCORE)
+
+
+async def test_equal_solutions_are_sent_to_the_orm_once() -> None:
+    fakes = FakeEngines()
+    fakes.global_refiner.text = f"{DRAFT}\n"
+    outcome = await solve(fakes)
+    assert fakes.orm.asked[0].texts == (DRAFT, LOCAL)
+    assert [c.outcome_score for c in outcome.state.candidates] == [0.3, 0.3, 0.8]
+
+
+async def test_no_first_error_is_no_degradation() -> None:
+    fakes = FakeEngines()
+    fakes.sorm.values = (0.9, 0.9, 0.9)
+    outcome = await solve(fakes)
+    assert kinds(outcome) == [CandidateKind.DRAFT, CandidateKind.GLOBAL]
+    assert outcome.critique is None
+    assert outcome.state.degraded == ()
+
+
+async def test_a_cut_off_completion_says_so() -> None:
+    fakes = FakeEngines()
+    fakes.student.draft.finish_reason = "length"
+    outcome = await solve(fakes, task(Strategy.DRAFT))
+    assert outcome.selected.finish_reason == "length"
+
+
+async def test_costs_are_kept_per_stage() -> None:
+    fakes, clock = FakeEngines(), FakeClock()
+
+    def pass_seconds(seconds: float) -> None:
+        clock.now += seconds
+
+    fakes.student.draft.on_call = lambda: pass_seconds(2.0)
+    fakes.orm.on_call = lambda: pass_seconds(0.5)
+    outcome = await refine(task(), fakes.engines(), clock)
+    costs = {cost.stage: cost for cost in outcome.state.costs}
+    assert set(costs) == set(Stage)
+    draft, rerank = costs[Stage.DRAFT], costs[Stage.RERANK]
+    assert (draft.started, draft.seconds) == (0.0, 2.0)
+    assert (draft.engine_calls, draft.prompt_tokens, draft.generated_tokens) == (1, 20, 5)
+    assert (rerank.started, rerank.seconds, rerank.prompt_tokens) == (2.0, 0.5, 40)
+    assert costs[Stage.SCORE].prompt_tokens == 30
+    assert outcome.seconds == 2.5
+    assert outcome.state.engine_calls == 5
+    assert outcome.state.generated_tokens == 15
+
+
+# --- faults ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("role", "stage", "left"),
+    [
+        ("global_refiner", Stage.REFINE_GLOBALLY, [CandidateKind.DRAFT, CandidateKind.LOCAL]),
+        ("local_refiner", Stage.REFINE_LOCALLY, [CandidateKind.DRAFT, CandidateKind.GLOBAL]),
+        ("sorm", Stage.SCORE, [CandidateKind.DRAFT, CandidateKind.GLOBAL]),
+    ],
+)
+@pytest.mark.parametrize("reason", ["unreachable", "timeout", "overloaded"])
+async def test_a_failing_engine_costs_its_candidate(
+    role: str, stage: Stage, left: list[CandidateKind], reason: FaultReason
+) -> None:
+    fakes = FakeEngines()
+    getattr(fakes, role).fault = reason
+    outcome = await solve(fakes)
+    assert kinds(outcome) == left
+    assert outcome.state.degraded == (Degradation(stage, reason),)
+    assert outcome.selection == Selection(1, SelectionReason.OUTCOME_SCORE)
+
+
+async def test_without_the_orm_the_step_scores_decide() -> None:
+    fakes = FakeEngines()
+    fakes.orm.fault = "unreachable"
+    outcome = await solve(fakes)
+    assert outcome.selection == Selection(1, SelectionReason.STEP_SCORE)
+    assert [c.step_scores for c in outcome.state.candidates] == [
+        (0.9, 0.2, 0.2),
+        (0.9, 0.9),
+        (0.9, 0.9, 0.9),
+    ]
+    assert outcome.state.degraded == (Degradation(Stage.RERANK, "unreachable"),)
+
+
+async def test_with_the_student_alone_the_draft_is_the_answer() -> None:
+    fakes = FakeEngines()
+    for engine in (fakes.global_refiner, fakes.local_refiner, fakes.sorm, fakes.orm):
+        engine.fault = "failed"
+    outcome = await solve(fakes)
+    assert outcome.selection == Selection(0, SelectionReason.ONLY_CANDIDATE)
+    assert {missing.stage for missing in outcome.state.degraded} == {
+        Stage.SCORE,
+        Stage.REFINE_GLOBALLY,
+    }
+
+
+@pytest.mark.parametrize("blank", ["", " \n\t\n"])
+async def test_a_blank_refinement_is_a_bad_response(blank: str) -> None:
+    fakes = FakeEngines()
+    fakes.global_refiner.text = fakes.local_refiner.text = blank
+    outcome = await solve(fakes)
+    assert kinds(outcome) == [CandidateKind.DRAFT]
+    assert outcome.state.degraded == (
+        Degradation(Stage.REFINE_GLOBALLY, "bad_response"),
+        Degradation(Stage.REFINE_LOCALLY, "bad_response"),
+    )
+    assert outcome.state.generated_tokens == 15
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ((0.5,), "wrong_scores"),
+        ((), "wrong_scores"),
+        ((0.5, float("nan"), 0.5), "bad_response"),
+        ((0.5, 1.5, 0.5), "bad_response"),
+    ],
+)
+async def test_scores_that_make_no_sense_are_refused(
+    values: tuple[float, ...], reason: FaultReason
+) -> None:
+    fakes = FakeEngines()
+    fakes.sorm.values = fakes.orm.values = values
+    outcome = await solve(fakes)
+    assert Degradation(Stage.SCORE, reason) in outcome.state.degraded
+    assert {missing.stage for missing in outcome.state.degraded} == {Stage.SCORE, Stage.RERANK}
+    assert outcome.selection == Selection(0, SelectionReason.FALLBACK)
+
+
+async def test_samples_that_fail_leave_the_draft() -> None:
+    fakes = FakeEngines()
+    fakes.student.samples.fault = "overloaded"
+    outcome = await solve(fakes, task(Strategy.BEST_OF_N))
+    assert outcome.selection == Selection(0, SelectionReason.ONLY_CANDIDATE)
+    assert outcome.state.degraded == (Degradation(Stage.DRAFT, "overloaded"),)
+    assert outcome.state.engine_calls == 2
+
+
+async def test_the_first_sample_stands_in_for_a_draft_that_failed() -> None:
+    fakes = FakeEngines()
+    fakes.student.draft.fault = "failed"
+    outcome = await solve(fakes, task(Strategy.BEST_OF_N))
+    assert kinds(outcome) == [CandidateKind.DRAFT, CandidateKind.SAMPLE]
+    assert outcome.state.degraded == (Degradation(Stage.DRAFT, "failed"),)
+
+
+async def test_blank_samples_are_left_out() -> None:
+    fakes = FakeEngines()
+    fakes.student.samples.samples = (" ", "#### 12")
+    outcome = await solve(fakes, task(Strategy.BEST_OF_N))
+    assert [c.solution for c in outcome.state.candidates] == [DRAFT, "#### 12"]
+    assert outcome.state.degraded == (Degradation(Stage.DRAFT, "bad_response"),)
+
+
+@pytest.mark.parametrize(
+    ("reason", "timed_out"), [("unreachable", False), ("overloaded", False), ("timeout", True)]
+)
+async def test_no_draft_is_an_error_that_says_why(reason: FaultReason, timed_out: bool) -> None:  # noqa: FBT001
+    fakes = FakeEngines()
+    fakes.student.draft.fault = reason
+    with pytest.raises(NoDraftError) as caught:
+        await solve(fakes)
+    assert caught.value.reason == reason
+    assert caught.value.timed_out is timed_out
+    assert caught.value.state.engine_calls == 1
+
+
+async def test_missing_samples_do_not_hide_why_there_is_no_draft() -> None:
+    fakes = FakeEngines()
+    fakes.student.draft.fault = "timeout"
+    with pytest.raises(NoDraftError) as caught:
+        await solve(fakes, task(Strategy.BEST_OF_N, max_calls=2))
+    assert caught.value.reason == "timeout"
+    assert caught.value.state.degraded == (
+        Degradation(Stage.DRAFT, DegradedReason.CALL_CAP),
+        Degradation(Stage.DRAFT, "timeout"),
+    )
+
+
+async def test_a_blank_draft_is_no_draft() -> None:
+    fakes = FakeEngines()
+    fakes.student.draft.text = "\n"
+    with pytest.raises(NoDraftError, match="bad_response"):
+        await solve(fakes)
+
+
+async def test_a_cap_that_forbids_the_draft_is_told() -> None:
+    with pytest.raises(NoDraftError) as caught:
+        await solve(FakeEngines(), task(max_calls=0))
+    assert caught.value.reason is DegradedReason.CALL_CAP
+    assert not caught.value.timed_out
+
+
+@pytest.mark.parametrize("bug", [RuntimeError("bug"), TimeoutError("not a port's error")])
+async def test_a_bug_in_an_adapter_is_not_hidden_and_stops_the_rest(bug: Exception) -> None:
+    fakes = FakeEngines()
+    fakes.sorm.fault = bug
+    fakes.global_refiner.gate = asyncio.Event()
+    with pytest.raises(ExceptionGroup) as caught:
+        await solve(fakes)
+    assert caught.value.exceptions == (bug,)
+    assert fakes.global_refiner.cancelled == 1
+
+
+# --- concurrency -------------------------------------------------------------------------
+
+
+async def test_the_global_refiner_runs_beside_scoring_and_local_refinement() -> None:
+    fakes = FakeEngines()
+    held = fakes.global_refiner.gate = asyncio.Event()
+    fakes.sorm.gate = asyncio.Event()
+    answer = asyncio.create_task(solve(fakes))
+    await fakes.global_refiner.arrived.wait()
+    await fakes.sorm.arrived.wait()
+    fakes.sorm.gate.set()
+    await fakes.local_refiner.arrived.wait()
+    assert fakes.orm.asked == []
+    held.set()
+    assert len((await answer).state.candidates) == 3
+
+
+async def test_the_samples_are_drawn_beside_the_draft() -> None:
+    fakes = FakeEngines()
+    fakes.student.draft.gate = fakes.student.samples.gate = asyncio.Event()
+    answer = asyncio.create_task(solve(fakes, task(Strategy.BEST_OF_N)))
+    await fakes.student.draft.arrived.wait()
+    await fakes.student.samples.arrived.wait()
+    fakes.student.draft.gate.set()
+    assert len((await answer).state.candidates) == 3
+
+
+@pytest.mark.parametrize(
+    ("strategy", "names"),
+    [
+        (Strategy.DRAFT, ["draft"]),
+        (Strategy.BEST_OF_N, ["draft", "samples"]),
+        (Strategy.GLORE, ["global_refiner", "sorm"]),
+        (Strategy.GLORE, ["global_refiner", "local_refiner"]),
+        (Strategy.GLORE, ["orm"]),
+    ],
+)
+async def test_cancelling_a_request_cancels_every_call_in_flight(
+    strategy: Strategy, names: list[str]
+) -> None:
+    fakes = FakeEngines()
+    by_name: dict[str, FakeEngine] = {
+        "draft": fakes.student.draft,
+        "samples": fakes.student.samples,
+        "global_refiner": fakes.global_refiner,
+        "local_refiner": fakes.local_refiner,
+        "sorm": fakes.sorm,
+        "orm": fakes.orm,
+    }
+    held = [by_name[name] for name in names]
+    for engine in held:
+        engine.gate = asyncio.Event()
+    answer = asyncio.create_task(solve(fakes, task(strategy)))
+    for engine in held:
+        await engine.arrived.wait()
+    answer.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await answer
+    assert [engine.cancelled for engine in held] == [1] * len(held)
+    assert sum(engine.cancelled for engine in fakes.all()) == len(held)
+
+
+# --- the deadline ------------------------------------------------------------------------
+
+
+async def test_every_call_gets_what_is_left_of_the_one_deadline() -> None:
+    fakes, clock = FakeEngines(), FakeClock()
+
+    def pass_two_seconds() -> None:
+        clock.now += 2.0
+
+    for engine in fakes.all():
+        engine.on_call = pass_two_seconds
+    await refine(task(deadline=30.0, rerank_reserve=3.0), fakes.engines(), clock)
+    assert fakes.student.draft.asked[0].timeout == 30.0
+    assert fakes.global_refiner.asked[0].timeout == 25.0
+    assert fakes.sorm.asked[0].timeout == 23.0
+    assert fakes.local_refiner.asked[0].timeout == 21.0
+    assert fakes.orm.asked[0].timeout == 22.0
+
+
+async def test_an_unranked_strategy_keeps_no_time_for_reranking() -> None:
+    fakes = FakeEngines()
+    await solve(fakes, task(Strategy.GLOBAL, deadline=30.0, rerank_reserve=3.0))
+    assert fakes.global_refiner.asked[0].timeout == 30.0
+
+
+async def test_samples_leave_time_for_reranking() -> None:
+    fakes = FakeEngines()
+    await solve(fakes, task(Strategy.BEST_OF_N, deadline=30.0, rerank_reserve=3.0))
+    assert fakes.student.draft.asked[0].timeout == 30.0
+    assert fakes.student.samples.asked[0].timeout == 27.0
+
+
+async def test_step_scores_in_place_of_the_orm_may_use_its_time() -> None:
+    fakes = FakeEngines()
+    fakes.orm.fault = "failed"
+    await solve(fakes, task(deadline=30.0, rerank_reserve=3.0))
+    assert [asked.timeout for asked in fakes.sorm.asked] == [27.0, 30.0, 30.0]
+
+
+async def test_a_refinement_that_takes_too_long_is_stopped_in_time_for_reranking() -> None:
+    fakes = FakeEngines()
+    fakes.global_refiner.gate = asyncio.Event()
+    outcome = await solve(fakes, task(deadline=30.0, rerank_reserve=29.95))
+    assert fakes.global_refiner.cancelled == 1
+    assert kinds(outcome) == [CandidateKind.DRAFT, CandidateKind.LOCAL]
+    assert outcome.selection == Selection(1, SelectionReason.OUTCOME_SCORE)
+    assert outcome.state.degraded == (Degradation(Stage.REFINE_GLOBALLY, DegradedReason.DEADLINE),)
+
+
+async def test_at_the_deadline_the_best_candidate_so_far_is_the_answer() -> None:
+    fakes, clock = FakeEngines(), FakeClock()
+
+    def run_late() -> None:
+        clock.now += 9.95
+
+    fakes.student.draft.on_call = run_late
+    fakes.orm.gate = asyncio.Event()
+    outcome = await refine(task(deadline=10.0, rerank_reserve=0.0), fakes.engines(), clock)
+    assert fakes.orm.cancelled == 1
+    assert len(fakes.sorm.asked) == 1
+    assert outcome.selection == Selection(1, SelectionReason.AGREEMENT)
+    assert outcome.state.degraded == (Degradation(Stage.RERANK, DegradedReason.DEADLINE),)
+
+
+async def test_no_call_is_made_without_time() -> None:
+    fakes, clock = FakeEngines(), FakeClock()
+
+    def run_late() -> None:
+        clock.now += 61.0
+
+    fakes.student.draft.on_call = run_late
+    outcome = await refine(task(), fakes.engines(), clock)
+    assert outcome.state.engine_calls == 1
+    assert fakes.global_refiner.asked == fakes.sorm.asked == []
+    assert outcome.selection == Selection(0, SelectionReason.ONLY_CANDIDATE)
+    assert {missing.reason for missing in outcome.state.degraded} == {DegradedReason.DEADLINE}
+
+
+async def test_no_draft_within_the_deadline_is_told_from_a_failing_engine() -> None:
+    fakes = FakeEngines()
+    fakes.student.draft.gate = asyncio.Event()
+    with pytest.raises(NoDraftError) as caught:
+        await solve(fakes, task(deadline=0.02))
+    assert caught.value.reason is DegradedReason.DEADLINE
+    assert caught.value.timed_out
+    assert fakes.student.draft.cancelled == 1
+
+
+async def test_the_draft_is_kept_when_only_the_samples_are_late() -> None:
+    fakes = FakeEngines()
+    fakes.student.samples.gate = asyncio.Event()
+    outcome = await solve(fakes, task(Strategy.BEST_OF_N, deadline=30.0, rerank_reserve=29.98))
+    assert kinds(outcome) == [CandidateKind.DRAFT]
+    assert outcome.state.degraded == (Degradation(Stage.DRAFT, DegradedReason.DEADLINE),)
+    assert fakes.student.samples.cancelled == 1
+
+
+async def test_one_engines_may_serve_several_requests() -> None:
+    fakes = FakeEngines(global_refiner=FakeGenerator("global_refiner", text=GLOBAL))
+    first = await solve(fakes)
+    fakes.student.draft.asked.clear()
+    assert (await solve(fakes)).state.candidates == first.state.candidates

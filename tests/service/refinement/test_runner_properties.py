@@ -1,0 +1,120 @@
+"""Any texts, scores and faults through the whole runner: what always holds of the outcome."""
+
+import asyncio
+from itertools import pairwise
+from typing import get_args
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.formats.critique import BAD
+from models.formats.prompts import student_prompt
+from models.formats.steps import prefix_before, split_steps
+from service.engines.ports import FaultReason
+from service.refinement.runner import NoDraftError, Outcome, refine
+from service.refinement.types import CandidateKind, Strategy, Task
+from tests.service.refinement.builders import task
+from tests.service.refinement.fakes import FakeClock, FakeEngines
+
+texts = st.text(st.sampled_from("ab1 \t\n\r\v\x1c\x85\u2028é#🍬"), max_size=30)
+faults = st.none() | st.sampled_from(get_args(FaultReason))
+many = settings(max_examples=100)
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> FakeEngines:
+    """Engines that write anything, score anything, and fail in any way."""
+    fakes = FakeEngines()
+    fakes.student.draft.text = draw(texts)
+    fakes.student.samples.samples = tuple(draw(st.lists(texts, max_size=4)))
+    fakes.global_refiner.text = draw(texts)
+    fakes.local_refiner.text = draw(texts)
+    steps = len(split_steps(fakes.student.draft.text.strip()))
+    scores = st.floats(0.0, 1.0)
+    fakes.sorm.values = tuple(draw(st.lists(scores, min_size=steps, max_size=steps)))
+    for engine in fakes.all():
+        engine.fault = draw(faults)
+    return fakes
+
+
+def outcome_of(fakes: FakeEngines, chosen: Task) -> Outcome | None:
+    try:
+        return asyncio.run(refine(chosen, fakes.engines(), FakeClock()))
+    except NoDraftError:
+        return None
+
+
+tasks = st.builds(
+    task,
+    strategy=st.sampled_from(Strategy),
+    max_calls=st.integers(1, 12),
+    max_generated_tokens=st.integers(1, 1000),
+    n=st.integers(2, 5),
+)
+
+
+@many
+@given(worlds(), tasks)
+def test_the_text_before_the_first_error_is_kept_byte_for_byte(
+    fakes: FakeEngines, chosen: Task
+) -> None:
+    outcome = outcome_of(fakes, chosen)
+    if outcome is None or outcome.state.first_error is None:
+        return
+    draft = outcome.draft.solution
+    kept = prefix_before(draft, outcome.state.first_error)
+    for candidate in outcome.state.candidates:
+        if candidate.kind is CandidateKind.LOCAL:
+            assert candidate.solution.encode().startswith(kept.encode())
+            assert candidate.solution[: candidate.completion_offset] == kept
+            assert candidate.solution[len(kept) :] == fakes.local_refiner.text.strip()
+            before, after = split_steps(draft), split_steps(candidate.solution)
+            count = outcome.state.first_error
+            assert [step.text for step in after[:count]] == [step.text for step in before[:count]]
+            (asked,) = fakes.local_refiner.asked
+            assert asked.prompt.endswith("Solution:\n" + kept)
+    assert outcome.critique is not None
+    assert outcome.critique.replace(f"{BAD} ", "", 1) == draft
+
+
+@many
+@given(worlds(), tasks)
+def test_there_is_an_answer_whenever_there_is_a_draft(fakes: FakeEngines, chosen: Task) -> None:
+    outcome = outcome_of(fakes, chosen)
+    draft = fakes.student.draft
+    drafted = draft.fault is None and draft.text.strip()
+    if drafted:
+        assert outcome is not None
+    if outcome is not None:
+        assert outcome.selected.solution.strip()
+        assert outcome.draft.kind is CandidateKind.DRAFT
+
+
+@many
+@given(worlds(), tasks)
+def test_what_the_engines_saw_is_what_is_counted_and_within_the_caps(
+    fakes: FakeEngines, chosen: Task
+) -> None:
+    outcome = outcome_of(fakes, chosen)
+    asked = [call for engine in fakes.all() for call in engine.asked]
+    assert len(asked) <= chosen.budget.max_calls
+    assert sum(call.n * call.max_tokens for call in fakes.student.draft.asked) <= (
+        chosen.budget.max_generated_tokens
+    )
+    if outcome is not None:
+        assert outcome.state.engine_calls == len(asked)
+        assert sum(cost.engine_calls for cost in outcome.state.costs) == len(asked)
+
+
+@many
+@given(worlds(), tasks)
+def test_the_draft_is_first_and_no_two_lines_are_joined(fakes: FakeEngines, chosen: Task) -> None:
+    outcome = outcome_of(fakes, chosen)
+    if outcome is None:
+        return
+    assert fakes.student.draft.asked[0].prompt == student_prompt(chosen.question)
+    for candidate in outcome.state.candidates:
+        offset = candidate.completion_offset
+        assert offset == 0 or candidate.solution[offset - 1] == "\n"
+        for step, following in pairwise(split_steps(candidate.solution)):
+            assert step.end <= following.start

@@ -1,0 +1,58 @@
+"""The choice between candidates."""
+
+import pytest
+
+from service.refinement.selection import select
+from service.refinement.types import Selection, SelectionReason, State, Strategy
+from tests.service.refinement.builders import drafted, task, with_scores
+
+
+def candidates(*solutions: str) -> State:
+    return State(task(Strategy.BEST_OF_N), candidates=drafted(*solutions).candidates)
+
+
+@pytest.mark.parametrize(
+    ("solutions", "winner", "reason"),
+    [
+        (("#### 1", "#### 2", "#### 2"), 1, SelectionReason.AGREEMENT),
+        (("#### 1", "#### 2", "#### 1.0"), 0, SelectionReason.AGREEMENT),
+        (("#### 1", "#### 2", "#### 2", "#### 1"), 0, SelectionReason.AGREEMENT),
+        (("#### 1", "#### 2", "#### 3"), 0, SelectionReason.FALLBACK),
+        (("no answer", "#### 2", "#### 3"), 1, SelectionReason.AGREEMENT),
+        (("none", "none", "none"), 0, SelectionReason.FALLBACK),
+        (("none", "none", "#### 3"), 2, SelectionReason.AGREEMENT),
+    ],
+)
+def test_without_scores_the_most_common_answer_wins(
+    solutions: tuple[str, ...], winner: int, reason: SelectionReason
+) -> None:
+    assert select(candidates(*solutions)) == Selection(winner, reason)
+
+
+def test_the_orm_ranks_by_score_alone() -> None:
+    state = with_scores(candidates("#### 1", "no answer", "#### 1"), outcome=(0.1, 0.9, 0.2))
+    assert select(state) == Selection(1, SelectionReason.OUTCOME_SCORE)
+
+
+def test_the_first_of_equal_scores_wins() -> None:
+    state = with_scores(candidates("#### 1", "#### 2", "#### 3"), outcome=(0.5, 0.5, 0.5))
+    assert select(state) == Selection(0, SelectionReason.OUTCOME_SCORE)
+
+
+def test_outcome_scores_come_before_step_scores() -> None:
+    state = with_scores(candidates("#### 1", "#### 2"), outcome=(0.6, 0.5), steps=((0.1,), (0.9,)))
+    assert select(state) == Selection(0, SelectionReason.OUTCOME_SCORE)
+
+
+def test_the_weakest_step_counts() -> None:
+    state = with_scores(candidates("#### 1", "#### 2"), steps=((0.9, 0.9, 0.2), (0.4, 0.3)))
+    assert select(state) == Selection(1, SelectionReason.STEP_SCORE)
+
+
+def test_step_scores_of_some_candidates_decide_nothing() -> None:
+    state = with_scores(candidates("#### 1", "#### 2", "#### 2"), steps=((0.9,), None, None))
+    assert select(state) == Selection(1, SelectionReason.AGREEMENT)
+
+
+def test_nothing_is_selected_without_a_candidate() -> None:
+    assert select(State(task())) is None

@@ -1,0 +1,131 @@
+"""What events do to a state."""
+
+import pytest
+
+from service.refinement.policy import advance
+from service.refinement.state import (
+    UnexpectedEventError,
+    apply,
+    calls_left,
+    calls_of,
+    in_flight,
+    stage_of,
+    tokens_left,
+    tokens_of,
+)
+from service.refinement.types import (
+    Degradation,
+    Draft,
+    Drafted,
+    Event,
+    Finish,
+    RefineGlobally,
+    RefineLocally,
+    Rerank,
+    Reranked,
+    ScoreSteps,
+    Stage,
+    State,
+    StepsScored,
+    Strategy,
+)
+from tests.service.refinement.builders import (
+    after,
+    cost,
+    drafted,
+    failed,
+    refined_globally,
+    refined_locally,
+    task,
+)
+
+
+def test_actions_in_flight_hold_their_calls_and_tokens() -> None:
+    state, _ = advance(State(task(Strategy.BEST_OF_N, max_calls=10, max_generated_tokens=1000)))
+    assert calls_left(state) == 8
+    assert tokens_left(state) == 700
+
+
+def test_a_result_gives_back_what_it_did_not_use() -> None:
+    state, (action,) = advance(State(task(max_calls=10, max_generated_tokens=1000)))
+    state = apply(state, drafted(), cost(action, calls=1, tokens=60))
+    assert (state.engine_calls, calls_left(state)) == (1, 9)
+    assert (state.generated_tokens, tokens_left(state)) == (60, 940)
+    assert state.costs == (cost(action, calls=1, tokens=60),)
+
+
+def test_samples_that_failed_keep_their_tokens() -> None:
+    state, (action,) = advance(State(task(Strategy.BEST_OF_N, max_generated_tokens=1000)))
+    missing = Degradation(Stage.DRAFT, "failed")
+    event = Drafted(drafted().candidates, degraded=(missing,))
+    state = apply(state, event, cost(action, calls=2, tokens=60))
+    assert (state.generated_tokens, state.lost_tokens, tokens_left(state)) == (60, 240, 700)
+    assert state.degraded == (missing,)
+
+
+def test_a_degradation_is_reported_once() -> None:
+    state = State(task(Strategy.BEST_OF_N))
+    state = after(state, drafted("#### 1", "#### 2"), failed(Rerank()))
+    state = after(state, failed(ScoreSteps(0)), failed(ScoreSteps(1)))
+    assert state.degraded == (
+        Degradation(Stage.RERANK, "unreachable"),
+        Degradation(Stage.SCORE, "unreachable"),
+    )
+
+
+def test_only_scores_of_the_draft_set_the_first_error() -> None:
+    state = after(State(task(Strategy.BEST_OF_N)), drafted("#### 1", "#### 2"), failed(Rerank()))
+    state = after(state, StepsScored(1, (0.1,)))
+    assert state.first_error is None
+    assert after(state, StepsScored(0, (0.2,))).first_error == 0
+
+
+@pytest.mark.parametrize("score", [0.5, 0.9])
+def test_a_step_at_the_threshold_is_no_error(score: float) -> None:
+    assert after(State(task()), drafted(), StepsScored(0, (score,) * 3)).first_error is None
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        drafted(),
+        Drafted(()),
+        StepsScored(1, (0.5,)),
+        refined_locally(),
+        Reranked((0.5,)),
+        failed(RefineLocally(0, 100)),
+    ],
+)
+def test_an_event_that_nothing_in_flight_gives_is_refused(event: Event) -> None:
+    state = after(State(task()), drafted())
+    with pytest.raises(UnexpectedEventError):
+        apply(state, event, cost(Rerank()))
+
+
+def test_outcome_scores_must_be_one_per_candidate() -> None:
+    state = after(State(task(Strategy.BEST_OF_N)), drafted("#### 1", "#### 2"))
+    with pytest.raises(UnexpectedEventError):
+        apply(state, Reranked((0.1,)), cost(Rerank()))
+
+
+def test_a_result_comes_once() -> None:
+    state = after(State(task()), drafted(), refined_globally())
+    with pytest.raises(UnexpectedEventError):
+        apply(state, refined_globally(), cost(RefineGlobally(1)))
+
+
+def test_each_action_has_a_stage_and_limits() -> None:
+    actions = (Draft(2, 10, 5), ScoreSteps(0), RefineGlobally(7), RefineLocally(1, 8), Rerank())
+    assert tuple(stage_of(action) for action in actions) == tuple(Stage)
+    assert tuple(calls_of(action) for action in actions) == (2, 1, 1, 1, 1)
+    assert tuple(tokens_of(action) for action in actions) == (20, 0, 7, 8, 0)
+
+
+def test_finish_is_no_work() -> None:
+    assert calls_of(Finish(None)) == tokens_of(Finish(None)) == 0
+    with pytest.raises(ValueError, match="no stage"):
+        stage_of(Finish(None))
+
+
+def test_nothing_is_in_flight_at_first() -> None:
+    assert in_flight(State(task())) == frozenset()

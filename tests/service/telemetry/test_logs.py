@@ -1,0 +1,85 @@
+import io
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from service.telemetry.logs import JsonFormatter, configure_logs
+
+
+@pytest.fixture
+def stream() -> Iterator[io.StringIO]:
+    """A place for logs; puts the process's logging back afterwards."""
+    names = ("glore", "uvicorn.error", "uvicorn.access")
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    others = {
+        name: (logging.getLogger(name).level, logging.getLogger(name).disabled) for name in names
+    }
+    yield io.StringIO()
+    root.handlers[:], level = before
+    root.setLevel(level)
+    for name, (own_level, disabled) in others.items():
+        logging.getLogger(name).setLevel(own_level)
+        logging.getLogger(name).disabled = disabled
+
+
+def lines(stream: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_each_record_is_one_line_of_json(stream: io.StringIO) -> None:
+    configure_logs("info", stream)
+    log = logging.getLogger("glore.access")
+    log.info("two\nlines ä", extra={"fields": {"status": 200, "level": "mine", "odd": {1}}})
+    (line,) = lines(stream)
+    assert line["event"] == "two\nlines ä"
+    assert line["level"] == "info"  # a field cannot take the place of the record's own
+    assert line["status"] == 200
+    assert line["odd"] == "{1}"
+    assert line["time"].endswith("+00:00")
+
+
+def test_levels_hold(stream: io.StringIO) -> None:
+    configure_logs("warning", stream)
+    logging.getLogger("glore").info("no")
+    logging.getLogger("other").info("no")
+    logging.getLogger("uvicorn.access").info("no")
+    logging.getLogger("glore").warning("yes")
+    logging.getLogger("uvicorn.error").info("started")
+    assert [line["event"] for line in lines(stream)] == ["yes", "started"]
+
+
+def test_configuring_again_does_not_double_lines(stream: io.StringIO) -> None:
+    configure_logs("info", io.StringIO())
+    configure_logs("info", stream)
+    logging.getLogger("glore").info("once")
+    assert len(lines(stream)) == 1
+
+
+def fail() -> None:
+    cause = KeyError("the question")
+    raise ExceptionGroup("the question", [ValueError("the question")]) from cause  # noqa: EM101, TRY003
+
+
+def failed() -> BaseException:
+    try:
+        fail()
+    except ExceptionGroup as error:
+        return error
+    raise AssertionError
+
+
+@pytest.mark.parametrize("messages", [False, True])
+def test_an_exception_shows_its_messages_only_when_told_to(*, messages: bool) -> None:
+    error = failed()
+    record = logging.LogRecord("x", logging.ERROR, "", 0, "e", None, (type(error), error, None))
+    line = JsonFormatter(exception_messages=messages).format(record)
+    assert ("the question" in line) is messages
+    exception = json.loads(line)["exception"]
+    assert exception["type"] == "ExceptionGroup"
+    assert exception["group"][0]["type"] == "ValueError"
+    assert exception["cause"]["type"] == "KeyError"
+    assert exception["frames"][0].endswith(" failed")

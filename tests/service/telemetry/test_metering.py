@@ -1,0 +1,52 @@
+import asyncio
+
+import pytest
+
+from service.engines.ports import EngineError, Generation
+from service.refinement.runner import Engines
+from service.telemetry.metering import metered
+from service.telemetry.metrics import Metrics
+from tests.service.fakes import FakeEngines
+
+
+def value(metrics: Metrics, name: str, **labels: str) -> float:
+    return metrics.registry.get_sample_value(f"glore_engine_{name}", labels) or 0.0
+
+
+async def generate(engines: Engines) -> Generation:
+    return await engines.local_refiner.generate(
+        "x", n=2, temperature=0.0, top_p=1.0, max_tokens=9, timeout=1.0
+    )
+
+
+async def test_calls_are_counted_by_role_and_answers_left_alone(engines: FakeEngines) -> None:
+    metrics = Metrics()
+    counted = metered(engines.engines(), metrics)
+    assert len((await generate(counted)).completions) == 2
+    assert (await counted.sorm.score_steps("x", ["a"], timeout=1.0)).values == (0.9,)
+    assert (await counted.orm.score_outcomes("x", ["a"], timeout=1.0)).values == (0.2,)
+    for role in ("local_refiner", "sorm", "orm"):
+        assert value(metrics, "calls_total", role=role) == 1
+        assert value(metrics, "call_duration_seconds_count", role=role) == 1
+    assert value(metrics, "calls_total", role="student") == 0
+
+
+async def test_errors_are_counted_by_reason_and_passed_on(engines: FakeEngines) -> None:
+    metrics = Metrics()
+    engines.local_refiner.fault = "overloaded"
+    with pytest.raises(EngineError):
+        await generate(metered(engines.engines(), metrics))
+    assert value(metrics, "errors_total", role="local_refiner", reason="overloaded") == 1
+    assert value(metrics, "calls_total", role="local_refiner") == 1
+
+
+async def test_a_cancelled_call_is_no_error(engines: FakeEngines) -> None:
+    metrics = Metrics()
+    engines.local_refiner.hangs = True
+    call = asyncio.create_task(generate(metered(engines.engines(), metrics)))
+    await engines.local_refiner.called.wait()
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert value(metrics, "cancellations_total", role="local_refiner") == 1
+    assert value(metrics, "calls_total", role="local_refiner") == 1

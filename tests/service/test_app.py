@@ -1,0 +1,146 @@
+"""The whole gateway: over the vLLM adapter on a fake server, and as a process would make it."""
+
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx2
+import pytest
+from aiohttp import web
+from fastapi import FastAPI
+from pydantic import AnyHttpUrl
+
+from service.app import create_app, from_environment
+from service.errors import ConfigurationError
+from service.settings import EngineSettings, Settings
+from tests.service.engines.fake_vllm import FakeVllm, completion, fake_vllm, pooling
+from tests.service.fakes import DRAFT, GLOBAL, LOCAL, LOCAL_TAIL, QUESTION, FakeEngines
+
+
+@pytest.fixture
+def root_logger() -> Iterator[logging.Logger]:
+    """Puts the process's logging back."""
+    root = logging.getLogger()
+    access = logging.getLogger("uvicorn.access")
+    handlers, level, disabled = root.handlers[:], root.level, access.disabled
+    yield root
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    access.disabled = disabled
+
+
+@asynccontextmanager
+async def browser(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
+    transport = httpx2.ASGITransport(app=app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(transport=transport, base_url="http://gateway") as client,
+    ):
+        yield client
+
+
+def serve_generation(server: FakeVllm) -> None:
+    texts = {"student": DRAFT, "global_refiner": GLOBAL, "local_refiner": LOCAL_TAIL}
+
+    async def answer(request: web.Request) -> web.Response:
+        body: dict[str, Any] = await request.json()
+        return web.json_response(completion(*[texts[body["model"]]] * body["n"]))
+
+    server.answers["/v1/completions"] = answer
+    server.sends("/health", b"")
+    server.gives("/v1/models", {"data": [{"id": name} for name in texts]})
+
+
+def serve_scores(server: FakeVllm) -> None:
+    def rows(text: str) -> list[list[float]]:
+        wrong = "= 13" in text
+        lines = text.splitlines()
+        return [[0.1 if "= 13" in line else 0.9, 0.2 if wrong else 0.8] for line in lines]
+
+    async def answer(request: web.Request) -> web.Response:
+        body: dict[str, Any] = await request.json()
+        return web.json_response(pooling(*(rows(text) for text in body["input"])))
+
+    server.answers["/pooling"] = answer
+    server.sends("/health", b"")
+    server.gives("/v1/models", {"data": [{"id": "sorm"}, {"id": "orm"}, {"id": "base"}]})
+
+
+@pytest.mark.parametrize("own_orm", [False, True])
+async def test_a_question_goes_through_vllm_and_back(settings: Settings, *, own_orm: bool) -> None:
+    async with fake_vllm() as generation, fake_vllm() as scoring, fake_vllm() as elsewhere:
+        serve_generation(generation)
+        serve_scores(scoring)
+        serve_scores(elsewhere)
+        changes: dict[str, object] = {
+            "generation": EngineSettings(url=AnyHttpUrl(generation.url)),
+            "scoring": EngineSettings(url=AnyHttpUrl(scoring.url)),
+        }
+        if own_orm:
+            own = EngineSettings(url=AnyHttpUrl(elsewhere.url))
+            changes["engines"] = settings.engines.model_copy(update={"orm": own})
+        async with browser(create_app(settings.model_copy(update=changes))) as client:
+            answer = (await client.post("/solve", json={"question": QUESTION})).json()
+            ready = await client.get("/readyz")
+    assert answer["solution"] in {GLOBAL, LOCAL}
+    assert answer["answer"] == "12"
+    assert answer["degraded"] == []
+    assert answer["draft"]["first_error"] == 1
+    assert {c["solution"] for c in answer["candidates"]} == {DRAFT, GLOBAL, LOCAL}
+    assert ready.status_code == 200
+    assert set(ready.json()["engines"]) == {"generation", "scoring"} | (
+        {"orm"} if own_orm else set()
+    )
+    asked = [body["model"] for body in elsewhere.bodies if body]
+    assert asked == (["orm"] if own_orm else [])
+    assert not any("seed" in body for body in generation.bodies if body)
+
+
+async def test_an_engine_that_is_gone_costs_its_candidates(settings: Settings) -> None:
+    async with fake_vllm() as generation, fake_vllm() as gone:
+        serve_generation(generation)
+        url = gone.url
+    async with fake_vllm() as generation:
+        serve_generation(generation)
+        changes = {
+            "generation": EngineSettings(url=AnyHttpUrl(generation.url)),
+            "scoring": EngineSettings(url=AnyHttpUrl(url)),
+        }
+        async with browser(create_app(settings.model_copy(update=changes))) as client:
+            answer = (await client.post("/solve", json={"question": QUESTION})).json()
+            ready = await client.get("/readyz")
+    assert {c["kind"] for c in answer["candidates"]} == {"draft", "global_refinement"}
+    assert {"stage": "score", "reason": "unreachable"} in answer["degraded"]
+    assert {"stage": "rerank", "reason": "unreachable"} in answer["degraded"]
+    assert ready.status_code == 503
+    assert ready.json()["engines"] == {"generation": "ready", "scoring": "unreachable"}
+
+
+async def test_engines_are_opened_and_closed_with_the_app(
+    settings: Settings, engines: FakeEngines
+) -> None:
+    app = create_app(settings, connect=engines.connect)
+    assert not engines.connected
+    async with browser(app):
+        assert engines.connected
+    assert not engines.connected
+
+
+async def test_two_apps_share_no_metrics(settings: Settings, engines: FakeEngines) -> None:
+    one, other = (create_app(settings, connect=engines.connect) for _ in range(2))
+    async with browser(one) as client, browser(other) as neighbour:
+        await client.post("/solve", json={"question": QUESTION})
+        assert 'strategy="glore"' in (await client.get("/metrics")).text
+        assert 'strategy="glore"' not in (await neighbour.get("/metrics")).text
+
+
+def test_a_process_makes_its_app_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch, root_logger: logging.Logger
+) -> None:
+    monkeypatch.setenv("GLORE_THRESHOLD", "0.25")
+    assert from_environment().title == "GLoRe"
+    assert len(root_logger.handlers) == 1
+    monkeypatch.setenv("GLORE_THRESHOLD", "many")
+    with pytest.raises(ConfigurationError):
+        from_environment()

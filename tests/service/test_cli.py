@@ -1,0 +1,207 @@
+"""The command line: what is printed, one line for each error, and the exit status."""
+
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from service.cli import main
+from tests.clients.python import samples
+from tests.service.gateway import FakeGateway, fake_gateway
+
+QUESTION = samples.QUESTION
+
+
+@pytest.fixture
+def gateway() -> Iterator[FakeGateway]:
+    with fake_gateway() as running:
+        yield running
+
+
+@pytest.fixture
+def unused_url() -> Iterator[str]:
+    with socket.socket() as held:  # bound and not listening: refuses connections
+        held.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{held.getsockname()[1]}"
+
+
+def glore(*arguments: str) -> Result:
+    return CliRunner().invoke(main, list(arguments), env={"COLUMNS": "200"})
+
+
+def assert_one_line(result: Result, status: int, text: str) -> None:
+    assert result.exit_code == status, result.output
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1
+    assert result.stderr.startswith("glore: ")
+    assert text in result.stderr
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+
+
+def test_without_arguments_the_help_is_shown() -> None:
+    result = glore()
+    assert result.exit_code == 2
+    for command in ("solve", "eval", "serve", "up", "train"):
+        assert command in result.output
+
+
+def test_the_help_loads_nothing_heavy() -> None:
+    program = (
+        "import sys\n"
+        "import service.cli\n"
+        "heavy = {'torch', 'transformers', 'vllm', 'httpx2', 'fastapi', 'uvicorn', 'aiohttp'}\n"
+        "sys.exit(', '.join(heavy & set(sys.modules)) or 0)\n"
+    )
+    done = subprocess.run(  # noqa: S603 - this interpreter, a fixed program
+        [sys.executable, "-c", program], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["sovle", "x"], "No such command 'sovle'"),
+        (["solve"], "Missing argument"),
+        (["solve", QUESTION, "--nope"], "No such option"),
+        (["solve", QUESTION, "--deadline", "soon"], "--deadline"),
+        (["solve", QUESTION, "--strategy", "greedy"], "no strategy 'greedy'"),
+        (["solve", QUESTION, "--url", "gateway"], "not an http or https URL"),
+        (["solve", "  "], "the question is empty"),
+        (["eval", "--n", "0"], "--n"),
+        (["eval", "--strategies", "draft,greedy"], "no strategy 'greedy'"),
+        (["eval", "--strategies", "draft", "--one-pass"], "one pass"),
+        (["eval", "--url", "gateway"], "not an http or https URL"),
+        (["train", "cake"], "no recipe 'cake'; the recipes are"),
+    ],
+)
+def test_a_wrong_argument_is_one_line_and_status_2(arguments: list[str], text: str) -> None:
+    assert_one_line(glore(*arguments), 2, text)
+
+
+@pytest.mark.parametrize("command", [["solve", QUESTION, "--deadline", "0.2"], ["eval"]])
+def test_an_unreachable_service_is_one_line_and_status_1(
+    command: list[str], unused_url: str
+) -> None:
+    assert_one_line(glore(*command, "--url", unused_url), 1, f"nothing answers at {unused_url}")
+
+
+def test_solve_shows_steps_candidates_and_winner(gateway: FakeGateway) -> None:
+    gateway.solve = (200, samples.result(selected=1))
+    result = glore("solve", QUESTION, "--url", gateway.url, "--strategy", "glore")
+    assert result.exit_code == 0, result.output
+    lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    assert "0.98 3 x 4 = 12" in lines
+    assert "0.21 12 - 2 = 12 <- first error" in lines
+    assert "0.20 draft 12" in lines
+    assert "0.90 global refinement 10 <- winner" in lines
+    assert "Answer: 10" in lines
+    assert gateway.asked[0]["question"] == QUESTION
+
+
+def test_solve_reads_the_url_from_the_environment(
+    gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GLORE_URL", gateway.url)
+    assert glore("solve", QUESTION).exit_code == 0
+
+
+def test_solve_prints_json(gateway: FakeGateway) -> None:
+    result = glore("solve", QUESTION, "--url", gateway.url, "--json")
+    assert json.loads(result.stdout) == samples.result()
+
+
+def test_solve_sends_its_options(gateway: FakeGateway) -> None:
+    options = ["--strategy", "best_of_n", "--n", "4", "--temperature", "0.5", "--deadline", "9"]
+    glore("solve", QUESTION, "--url", gateway.url, *options)
+    assert gateway.asked == [
+        {
+            "question": QUESTION,
+            "strategy": "best_of_n",
+            "sampling": {"n": 4, "temperature": 0.5},
+            "deadline_ms": 9000,
+        }
+    ]
+
+
+def test_a_refused_question_names_the_field(gateway: FakeGateway) -> None:
+    faults = [{"field": "question", "message": "must not be blank"}]
+    gateway.solve = (422, samples.problem(422, "The request is not valid.", errors=faults))
+    result = glore("solve", QUESTION, "--url", gateway.url)
+    assert_one_line(result, 2, "question: must not be blank")
+
+
+def test_no_draft_in_time_is_one_line(gateway: FakeGateway) -> None:
+    gateway.solve = (504, samples.problem(504, "No draft in time."))
+    result = glore("solve", QUESTION, "--url", gateway.url)
+    assert_one_line(result, 1, "504: No draft in time.")
+
+
+def test_another_service_is_one_line(gateway: FakeGateway) -> None:
+    gateway.solve = (200, {"hello": "world"})
+    assert_one_line(glore("solve", QUESTION, "--url", gateway.url), 1, "not a result of this API")
+
+
+def test_eval_measures_and_goes_on(gateway: FakeGateway, tmp_path: Path) -> None:
+    source = tmp_path / "problems.jsonl"
+    rows = [{"question": f"What is {i} + 2?", "answer": "2 + 2 = 4\n#### 12"} for i in range(200)]
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    out = tmp_path / "out"
+    command = ["eval", "--source", str(source), "--n", "3", "--out", str(out), "--one-pass"]
+    command += ["--strategies", "draft,glore", "--url", gateway.url]
+    result = glore(*command)
+    assert result.exit_code == 0, result.output
+    assert "draft*" in result.stdout
+    assert "glore against draft: right alone 0 : 0, p = 1" in result.stdout
+    assert len(gateway.asked) == 3
+    again = glore(*command, "--json")
+    assert again.exit_code == 0, again.output
+    assert json.loads(again.stdout)["strategies"][0]["correct"] == 3
+    assert len(gateway.asked) == 3
+    other = glore(*command, "--seed", "1")
+    assert_one_line_at_end(other, f"{out} holds a run with another seed")
+
+
+def assert_one_line_at_end(result: Result, text: str) -> None:
+    """For commands that showed progress before."""
+    assert result.exit_code == 1, result.output
+    assert text in result.stderr.splitlines()[-1]
+
+
+def test_eval_of_a_service_that_is_not_ready(gateway: FakeGateway) -> None:
+    engines = {"generation": "ready", "scoring": "starting"}
+    gateway.ready = (503, {"status": "not_ready", "engines": engines})
+    result = glore("eval", "--url", gateway.url)
+    assert_one_line(result, 1, "is not ready (generation: ready, scoring: starting)")
+
+
+def test_eval_of_a_file_that_is_not_there(gateway: FakeGateway) -> None:
+    result = glore("eval", "--url", gateway.url, "--source", "nowhere.jsonl")
+    assert result.exit_code == 2
+    assert "nowhere.jsonl: No such file or directory" in result.stderr.splitlines()[-1]
+
+
+def test_serve_on_a_port_in_use_is_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert_one_line(glore("serve", "--port", str(port)), 1, "the port is in use")
+
+
+def test_serve_with_a_wrong_setting_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GLORE_MAX_DEADLINE", "soon")
+    assert_one_line(glore("serve"), 2, "GLORE_MAX_DEADLINE")
+
+
+def test_train_without_the_training_extra_names_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("models.serving.build", "models.serving.weights"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    result = glore("train", "smoke", "--run-dir", str(tmp_path), "--cache", str(tmp_path))
+    assert_one_line(result, 1, "training needs torch, which is not installed")

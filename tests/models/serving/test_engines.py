@@ -1,0 +1,64 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from models.serving import engines
+from models.serving.bundle import Bundle
+from models.serving.cache import Cache
+from models.serving.processes import Launch
+
+
+@pytest.fixture
+def cache(tmp_path: Path, paper_bundle: Bundle) -> Cache:
+    return Cache(tmp_path / "cache", paper_bundle)
+
+
+def option(launch: Launch, name: str) -> str:
+    return launch.command[launch.command.index(name) + 1]
+
+
+def test_generation_serves_the_student_and_both_refiners(cache: Cache) -> None:
+    launch = engines.generation_engine(cache, 8101, environment={"PATH": "/bin"})
+    assert option(launch, "--model") == str(cache.part("student"))
+    assert option(launch, "--served-model-name") == "student"
+    assert option(launch, "--dtype") == "float32"
+    assert option(launch, "--host") == "127.0.0.1"
+    assert option(launch, "--max-lora-rank") == "16"
+    at = launch.command.index("--lora-modules")
+    assert launch.command[at + 1 : at + 3] == (
+        f"global_refiner={cache.bundle.adapter('global_refiner')}",
+        f"local_refiner={cache.bundle.adapter('local_refiner')}",
+    )
+    assert launch.environment["PATH"] == "/bin"
+    assert launch.environment["HF_HUB_OFFLINE"] == "1"
+
+
+def test_scoring_pools_at_newlines(cache: Cache) -> None:
+    launch = engines.scoring_engine(cache, 8102, environment={})
+    assert option(launch, "--runner") == "pooling"
+    assert json.loads(option(launch, "--pooler-config")) == {
+        "tok_pooling_type": "STEP",
+        "step_tag_id": 198,
+    }
+    assert option(launch, "--max-lora-rank") == "8"
+    assert option(launch, "--model") == str(cache.part("scorer"))
+
+
+def test_the_gateway_is_told_where_local_engines_are(cache: Cache) -> None:
+    scoring = engines.scoring_engine(cache, 9102, environment={})
+    given = {"GLORE_GENERATION__URL": "https://models.example"}
+    launch = engines.gateway("127.0.0.1", 8000, [scoring], cache.bundle, environment=given)
+    assert launch.environment["GLORE_GENERATION__URL"] == "https://models.example"
+    assert launch.environment["GLORE_SCORING__URL"] == "http://127.0.0.1:9102"
+    assert launch.environment["GLORE_THRESHOLDS_FILE"] == str(cache.bundle.thresholds)
+
+
+def test_thresholds_of_the_environment_win(paper_bundle: Bundle) -> None:
+    given = {"GLORE_THRESHOLDS_FILE": "mine.json"}
+    launch = engines.gateway("127.0.0.1", 8000, [], paper_bundle, environment=given)
+    assert launch.environment["GLORE_THRESHOLDS_FILE"] == "mine.json"
+
+
+def test_an_engine_has_at_least_one_thread() -> None:
+    assert engines.threads_per_engine() >= 1

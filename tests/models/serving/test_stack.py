@@ -1,0 +1,108 @@
+import os
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from models.serving import stack as stack_module
+from models.serving.errors import ServingError
+from models.serving.processes import Launch
+from models.serving.stack import Stack, is_ready
+
+SERVER = """
+import http.server, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if self.path == "/health" else 404)
+        self.end_headers()
+print("listening now", flush=True)
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+
+
+def launch(name: str, code: str = SERVER, ready: str = "/health") -> Launch:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    return Launch(name, (sys.executable, "-c", code, str(port)), os.environ, port, ready)
+
+
+def silent(_stage: str, _detail: str) -> None:
+    pass
+
+
+def test_it_waits_until_all_are_ready_and_stops_them(tmp_path: Path) -> None:
+    seen: list[tuple[str, str]] = []
+    launches = [launch("generation"), launch("scoring")]
+    with Stack(tmp_path) as stack:
+        for one in launches:
+            stack.start(one)
+        stack.wait_ready(
+            ["generation", "scoring"], lambda stage, detail: seen.append((stage, detail)), 60
+        )
+        assert all(is_ready(one) for one in launches)
+        assert seen[0] == ("generation and scoring", "starting")
+    assert not any(is_ready(one) for one in launches)
+
+
+def test_a_process_that_dies_while_starting_is_told_with_its_reason(tmp_path: Path) -> None:
+    with Stack(tmp_path) as stack:
+        stack.start(launch("scoring", "raise ValueError('no such model')"))
+        with pytest.raises(ServingError) as caught:
+            stack.wait_ready(["scoring"], silent, 60)
+    assert "scoring engine ended with status 1" in caught.value.problem
+    assert "ValueError: no such model" in caught.value.problem
+    assert str(tmp_path / "scoring.log") in caught.value.way_out
+
+
+def test_a_process_that_never_gets_ready_is_told(tmp_path: Path) -> None:
+    with Stack(tmp_path) as stack:
+        stack.start(launch("gateway", ready="/elsewhere"))
+        with pytest.raises(ServingError, match="The gateway was not ready after 2 s"):
+            stack.wait_ready(["gateway"], silent, 2)
+
+
+def test_a_dead_engine_is_started_again_but_not_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stack_module, "_TICK", 0.05)
+    said: list[str] = []
+    dying = launch("scoring", "raise SystemExit(4)")
+    with Stack(tmp_path) as stack:
+        stack.start(dying)
+        stack.start(launch("gateway", "import time; time.sleep(3); raise SystemExit(5)"))
+        with pytest.raises(ServingError, match="The gateway ended with status 5"):
+            stack.watch(said.append)
+    assert len(said) == 4
+    assert all("The scoring engine ended (status 4)" in line for line in said)
+    assert "once too often" in said[-1]
+    assert (tmp_path / "scoring.ended.log").exists()
+
+
+def test_a_killed_engine_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stack_module, "_TICK", 0.05)
+    engine = launch("scoring")
+    said: list[str] = []
+    with Stack(tmp_path) as stack:
+        stack.start(engine)
+        stack.start(launch("gateway", "import time; time.sleep(8)"))
+        stack.wait_ready(["scoring"], silent, 60)
+        killer = threading.Thread(target=_kill_listener, args=(engine.port,))
+        killer.start()
+        with pytest.raises(ServingError, match="gateway"):
+            stack.watch(said.append)
+        killer.join()
+        assert len(said) == 1
+        assert is_ready(engine)
+
+
+def _kill_listener(port: int) -> None:
+    time.sleep(0.2)
+    for process in psutil.process_iter(["cmdline"]):
+        command = process.info["cmdline"] or []
+        if command[-1:] == [str(port)] and "models.serving.guard" not in command:
+            process.kill()

@@ -88,4 +88,5 @@ def _portable(config: Path) -> None:
     """Takes this machine's paths out of PEFT's configuration."""
     content = json.loads(config.read_text(encoding="utf-8"))
     content["base_model_name_or_path"] = None
+    content["target_modules"] = sorted(content["target_modules"])
     config.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")

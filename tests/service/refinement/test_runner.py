@@ -1,4 +1,4 @@
-"""A whole request through fakes at the ports: results, faults, concurrency, cancellation."""
+"""A whole request through fakes at the ports: results and faults."""
 
 import asyncio
 from dataclasses import replace
@@ -19,7 +19,7 @@ from service.refinement.types import (
     Task,
 )
 from tests.service.refinement.builders import DRAFT, GLOBAL, LOCAL, task
-from tests.service.refinement.fakes import FakeClock, FakeEngine, FakeEngines, FakeGenerator
+from tests.service.refinement.fakes import FakeClock, FakeEngines, FakeGenerator
 
 
 async def solve(fakes: FakeEngines, chosen: Task | None = None) -> Outcome:
@@ -289,165 +289,6 @@ async def test_a_bug_in_an_adapter_is_not_hidden_and_stops_the_rest(bug: Excepti
         await solve(fakes)
     assert caught.value.exceptions == (bug,)
     assert fakes.global_refiner.cancelled == 1
-
-
-# --- concurrency -------------------------------------------------------------------------
-
-
-async def test_the_global_refiner_runs_beside_scoring_and_local_refinement() -> None:
-    fakes = FakeEngines()
-    held = fakes.global_refiner.gate = asyncio.Event()
-    fakes.sorm.gate = asyncio.Event()
-    answer = asyncio.create_task(solve(fakes))
-    await fakes.global_refiner.arrived.wait()
-    await fakes.sorm.arrived.wait()
-    fakes.sorm.gate.set()
-    await fakes.local_refiner.arrived.wait()
-    assert fakes.orm.asked == []
-    held.set()
-    assert len((await answer).state.candidates) == 3
-
-
-async def test_the_samples_are_drawn_beside_the_draft() -> None:
-    fakes = FakeEngines()
-    fakes.student.draft.gate = fakes.student.samples.gate = asyncio.Event()
-    answer = asyncio.create_task(solve(fakes, task(Strategy.BEST_OF_N)))
-    await fakes.student.draft.arrived.wait()
-    await fakes.student.samples.arrived.wait()
-    fakes.student.draft.gate.set()
-    assert len((await answer).state.candidates) == 3
-
-
-@pytest.mark.parametrize(
-    ("strategy", "names"),
-    [
-        (Strategy.DRAFT, ["draft"]),
-        (Strategy.BEST_OF_N, ["draft", "samples"]),
-        (Strategy.GLORE, ["global_refiner", "sorm"]),
-        (Strategy.GLORE, ["global_refiner", "local_refiner"]),
-        (Strategy.GLORE, ["orm"]),
-    ],
-)
-async def test_cancelling_a_request_cancels_every_call_in_flight(
-    strategy: Strategy, names: list[str]
-) -> None:
-    fakes = FakeEngines()
-    by_name: dict[str, FakeEngine] = {
-        "draft": fakes.student.draft,
-        "samples": fakes.student.samples,
-        "global_refiner": fakes.global_refiner,
-        "local_refiner": fakes.local_refiner,
-        "sorm": fakes.sorm,
-        "orm": fakes.orm,
-    }
-    held = [by_name[name] for name in names]
-    for engine in held:
-        engine.gate = asyncio.Event()
-    answer = asyncio.create_task(solve(fakes, task(strategy)))
-    for engine in held:
-        await engine.arrived.wait()
-    answer.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await answer
-    assert [engine.cancelled for engine in held] == [1] * len(held)
-    assert sum(engine.cancelled for engine in fakes.all()) == len(held)
-
-
-# --- the deadline ------------------------------------------------------------------------
-
-
-async def test_every_call_gets_what_is_left_of_the_one_deadline() -> None:
-    fakes, clock = FakeEngines(), FakeClock()
-
-    def pass_two_seconds() -> None:
-        clock.now += 2.0
-
-    for engine in fakes.all():
-        engine.on_call = pass_two_seconds
-    await refine(task(deadline=30.0, rerank_reserve=3.0), fakes.engines(), clock)
-    assert fakes.student.draft.asked[0].timeout == 30.0
-    assert fakes.global_refiner.asked[0].timeout == 25.0
-    assert fakes.sorm.asked[0].timeout == 23.0
-    assert fakes.local_refiner.asked[0].timeout == 21.0
-    assert fakes.orm.asked[0].timeout == 22.0
-
-
-async def test_an_unranked_strategy_keeps_no_time_for_reranking() -> None:
-    fakes = FakeEngines()
-    await solve(fakes, task(Strategy.GLOBAL, deadline=30.0, rerank_reserve=3.0))
-    assert fakes.global_refiner.asked[0].timeout == 30.0
-
-
-async def test_samples_leave_time_for_reranking() -> None:
-    fakes = FakeEngines()
-    await solve(fakes, task(Strategy.BEST_OF_N, deadline=30.0, rerank_reserve=3.0))
-    assert fakes.student.draft.asked[0].timeout == 30.0
-    assert fakes.student.samples.asked[0].timeout == 27.0
-
-
-async def test_step_scores_in_place_of_the_orm_may_use_its_time() -> None:
-    fakes = FakeEngines()
-    fakes.orm.fault = "failed"
-    await solve(fakes, task(deadline=30.0, rerank_reserve=3.0))
-    assert [asked.timeout for asked in fakes.sorm.asked] == [27.0, 30.0, 30.0]
-
-
-async def test_a_refinement_that_takes_too_long_is_stopped_in_time_for_reranking() -> None:
-    fakes = FakeEngines()
-    fakes.global_refiner.gate = asyncio.Event()
-    outcome = await solve(fakes, task(deadline=30.0, rerank_reserve=29.95))
-    assert fakes.global_refiner.cancelled == 1
-    assert kinds(outcome) == [CandidateKind.DRAFT, CandidateKind.LOCAL]
-    assert outcome.selection == Selection(1, SelectionReason.OUTCOME_SCORE)
-    assert outcome.state.degraded == (Degradation(Stage.REFINE_GLOBALLY, DegradedReason.DEADLINE),)
-
-
-async def test_at_the_deadline_the_best_candidate_so_far_is_the_answer() -> None:
-    fakes, clock = FakeEngines(), FakeClock()
-
-    def run_late() -> None:
-        clock.now += 9.95
-
-    fakes.student.draft.on_call = run_late
-    fakes.orm.gate = asyncio.Event()
-    outcome = await refine(task(deadline=10.0, rerank_reserve=0.0), fakes.engines(), clock)
-    assert fakes.orm.cancelled == 1
-    assert len(fakes.sorm.asked) == 1
-    assert outcome.selection == Selection(1, SelectionReason.AGREEMENT)
-    assert outcome.state.degraded == (Degradation(Stage.RERANK, DegradedReason.DEADLINE),)
-
-
-async def test_no_call_is_made_without_time() -> None:
-    fakes, clock = FakeEngines(), FakeClock()
-
-    def run_late() -> None:
-        clock.now += 61.0
-
-    fakes.student.draft.on_call = run_late
-    outcome = await refine(task(), fakes.engines(), clock)
-    assert outcome.state.engine_calls == 1
-    assert fakes.global_refiner.asked == fakes.sorm.asked == []
-    assert outcome.selection == Selection(0, SelectionReason.ONLY_CANDIDATE)
-    assert {missing.reason for missing in outcome.state.degraded} == {DegradedReason.DEADLINE}
-
-
-async def test_no_draft_within_the_deadline_is_told_from_a_failing_engine() -> None:
-    fakes = FakeEngines()
-    fakes.student.draft.gate = asyncio.Event()
-    with pytest.raises(NoDraftError) as caught:
-        await solve(fakes, task(deadline=0.02))
-    assert caught.value.reason is DegradedReason.DEADLINE
-    assert caught.value.timed_out
-    assert fakes.student.draft.cancelled == 1
-
-
-async def test_the_draft_is_kept_when_only_the_samples_are_late() -> None:
-    fakes = FakeEngines()
-    fakes.student.samples.gate = asyncio.Event()
-    outcome = await solve(fakes, task(Strategy.BEST_OF_N, deadline=30.0, rerank_reserve=29.98))
-    assert kinds(outcome) == [CandidateKind.DRAFT]
-    assert outcome.state.degraded == (Degradation(Stage.DRAFT, DegradedReason.DEADLINE),)
-    assert fakes.student.samples.cancelled == 1
 
 
 async def test_one_engines_may_serve_several_requests() -> None:

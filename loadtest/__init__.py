@@ -1,0 +1,1 @@
+"""Measurements under load and beside others."""

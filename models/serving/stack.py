@@ -11,7 +11,8 @@ from models.serving.engines import HERE
 from models.serving.errors import ServingError
 from models.serving.processes import Guarded, Launch, stop_all
 
-START_SECONDS = 1200.0  # a loaded two-core machine needs minutes; a hang needs an end
+SILENT_SECONDS = 600.0  # a loaded machine is slow but says something; a hang does not
+START_SECONDS = 3600.0  # and an end to it in any case
 _TICK = 0.5
 _RESTARTS = 3
 _RESTART_WINDOW = 600.0
@@ -43,10 +44,17 @@ class Stack:
         """Start a process; returns at once."""
         self.running[launch.name] = Guarded(launch, self.logs)
 
-    def wait_ready(self, names: Sequence[str], tick: Tick, seconds: float = START_SECONDS) -> None:
-        """Wait until all of `names` are ready. Raises ServingError when one ends or hangs."""
-        until = time.monotonic() + seconds
+    def wait_ready(
+        self, names: Sequence[str], tick: Tick, silent_seconds: float = SILENT_SECONDS
+    ) -> None:
+        """Wait until all of `names` are ready.
+
+        Raises ServingError when one ends, when none of those that are waited for has written to
+        its log for `silent_seconds`, and after an hour.
+        """
         waiting = list(names)
+        start = since = time.monotonic()
+        written = -1
         while waiting:
             for name in list(waiting):
                 process = self.running[name]
@@ -54,11 +62,16 @@ class Stack:
                     waiting.remove(name)
                 elif process.status() is not None:
                     raise ended(process)
-            if waiting and time.monotonic() > until:
-                raise _hangs(self.running[waiting[0]], seconds)
-            if waiting:
-                tick(" and ".join(waiting), _last_line(self.running[waiting[0]]))
-                time.sleep(_TICK)
+            if not waiting:
+                return
+            now_written = sum(self.running[name].log.stat().st_size for name in waiting)
+            if now_written != written:
+                written, since = now_written, time.monotonic()
+            now = time.monotonic()
+            if now - since > silent_seconds or now - start > START_SECONDS:
+                raise _hangs(self.running[waiting[0]], now - start)
+            tick(" and ".join(waiting), _last_line(self.running[waiting[0]]))
+            time.sleep(_TICK)
 
     def watch(self, report: Callable[[str], None]) -> None:
         """Keep it running for good; returns never.

@@ -20,7 +20,7 @@ import httpx2
 import psutil
 import pytest
 
-START_SECONDS = 1500.0
+START_SECONDS = 3000.0
 STOP_SECONDS = 120.0
 # a loaded machine is slow, not wrong
 PATIENCE = {
@@ -69,12 +69,12 @@ def service(pytestconfig: pytest.Config) -> Iterator[Service]:
         text=True,
     )
     said: list[str] = []
-    listener = threading.Thread(target=_pass_on, args=(process, said, pytestconfig), daemon=True)
+    listener = threading.Thread(target=_collect, args=(process, said), daemon=True)
     listener.start()
     gateway, generation, scoring = (f"http://127.0.0.1:{port}" for port in ports)
     family: list[psutil.Process] = []
     try:
-        _wait_ready(gateway, process, said)
+        _wait_ready(gateway, process, said, pytestconfig)
         family += psutil.Process(process.pid).children(recursive=True)
         yield Service(gateway, generation, scoring)
         family += psutil.Process(process.pid).children(recursive=True)
@@ -103,23 +103,34 @@ def _free_ports(count: int) -> list[int]:
             probe.close()
 
 
-def _pass_on(process: subprocess.Popen[str], said: list[str], config: pytest.Config) -> None:
-    reporter = config.pluginmanager.getplugin("terminalreporter")
+def _collect(process: subprocess.Popen[str], said: list[str]) -> None:
     for line in process.stdout or ():
-        said.append(line)
-        if reporter is not None:
-            reporter.write(f"\n  {line.rstrip()}", flush=True)
+        said.append(line)  # noqa: PERF402 - they are wanted one by one, as they come
 
 
-def _wait_ready(url: str, process: subprocess.Popen[str], said: list[str]) -> None:
-    until = time.monotonic() + START_SECONDS
+def _wait_ready(
+    url: str, process: subprocess.Popen[str], said: list[str], config: pytest.Config
+) -> None:
+    until, shown = time.monotonic() + START_SECONDS, 0
     while time.monotonic() < until:
+        shown += _show(said[shown:], config)
         if process.poll() is not None:
             pytest.fail(f"`glore up` ended with status {process.poll()}:\n{''.join(said)}")
         try:
-            if httpx2.get(f"{url}/readyz", timeout=10).status_code == httpx2.codes.OK:
+            if httpx2.get(f"{url}/readyz", timeout=10).status_code == 200:
+                _show(said[shown:], config)
                 return
         except httpx2.TransportError:
             pass
         time.sleep(1)
     pytest.fail(f"`glore up` was not ready after {START_SECONDS:.0f} s:\n{''.join(said)}")
+
+
+def _show(lines: list[str], config: pytest.Config) -> int:
+    """Pass lines on to the terminal, past pytest's capture; how many."""
+    capture = config.pluginmanager.getplugin("capturemanager")
+    if lines and capture is not None:
+        with capture.global_and_fixture_disabled():
+            sys.stdout.write("\n" + "".join(lines))
+            sys.stdout.flush()
+    return len(lines)

@@ -2,7 +2,6 @@
 
 import time
 
-import httpx2
 import psutil
 
 from .conftest import Service
@@ -13,14 +12,14 @@ def test_a_dead_scoring_engine_costs_scores_never_the_answer(service: Service) -
     listener(int(service.scoring.rsplit(":", 1)[1])).kill()
     until = time.monotonic() + 60
     with service.client() as client:
-        while (ready := client.get("/readyz")).status_code == httpx2.codes.OK:
+        while (ready := client.get("/readyz")).status_code == 200:
             assert time.monotonic() < until
             time.sleep(0.2)
-        assert ready.status_code == httpx2.codes.SERVICE_UNAVAILABLE
+        assert ready.status_code == 503
         assert ready.json()["engines"]["generation"] == "ready"
         assert ready.json()["engines"]["scoring"] != "ready"
     response = solve(service, strategy="glore")
-    assert response.status_code == httpx2.codes.OK, response.text
+    assert response.status_code == 200, response.text
     answer = response.json()
     assert answer["degraded"]
     assert answer["selected"]["reason"] != "outcome_score"

@@ -19,6 +19,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200 if self.path == "/health" else 404)
         self.end_headers()
+    def log_message(self, *_):
+        pass
 print("listening now", flush=True)
 http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 """
@@ -62,7 +64,7 @@ def test_a_process_that_dies_while_starting_is_told_with_its_reason(tmp_path: Pa
 def test_a_process_that_never_gets_ready_is_told(tmp_path: Path) -> None:
     with Stack(tmp_path) as stack:
         stack.start(launch("gateway", ready="/elsewhere"))
-        with pytest.raises(ServingError, match="The gateway was not ready after 2 s"):
+        with pytest.raises(ServingError, match="The gateway was not ready after"):
             stack.wait_ready(["gateway"], silent, 2)
 
 
@@ -81,6 +83,17 @@ def test_a_dead_engine_is_started_again_but_not_for_ever(
     assert all("The scoring engine ended (status 4)" in line for line in said)
     assert "once too often" in said[-1]
     assert (tmp_path / "scoring.ended.log").exists()
+
+
+def test_a_process_that_chatters_for_ever_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stack_module, "START_SECONDS", 2.0)
+    chatter = "import time\nwhile True:\n print('soon', flush=True)\n time.sleep(0.1)"
+    with Stack(tmp_path) as stack:
+        stack.start(launch("scoring", chatter))
+        with pytest.raises(ServingError, match="The scoring engine was not ready after"):
+            stack.wait_ready(["scoring"], silent)
 
 
 def test_a_killed_engine_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

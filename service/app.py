@@ -127,7 +127,10 @@ async def connect_vllm(settings: Settings) -> AsyncIterator[Connected]:
                 sorm=VllmStepScorer(by_role["sorm"], settings.models.sorm),
                 orm=VllmOutcomeScorer(by_role["orm"], settings.models.orm),
             ),
-            probes={name: VllmProbe(servers[name], models) for name, models in served.items()},
+            probes={
+                name: VllmProbe(servers[name], models, settings.probe_timeout)
+                for name, models in served.items()
+            },
         )
 
 

@@ -117,6 +117,8 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=1, le=65535)
     log_level: LogLevel = "info"
 
+    probe_timeout: Seconds = 5.0  # for each question that /readyz asks an engine
+
     thresholds_file: Path = THRESHOLDS_FILE
     threshold: float | None = Field(
         default=None, ge=0, le=1, allow_inf_nan=False

@@ -1,4 +1,4 @@
-"""The recipe of the bundled adapters: about three hours on two cores."""
+"""The recipe of the bundled adapters: about two hours on two cores."""
 
 import os
 from dataclasses import replace

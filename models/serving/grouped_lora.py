@@ -47,7 +47,7 @@ def products(
     """
     if weights.dim() == 4:  # noqa: PLR2004 - vLLM keeps an axis of one
         weights = weights.squeeze(1)
-    present: list[int] = adapters.unique().tolist()
+    present: list[int] = adapters.unique().tolist()  # type: ignore[no-untyped-call]
     if len(present) == 1 and present[0] >= 0:
         return inputs @ weights[present[0]].T
     result = inputs.new_zeros(inputs.shape[0], weights.shape[1])

@@ -45,7 +45,7 @@ class Probe(Protocol):
 class VllmProbe:
     """Asks a vLLM server for its health and for the names it serves."""
 
-    def __init__(self, engine: VllmEngine, models: Collection[str], timeout: float = 2.0) -> None:
+    def __init__(self, engine: VllmEngine, models: Collection[str], timeout: float) -> None:
         self._engine = engine
         self._models = tuple(sorted(set(models)))
         self._timeout = timeout  # seconds, for each of the two questions

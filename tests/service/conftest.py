@@ -22,8 +22,8 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """The defaults, apart from any trained bundle."""
-    return Settings(thresholds_file=tmp_path / "thresholds.json")
+    """The defaults, apart from any trained bundle, and patient with a machine that is busy."""
+    return Settings(thresholds_file=tmp_path / "thresholds.json", probe_timeout=30.0)
 
 
 @pytest.fixture

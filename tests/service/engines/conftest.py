@@ -14,5 +14,5 @@ async def server() -> AsyncIterator[FakeVllm]:
 
 @pytest_asyncio.fixture
 async def engine(server: FakeVllm) -> AsyncIterator[VllmEngine]:
-    async with open_engine(server.url, api_key="top-secret", timeout=5.0) as client:
+    async with open_engine(server.url, api_key="top-secret", timeout=30.0) as client:
         yield client

@@ -8,6 +8,7 @@ from service.engines.vllm import VllmEngine, open_engine
 from tests.service.engines.fake_vllm import FakeVllm
 from tests.service.fakes import FakeProbe
 
+LIMIT_S = 30.0  # generous, for machines that are busy
 MODELS = {"object": "list", "data": [{"id": "student", "object": "model"}, {"id": "orm"}]}
 
 
@@ -20,7 +21,7 @@ async def test_an_engine_that_is_healthy_and_serves_the_names_is_ready(
     server: FakeVllm, engine: VllmEngine
 ) -> None:
     healthy(server)
-    assert await VllmProbe(engine, ["student", "orm", "orm"]).check() == EngineStatus(
+    assert await VllmProbe(engine, ["student", "orm", "orm"], LIMIT_S).check() == EngineStatus(
         EngineState.READY
     )
     assert all(headers["Authorization"] == "Bearer top-secret" for headers in server.headers)
@@ -28,7 +29,7 @@ async def test_an_engine_that_is_healthy_and_serves_the_names_is_ready(
 
 async def test_names_that_are_not_served_are_told(server: FakeVllm, engine: VllmEngine) -> None:
     healthy(server)
-    status = await VllmProbe(engine, ["student", "sorm", "global_refiner"]).check()
+    status = await VllmProbe(engine, ["student", "sorm", "global_refiner"], LIMIT_S).check()
     assert status == EngineStatus(EngineState.MISSING_MODELS, ("global_refiner", "sorm"))
 
 
@@ -49,7 +50,7 @@ async def test_each_fault_has_a_state(  # noqa: PLR0913
 ) -> None:
     healthy(server)
     server.sends(path, body, status)
-    assert (await VllmProbe(engine, ["student"]).check()).state is state
+    assert (await VllmProbe(engine, ["student"], LIMIT_S).check()).state is state
 
 
 async def test_a_silent_engine_is_unresponsive(server: FakeVllm, engine: VllmEngine) -> None:
@@ -62,8 +63,8 @@ async def test_no_connection_is_unreachable() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
-        async with open_engine(url, api_key=None, timeout=5.0) as engine:
-            status = await VllmProbe(engine, ["student"]).check()
+        async with open_engine(url, api_key=None, timeout=30.0) as engine:
+            status = await VllmProbe(engine, ["student"], LIMIT_S).check()
     assert status.state is EngineState.UNREACHABLE
 
 

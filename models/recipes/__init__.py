@@ -16,17 +16,19 @@ class UnknownNameError(ValueError):
 def run_recipe(name: str, run_dir: Path, *, base: Path, stage: str | None = None) -> None:
     """Carry out recipe `name` in `run_dir`, or one stage of it; done stages are skipped.
 
-    `base` is the folder of the base checkpoint. Raises UnknownNameError.
+    `base` is the folder of the base checkpoint. Raises UnknownNameError, or
+    OtherRecipeError when `run_dir` holds a run with other settings.
     """
     # torch is loaded only when something is trained
     from models.recipes.run import Run  # noqa: PLC0415
     from models.recipes.stages import Stages  # noqa: PLC0415
 
-    run = Run(run_dir)
-    stages = Stages(_recipe(name), run, base).all()
+    run, recipe = Run(run_dir), _recipe(name)
+    stages = Stages(recipe, run, base).all()
     if stage is not None and stage not in stages:
         message = f"no stage {stage!r}; the stages are {', '.join(stages)}"
         raise UnknownNameError(message)
+    run.remember(recipe.settings())
     for each, work in stages.items():
         if stage in (None, each):
             run.stage(each, work)

@@ -1,9 +1,9 @@
 """The configuration of a run: everything that decides what comes out."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from models.data.labels import CleanUps
 from models.recipes.mixture import Mixture
@@ -55,3 +55,12 @@ class Recipe:
     global_refiner: AdapterConfig
     local_refiner: AdapterConfig
     make_sampler: MakeSampler
+
+    def settings(self) -> dict[str, Any]:
+        """Everything that decides what comes out, as plain values; the sampler by its name."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values["make_sampler"] = self.make_sampler.__qualname__
+        return {
+            key: asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+            for key, value in values.items()
+        }

@@ -10,6 +10,10 @@ from typing import Any, TypeAlias
 Counts: TypeAlias = dict[str, Any]
 
 
+class OtherRecipeError(ValueError):
+    """A run folder was made with other settings."""
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """A folder that stages read from and write to."""
@@ -19,6 +23,19 @@ class Run:
     def path(self, name: str) -> Path:
         """A file or folder of the run."""
         return self.folder / name
+
+    def remember(self, settings: Counts) -> None:
+        """Write the run's whole configuration, seeds included, to `recipe.json`.
+
+        Raises OtherRecipeError when the folder holds a run with another one.
+        """
+        text = json.dumps(settings, indent=1, default=str) + "\n"
+        path = self.path("recipe.json")
+        if path.exists() and path.read_text(encoding="utf-8") != text:
+            message = f"{self.folder} holds a run with other settings; name another folder"
+            raise OtherRecipeError(message)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
 
     def stage(self, name: str, work: Callable[[], Counts]) -> Counts:
         """Do `work` unless it was done before; remember what it counted and its seconds."""

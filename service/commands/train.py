@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from models.recipes import RECIPES, UnknownNameError, run_recipe
+from models.recipes.run import OtherRecipeError
 from models.serving.cache import default_cache
 from models.serving.errors import ServingError
 from service.commands.errors import CommandFailedError, WrongArgumentError
@@ -27,7 +28,7 @@ def run_train(recipe: str, *, run_dir: Path, stage: str | None, cache: Path | No
     except ServingError as error:
         message = f"{error.problem} {error.way_out}"
         raise CommandFailedError(message) from error
-    except UnknownNameError as error:
+    except (UnknownNameError, OtherRecipeError) as error:
         raise WrongArgumentError(str(error)) from error
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] in _OURS:

@@ -11,8 +11,9 @@ from safetensors.torch import load_file
 from models.data.files import read_jsonl
 from models.data.problems import Problem, text_key
 from models.data.rollouts import PrefixRollouts, Sample
+from models.recipes import UnknownNameError, run_recipe
 from models.recipes.first_light import smoke
-from models.recipes.run import Run
+from models.recipes.run import OtherRecipeError, Run
 from models.recipes.stages import Stages
 from models.sampling.port import Rollout
 
@@ -154,3 +155,21 @@ def test_no_test_question_is_in_any_training_file(finished: tuple[Run, Stages]) 
         for name in ("orm", "sorm", "global_refiner", "local_refiner")
     )
     assert not any(json.dumps(question)[1:-1] in everything for question in held)
+
+
+def test_the_settings_of_a_run_are_kept_and_not_mixed(tmp_path: Path) -> None:
+    run = Run(tmp_path / "run")
+    run.remember(smoke().settings())
+    run.remember(smoke().settings())
+    kept = json.loads(run.path("recipe.json").read_text())
+    assert kept["mixture"]["seed"] == 1
+    assert kept["student"]["loop"]["rate"] == 1e-3
+    with pytest.raises(OtherRecipeError, match="other settings"):
+        run.remember(replace(smoke(), orm_samples=1).settings())
+
+
+def test_an_unknown_recipe_or_stage_is_named(tmp_path: Path, tiny_base: Path) -> None:
+    with pytest.raises(UnknownNameError, match="no recipe 'large'"):
+        run_recipe("large", tmp_path, base=tiny_base)
+    with pytest.raises(UnknownNameError, match="no stage 'dessert'"):
+        run_recipe("smoke", tmp_path, base=tiny_base, stage="dessert")

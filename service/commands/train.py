@@ -1,5 +1,6 @@
 """`glore train RECIPE`: carries out a recipe; everything it needs is imported then."""
 
+import importlib.util
 from pathlib import Path
 
 from models.recipes import RECIPES, UnknownNameError, run_recipe
@@ -8,7 +9,7 @@ from models.serving.cache import default_cache
 from models.serving.errors import ServingError
 from service.commands.errors import CommandFailedError, WrongArgumentError
 
-_OURS = {"glore_client", "models", "service"}
+_NEEDED = ("torch", "transformers", "peft", "gguf", "reasoning_gym")
 
 
 def run_train(recipe: str, *, run_dir: Path, stage: str | None, cache: Path | None) -> None:
@@ -20,8 +21,12 @@ def run_train(recipe: str, *, run_dir: Path, stage: str | None, cache: Path | No
     if recipe not in RECIPES:  # before the base is made
         message = f"no recipe {recipe!r}; the recipes are {', '.join(RECIPES)}"
         raise WrongArgumentError(message)
+    for name in _NEEDED:  # before the base is made
+        if importlib.util.find_spec(name) is None:
+            message = f"training needs {name}, which is not installed: pip install 'glore[train]'"
+            raise CommandFailedError(message)
     try:
-        from models.serving.build import ensure_base  # noqa: PLC0415 - imports torch
+        from models.serving.build import ensure_base  # noqa: PLC0415
 
         base = ensure_base(cache.expanduser().resolve() if cache else default_cache())
         run_recipe(recipe, run_dir, stage=stage, base=base)
@@ -30,8 +35,3 @@ def run_train(recipe: str, *, run_dir: Path, stage: str | None, cache: Path | No
         raise CommandFailedError(message) from error
     except (UnknownNameError, OtherRecipeError) as error:
         raise WrongArgumentError(str(error)) from error
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] in _OURS:
-            raise
-        message = f"training needs {error.name}, which is not installed: pip install 'glore[train]'"
-        raise CommandFailedError(message) from error

@@ -200,8 +200,6 @@ def test_serve_with_a_wrong_setting_names_the_variable(monkeypatch: pytest.Monke
 def test_train_without_the_training_extra_names_what_is_missing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    for name in ("models.serving.build", "models.serving.weights"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "torch", None)
     result = glore("train", "smoke", "--run-dir", str(tmp_path), "--cache", str(tmp_path))
     assert_one_line(result, 1, "training needs torch, which is not installed")

@@ -47,7 +47,8 @@ def test_it_waits_until_all_are_ready_and_stops_them(tmp_path: Path) -> None:
             ["generation", "scoring"], lambda stage, detail: seen.append((stage, detail)), 60
         )
         assert all(is_ready(one) for one in launches)
-        assert seen[0] == ("generation and scoring", "starting")
+        assert {stage for stage, _ in seen} <= {"generation and scoring", "generation", "scoring"}
+        assert seen  # neither is ready at once
     assert not any(is_ready(one) for one in launches)
 
 

@@ -59,7 +59,7 @@ class EngineSettings(BaseModel):
 
     url: Annotated[AnyHttpUrl, AfterValidator(_engine_url)]
     api_key: SecretStr | None = None
-    timeout: Seconds = 60.0
+    timeout: Seconds = 120.0  # the longest deadline: the budget of the request comes first
 
 
 class RoleEngines(BaseModel):

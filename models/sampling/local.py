@@ -1,9 +1,8 @@
-"""Sampling in process with transformers: for machines without vLLM, and faster on few cores.
+"""Sampling in process with transformers: for machines without vLLM.
 
 transformers' own `generate` copies keys and values once per query head and keeps finished
 rows in the batch; here the three query heads of a group share one copy, finished rows
-leave, and a prompt is computed once for all its rollouts (the figures and their command
-are in docs/recipe.md).
+leave, and a prompt is computed once for all its rollouts.
 """
 
 from collections.abc import Sequence

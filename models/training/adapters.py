@@ -1,7 +1,7 @@
 """LoRA adapters on a frozen base: one for each generating role, one for each reward model.
 
-LoRA: Hu et al. 2022. The frozen weights are kept in bfloat16 while training (twice the
-matrix speed of float32 on CPUs with AVX512-BF16, less memory on GPUs); adapters and head
+LoRA: Hu et al. 2022. The frozen weights are kept in bfloat16 while training (faster
+than float32 on CPUs with AVX512-BF16, less memory on GPUs); adapters and head
 are trained in float32. Serving merges and runs in float32.
 """
 

@@ -1,54 +1,79 @@
 """Where problems come from: `gsm_symbolic` by seed, GSM8K-format JSONL, arithmetic drills.
 
+Two things are held out of `gsm_symbolic`: numbers (one question in ten is for test, by its
+text) and whole templates (15 of 85, for test alone, whatever the numbers).
+
 Sources: reasoning-gym's `gsm_symbolic` (its templates are those of GSM-Symbolic, Mirzadeh
 et al. 2024, and come from 100 GSM8K *test* questions); GSM8K, Cobbe et al. 2021.
 """
 
+import hashlib
 import itertools
 import json
 import random
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from models.data.problems import Problem, Split, is_easy, make_problem, split_of, text_key
 
 _SUFFIX = " Give the result as your final answer. Do not include units."
 _BLOCK = 50_000  # problems behind one seed; seeds are spread so that blocks never overlap
+HELD_OUT_TEMPLATES = 15
+SYMBOLIC = ("easy", "all", "templates_easy", "templates_all")
 
 
 def load(source: str, n: int, seed: int, split: Split = "test") -> list[Problem]:
     """`n` different problems of one split.
 
-    `source` is "easy" or "all" (tiers of gsm_symbolic), or the path of a JSONL file in
-    GSM8K's format. Raises ValueError when the source holds too few.
+    `source` is "easy" or "all" (tiers of gsm_symbolic), "templates_easy" or
+    "templates_all" (the same of its held-out templates: all of them are for test), or the
+    path of a JSONL file in GSM8K's format. Raises ValueError when the source holds too few.
     """
-    if source == "easy":
-        candidates = gsm_symbolic(seed, keep=is_easy)
-    elif source == "all":
-        candidates = gsm_symbolic(seed)
+    if source in SYMBOLIC:
+        candidates = gsm_symbolic(
+            seed,
+            keep=is_easy if source.endswith("easy") else None,
+            held_out=source.startswith("templates"),
+        )
     else:
         candidates = iter(_shuffled(list(gsm8k(Path(source))), seed))
-    problems = list(itertools.islice(unique(candidates, split), n))
+    if source.startswith("templates_"):
+        different = unique(candidates) if split == "test" else iter(())
+    else:
+        different = unique(candidates, split)
+    problems = list(itertools.islice(different, n))
     if len(problems) < n:
         message = f"{source} holds {len(problems)} problems of split {split}, not {n}"
         raise ValueError(message)
     return problems
 
 
-def unique(problems: Iterator[Problem], split: Split) -> Iterator[Problem]:
-    """The problems of `split`, each question once."""
+def unique(problems: Iterator[Problem], split: Split | None = None) -> Iterator[Problem]:
+    """Each question once; those of `split` alone when one is named."""
     seen: set[str] = set()
     for problem in problems:
         key = text_key(problem.question)
-        if key not in seen and split_of(problem.question) == split:
+        if key not in seen and split in (None, split_of(problem.question)):
             seen.add(key)
             yield problem
 
 
-def gsm_symbolic(seed: int, keep: Callable[[Problem], bool] | None = None) -> Iterator[Problem]:
+def held_out_templates(templates: Sequence[int]) -> frozenset[int]:
+    """The templates that no training or validation problem comes from: by hash, so for good."""
+
+    def place(template: int) -> str:
+        return hashlib.sha256(f"gsm_symbolic template {template}".encode()).hexdigest()
+
+    return frozenset(sorted(set(templates), key=place)[:HELD_OUT_TEMPLATES])
+
+
+def gsm_symbolic(
+    seed: int, keep: Callable[[Problem], bool] | None = None, *, held_out: bool = False
+) -> Iterator[Problem]:
     """Up to 50,000 generated problems, the same for the same seed.
 
+    Those of the held-out templates alone, or all but those. `source` names the template.
     reasoning-gym draws item i of seed s from `Random(s + i)`, so neighbouring seeds would
     share problems: seeds are spread by the block size.
     """
@@ -56,15 +81,19 @@ def gsm_symbolic(seed: int, keep: Callable[[Problem], bool] | None = None) -> It
         # a package it loads compares with `is`: nothing for our users to see
         warnings.simplefilter("ignore", SyntaxWarning)
         import reasoning_gym  # noqa: PLC0415 - the training extra
+        from reasoning_gym.arithmetic.gsm_symbolic.gsm_symbolic import tasks_ok  # noqa: PLC0415
 
     dataset = reasoning_gym.create_dataset("gsm_symbolic", seed=seed * _BLOCK, size=_BLOCK)
-    for index in range(_BLOCK):
+    apart = held_out_templates(tasks_ok)
+    for index, template in enumerate(dataset.task_indices):
+        if (template in apart) != held_out:
+            continue
         entry = dataset[index]
         problem = make_problem(
             id_=f"gsm_symbolic-{seed}-{index}",
             question=entry["question"].removesuffix(_SUFFIX),
             solution=entry["metadata"]["answer_cot"],
-            source="gsm_symbolic",
+            source=f"gsm_symbolic/{template}",
         )
         if problem and (keep is None or keep(problem)):
             yield problem

@@ -65,7 +65,7 @@ class Stages:
         """The student's mixture."""
         problems = mix(self.recipe.mixture, self.recipe.gsm8k)
         write_jsonl(self.run.path("student_problems.jsonl"), problems)
-        sources = [problem.source for problem in problems]
+        sources = [problem.source.partition("/")[0] for problem in problems]
         return {
             "problems": len(problems),
             **asdict(self.recipe.mixture),

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from models.data import sources
-from models.data.problems import is_easy, split_of, text_key
+from models.data.problems import Split, is_easy, split_of, text_key
 from models.formats.answers import parse_answer
+
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 
 def test_the_same_seed_gives_the_same_problems_and_another_seed_others() -> None:
@@ -24,6 +26,22 @@ def test_no_test_question_is_in_training_by_text() -> None:
     test = [p for seed in (1, 900_001) for p in sources.load("easy", 200, seed, "test")]
     assert not train & {text_key(problem.question) for problem in test}
     assert {split_of(problem.question) for problem in test} == {"test"}
+
+
+def test_held_out_templates_are_for_test_alone() -> None:
+    seen = {p.source for split in SPLITS for p in sources.load("all", 600, 4, split)}
+    apart = {p.source for p in sources.load("templates_all", 250, 4)}
+    assert len(apart) == sources.HELD_OUT_TEMPLATES
+    assert len(seen) == 85 - sources.HELD_OUT_TEMPLATES
+    assert not seen & apart
+    assert all(is_easy(problem) for problem in sources.load("templates_easy", 50, 4))
+    for split in SPLITS[:2]:
+        with pytest.raises(ValueError, match="holds 0"):
+            sources.load("templates_all", 1, 4, split)
+
+
+def test_which_templates_are_held_out_does_not_depend_on_the_order() -> None:
+    assert sources.held_out_templates(range(40)) == sources.held_out_templates([*range(39, -1, -1)])
 
 
 def test_the_answer_of_a_problem_is_the_one_its_solution_states() -> None:

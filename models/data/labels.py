@@ -3,19 +3,26 @@
 GLoRe, sections 3 and 4: the ORM labels every step with the outcome of its solution; the
 SORM estimates V* of each prefix: good iff at least one of K rollouts reaches the right
 answer. Three clean-ups follow, each with its count and each switchable.
+
+Two other readings of the same rollouts are there for comparison: a step judged by how much
+of its prefix's chance it keeps, MC(step) / MC(prefix), and no labels after the first error.
 """
 
+import itertools
 import random
 import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Literal, TypeAlias
 
 from models.data.rollouts import PrefixRollouts, Sample, is_right, steps_of
 from models.training.examples import ScoreExample
 
 GOOD, BAD, UNLABELLED = 1, 0, -1
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
+
+Judged: TypeAlias = Literal["any_right", "ratio"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +32,9 @@ class CleanUps:
     consistent: bool = True  # every step before a good one is good
     used: bool = True  # the result of a good step is used later, or its label is dropped
     balanced: bool = True  # as many good as bad labels at each prefix length
+    after_error: bool = True  # steps after the first bad one keep their labels
+    judged: Judged = "any_right"
+    kept_chance: float = 0.5  # of the prefix's chance, for a good step when judged by ratio
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +47,7 @@ class LabelCounts:
     bad: int
     made_consistent: int
     dropped_unused: int
+    dropped_after_error: int
     dropped_for_balance: int
 
     def as_dict(self) -> dict[str, int]:
@@ -64,15 +75,22 @@ def sorm_examples(
     the rollouts of a solution do not cover all its prefixes.
     """
     made: list[ScoreExample] = []
-    consistent = unused = total = 0
+    consistent = unused = after = total = 0
     for group in by_solution(rollouts):
         steps = steps_of(group[0].solution)
-        raw = raw_labels(group)
-        labels = make_consistent(raw) if clean_ups.consistent else raw
-        consistent += sum(a != b for a, b in zip(raw, labels, strict=True))
+        if clean_ups.judged == "ratio":
+            labels = raw = ratio_labels(group, clean_ups.kept_chance)
+        else:
+            raw = raw_labels(group)
+            labels = make_consistent(raw) if clean_ups.consistent else raw
+        consistent += _differing(raw, labels)
         if clean_ups.used:
             kept = drop_unused(labels, group)
-            unused += sum(a != b for a, b in zip(labels, kept, strict=True))
+            unused += _differing(labels, kept)
+            labels = kept
+        if not clean_ups.after_error:
+            kept = drop_after_error(labels)
+            after += _differing(labels, kept)
             labels = kept
         total += len(steps)
         made.append(ScoreExample(group[0].question, steps, labels))
@@ -87,6 +105,7 @@ def sorm_examples(
         bad=flat.count(BAD),
         made_consistent=consistent,
         dropped_unused=unused,
+        dropped_after_error=after,
         dropped_for_balance=dropped,
     )
 
@@ -111,13 +130,39 @@ def raw_labels(group: Sequence[PrefixRollouts]) -> tuple[int, ...]:
     """Good iff any rollout of the prefix is right; the last step by the sample's own outcome."""
     first = group[0]
     labels = [GOOD if any(rollout.right) else BAD for rollout in group]
-    return (*labels, GOOD if _sample_is_right(first) else BAD)
+    return (*labels, GOOD if sample_is_right(first) else BAD)
 
 
 def make_consistent(labels: tuple[int, ...]) -> tuple[int, ...]:
     """Every step before a good one is good: a right answer was reached from there."""
     last_good = max((i for i, label in enumerate(labels) if label == GOOD), default=-1)
     return tuple(GOOD if i <= last_good else label for i, label in enumerate(labels))
+
+
+def ratio_labels(group: Sequence[PrefixRollouts], kept_chance: float) -> tuple[int, ...]:
+    """Good iff a step keeps `kept_chance` of the chance its prefix had, MC(step) / MC(prefix).
+
+    MC is the share of right rollouts. The empty prefix was not rolled out: the first step is
+    good iff any of its rollouts is right. After a prefix without a right rollout there is no
+    ratio, so those steps have no label. The answer line is the sample's own outcome, 1 or 0.
+    """
+    chances = [sum(rollout.right) / len(rollout.right) for rollout in group]
+    chances.append(1.0 if sample_is_right(group[0]) else 0.0)
+    labels = [GOOD if chances[0] > 0 else BAD]
+    for before, after in itertools.pairwise(chances):
+        if before == 0:
+            labels.append(UNLABELLED)
+        else:
+            labels.append(GOOD if after / before >= kept_chance else BAD)
+    return tuple(labels)
+
+
+def drop_after_error(labels: tuple[int, ...]) -> tuple[int, ...]:
+    """No labels after the first bad step: what follows an error is neither good nor bad."""
+    if BAD not in labels:
+        return labels
+    last = labels.index(BAD)
+    return tuple(label if place <= last else UNLABELLED for place, label in enumerate(labels))
 
 
 def drop_unused(labels: tuple[int, ...], group: Sequence[PrefixRollouts]) -> tuple[int, ...]:
@@ -135,7 +180,7 @@ def drop_unused(labels: tuple[int, ...], group: Sequence[PrefixRollouts]) -> tup
         right = [
             text for text, good in zip(rollout.continuations, rollout.right, strict=True) if good
         ]
-        if _sample_is_right(rollout):
+        if sample_is_right(rollout):
             right.append("\n".join(steps[place + 1 :]))
         # A step made good by a later one alone has no right continuation of its own here.
         if result is None or (right and not any(result in _numbers(text) for text in right)):
@@ -185,5 +230,10 @@ def _numbers(text: str) -> set[str]:
     return {number.replace(",", "") for number in _NUMBER.findall(text)}
 
 
-def _sample_is_right(rollout: PrefixRollouts) -> bool:
+def _differing(first: Sequence[int], second: Sequence[int]) -> int:
+    return sum(a != b for a, b in zip(first, second, strict=True))
+
+
+def sample_is_right(rollout: PrefixRollouts) -> bool:
+    """Whether the solution that the prefix was cut from states the right answer."""
     return is_right(rollout.solution, rollout.answer)

@@ -8,17 +8,26 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from models.data.labels import BAD, by_solution, make_consistent, raw_labels
-from models.data.rollouts import PrefixRollouts, Sample, steps_of
+from models.data.rollouts import PrefixRollouts, Sample, make_sample, steps_of
 from models.formats.prompts import global_refiner_prompt, local_refiner_prompt
-from models.formats.steps import prefix_before
+from models.formats.steps import closed, prefix_before
 from models.training.examples import CompletionExample
 
 
-def global_pairs(samples: Sequence[Sample], per_draft: int, seed: int) -> list[CompletionExample]:
+def global_pairs(
+    samples: Sequence[Sample],
+    per_draft: int,
+    seed: int,
+    *,
+    rollouts: Sequence[PrefixRollouts] = (),
+    most: int | None = None,
+) -> list[CompletionExample]:
     """(question, wrong sample) -> a right sample of the same question.
 
-    At most `per_draft` different right samples for each different wrong one.
+    At most `per_draft` different right samples for each different wrong one. Rollouts, with
+    the prefix they continue, are samples too. Of more than `most` pairs, `most` at random.
     """
+    samples = [*samples, *_whole(rollouts)]
     rng = random.Random(seed)  # noqa: S311 - not for secrets
     right: dict[str, dict[str, None]] = defaultdict(dict)
     wrong: dict[tuple[str, str], Sample] = {}
@@ -33,7 +42,7 @@ def global_pairs(samples: Sequence[Sample], per_draft: int, seed: int) -> list[C
         for target in rng.sample(targets, min(per_draft, len(targets))):
             prompt = global_refiner_prompt(sample.question, sample.solution)
             pairs.append(CompletionExample(prompt, target))
-    return pairs
+    return rng.sample(pairs, most) if most is not None and most < len(pairs) else pairs
 
 
 def local_pairs(
@@ -66,6 +75,20 @@ def local_pairs(
     return pairs
 
 
+def _whole(rollouts: Sequence[PrefixRollouts]) -> list[Sample]:
+    """Each rollout with its prefix, as a solution of its own."""
+    return [
+        make_sample(
+            rollout.problem,
+            rollout.question,
+            rollout.answer,
+            closed(prefix_before(rollout.solution, rollout.kept)) + text,
+        )
+        for rollout in rollouts
+        for text in rollout.continuations
+    ]
+
+
 def _right(rollout: PrefixRollouts) -> list[str]:
     found = zip(rollout.continuations, rollout.right, strict=True)
     return list(dict.fromkeys(text.strip() for text, right in found if right and text.strip()))
@@ -75,9 +98,7 @@ def _drafts(group: Sequence[PrefixRollouts], place: int, solution: str) -> list[
     """The sample first, then its bad prefix with each different wrong continuation."""
     drafts = {solution: None}
     if place < len(group):
-        kept = prefix_before(solution, place + 1)
-        if not kept.endswith("\n"):
-            kept += "\n"
+        kept = closed(prefix_before(solution, place + 1))
         rollout = group[place]
         for text, right in zip(rollout.continuations, rollout.right, strict=True):
             if not right and text.strip():

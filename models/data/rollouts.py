@@ -15,6 +15,7 @@ class Sample:
     answer: str  # the right answer
     solution: str
     right: bool
+    tokens: int = 0  # generated
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +32,13 @@ class PrefixRollouts:
     kept: int
     continuations: tuple[str, ...]
     right: tuple[bool, ...]
+    tokens: int = 0  # generated, by all K
 
 
-def make_sample(problem: str, question: str, answer: str, text: str) -> Sample:
+def make_sample(problem: str, question: str, answer: str, text: str, tokens: int = 0) -> Sample:
     """A sample with its outcome: right when the stated answer is the right one."""
     solution = text.strip()
-    return Sample(problem, question, answer, solution, is_right(solution, answer))
+    return Sample(problem, question, answer, solution, is_right(solution, answer), tokens)
 
 
 def is_right(solution: str, answer: str) -> bool:

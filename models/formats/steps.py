@@ -51,6 +51,11 @@ def prefix_before(solution: str, index: int) -> str:
     return solution[: steps[index].start]
 
 
+def closed(prefix: str) -> str:
+    """A prefix that ends its line, so that a continuation starts a step; empty stays empty."""
+    return prefix if prefix.endswith("\n") or not prefix else prefix + "\n"
+
+
 def first_error(scores: tuple[float, ...], threshold: float) -> int | None:
     """The index of the first step whose score falls below `threshold`, or None."""
     for index, score in enumerate(scores):

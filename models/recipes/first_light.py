@@ -1,7 +1,6 @@
 """The recipe of the bundled adapters: about two hours on two cores."""
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 from models.data.labels import CleanUps
@@ -40,32 +39,12 @@ def first_light() -> Recipe:
         ),
         global_refiner=refiner,
         local_refiner=refiner,
-        make_sampler=_sampler,
+        make_sampler=local_sampler,
     )
 
 
-def _sampler(checkpoint: Path, seed: int) -> Sampler:
+def local_sampler(checkpoint: Path, seed: int) -> Sampler:
+    """The sampler of one machine without an engine."""
     from models.sampling.local import LocalSampler  # noqa: PLC0415 - torch only when sampling
 
     return LocalSampler(checkpoint, seed=seed)
-
-
-def smoke() -> Recipe:
-    """The same stages at a size that takes minutes: to try the path, not for use."""
-    short = AdapterConfig(rank=4, alpha=8, loop=LoopConfig(epochs=1, batch_tokens=512, rate=1e-3))
-    return replace(
-        first_light(),
-        name="smoke",
-        gsm8k=None,
-        mixture=Mixture(easy=24, all=4, gsm8k=2, drills=4, seed=1),
-        student=short,
-        sampled=Sampled(
-            problems=Tiers(easy=4, all=0, seed=21), n=2, rollouts=2, labelled=4, max_tokens=24
-        ),
-        validation=Tiers(easy=2, all=0, seed=31),
-        test=Tiers(easy=2, all=0, seed=41),
-        orm=short,
-        sorm=short,
-        global_refiner=short,
-        local_refiner=short,
-    )

@@ -1,17 +1,14 @@
 """The configuration of a run: everything that decides what comes out."""
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from models.data.labels import CleanUps
 from models.recipes.mixture import Mixture
-from models.sampling.port import Sampler
+from models.sampling.port import MakeSampler
 from models.training.adapters import AdapterConfig
-
-# (checkpoint folder, seed) -> something that samples from it
-MakeSampler: TypeAlias = Callable[[Path, int], Sampler]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +34,31 @@ class Sampled:
 
 
 @dataclass(frozen=True, slots=True)
+class ExpertIteration:
+    """Rounds of sampling training problems and learning from what came out right.
+
+    Each round draws `n` solutions of fresh `problems` (their seed goes up by one a round),
+    keeps the right and different ones, at most `most` of a problem, and trains the student's
+    adapter on from where it is, on those and `replay` problems of its first mixture.
+    """
+
+    rounds: int
+    problems: Tiers
+    n: int
+    most: int
+    replay: int
+    training: AdapterConfig
+    temperature: float = 0.8
+    max_tokens: int = 200
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
-    """A whole run. Problems for training come from the training split alone."""
+    """A whole run. Problems for training come from the training split alone.
+
+    `ablations` are further SORMs on the same rollouts, by name; `orm_control` adds an ORM on
+    as many right as wrong solutions beside the one on the student's own share.
+    """
 
     name: str
     mixture: Mixture
@@ -49,18 +69,38 @@ class Recipe:
     test: Tiers
     clean_ups: CleanUps
     drafts_per_pair: int
-    orm_samples: int  # at most so many, half of them right
+    orm_samples: int  # at most so many
     orm: AdapterConfig
     sorm: AdapterConfig
     global_refiner: AdapterConfig
     local_refiner: AdapterConfig
     make_sampler: MakeSampler
+    expert_iteration: ExpertIteration | None = None
+    global_pairs: int | None = None  # at most so many
+    orm_control: bool = False
+    ablations: Mapping[str, CleanUps] = field(default_factory=dict)
+    expected: Mapping[str, float] = field(default_factory=dict)  # seconds of stages, measured
+
+    @property
+    def rounds(self) -> int:
+        """The rounds of expert iteration; the students are numbered 0 (SFT) to this."""
+        return self.expert_iteration.rounds if self.expert_iteration else 0
+
+    @property
+    def scorers(self) -> tuple[str, ...]:
+        """Every reward model that is trained: the two that ship, the control, the ablations."""
+        control = ("orm_control",) if self.orm_control else ()
+        return ("sorm", "orm", *control, *self.ablations)
 
     def settings(self) -> dict[str, Any]:
         """Everything that decides what comes out, as plain values; the sampler by its name."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values = {each.name: _plain(getattr(self, each.name)) for each in fields(self)}
+        del values["expected"]
         values["make_sampler"] = self.make_sampler.__qualname__
-        return {
-            key: asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
-            for key, value in values.items()
-        }
+        return values
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value

@@ -1,17 +1,50 @@
 """One run folder: which stages are done, what each one counted, and how long it took."""
 
 import json
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 Counts: TypeAlias = dict[str, Any]
 
 
 class OtherRecipeError(ValueError):
     """A run folder was made with other settings."""
+
+
+class Clock:
+    """The time a stage takes, over all its attempts: kept in a file, every few seconds."""
+
+    def __init__(self, file: Path, every: float = 5.0) -> None:
+        self.file = file
+        self.every = every
+        self._before = _number(file)
+        self._started = time.monotonic()
+        self._over = threading.Event()
+        self._keeper = threading.Thread(target=self._keep, daemon=True)
+
+    def __enter__(self) -> Self:
+        """Start, from what earlier attempts took."""
+        self._started = time.monotonic()
+        self._keeper.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Stop."""
+        self.seconds = self._passed()
+        self._over.set()
+        self._keeper.join()
+        _write(self.file, self.seconds)
+
+    def _passed(self) -> float:
+        return self._before + time.monotonic() - self._started
+
+    def _keep(self) -> None:
+        while not self._over.wait(self.every):
+            _write(self.file, self._passed())
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +70,10 @@ class Run:
         self.folder.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
 
+    def is_done(self, name: str) -> bool:
+        """Whether a stage was finished before."""
+        return self.path(f"{name}.done.json").exists()
+
     def stage(self, name: str, work: Callable[[], Counts]) -> Counts:
         """Do `work` unless it was done before; remember what it counted and its seconds."""
         done = self.path(f"{name}.done.json")
@@ -44,18 +81,38 @@ class Run:
             counts: Counts = json.loads(done.read_text(encoding="utf-8"))
             return counts
         self.folder.mkdir(parents=True, exist_ok=True)
-        print(f"stage {name}", flush=True)  # noqa: T201 - progress of a command
-        started = time.monotonic()
-        counts = work()
-        counts["seconds"] = round(time.monotonic() - started, 1)
+        clock = self.path(f"{name}.clock")
+        with Clock(clock) as spent:
+            counts = work()
+        counts["seconds"] = round(spent.seconds, 1)
         partial = done.with_suffix(".partial")
         partial.write_text(json.dumps(counts, indent=1), encoding="utf-8")
         partial.replace(done)
+        clock.unlink(missing_ok=True)
         return counts
 
+    def seconds(self) -> float:
+        """What all finished stages took."""
+        return sum(float(values["seconds"]) for values in self.counts().values())
+
     def counts(self) -> dict[str, Counts]:
-        """What every finished stage counted, by stage."""
+        """What every finished stage counted, by stage, in the order they were finished."""
+        done = sorted(self.folder.glob("*.done.json"), key=lambda path: path.stat().st_mtime_ns)
         return {
             path.name.removesuffix(".done.json"): json.loads(path.read_text(encoding="utf-8"))
-            for path in sorted(self.folder.glob("*.done.json"))
+            for path in done
         }
+
+
+def _number(file: Path) -> float:
+    """What a clock's file holds; 0 without one, or for one cut off by a kill."""
+    try:
+        return float(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return 0.0
+
+
+def _write(file: Path, seconds: float) -> None:
+    partial = file.with_suffix(".clock.partial")
+    partial.write_text(f"{seconds:.1f}", encoding="utf-8")
+    partial.replace(file)

@@ -15,7 +15,7 @@ from models.data.files import append_jsonl, read_jsonl
 from models.data.problems import Problem, Split, text_key
 from models.data.rollouts import PrefixRollouts, Sample, is_right, make_sample, steps_of
 from models.formats.prompts import continuation_prompt, student_prompt
-from models.formats.steps import prefix_before
+from models.formats.steps import closed, prefix_before
 from models.recipes.recipe import Tiers
 from models.recipes.run import Counts
 from models.sampling.port import Drawing, Sampler
@@ -46,7 +46,6 @@ def sample_solutions(
     """
     done = {row.problem for row in read_jsonl(out, Sample)} if out.exists() else set()
     left = [problem for problem in problems if problem.id not in done]
-    tokens = 0
     with tqdm(total=len(problems), initial=len(done), desc=out.stem, unit="problem") as bar:
         for start in range(0, len(left), _CHUNK):
             chunk = left[start : start + _CHUNK]
@@ -55,19 +54,18 @@ def sample_solutions(
             append_jsonl(
                 out,
                 (
-                    make_sample(p.id, p.question, p.answer, rollout.text)
+                    make_sample(p.id, p.question, p.answer, rollout.text, rollout.tokens)
                     for p, rollouts in zip(chunk, drawn, strict=True)
                     for rollout in rollouts
                 ),
             )
-            tokens += sum(rollout.tokens for rollouts in drawn for rollout in rollouts)
             bar.update(len(chunk))
     rows = list(read_jsonl(out, Sample))
     return {
         "problems": len(problems),
         "samples": len(rows),
         "right": sum(row.right for row in rows),
-        "tokens": tokens,
+        "tokens": sum(row.tokens for row in rows),
     }
 
 
@@ -92,15 +90,14 @@ def roll_out_prefixes(
     drawing: Drawing,
 ) -> Counts:
     """Rollouts of every prefix (1..steps-1) of each sample, appended as `PrefixRollouts`."""
-    rows = list(read_jsonl(out, PrefixRollouts)) if out.exists() else []
-    done = {(row.problem, row.solution, row.kept) for row in rows}
+    before = list(read_jsonl(out, PrefixRollouts)) if out.exists() else []
+    done = {(row.problem, row.solution, row.kept) for row in before}
     wanted = [
         (sample, kept)
         for sample in samples
         for kept in range(1, len(steps_of(sample.solution)))
         if (sample.problem, sample.solution, kept) not in done
     ]
-    tokens = 0
     with tqdm(
         total=len(wanted) + len(done), initial=len(done), desc=out.stem, unit="prefix"
     ) as bar:
@@ -125,25 +122,21 @@ def roll_out_prefixes(
                         right=tuple(
                             is_right(prefix + rollout.text, sample.answer) for rollout in rollouts
                         ),
+                        tokens=sum(rollout.tokens for rollout in rollouts),
                     )
                     for (sample, kept), prefix, rollouts in zip(chunk, prefixes, drawn, strict=True)
                 ),
             )
-            tokens += sum(rollout.tokens for rollouts in drawn for rollout in rollouts)
             bar.update(len(chunk))
+    rows = list(read_jsonl(out, PrefixRollouts)) if out.exists() else []
     return {
         "solutions": len(samples),
-        "prefixes": len(wanted) + len(done),
-        "rollouts": (len(wanted) + len(done)) * drawing.n,
-        "tokens": tokens,
+        "prefixes": len(rows),
+        "rollouts": sum(len(row.right) for row in rows),
+        "tokens": sum(row.tokens for row in rows),
     }
 
 
 def shuffled(samples: Sequence[Sample], seed: int) -> list[Sample]:
     """The samples in an order fixed by `seed`."""
     return random.Random(seed).sample(samples, len(samples))  # noqa: S311 - not for secrets
-
-
-def closed(prefix: str) -> str:
-    """A prefix that ends its line."""
-    return prefix if prefix.endswith("\n") or not prefix else prefix + "\n"

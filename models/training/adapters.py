@@ -11,7 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import (
+    LoraConfig,
+    PeftModel,
+    get_peft_model,
+    get_peft_model_state_dict,
+    set_peft_model_state_dict,
+)
 from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional
@@ -58,15 +64,24 @@ def encode_scores(tokenizer: PreTrainedTokenizerBase, example: ScoreExample) -> 
     return Encoded(tuple(ids), tuple(targets))
 
 
-def train_generator(
-    base: Path, examples: Sequence[CompletionExample], config: AdapterConfig, out: Path, name: str
+def train_generator(  # noqa: PLR0913 - what, on what, and where to
+    base: Path,
+    examples: Sequence[CompletionExample],
+    config: AdapterConfig,
+    out: Path,
+    name: str,
+    *,
+    start: Path | None = None,
 ) -> LoopReport:
     """An adapter that continues prompts as in `examples`, written to `out` (PEFT's format).
 
-    The logits (vocabulary 49,152) are computed only where there is a target.
+    It begins as the adapter `start` (of the same rank), or as one that changes nothing. The
+    logits (vocabulary 49,152) are computed only where there is a target.
     """
     tokenizer = AutoTokenizer.from_pretrained(base)
     model = _with_adapter(base, config)
+    if start is not None:
+        _take_weights(model, start)
     causal = model.base_model.model
 
     def loss_of(batch: list[Encoded]) -> torch.Tensor:
@@ -139,6 +154,17 @@ def _with_adapter(base: Path, config: AdapterConfig) -> PeftModel:
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
     return adapted
+
+
+def _take_weights(model: PeftModel, adapter: Path) -> None:
+    """Raises ValueError when the adapter has other matrices than the model's."""
+    taken = load_file(adapter / "adapter_model.safetensors")
+    own = get_peft_model_state_dict(model)
+    shapes = {name: weight.shape for name, weight in taken.items()}
+    if shapes != {name: weight.shape for name, weight in own.items()}:
+        message = f"the adapter in {adapter} has another shape: it cannot be trained on from there"
+        raise ValueError(message)
+    set_peft_model_state_dict(model, {name: weight.float() for name, weight in taken.items()})
 
 
 def _padded(batch: list[Encoded], pad: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

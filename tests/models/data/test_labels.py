@@ -8,9 +8,11 @@ from models.data.labels import (
     UNLABELLED,
     CleanUps,
     balance,
+    drop_after_error,
     drop_unused,
     make_consistent,
     orm_examples,
+    ratio_labels,
     raw_labels,
     sorm_examples,
     step_result,
@@ -92,6 +94,29 @@ def test_classes_are_balanced_at_each_prefix_length() -> None:
         column = [example.labels[place] for example in balanced]
         assert column.count(GOOD) == column.count(BAD) == 1
     assert dropped == 4
+
+
+def test_by_ratio_a_step_is_good_that_keeps_enough_of_its_prefixes_chance() -> None:
+    four = (("a", True), ("b", True), ("c", True), ("d", True))
+    one = (("a", True), ("b", False), ("c", False), ("d", False))
+    none = (("a", False), ("b", False), ("c", False), ("d", False))
+    assert ratio_labels(rollouts(first=four, second=one), 0.5) == (GOOD, BAD, BAD)
+    assert ratio_labels(rollouts(first=four, second=one), 0.25) == (GOOD, GOOD, BAD)
+    assert ratio_labels(rollouts(first=four, second=none), 0.5) == (GOOD, BAD, UNLABELLED)
+    assert ratio_labels(rollouts(first=none, second=one), 0.5) == (BAD, UNLABELLED, BAD)
+    judged = CleanUps(used=False, balanced=False, judged="ratio", kept_chance=0.5)
+    made, counts = sorm_examples(rollouts(first=four, second=one), judged, seed=1)
+    assert made[0].labels == (GOOD, BAD, BAD)
+    assert counts.made_consistent == 0
+
+
+def test_labels_after_the_first_error_can_be_dropped() -> None:
+    assert drop_after_error((GOOD, BAD, GOOD, BAD)) == (GOOD, BAD, UNLABELLED, UNLABELLED)
+    assert drop_after_error((GOOD, GOOD)) == (GOOD, GOOD)
+    only = CleanUps(used=False, balanced=False, after_error=False)
+    made, counts = sorm_examples(rollouts(), only, seed=1)
+    assert made[0].labels == (GOOD, BAD, UNLABELLED)
+    assert counts.dropped_after_error == 1
 
 
 def test_the_clean_ups_can_be_switched_off_and_are_counted() -> None:

@@ -19,6 +19,14 @@ def test_a_global_pair_joins_a_wrong_and_a_right_sample_of_one_question() -> Non
     assert pair.completion == RIGHT
 
 
+def test_rollouts_are_samples_for_global_pairs_too() -> None:
+    pairs = global_pairs([], per_draft=9, seed=1, rollouts=rollouts())
+    assert {pair.completion for pair in pairs} == {RIGHT}
+    drafts = {pair.prompt.split("Draft:\n")[1].removesuffix("\nSolution:\n") for pair in pairs}
+    assert drafts == {"2 + 3 = 5\nno", WRONG, WRONG.replace("#### 21", "#### 22")}
+    assert len(global_pairs([], per_draft=9, seed=1, rollouts=rollouts(), most=2)) == 2
+
+
 def test_a_local_pair_keeps_the_good_prefix_and_marks_the_first_bad_step() -> None:
     pairs = local_pairs(rollouts(), [], per_draft=1, seed=1)
     (pair,) = pairs

@@ -1,68 +1,21 @@
 """A whole recipe on a toy base: every stage, resumed, with a scripted sampler."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from models.data.files import read_jsonl
 from models.data.problems import Problem, text_key
 from models.data.rollouts import PrefixRollouts, Sample
 from models.recipes import UnknownNameError, run_recipe
-from models.recipes.first_light import smoke
+from models.recipes.paper import smoke
 from models.recipes.run import OtherRecipeError, Run
 from models.recipes.stages import Stages
-from models.sampling.port import Rollout
-
-
-class ScriptedSampler:
-    """Writes `2 + 2 = 4`, then a right or wrong answer, by turns; right ones for even lines."""
-
-    def __init__(self, answers: dict[str, str]) -> None:
-        self.answers = answers
-        self.calls = 0
-
-    def sample(
-        self, prompts: Sequence[str], *, n: int, temperature: float, max_tokens: int
-    ) -> list[list[Rollout]]:
-        """A first step when none is given; the first rollout of each prompt is right."""
-        assert temperature >= 0
-        assert max_tokens > 0
-        self.calls += 1
-        drawn = []
-        for prompt in prompts:
-            question, _, given = prompt.partition("\nSolution:\n")
-            right = self.answers[question.removeprefix("Question: ")]
-            start = "" if given else "2 + 2 = 4\n"
-            good = "slip" not in given
-            drawn.append(
-                [
-                    Rollout(
-                        f"{start}4 is {right}\n#### {right}"
-                        if good and i % 2 == 0
-                        else f"{start}slip 4 is 777\n#### 777",
-                        finished=True,
-                        tokens=9,
-                    )
-                    for i in range(n)
-                ]
-            )
-        return drawn
-
-
-class Answers(dict[str, str]):
-    """The right answer of any generated question, found by generating again."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        from models.data import sources  # noqa: PLC0415
-
-        for seed, split in ((21, "train"), (31, "validation"), (41, "test")):
-            for problem in sources.load("easy", 8, seed, split):  # type: ignore[arg-type]
-                self[problem.question] = problem.answer
+from tests.models.recipes.scripted import Answers, ScriptedSampler
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +37,10 @@ def test_every_stage_leaves_its_counts_and_time(finished: tuple[Run, Stages]) ->
     assert all("seconds" in values for values in counts.values())
     assert counts["samples"]["samples"] == 8
     assert counts["samples"]["right"] == 4
-    assert counts["outcome_examples"]["global_pairs"] == 4
-    assert counts["step_examples"]["local_pairs"] >= 4
+    assert counts["pairs"]["global_pairs"] == 8
+    assert counts["pairs"]["local_pairs"] >= 4
+    assert counts["outcome_examples"]["orm_samples"] == 8
+    assert counts["outcome_examples"]["orm_control_samples"] == 8
 
 
 def test_labels_come_from_rollouts(finished: tuple[Run, Stages]) -> None:
@@ -98,6 +53,40 @@ def _kept(row: PrefixRollouts) -> str:
     return "\n".join(row.solution.split("\n")[: row.kept])
 
 
+def test_a_round_of_expert_iteration_learns_from_what_came_out_right(
+    finished: tuple[Run, Stages],
+) -> None:
+    run, _ = finished
+    counts = run.counts()
+    assert counts["ei_1_samples"]["right"] == 4
+    assert counts["ei_1_problems"]["kept"] == 4
+    assert counts["student_1"]["examples"] == 4 + counts["ei_1_problems"]["replayed"]
+    rows = list(read_jsonl(run.path("ei_1_problems.jsonl"), Problem))
+    own = [row for row in rows if row.source == "student"]
+    assert len({(row.id, row.solution) for row in own}) == 4
+    assert all(row.solution.endswith(f"#### {row.answer}") for row in own)
+    weights = [load_file(run.path(f"merged_{i}") / "model.safetensors") for i in (0, 1)]
+    assert any(not torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+
+
+def test_every_scorer_stands_in_the_table_at_its_own_threshold(
+    finished: tuple[Run, Stages],
+) -> None:
+    run, stages = finished
+    steps = run.counts()["steps"]
+    scorers = ("sorm", "orm", "orm_control", "sorm_ratio", "sorm_to_error")
+    assert tuple(stages.recipe.scorers) == scorers
+    for scorer in scorers:
+        curve = json.loads(run.path(f"{scorer}_curve.json").read_text())
+        assert max(point["f1"] for point in curve) == steps[scorer]["validation_f1"]
+        assert 0 < steps[scorer]["threshold"] < 1
+    chosen = json.loads(run.path("thresholds.json").read_text())
+    assert chosen["first_error"] == steps["sorm"]["threshold"]
+    gates = json.loads(run.path("gate_curve.json").read_text())
+    (gate,) = [point for point in gates if point["threshold"] == chosen["gate"]]
+    assert gate["b"] == max(point["b"] for point in gates)
+
+
 def test_the_bundle_has_five_adapters_a_head_and_a_card(finished: tuple[Run, Stages]) -> None:
     run, _ = finished
     bundle = run.path("bundle")
@@ -107,7 +96,11 @@ def test_the_bundle_has_five_adapters_a_head_and_a_card(finished: tuple[Run, Sta
         assert (bundle / role / "adapter_model.safetensors").exists()
     assert load_file(bundle / "head.safetensors")["score.weight"].shape == (2, 32)
     assert 0 < json.loads((bundle / "thresholds.json").read_text())["first_error"] < 1
-    assert "| SORM |" in (bundle / "CARD.md").read_text()
+    card = (bundle / "CARD.md").read_text()
+    assert "| sorm |" in card
+    assert '"seed": 21' in card
+    assert str(run.folder.parent) not in card
+    assert (bundle / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_finished_stage_is_not_done_again(finished: tuple[Run, Stages]) -> None:
@@ -120,24 +113,8 @@ def test_a_finished_stage_is_not_done_again(finished: tuple[Run, Stages]) -> Non
         run.stage(name, never)
 
 
-def test_a_killed_sampling_stage_goes_on_where_it_was(
-    finished: tuple[Run, Stages], tmp_path: Path, tiny_base: Path
-) -> None:
-    run, stages = finished
-    again = Run(tmp_path)
-    lines = run.path("samples.jsonl").read_text().splitlines(keepends=True)
-    cut = "".join(lines[:4]) + lines[4][:20]  # two whole problems, and a row cut in the middle
-    again.path("samples.jsonl").write_text(cut)
-    problems = run.path("student_problems.jsonl").read_text()
-    again.path("student_problems.jsonl").write_text(problems)
-    resumed = Stages(stages.recipe, again, tiny_base)
-    assert resumed.samples()["samples"] == 8
-    assert again.path("samples.jsonl").read_text() == "".join(lines)
-    assert len(list(read_jsonl(again.path("samples.jsonl"), Sample))) == 8
-
-
 def test_no_test_question_is_in_any_training_file(finished: tuple[Run, Stages]) -> None:
-    run, _ = finished
+    run, stages = finished
     held = {
         text_key(row.question)
         for split in ("validation", "test")
@@ -148,11 +125,12 @@ def test_no_test_question_is_in_any_training_file(finished: tuple[Run, Stages]) 
         text_key(problem.question)
         for problem in read_jsonl(run.path("student_problems.jsonl"), Problem)
     }
-    trained |= {text_key(row.question) for row in read_jsonl(run.path("samples.jsonl"), Sample)}
+    for name in ("samples", "ei_1_samples"):
+        trained |= {text_key(row.question) for row in read_jsonl(run.path(f"{name}.jsonl"), Sample)}
     assert not held & trained
     everything = "".join(
         run.path(f"{name}.jsonl").read_text().casefold()
-        for name in ("orm", "sorm", "global_refiner", "local_refiner")
+        for name in (*stages.recipe.scorers, "global_refiner", "local_refiner", "ei_1_problems")
     )
     assert not any(json.dumps(question)[1:-1] in everything for question in held)
 

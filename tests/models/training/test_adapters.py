@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from models.training import loop
@@ -54,6 +55,20 @@ def test_a_generator_learns_and_is_merged(tiny_base: Path, tmp_path: Path) -> No
     changed = [key for key in before if not torch.equal(before[key], after[key])]
     assert changed
     assert all("proj" in key for key in changed)
+
+
+def test_an_adapter_is_trained_on_from_another(tiny_base: Path, tmp_path: Path) -> None:
+    examples = [CompletionExample(f"{i}?\n", "yes") for i in range(20)]
+    first = train_generator(tiny_base, examples, FAST, tmp_path / "first", "first")
+    still = dataclasses.replace(FAST, loop=LoopConfig(epochs=1, batch_tokens=64, rate=0.0))
+    start = tmp_path / "first"
+    second = train_generator(tiny_base, examples, still, tmp_path / "on", "on", start=start)
+    before, after = (load_file(tmp_path / n / "adapter_model.safetensors") for n in ("first", "on"))
+    assert all(torch.equal(before[key], after[key]) for key in before)
+    assert second.losses[0][1] == pytest.approx(first.losses[-1][1], rel=0.5)
+    other = dataclasses.replace(still, rank=2)
+    with pytest.raises(ValueError, match="another shape"):
+        train_generator(tiny_base, examples, other, tmp_path / "no", "no", start=start)
 
 
 def test_a_scorer_tells_apart_what_it_was_shown(tiny_base: Path, tmp_path: Path) -> None:

@@ -1,0 +1,92 @@
+"""The stages that turn samples and rollouts into what the reward models and refiners read.
+
+No sampling of their own: the ORM, its control, the SORM, its ablations and both refiners
+learn from the same samples and rollouts.
+"""
+
+from collections.abc import Sequence
+
+from models.data.files import read_jsonl, write_jsonl
+from models.data.labels import LabelCounts, balance, orm_examples, sorm_examples
+from models.data.pairs import global_pairs, local_pairs
+from models.data.rollouts import PrefixRollouts, Sample, steps_of
+from models.data.search import compare
+from models.recipes import sampling
+from models.recipes.recipe import Recipe
+from models.recipes.run import Counts, Run
+
+
+class Labelling:
+    """The labelling stages of one recipe in one run folder."""
+
+    def __init__(self, recipe: Recipe, run: Run) -> None:
+        self.recipe = recipe
+        self.run = run
+        self.seed = recipe.sampled.problems.seed
+
+    def outcomes(self) -> Counts:
+        """ORM labels from the student's own samples, and from as many right as wrong ones.
+
+        With a control the ORM takes the share of right samples as it is; without one it is
+        given balanced classes itself.
+        """
+        samples = [row for row in self._samples() if steps_of(row.solution)]
+        balanced = half_right(samples, self.recipe.orm_samples, self.seed)
+        main = (
+            sampling.shuffled(samples, self.seed)[: self.recipe.orm_samples]
+            if self.recipe.orm_control
+            else balanced
+        )
+        counts = {
+            "orm_samples": write_jsonl(self.run.path("orm.jsonl"), orm_examples(main)),
+            "orm_right": sum(sample.right for sample in main),
+        }
+        if self.recipe.orm_control:
+            # as the SORM's labels are balanced: at each prefix length
+            even, dropped = balance(orm_examples(main), self.seed)
+            counts["orm_control_samples"] = write_jsonl(self.run.path("orm_control.jsonl"), even)
+            counts["orm_control_dropped_for_balance"] = dropped
+        return counts
+
+    def steps(self) -> Counts:
+        """SORM labels with what each clean-up took, those of the ablations, and binary search."""
+        rollouts = self._rollouts()
+        counts: Counts = {}
+        every = {"sorm": self.recipe.clean_ups, **self.recipe.ablations}
+        for name, clean_ups in every.items():
+            labelled, taken = sorm_examples(rollouts, clean_ups, self.seed)
+            write_jsonl(self.run.path(f"{name}.jsonl"), labelled)
+            counts |= _named(name, taken)
+        searched = compare(rollouts)
+        return {**counts, **{f"binary_search_{key}": n for key, n in searched.items()}}
+
+    def pairs(self) -> Counts:
+        """Global pairs from samples and rollouts, local pairs from the rollouts."""
+        samples, rollouts = self._samples(), self._rollouts()
+        each = self.recipe.drafts_per_pair
+        whole = global_pairs(
+            samples, each, self.seed, rollouts=rollouts, most=self.recipe.global_pairs
+        )
+        local = local_pairs(rollouts, samples, each, self.seed)
+        return {
+            "global_pairs": write_jsonl(self.run.path("global_refiner.jsonl"), whole),
+            "local_pairs": write_jsonl(self.run.path("local_refiner.jsonl"), local),
+        }
+
+    def _samples(self) -> list[Sample]:
+        return list(read_jsonl(self.run.path("samples.jsonl"), Sample))
+
+    def _rollouts(self) -> list[PrefixRollouts]:
+        return list(read_jsonl(self.run.path("rollouts.jsonl"), PrefixRollouts))
+
+
+def half_right(samples: Sequence[Sample], most: int, seed: int) -> list[Sample]:
+    """As many right as wrong samples, at most `most`."""
+    right = sampling.shuffled([s for s in samples if s.right], seed)
+    wrong = sampling.shuffled([s for s in samples if not s.right], seed)
+    size = min(len(right), len(wrong), most // 2)
+    return [*right[:size], *wrong[:size]]
+
+
+def _named(name: str, counts: LabelCounts) -> Counts:
+    return {f"{name}_{key}": value for key, value in counts.as_dict().items()}

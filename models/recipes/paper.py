@@ -1,0 +1,92 @@
+"""The recipe of the tables: everything the paper does, at a size two cores can carry."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from models.data.labels import CleanUps
+from models.recipes.first_light import local_sampler
+from models.recipes.mixture import Mixture
+from models.recipes.recipe import ExpertIteration, Recipe, Sampled, Tiers
+from models.training.adapters import AdapterConfig
+from models.training.loop import LoopConfig
+
+
+def paper() -> Recipe:
+    """SFT, a round of expert iteration, K = 8, the ORM's control and the SORM's ablations.
+
+    GLORE_GSM8K names the GSM8K training file, if there is one.
+    """
+    gsm8k = os.environ.get("GLORE_GSM8K")
+    scorer = AdapterConfig(
+        rank=8, alpha=16, loop=LoopConfig(epochs=1, batch_tokens=1024, rate=5e-4)
+    )
+    refiner = AdapterConfig(
+        rank=16, alpha=32, loop=LoopConfig(epochs=1, batch_tokens=1024, rate=5e-4)
+    )
+    return Recipe(
+        name="paper",
+        mixture=Mixture(easy=2000, all=500, gsm8k=250, drills=450, seed=1),
+        gsm8k=Path(gsm8k) if gsm8k else None,
+        student=AdapterConfig(
+            rank=32, alpha=64, loop=LoopConfig(epochs=1, batch_tokens=1024, rate=1e-3)
+        ),
+        expert_iteration=ExpertIteration(
+            rounds=1,
+            problems=Tiers(easy=400, all=150, seed=11),
+            n=4,
+            most=2,
+            replay=450,
+            training=AdapterConfig(
+                rank=32, alpha=64, loop=LoopConfig(epochs=1, batch_tokens=1024, rate=4e-4)
+            ),
+        ),
+        sampled=Sampled(problems=Tiers(easy=500, all=150, seed=21), n=4, rollouts=8, labelled=500),
+        validation=Tiers(easy=120, all=60, seed=31),
+        test=Tiers(easy=100, all=50, seed=41),
+        clean_ups=CleanUps(),
+        drafts_per_pair=3,
+        orm_samples=1000,
+        orm=scorer,
+        sorm=replace(scorer, loop=replace(scorer.loop, epochs=2)),
+        global_refiner=refiner,
+        local_refiner=refiner,
+        make_sampler=local_sampler,
+        global_pairs=800,
+        orm_control=True,
+        ablations={
+            "sorm_ratio": CleanUps(judged="ratio"),
+            "sorm_to_error": CleanUps(after_error=False),
+        },
+    )
+
+
+def smoke() -> Recipe:
+    """The same stages at a size that takes minutes: to try the path, not for use."""
+    short = AdapterConfig(rank=4, alpha=8, loop=LoopConfig(epochs=1, batch_tokens=512, rate=1e-3))
+    return replace(
+        paper(),
+        name="smoke",
+        gsm8k=None,
+        mixture=Mixture(easy=24, all=4, gsm8k=2, drills=4, seed=1),
+        student=short,
+        expert_iteration=ExpertIteration(
+            rounds=1,
+            problems=Tiers(easy=4, all=0, seed=11),
+            n=2,
+            most=1,
+            replay=4,
+            training=short,
+            max_tokens=24,
+        ),
+        sampled=Sampled(
+            problems=Tiers(easy=4, all=0, seed=21), n=2, rollouts=2, labelled=4, max_tokens=24
+        ),
+        validation=Tiers(easy=2, all=0, seed=31),
+        test=Tiers(easy=2, all=0, seed=41),
+        orm=short,
+        sorm=short,
+        global_refiner=short,
+        local_refiner=short,
+        global_pairs=8,
+    )

@@ -1,0 +1,174 @@
+"""The stages that make the student: SFT, then rounds of expert iteration.
+
+Student 0 is the fine-tuned base; student r has been through r rounds. Every student is one
+adapter on the base, `student_<r>`, and a plain checkpoint, `merged_<r>`.
+"""
+
+import random
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+
+from models.data.files import read_jsonl, write_jsonl
+from models.data.problems import Problem
+from models.data.rollouts import Sample, steps_of
+from models.recipes import sampling
+from models.recipes.mixture import mix, sft_example
+from models.recipes.recipe import ExpertIteration, Recipe
+from models.recipes.run import Counts, Run
+from models.sampling.port import Drawing
+from models.training import adapters
+from models.training.loop import LoopReport
+
+
+class Students:
+    """The student's stages of one recipe in one run folder, on one base checkpoint."""
+
+    def __init__(self, recipe: Recipe, run: Run, base: Path) -> None:
+        self.recipe = recipe
+        self.run = run
+        self.base = base
+
+    def all(self) -> dict[str, Callable[[], Counts]]:
+        """Every stage by name, in order."""
+        stages: dict[str, Callable[[], Counts]] = {
+            "problems": self.problems,
+            "student_0": self.supervised,
+            "merge_0": partial(self.merge, 0),
+        }
+        iteration = self.recipe.expert_iteration
+        if iteration is None:
+            return stages
+        for number in range(1, iteration.rounds + 1):
+            stages |= {
+                f"ei_{number}_samples": partial(self.sample, iteration, number),
+                f"ei_{number}_problems": partial(self.keep_right, iteration, number),
+                f"student_{number}": partial(self.iterate, iteration, number),
+                f"merge_{number}": partial(self.merge, number),
+            }
+        return stages
+
+    @property
+    def last(self) -> int:
+        """The number of the student that everything else is built on."""
+        return self.recipe.rounds
+
+    @property
+    def merged(self) -> Path:
+        """The plain checkpoint of the last student."""
+        return self.run.path(f"merged_{self.last}")
+
+    def known(self) -> list[Problem]:
+        """The problems that any student was trained on."""
+        files = [self.run.path(f"{name}.jsonl") for name in self._problem_files()]
+        return [problem for file in files for problem in read_jsonl(file, Problem)]
+
+    def problems(self) -> Counts:
+        """The first mixture."""
+        problems = mix(self.recipe.mixture, self.recipe.gsm8k)
+        write_jsonl(self.run.path("student_problems.jsonl"), problems)
+        sources = [problem.source.partition("/")[0] for problem in problems]
+        return {
+            "problems": len(problems),
+            **asdict(self.recipe.mixture),
+            **{f"from_{source}": sources.count(source) for source in sorted(set(sources))},
+        }
+
+    def supervised(self) -> Counts:
+        """SFT of the base on worked solutions."""
+        problems = list(read_jsonl(self.run.path("student_problems.jsonl"), Problem))
+        return self._train(0, problems, self.recipe.student, None)
+
+    def merge(self, number: int) -> Counts:
+        """A student as a plain checkpoint."""
+        adapter, merged = self.run.path(f"student_{number}"), self.run.path(f"merged_{number}")
+        adapters.merge(self.base, adapter, merged)
+        return {}
+
+    def sample(self, iteration: ExpertIteration, number: int) -> Counts:
+        """Solutions of fresh training problems by the student of the round before."""
+        seed = iteration.problems.seed + number - 1
+        return sampling.sample_solutions(
+            sampling.tier_problems(
+                replace(iteration.problems, seed=seed), "train", self.known_before(number)
+            ),
+            self.recipe.make_sampler(self.run.path(f"merged_{number - 1}"), seed),
+            self.run.path(f"ei_{number}_samples.jsonl"),
+            Drawing(iteration.n, iteration.temperature, iteration.max_tokens),
+        )
+
+    def keep_right(self, iteration: ExpertIteration, number: int) -> Counts:
+        """What a round learns from: right and different solutions, and old problems."""
+        samples = list(read_jsonl(self.run.path(f"ei_{number}_samples.jsonl"), Sample))
+        kept = right_and_different(samples, iteration.most, number)
+        first = list(read_jsonl(self.run.path("student_problems.jsonl"), Problem))
+        rng = random.Random(f"replay-{number}")  # noqa: S311 - not for secrets
+        replay = rng.sample(first, min(iteration.replay, len(first)))
+        mixed = [*kept, *replay]
+        rng.shuffle(mixed)
+        write_jsonl(self.run.path(f"ei_{number}_problems.jsonl"), mixed)
+        different = {(s.problem, s.solution) for s in samples if s.right}
+        return {
+            "samples": len(samples),
+            "right": sum(sample.right for sample in samples),
+            "right_and_different": len(different),
+            "kept": len(kept),
+            "replayed": len(replay),
+        }
+
+    def iterate(self, iteration: ExpertIteration, number: int) -> Counts:
+        """The adapter of the round before, trained on."""
+        problems = list(read_jsonl(self.run.path(f"ei_{number}_problems.jsonl"), Problem))
+        before = self.run.path(f"student_{number - 1}")
+        return self._train(number, problems, iteration.training, before)
+
+    def known_before(self, number: int) -> list[Problem]:
+        """The problems that the students before student `number` were trained on."""
+        names = self._problem_files()[:number]
+        return [p for name in names for p in read_jsonl(self.run.path(f"{name}.jsonl"), Problem)]
+
+    def _train(
+        self,
+        number: int,
+        problems: Sequence[Problem],
+        config: adapters.AdapterConfig,
+        start: Path | None,
+    ) -> Counts:
+        name = f"student_{number}"
+        examples = [sft_example(problem) for problem in problems]
+        return report_counts(
+            adapters.train_generator(
+                self.base, examples, config, self.run.path(name), name, start=start
+            )
+        )
+
+    def _problem_files(self) -> list[str]:
+        rounds = range(1, self.recipe.rounds + 1)
+        return ["student_problems", *(f"ei_{number}_problems" for number in rounds)]
+
+
+def right_and_different(samples: Sequence[Sample], most: int, seed: int) -> list[Problem]:
+    """The right solutions, each once, at most `most` of a problem, as problems to learn from."""
+    rng = random.Random(seed)  # noqa: S311 - not for secrets
+    by_problem: dict[str, dict[str, Sample]] = defaultdict(dict)
+    for sample in samples:
+        if sample.right and steps_of(sample.solution):
+            by_problem[sample.problem].setdefault(sample.solution, sample)
+    return [
+        Problem(sample.problem, sample.question, sample.answer, sample.solution, "student")
+        for different in by_problem.values()
+        for sample in rng.sample(list(different.values()), min(most, len(different)))
+    ]
+
+
+def report_counts(report: LoopReport) -> Counts:
+    """What a training stage remembers."""
+    return {
+        "examples": report.examples,
+        "trained_tokens": report.tokens,
+        "steps": report.steps,
+        "training_seconds": round(report.seconds, 1),
+        "losses": [[step, round(loss, 4)] for step, loss in report.losses],
+    }

@@ -1,0 +1,61 @@
+"""A run that is killed (SIGKILL) in the middle of every stage ends as one that is not."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from models.recipes.paper import smoke
+from models.recipes.run import Clock, Run
+from models.recipes.stages import Stages
+
+
+@pytest.mark.timeout(600)
+def test_killed_in_every_stage_a_run_ends_the_same(tiny_base: Path, tmp_path: Path) -> None:
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-m", "tests.models.recipes.killed", str(tiny_base), str(tmp_path)],
+        stdout=subprocess.PIPE,
+        check=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": "."},
+    )
+    attempts = json.loads(done.stdout)
+    stages = list(Stages(smoke(), Run(tmp_path / "whole"), tiny_base).all())
+    assert attempts == [*([stage, signal.SIGKILL] for stage in stages), ["", 0]]
+
+    whole, killed = Run(tmp_path / "whole"), Run(tmp_path / "killed")
+    compared = [path.name for path in whole.folder.glob("*.json*") if "done" not in path.name]
+    assert len(compared) > 20
+    for name in compared:
+        assert killed.path(name).read_text() == whole.path(name).read_text(), name
+    adapters = list(whole.folder.glob("*/adapter_model.safetensors"))
+    assert len(adapters) == 2 + 5 + 2
+    for path in adapters:
+        for key, value in load_file(path).items():
+            other = load_file(killed.folder / path.relative_to(whole.folder))[key]
+            torch.testing.assert_close(other, value, rtol=0.05, atol=1e-3)
+    for stage, counts in whole.counts().items():
+        theirs = killed.counts()[stage]
+        for name in counts.keys() - {"seconds", "training_seconds", "losses"}:
+            assert theirs[name] == counts[name], (stage, name)
+    assert not list(killed.folder.glob("*.checkpoint"))
+    assert not list(killed.folder.glob("*.clock"))
+
+
+def test_the_time_of_all_attempts_counts(tmp_path: Path) -> None:
+    file = tmp_path / "stage.clock"
+    file.write_text("100.0")
+    with Clock(file, every=0.01) as clock:
+        while file.read_text() == "100.0":  # it is kept while the stage runs
+            pass
+    assert 100 < clock.seconds < 110
+    assert float(file.read_text()) >= 100
+    file.write_text("")  # cut off by a kill
+    with Clock(file) as clock:
+        pass
+    assert clock.seconds < 10

@@ -1,8 +1,9 @@
 """The port that every rollout goes through."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +32,7 @@ class Sampler(Protocol):
     ) -> list[list[Rollout]]:
         """`n` rollouts for each prompt, in order; temperature 0 is greedy."""
         ...
+
+
+# (checkpoint folder, seed) -> something that samples from it
+MakeSampler: TypeAlias = Callable[[Path, int], Sampler]

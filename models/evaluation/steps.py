@@ -9,10 +9,15 @@ from dataclasses import dataclass
 
 from models.formats.steps import first_error
 
+UNKNOWN = -1
+
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """A solution with the truth about its steps: 1 good, 0 bad (by rollouts), and scores."""
+    """A solution with the truth about its steps and their scores.
+
+    Labels are 1 good, 0 bad, -1 unknown (ProcessBench: all steps after the first bad one).
+    """
 
     labels: tuple[int, ...]
     scores: tuple[float, ...]
@@ -52,8 +57,9 @@ def figures(solutions: Sequence[Labelled], threshold: float) -> StepFigures:
     steps = right_steps = exact = early = late = clean = wrong = 0
     for solution in solutions:
         pairs = list(zip(solution.labels, solution.scores, strict=True))
-        steps += len(pairs)
-        right_steps += sum((score >= threshold) == (label == 1) for label, score in pairs)
+        known = [(label, score) for label, score in pairs if label != UNKNOWN]
+        steps += len(known)
+        right_steps += sum((score >= threshold) == (label == 1) for label, score in known)
         named, error = first_error(solution.scores, threshold), solution.error
         if error is None:
             clean += named is None

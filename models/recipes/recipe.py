@@ -13,11 +13,12 @@ from models.training.adapters import AdapterConfig
 
 @dataclass(frozen=True, slots=True)
 class Tiers:
-    """How many problems of each tier of gsm_symbolic, from `seed`."""
+    """How many problems of each tier of gsm_symbolic, and of the GSM8K-format file, from `seed`."""
 
     easy: int
     all: int
     seed: int
+    gsm8k: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,13 +23,21 @@ from models.sampling.port import Drawing, Sampler
 _CHUNK = 64  # prompts between two writes
 
 
-def tier_problems(tiers: Tiers, split: Split, without: Sequence[Problem] = ()) -> list[Problem]:
-    """The problems of both tiers from one split, less those whose question is in `without`."""
+def tier_problems(
+    tiers: Tiers, split: Split, without: Sequence[Problem] = (), gsm8k: Path | None = None
+) -> list[Problem]:
+    """The problems of every source from one split, less those whose question is in `without`.
+
+    Without the file `gsm8k` its share falls to gsm_symbolic.
+    """
     problems = []
+    everything = tiers.all if gsm8k else tiers.all + tiers.gsm8k
     if tiers.easy:
         problems += sources.load("easy", tiers.easy, tiers.seed, split)
-    if tiers.all:
-        problems += sources.load("all", tiers.all, tiers.seed + 1, split)
+    if everything:
+        problems += sources.load("all", everything, tiers.seed + 1, split)
+    if gsm8k and tiers.gsm8k:
+        problems += sources.load(str(gsm8k), tiers.gsm8k, tiers.seed + 2, split)
     known = {text_key(problem.question) for problem in without}
     return [problem for problem in problems if text_key(problem.question) not in known]
 

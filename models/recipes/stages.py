@@ -10,6 +10,7 @@ from models.data.rollouts import Sample, steps_of
 from models.recipes import sampling
 from models.recipes.bundle import write_bundle
 from models.recipes.labelling import Labelling
+from models.recipes.leakage import check_held_out
 from models.recipes.recipe import Recipe, Tiers
 from models.recipes.run import Counts, Run
 from models.recipes.students import Students, report_counts
@@ -44,6 +45,7 @@ class Stages:
             "outcome_examples": self.labelling.outcomes,
             "step_examples": self.labelling.steps,
             "pairs": self.labelling.pairs,
+            "held_out": partial(check_held_out, self.run, recipe),
         }
         for role in recipe.scorers:
             outcome = role.startswith("orm")
@@ -56,7 +58,9 @@ class Stages:
         """Solutions of fresh training problems, none of which the student was trained on."""
         config = self.recipe.sampled
         return sampling.sample_solutions(
-            sampling.tier_problems(config.problems, "train", self.students.known()),
+            sampling.tier_problems(
+                config.problems, "train", self.students.known(), self.recipe.gsm8k
+            ),
             self._sampler(config.problems.seed),
             self.run.path("samples.jsonl"),
             Drawing(config.n, config.temperature, config.max_tokens),
@@ -76,7 +80,7 @@ class Stages:
         config = self.recipe.sampled
         path = self.run.path(f"{split}_samples.jsonl")
         drawn = sampling.sample_solutions(
-            sampling.tier_problems(tiers, split),
+            sampling.tier_problems(tiers, split, gsm8k=self.recipe.gsm8k),
             self._sampler(tiers.seed),
             path,
             Drawing(1, 0.0, config.max_tokens),

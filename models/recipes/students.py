@@ -92,7 +92,10 @@ class Students:
         seed = iteration.problems.seed + number - 1
         return sampling.sample_solutions(
             sampling.tier_problems(
-                replace(iteration.problems, seed=seed), "train", self.known_before(number)
+                replace(iteration.problems, seed=seed),
+                "train",
+                self.known_before(number),
+                self.recipe.gsm8k,
             ),
             self.recipe.make_sampler(self.run.path(f"merged_{number - 1}"), seed),
             self.run.path(f"ei_{number}_samples.jsonl"),

@@ -1,0 +1,129 @@
+"""Table A: how well a scorer judges steps and answers, and where it sees the first error.
+
+ProcessBench (Zheng et al. 2024) for the F1; GLoRe, section 3, for step and final-answer
+accuracy of ORM and SORM.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from models.evaluation.paper.records import Record
+from models.evaluation.paper.thresholds import Thresholds
+from models.evaluation.steps import Labelled, StepFigures, figures
+from models.formats.steps import first_error
+
+ROLES = ("sorm", "orm")
+_HALF = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Offsets:
+    """Named minus true place of the first error, over wrong solutions where one was named.
+
+    `counts` is sorted (offset, solutions); `unnamed` wrong solutions had no error named.
+    """
+
+    counts: tuple[tuple[int, int], ...]
+    unnamed: int
+
+    @property
+    def mean(self) -> float | None:
+        """The mean offset in steps; None when no error was named."""
+        named = sum(count for _, count in self.counts)
+        return sum(offset * count for offset, count in self.counts) / named if named else None
+
+
+@dataclass(frozen=True, slots=True)
+class FinalAnswers:
+    """Whether the score of the last step tells right solutions from wrong ones.
+
+    `judged` were judged rightly at the scorer's threshold, `judged_at_half` at 0.5. `auc` is
+    the chance that a right solution scores above a wrong one; None without both kinds.
+    """
+
+    solutions: int
+    right: int
+    judged: int
+    judged_at_half: int
+    auc: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """What one scorer made of solutions with labels (steps) and with answers (final)."""
+
+    role: str
+    at: StepFigures
+    offsets: Offsets
+    final: FinalAnswers
+
+
+def locate(records: Sequence[Record], thresholds: Thresholds) -> tuple[Located, ...]:
+    """SORM and ORM: steps on labelled drafts, final answers on every draft with a step."""
+    return tuple(
+        judge(
+            role,
+            [
+                Labelled(record.labels, scores)
+                for record in records
+                if record.labels and (scores := _scores(record, role))
+            ],
+            [
+                (scores[-1], record.draft.right)
+                for record in records
+                if (scores := _scores(record, role))
+            ],
+            thresholds.of(role),
+        )
+        for role in ROLES
+    )
+
+
+def judge(
+    role: str,
+    solutions: Sequence[Labelled],
+    finals: Sequence[tuple[float, bool]],
+    threshold: float,
+) -> Located:
+    """One scorer's figures; `finals` are (score of the last step, whether the answer is right)."""
+    return Located(
+        role, figures(solutions, threshold), offsets(solutions, threshold), final(finals, threshold)
+    )
+
+
+def offsets(solutions: Sequence[Labelled], threshold: float) -> Offsets:
+    """How far off the named first errors of the wrong solutions are."""
+    wrong = [(s.error, first_error(s.scores, threshold)) for s in solutions if s.error is not None]
+    found = Counter(named - true for true, named in wrong if named is not None)
+    return Offsets(tuple(sorted(found.items())), len(wrong) - found.total())
+
+
+def final(finals: Sequence[tuple[float, bool]], threshold: float) -> FinalAnswers:
+    """The last step's score as a verdict on the whole solution."""
+    return FinalAnswers(
+        solutions=len(finals),
+        right=sum(right for _, right in finals),
+        judged=sum((score >= threshold) == right for score, right in finals),
+        judged_at_half=sum((score >= _HALF) == right for score, right in finals),
+        auc=_auc(finals),
+    )
+
+
+def _auc(finals: Sequence[tuple[float, bool]]) -> float | None:
+    """The share of (right, wrong) pairs in which the right one scores higher; ties are half."""
+    right = Counter(score for score, good in finals if good)
+    wrong = Counter(score for score, good in finals if not good)
+    if not right or not wrong:
+        return None
+    below = 0
+    won = 0.0
+    for score in sorted(right | wrong):
+        won += right[score] * (below + wrong[score] / 2)
+        below += wrong[score]
+    return won / (right.total() * wrong.total())
+
+
+def _scores(record: Record, role: str) -> tuple[float, ...]:
+    scores = record.draft.sorm if role == "sorm" else record.draft.orm
+    return scores.steps if scores else ()

@@ -1,0 +1,194 @@
+"""The tables for people: every share with its count and 95% interval, every table with its n."""
+
+from collections.abc import Iterable, Sequence
+
+from models.evaluation.paper.comparing import Comparison
+from models.evaluation.paper.fixing import Changed, Fixed
+from models.evaluation.paper.locating import Located
+from models.evaluation.paper.tables import Section, Tables
+from models.evaluation.paper.thresholds import Thresholds
+from models.evaluation.stats import wilson
+
+_TITLES = {
+    "A": "A. Judging steps and answers, finding the first error",
+    "B": "B. Wrong drafts made right",
+    "C": "C. Every draft replaced, with no verifier",
+    "D": "D. Strategies",
+}
+NOTES = {
+    "A": (
+        "Steps and first errors on labelled drafts, final answers (the last step's score) on every "
+        "draft. Offset: named minus true place, in steps."
+    ),
+    "B": (
+        "Local refinement after the critique named. The oracle's critique is the first bad step by "
+        "rollouts, so it exists for labelled drafts alone."
+    ),
+    "C": "A draft without a refinement stays. p: McNemar, exact.",
+    "D": (
+        "Solutions: generated at most (on average). Tokens are generated ones; seconds are the "
+        "engines' (batches shared), generating and scoring. Intervals: Wilson, 95%."
+    ),
+}
+
+
+def as_markdown(tables: Tables, command: str) -> str:
+    """All tables, one kind after the other, each saying what it was counted from."""
+    parts = ["# The paper's tables", "", f"`{command}`", ""]
+    for letter, title in _TITLES.items():
+        parts += [f"## {title}", "", NOTES[letter], ""]
+        for section in tables.sections:
+            parts += [
+                f"### {letter} · {section.student} · {section.name}",
+                "",
+                _source(section, tables.thresholds, command),
+                "",
+                *_table(letter, section),
+                "",
+            ]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def located(rows: Sequence[Located]) -> list[str]:
+    """Table A: the figures, then the distribution of offsets."""
+    figures = [
+        (
+            row.role.upper(),
+            f"{row.at.threshold:.2f}",
+            share(row.at.steps_right, row.at.steps),
+            share(row.at.exact, row.at.wrong_solutions),
+            str(row.at.early),
+            str(row.at.late - row.offsets.unnamed),
+            str(row.offsets.unnamed),
+            "-" if row.offsets.mean is None else f"{row.offsets.mean:+.2f}",
+            share(row.at.clean, row.at.right_solutions),
+            f"{row.at.f1:.3f}",
+            share(row.final.judged, row.final.solutions),
+            share(row.final.judged_at_half, row.final.solutions),
+            "-" if row.final.auc is None else f"{row.final.auc:.3f}",
+        )
+        for row in rows
+    ]
+    header = (
+        "scorer", "threshold", "steps judged rightly", "first error exact", "early", "late",
+        "none named", "mean offset", "right drafts left alone", "F1",
+        "final answers judged rightly", "at 0.5", "AUC",
+    )  # fmt: skip
+    places = sorted({offset for row in rows for offset, _ in row.offsets.counts})
+    offsets = [
+        (row.role.upper(), *(str(dict(row.offsets.counts).get(place, 0)) for place in places))
+        for row in rows
+    ]
+    distribution = grid(("offset", *(f"{place:+d}" for place in places)), offsets)
+    return [*grid(header, figures), *(["", *distribution] if places else [])]
+
+
+def fixed(rows: Sequence[Fixed]) -> list[str]:
+    """Table B."""
+    header = (
+        "over", "critique", "wrong drafts", "local refinements", "fixed by global",
+        "fixed by local", "by either", "only global", "only local", "both", "neither",
+    )  # fmt: skip
+    cells = [
+        (
+            row.over,
+            row.critique.upper() if row.critique != "oracle" else row.critique,
+            str(row.drafts),
+            str(row.refined),
+            share(row.by_global, row.drafts),
+            share(row.by_local, row.drafts),
+            share(row.by_either, row.drafts),
+            *(str(n) for n in (row.only_global, row.only_local, row.both, row.neither)),
+        )
+        for row in rows
+    ]
+    return grid(header, cells)
+
+
+def changed(rows: Sequence[Changed]) -> list[str]:
+    """Table C."""
+    header = (
+        "over", "replaced by", "drafts", "replaced", "right before", "wrong to right",
+        "right to wrong", "right after", "p",
+    )  # fmt: skip
+    cells = [
+        (
+            row.over,
+            row.refinement,
+            str(row.drafts),
+            str(row.replaced),
+            share(row.right_before, row.drafts),
+            str(row.wrong_to_right),
+            str(row.right_to_wrong),
+            share(row.right_after, row.drafts),
+            f"{row.p:.2g}",
+        )
+        for row in rows
+    ]
+    return grid(header, cells)
+
+
+def compared(comparison: Comparison) -> list[str]:
+    """Table D: the rows, then the paired tests."""
+    header = (
+        "strategy", "solutions", "right", "accuracy", "95% interval", "tokens", "seconds",
+        "right per 1,000 tokens",
+    )  # fmt: skip
+    cells = [
+        (
+            row.name,
+            f"{row.most} ({row.solutions:.2f})",
+            f"{row.right}/{row.n}",
+            f"{100 * row.accuracy:.1f}%",
+            f"{100 * row.interval.low:.1f} - {100 * row.interval.high:.1f}%",
+            f"{row.tokens:.0f}",
+            f"{row.seconds:.2f}",
+            "-" if row.right_per_1000_tokens is None else f"{row.right_per_1000_tokens:.2f}",
+        )
+        for row in comparison.rows
+    ]
+    pairs = [
+        (
+            pair.name,
+            pair.against,
+            "yes" if pair.equal else "no",
+            f"{pair.only_this} : {pair.only_other}",
+            f"{pair.p:.2g}",
+        )
+        for pair in comparison.paired
+    ]
+    tests = grid(("strategy", "against", "equal solutions", "right alone", "McNemar p"), pairs)
+    return [*grid(header, cells), "", *tests]
+
+
+def grid(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """The lines of a Markdown table; the first column on the left, the others on the right."""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return ["| " + " | ".join(line) + " |" for line in lines]
+
+
+def share(part: int, whole: int) -> str:
+    """`3/4 75% (30-95)`: count, share and Wilson's 95% interval; a dash for none."""
+    if not whole:
+        return "-"
+    interval = wilson(part, whole)
+    low, high = 100 * interval.low, 100 * interval.high
+    return f"{part}/{whole} {100 * part / whole:.0f}% ({low:.0f}-{high:.0f})"
+
+
+def _table(letter: str, section: Section) -> list[str]:
+    return {
+        "A": lambda: located(section.located),
+        "B": lambda: fixed(section.fixed),
+        "C": lambda: changed(section.changed),
+        "D": lambda: compared(section.compared),
+    }[letter]()
+
+
+def _source(section: Section, thresholds: Thresholds, command: str) -> str:
+    gate = "none" if thresholds.gate is None else f"{thresholds.gate:.2f}"
+    return (
+        f"n = {section.questions} questions ({section.labelled} labelled): {section.of}. "
+        f"Thresholds: first error {thresholds.first_error:.2f} (SORM), "
+        f"{thresholds.orm_first_error:.2f} (ORM); gate {gate}. `{command}`"
+    )

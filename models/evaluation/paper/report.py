@@ -1,0 +1,99 @@
+"""The tables as JSON, and both forms written to the run folder."""
+
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from models.evaluation.paper.comparing import StrategyRow
+from models.evaluation.paper.fixing import Changed, Fixed
+from models.evaluation.paper.locating import Located
+from models.evaluation.paper.markdown import as_markdown
+from models.evaluation.paper.tables import Section, Tables
+from models.evaluation.stats import wilson
+
+
+def as_json(tables: Tables, command: str) -> dict[str, Any]:
+    """Everything as plain values; shares in 0..1, intervals as [low, high]."""
+    return {
+        "command": command,
+        "thresholds": asdict(tables.thresholds),
+        "sections": [_section(section) for section in tables.sections],
+    }
+
+
+def write_report(folder: Path, tables: Tables, command: str) -> str:
+    """`tables.md` and `tables.json` in `folder`. Returns the Markdown. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = as_markdown(tables, command)
+    whole = {**as_json(tables, command), "counted": datetime.now(UTC).isoformat(timespec="seconds")}
+    _write(folder / "tables.md", text)
+    _write(folder / "tables.json", json.dumps(whole, indent=1, ensure_ascii=False) + "\n")
+    return text
+
+
+def located_as_json(row: Located) -> dict[str, Any]:
+    """A row of table A."""
+    return {
+        **asdict(row),
+        "f1": row.at.f1,
+        "late_named": row.at.late - row.offsets.unnamed,
+        "mean_offset": row.offsets.mean,
+        "step_interval95": _interval(row.at.steps_right, row.at.steps),
+        "exact_interval95": _interval(row.at.exact, row.at.wrong_solutions),
+        "final_interval95": _interval(row.final.judged, row.final.solutions),
+    }
+
+
+def _section(section: Section) -> dict[str, Any]:
+    return {
+        "student": section.student,
+        "set": section.name,
+        "of": section.of,
+        "questions": section.questions,
+        "labelled": section.labelled,
+        "A": [located_as_json(row) for row in section.located],
+        "B": [_fixed(row) for row in section.fixed],
+        "C": [_changed(row) for row in section.changed],
+        "D": {
+            "rows": [_strategy(row) for row in section.compared.rows],
+            "mcnemar": [asdict(pair) for pair in section.compared.paired],
+        },
+    }
+
+
+def _fixed(row: Fixed) -> dict[str, Any]:
+    return {
+        **asdict(row),
+        "by_global": row.by_global,
+        "by_local": row.by_local,
+        "by_either": row.by_either,
+        "by_global_interval95": _interval(row.by_global, row.drafts),
+        "by_local_interval95": _interval(row.by_local, row.drafts),
+        "by_either_interval95": _interval(row.by_either, row.drafts),
+    }
+
+
+def _changed(row: Changed) -> dict[str, Any]:
+    return {**asdict(row), "right_after": row.right_after, "p": row.p}
+
+
+def _strategy(row: StrategyRow) -> dict[str, Any]:
+    return {
+        **asdict(row),
+        "accuracy": row.accuracy,
+        "interval95": [row.interval.low, row.interval.high],
+        "right_per_1000_tokens": row.right_per_1000_tokens,
+    }
+
+
+def _interval(part: int, whole: int) -> list[float]:
+    interval = wilson(part, whole)
+    return [interval.low, interval.high]
+
+
+def _write(path: Path, text: str) -> None:
+    partial = path.with_suffix(".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)

@@ -1,0 +1,79 @@
+"""The stage that shows, before anything is trained on samples, that no test question was seen.
+
+Every question of every evaluation set, and of the run's own validation and test drafts, is
+looked for by its normalised text in every file that a model of the run is trained on.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from models.data import sources
+from models.data.files import read_jsonl
+from models.data.problems import text_key
+from models.data.rollouts import Sample
+from models.evaluation.paper.sets import GSM8K, SETS
+from models.formats.prompts import student_prompt
+from models.recipes.recipe import Recipe
+from models.recipes.run import Counts, Run
+
+_ASKED = student_prompt("").partition("\n")[0]  # "Question: "
+
+
+class LeakageError(Exception):
+    """A question held out for evaluation stands in a training file; the text says which."""
+
+
+def training_files(run: Run, recipe: Recipe) -> list[Path]:
+    """Every file that a model of the run learns from."""
+    rounds = range(1, recipe.rounds + 1)
+    names = ["student_problems", *(f"ei_{number}_problems" for number in rounds)]
+    names += [*recipe.scorers, "local_refiner", "global_refiner"]
+    return [run.path(f"{name}.jsonl") for name in names]
+
+
+def questions_in(file: Path) -> Iterator[str]:
+    """The normalised question of every row: its `question`, or that of its `prompt`."""
+    with file.open(encoding="utf-8") as lines:
+        for line in lines:
+            row = json.loads(line)
+            question = row.get("question")
+            if question is None:
+                question = row["prompt"].removeprefix(_ASKED).partition("\n")[0]
+            yield text_key(question)
+
+
+def evaluation_questions(gsm8k: Path | None) -> dict[str, set[str]]:
+    """The normalised questions of every evaluation set, by set."""
+    return {
+        name: {text_key(problem.question) for problem in sources.load(source, size, seed)}
+        for name, source, size, seed in _sets(gsm8k)
+    }
+
+
+def check_held_out(run: Run, recipe: Recipe) -> Counts:
+    """How many held-out questions were looked for in how many rows; none may be found.
+
+    Raises LeakageError.
+    """
+    held = evaluation_questions(recipe.gsm8k)
+    for split in ("validation", "test"):
+        rows = read_jsonl(run.path(f"{split}_samples.jsonl"), Sample)
+        held[f"{split} drafts"] = {text_key(row.question) for row in rows}
+    counts: Counts = {f"{name} questions": len(keys) for name, keys in held.items()}
+    for file in training_files(run, recipe):
+        seen = list(questions_in(file))
+        for name, keys in held.items():
+            if found := keys.intersection(seen):
+                message = f"{file.name} holds {len(found)} questions of {name}: {min(found)!r}"
+                raise LeakageError(message)
+        counts[f"rows of {file.name}"] = len(seen)
+    return {**counts, "found": 0}
+
+
+def _sets(gsm8k: Path | None) -> Iterator[tuple[str, str, int, int]]:
+    for name, each in SETS.items():
+        if name != GSM8K:
+            yield name, name, each.size, each.seed
+        elif gsm8k is not None:
+            yield name, str(gsm8k), each.size, each.seed

@@ -1,0 +1,97 @@
+"""Records made by hand and by hypothesis."""
+
+from hypothesis import strategies as st
+
+from models.evaluation.paper.records import Record, Refined, Scores, Written
+from models.evaluation.paper.thresholds import Thresholds
+
+THRESHOLDS = Thresholds(first_error=0.5, orm_first_error=0.4, gate=0.6)
+
+
+def written(  # noqa: PLR0913 - what may matter about a solution
+    *,
+    right: bool,
+    orm: tuple[float, ...] = (0.5,),
+    sorm: tuple[float, ...] = (0.5,),
+    tokens: int = 10,
+    seconds: float = 1.0,
+    answer: str | None = None,
+) -> Written:
+    """A solution of the question whose answer is 7."""
+    stated = answer or ("7" if right else "8")
+    scores = (Scores(sorm, 0.25), Scores(orm, 0.125))
+    return Written(f"3 + 4\n#### {stated}", stated, right, tokens, seconds, *scores)
+
+
+WRONG, RIGHT = written(right=False), written(right=True)
+
+
+def record(  # noqa: PLR0913 - the parts of a record
+    draft: Written = WRONG,
+    *,
+    samples: tuple[Written, ...] = (WRONG, WRONG, WRONG),
+    whole: Written | None = None,
+    sorm: Written | None = None,
+    orm: Written | None = None,
+    oracle: Written | None = None,
+    labels: tuple[int, ...] | None = None,
+    set_: str = "easy",
+    student: str = "ei",
+) -> Record:
+    """A record; every local refinement starts at the draft's first step."""
+
+    def refined(solution: Written | None) -> Refined | None:
+        return None if solution is None else Refined(0, solution)
+
+    return Record(
+        set=set_,
+        student=student,
+        problem="p1",
+        question="What is 3 + 4?",
+        answer="7",
+        draft=draft,
+        samples=samples,
+        global_refinement=whole,
+        local_sorm=refined(sorm),
+        local_orm=refined(orm),
+        local_oracle=refined(oracle),
+        labels=labels,
+    )
+
+
+_shares = st.floats(0, 1)
+_steps = st.lists(_shares, max_size=4).map(tuple)
+_scores = st.none() | st.builds(Scores, _steps, st.floats(0, 100))
+
+
+@st.composite
+def solutions(draw: st.DrawFn) -> Written:
+    """Any solution; a right one states 7."""
+    right = draw(st.booleans())
+    return Written(
+        text=draw(st.text()),
+        answer="7" if right else draw(st.none() | st.sampled_from(["8", "9"])),
+        right=right,
+        tokens=draw(st.integers(0, 500)),
+        seconds=draw(st.floats(0, 100)),
+        sorm=draw(_scores),
+        orm=draw(_scores),
+    )
+
+
+_refined = st.none() | st.builds(Refined, st.integers(0, 9), solutions())
+RECORDS: st.SearchStrategy[Record] = st.builds(
+    Record,
+    set=st.sampled_from(["easy", "gsm8k"]),
+    student=st.sampled_from(["sft", "ei"]),
+    problem=st.text(),
+    question=st.text(),
+    answer=st.just("7"),
+    draft=solutions(),
+    samples=st.lists(solutions(), min_size=3, max_size=3).map(tuple),
+    global_refinement=st.none() | solutions(),
+    local_sorm=_refined,
+    local_orm=_refined,
+    local_oracle=_refined,
+    labels=st.none() | st.lists(st.sampled_from([0, 1]), max_size=4).map(tuple),
+)

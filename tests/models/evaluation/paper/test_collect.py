@@ -1,0 +1,186 @@
+"""Records by models that answer by rule: what is in them, and that a kill changes nothing."""
+
+from pathlib import Path
+
+import pytest
+
+from models.data.labels import BAD, GOOD
+from models.evaluation.paper import phases
+from models.evaluation.paper.collect import Collector, Plan
+from models.evaluation.paper.phases import OtherModelsError
+from models.evaluation.paper.records import Record, named_error, true_error
+from models.formats.steps import prefix_before, split_steps
+from tests.models.evaluation.paper.fakes import PROBLEMS, Calls, FakeModels, KilledError
+
+PLAN = Plan(labelled=5, first_error=0.4, orm_first_error=0.5)
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(phases, "BATCH_ROWS", 6)
+    monkeypatch.setattr(phases, "BATCH_SCORES", 5)
+
+
+def collect(models: FakeModels, folder: Path, plan: Plan = PLAN) -> list[Record]:
+    ticks = iter(range(10_000))
+    return Collector(
+        "easy", "ei", PROBLEMS, models.ports(), plan, folder, clock=lambda: float(next(ticks))
+    ).run()
+
+
+@pytest.fixture
+def models() -> FakeModels:
+    return FakeModels()
+
+
+@pytest.fixture
+def records(models: FakeModels, tmp_path: Path) -> list[Record]:
+    return collect(models, tmp_path / "run")
+
+
+def test_there_is_a_record_for_each_question_in_order(records: list[Record]) -> None:
+    assert [record.problem for record in records] == [problem.id for problem in PROBLEMS]
+    assert {len(record.samples) for record in records} == {3}
+    assert all(record.global_refinement for record in records)
+    assert {record.draft.right for record in records} == {True, False}
+
+
+def test_the_first_questions_are_labelled_and_right_drafts_without_a_rollout(
+    models: FakeModels, records: list[Record]
+) -> None:
+    assert [record.labels is not None for record in records] == [True] * 5 + [False] * 2
+    for record in records[:5]:
+        assert record.labels is not None
+        assert len(record.labels) == len(split_steps(record.draft.text)) == 3
+        assert (record.labels == (GOOD,) * 3) == record.draft.right
+        assert (record.labels[-1] == BAD) == (not record.draft.right)
+    wrong = [record for record in records[:5] if not record.draft.right]
+    longer = [p for p in models.student.prompts if "\nso " in p]
+    assert len(longer) == 2 * len(wrong) > 0
+    assert all(any(record.question in prompt for record in wrong) for prompt in longer)
+
+
+def test_a_local_refinement_keeps_what_comes_before_the_named_error(records: list[Record]) -> None:
+    seen = set()
+    for record in records:
+        named = {
+            "sorm": named_error(record.draft.sorm, PLAN.first_error),
+            "orm": named_error(record.draft.orm, PLAN.orm_first_error),
+            "oracle": true_error(record.labels),
+        }
+        refined = {
+            "sorm": record.local_sorm,
+            "orm": record.local_orm,
+            "oracle": record.local_oracle,
+        }
+        for critique, place in named.items():
+            made = refined[critique]
+            assert (made is None) == (place is None)
+            if made is None or place is None:
+                continue
+            seen.add((critique, place))
+            kept = prefix_before(record.draft.text, place)
+            assert made.first_error == place
+            assert made.written.text.startswith(kept + "so ")
+            assert made.written.tokens < len(made.written.text) - len(kept) + 5
+    assert {critique for critique, _ in seen} == {"sorm", "orm", "oracle"}
+    assert {place for _, place in seen} >= {0, 1}
+
+
+def test_equal_critiques_share_one_refinement(models: FakeModels, records: list[Record]) -> None:
+    assert len(models.local_refiner.prompts) == len(set(models.local_refiner.prompts))
+    asked = sum(
+        len(
+            {
+                refined.first_error
+                for refined in (record.local_sorm, record.local_orm, record.local_oracle)
+                if refined
+            }
+        )
+        for record in records
+    )
+    assert len(models.local_refiner.prompts) == asked
+
+
+def test_everything_that_is_ranked_has_scores_of_both(
+    models: FakeModels, records: list[Record]
+) -> None:
+    for record in records:
+        ranked = [record.draft, *record.samples, record.global_refinement, record.local("sorm")]
+        for written in ranked:
+            if written is not None:
+                steps = len(split_steps(written.text))
+                assert written.sorm is not None
+                assert written.orm is not None
+                assert len(written.sorm.steps) == len(written.orm.steps) == steps
+    assert len(models.sorm.scored) == len(set(models.sorm.scored))
+
+
+def test_the_seconds_of_a_batch_are_spread_by_tokens(records: list[Record]) -> None:
+    # a clock that ticks once per reading: every batch of six drafts takes one second
+    first = [record.draft for record in records[:6]]
+    assert sum(draft.seconds for draft in first) == pytest.approx(1.0)
+    assert first[0].seconds / first[1].seconds == pytest.approx(first[0].tokens / first[1].tokens)
+
+
+def test_nothing_written_is_no_candidate(tmp_path: Path) -> None:
+    models = FakeModels()
+    models.global_refiner.silent = "What is 1 "
+    models.local_refiner.silent = "What is 2 "
+    models.student.silent = "What is 3 "
+    records = collect(models, tmp_path)
+    assert records[0].global_refinement is None
+    assert records[1].global_refinement is not None
+    assert (records[1].local_sorm, records[1].local_orm, records[1].local_oracle) == (None,) * 3
+    empty = records[2]
+    assert (empty.draft.text, empty.draft.answer, empty.draft.right) == ("", None, False)
+    assert (empty.global_refinement, empty.local_sorm, empty.labels) == (None, None, None)
+
+
+def test_a_kill_anywhere_gives_the_same_records(records: list[Record], tmp_path: Path) -> None:
+    everything = FakeModels()
+    collect(everything, tmp_path / "whole")
+    names = set(everything.calls.made)
+    assert names == {"student", "sorm", "orm", "global_refiner", "local_refiner"}
+    for die_at in range(len(everything.calls.made)):
+        folder = tmp_path / f"killed-{die_at}"
+        with pytest.raises(KilledError):
+            collect(FakeModels(Calls(die_at)), folder)
+        for path in folder.glob("*.jsonl"):  # and a row was being written
+            content = path.read_text(encoding="utf-8")
+            path.write_text(content + '{"problem": "p', encoding="utf-8")
+        again = collect(FakeModels(), folder)
+        assert without_seconds(again) == without_seconds(records)
+
+
+def without_seconds(records: list[Record]) -> list[str]:
+    """The records but for times, which depend on what shared a batch."""
+    import re  # noqa: PLC0415
+
+    return [re.sub(r"seconds=[0-9.e-]+", "seconds", repr(record)) for record in records]
+
+
+def test_a_second_run_asks_nothing(
+    models: FakeModels, records: list[Record], tmp_path: Path
+) -> None:
+    before = len(models.calls.made)
+    assert collect(models, tmp_path / "run") == records
+    assert len(models.calls.made) == before
+
+
+def test_other_thresholds_ask_only_for_other_refinements(
+    records: list[Record], tmp_path: Path
+) -> None:
+    models = FakeModels()
+    strict = Plan(labelled=5, first_error=1.0, orm_first_error=0.5)
+    again = collect(models, tmp_path / "run", strict)
+    assert set(models.calls.made) <= {"local_refiner", "sorm", "orm"}
+    assert {r.local_sorm.first_error for r in again if r.local_sorm} == {0}
+    assert [r.local_orm for r in again] == [r.local_orm for r in records]
+
+
+def test_rows_of_other_models_are_refused(records: list[Record], tmp_path: Path) -> None:
+    assert records
+    retrained = FakeModels(identity=lambda role: "other" if role == "orm" else f"{role} 1")
+    with pytest.raises(OtherModelsError, match=r"orm\.jsonl was made with another orm"):
+        collect(retrained, tmp_path / "run")

@@ -1,0 +1,82 @@
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.evaluation.paper.comparing import compare
+from models.evaluation.paper.records import Record
+from models.evaluation.stats import mcnemar_exact, wilson
+from tests.models.evaluation.paper.builders import RECORDS, RIGHT, THRESHOLDS, WRONG, record
+
+FROM_SAMPLES = {
+    "ORM best of 2", "ORM best of 3", "majority of 3", "SORM best of 3 (last step)"
+}  # fmt: skip
+FROM_BOTH = {"ORM of draft, 1 sample", "ORM of draft, 2 samples"}
+RECORD_LISTS = st.lists(RECORDS, min_size=1, max_size=6)
+
+
+@given(RECORD_LISTS)
+def test_a_perfect_selector_is_at_least_as_good_as_what_picks_from_the_same(
+    records: list[Record],
+) -> None:
+    rows = {row.name: row for row in compare(records, THRESHOLDS).rows}
+    of_glore = rows.pop("perfect selector of GLoRe")
+    of_samples = rows.pop("perfect selector of 3 samples")
+    for name, row in rows.items():
+        if name not in FROM_BOTH:
+            best = of_samples if name in FROM_SAMPLES else of_glore
+            assert row.right <= best.right
+
+
+@given(RECORD_LISTS)
+def test_paired_counts_agree_with_the_rows(records: list[Record]) -> None:
+    comparison = compare(records, THRESHOLDS)
+    rows = {row.name: row for row in comparison.rows}
+    for pair in comparison.paired:
+        this, other = rows[pair.name], rows[pair.against]
+        assert pair.only_this - pair.only_other == this.right - other.right
+        assert pair.only_this <= this.right
+        assert pair.only_this + pair.only_other <= len(records)
+        assert pair.p == mcnemar_exact(pair.only_this, pair.only_other)
+        assert pair.equal == (this.most == other.most)
+
+
+@given(RECORD_LISTS)
+def test_no_row_generates_more_than_it_says(records: list[Record]) -> None:
+    for row in compare(records, THRESHOLDS).rows:
+        assert 1 <= row.solutions <= row.most
+        assert row.n == len(records)
+
+
+def test_every_row_is_compared_with_best_of_3_and_at_equal_counts() -> None:
+    comparison = compare([record()], THRESHOLDS)
+    against: dict[str, set[str]] = {}
+    for pair in comparison.paired:
+        against.setdefault(pair.name, set()).add(pair.against)
+        assert pair.equal or pair.against == "ORM best of 3"
+    names = {row.name for row in comparison.rows}
+    assert set(against) == names - {"ORM best of 3"}
+    assert all("ORM best of 3" in others for others in against.values())
+    for name in ("draft + global", "draft + local"):
+        assert against[name] >= {"ORM best of 2", "ORM of draft, 1 sample"}
+    assert against["GLoRe"] == {"ORM best of 3", "ORM of draft, 2 samples"}
+
+
+def test_a_row_holds_means_interval_and_accuracy_per_token() -> None:
+    rows = compare([record(RIGHT), record(WRONG)], THRESHOLDS).rows
+    greedy = rows[0]
+    assert (greedy.right, greedy.n, greedy.accuracy) == (1, 2, 0.5)
+    assert greedy.interval == wilson(1, 2)
+    assert (greedy.tokens, greedy.seconds) == (10.0, 1.0)
+    assert greedy.right_per_1000_tokens == 50.0
+
+
+def test_without_a_gate_there_is_no_gated_row() -> None:
+    comparison = compare([record()], replace(THRESHOLDS, gate=None))
+    assert "gated GLoRe" not in {row.name for row in comparison.rows}
+    assert len(comparison.rows) == 14
+
+
+def test_no_question_is_no_division_by_zero() -> None:
+    row = compare([], THRESHOLDS).rows[0]
+    assert (row.n, row.accuracy, row.right_per_1000_tokens) == (0, 0.0, None)

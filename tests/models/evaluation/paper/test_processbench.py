@@ -1,0 +1,99 @@
+"""ProcessBench's two layouts, what is refused, and the figures of a scripted scorer."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.evaluation.paper.processbench import (
+    ProcessBenchError,
+    judge_solutions,
+    read_processbench,
+)
+from tests.models.evaluation.paper.builders import THRESHOLDS
+
+
+def row(**parts: Any) -> dict[str, Any]:  # noqa: ANN401
+    return {
+        "id": "gsm8k-0",
+        "generator": "someone",
+        "problem": "What is 3 + 4?",
+        "steps": ["Add 3\n\nand 4.", "7", "So 7."],
+        "final_answer_correct": True,
+        "label": -1,
+        **parts,
+    }
+
+
+def written(folder: Path, rows: Sequence[object], *, lines: bool = True) -> Path:
+    path = folder / "bench.json"
+    text = "\n".join(json.dumps(each) for each in rows) if lines else json.dumps(rows, indent=1)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("lines", [True, False])
+def test_a_list_and_json_lines_are_the_same(tmp_path: Path, *, lines: bool) -> None:
+    wrong = row(id="gsm8k-1", label=1, final_answer_correct=False)
+    good, bad = read_processbench(written(tmp_path, [row(), wrong], lines=lines))
+    assert good.steps == ("Add 3 and 4.", "7", "So 7.")  # a step is one line
+    assert (good.error, good.labels, good.answer_right) == (None, (1, 1, 1), True)
+    assert (bad.id, bad.error, bad.labels, bad.answer_right) == ("gsm8k-1", 1, (1, 0, -1), False)
+
+
+@pytest.mark.parametrize(
+    ("rows", "text"),
+    [
+        (["hello"], "solution 1 is not in ProcessBench's format"),
+        ([row(), {"id": "x"}], "solution 2 is not in ProcessBench's format"),
+        ([row(label=3)], "3 steps and the label 3"),
+        ([row(label=-2)], "label -2"),
+        ([row(label=True)], "label True"),
+        ([row(label="1")], "label '1'"),
+        ([row(steps=[])], "no list of steps"),
+        ([row(steps="7")], "no list of steps"),
+        ([row(final_answer_correct="yes")], "final_answer_correct 'yes'"),
+        ([], "holds no solution"),
+    ],
+)
+def test_what_is_not_in_the_format_is_named(
+    tmp_path: Path, rows: Sequence[object], text: str
+) -> None:
+    for lines in (True, False):
+        with pytest.raises(ProcessBenchError, match=text):
+            read_processbench(written(tmp_path, rows, lines=lines))
+
+
+def test_a_file_that_is_no_json_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bench.json"
+    path.write_text("id,problem\n", encoding="utf-8")
+    with pytest.raises(ProcessBenchError, match="neither a JSON list nor JSON lines"):
+        read_processbench(path)
+
+
+class ScriptedScorer:
+    """Gives step texts that are numbers as their scores."""
+
+    def score(self, solutions: Sequence[tuple[str, tuple[str, ...]]]) -> list[tuple[float, ...]]:
+        return [tuple(float(step) for step in steps) for _, steps in solutions]
+
+
+def test_the_figures_are_those_of_table_a(tmp_path: Path) -> None:
+    rows = [
+        row(steps=["0.9", "0.8"]),  # right, left alone; the answer is right and judged so
+        row(steps=["0.9", "0.45"]),  # right, accused by the SORM alone
+        row(steps=["0.9", "0.2", "0.9"], label=1, final_answer_correct=False),  # exact
+        row(steps=["0.9", "0.2", "0.1"], label=2, final_answer_correct=False),  # one early
+        row(steps=["0.9"], label=0, final_answer_correct=None),  # not named, nothing said
+    ]
+    solutions = read_processbench(written(tmp_path, rows))
+    both = {"sorm": ScriptedScorer(), "orm": ScriptedScorer()}
+    sorm, orm = judge_solutions(solutions, both, THRESHOLDS)
+    assert (sorm.at.right_solutions, sorm.at.clean, orm.at.clean) == (2, 1, 2)
+    assert (sorm.at.wrong_solutions, sorm.at.exact, sorm.at.early, sorm.at.late) == (3, 1, 1, 1)
+    assert sorm.at.f1 == pytest.approx(2 * (1 / 3) * 0.5 / (1 / 3 + 0.5))
+    assert sorm.offsets.counts == ((-1, 1), (0, 1))
+    assert (sorm.at.steps, sorm.at.steps_right) == (10, 7)  # the step after an error is unknown
+    assert (sorm.final.solutions, sorm.final.right, sorm.final.judged) == (4, 2, 2)

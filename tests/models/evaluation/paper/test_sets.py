@@ -1,0 +1,46 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from models.data.problems import split_of
+from models.evaluation.paper.sets import POOLS, SETS, load_set, parse_sizes
+
+
+def test_sizes_are_named_by_set() -> None:
+    assert parse_sizes("easy=500, gsm8k=20") == {"easy": 500, "gsm8k": 20}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("hard=3", "no set 'hard'"), ("easy", "is no size"), ("easy=0", "no size"), ("easy=x", "no")],
+)
+def test_a_wrong_size_is_named(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        parse_sizes(text)
+
+
+def test_every_set_has_a_seed_of_its_own_and_pools_are_of_sets() -> None:
+    assert len({each.seed for each in SETS.values()}) == len(SETS)
+    assert all(each.seed > 900_000 for each in SETS.values())
+    assert all(set(members) <= set(SETS) for members in POOLS.values())
+
+
+def test_the_questions_of_a_set_are_kept_and_a_larger_set_begins_with_them(tmp_path: Path) -> None:
+    source = tmp_path / "gsm8k.jsonl"
+    rows = [{"question": f"{i} + 1?", "answer": f"{i} + 1\n#### {i + 1}"} for i in range(200)]
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    kept = tmp_path / "questions" / "gsm8k.jsonl"
+    first = load_set("gsm8k", 3, source, kept)
+    assert {split_of(problem.question) for problem in first} == {"test"}
+    before = kept.read_bytes()
+    assert load_set("gsm8k", 2, source, kept) == first[:2]
+    assert kept.read_bytes() == before
+    assert load_set("gsm8k", 6, source, kept)[:3] == first
+    with pytest.raises(ValueError, match="problems of split test, not 500"):
+        load_set("gsm8k", 500, source, kept)
+
+
+def test_gsm8k_needs_its_file(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="--gsm8k FILE"):
+        load_set("gsm8k", 3, None, tmp_path / "kept.jsonl")

@@ -1,0 +1,91 @@
+"""Sections, pools, and both written forms."""
+
+import json
+from pathlib import Path
+
+from models.evaluation.paper.markdown import as_markdown, share
+from models.evaluation.paper.report import write_report
+from models.evaluation.paper.tables import Tables, make_tables
+from tests.models.evaluation.paper.builders import RIGHT, THRESHOLDS, WRONG, record, written
+
+COMMAND = "glore eval --paper --run-dir run_1"
+NEARLY = written(right=False, sorm=(0.9, 0.1), orm=(0.9, 0.8))
+EASY = [record(NEARLY, whole=RIGHT, sorm=WRONG, oracle=RIGHT, labels=(1, 0))] * 3
+ALL = [record(RIGHT, labels=(1,), set_="all")] * 2
+
+
+def tables() -> Tables:
+    return make_tables(
+        {("ei", "easy"): EASY, ("ei", "all"): ALL, ("sft", "easy"): EASY}, THRESHOLDS
+    )
+
+
+def test_there_is_a_section_for_each_set_and_student_and_one_for_a_whole_pool() -> None:
+    made = {(s.student, s.name): s for s in tables().sections}
+    assert set(made) == {
+        ("ei", "easy"), ("ei", "all"), ("ei", "unseen numbers"), ("sft", "easy")
+    }  # fmt: skip
+    pool = made["ei", "unseen numbers"]
+    assert (pool.questions, pool.labelled) == (5, 5)
+    assert pool.compared.rows[0].right == 2
+    assert pool.fixed[0].drafts == 3
+    assert pool.located[0].at.wrong_solutions == 3
+
+
+def test_the_markdown_says_for_every_table_what_it_was_counted_from() -> None:
+    lines = as_markdown(tables(), COMMAND).splitlines()
+    headings = [i for i, line in enumerate(lines) if line.startswith("### ")]
+    assert len(headings) == 4 * 4
+    for place in headings:
+        source = lines[place + 2]
+        assert source.startswith("n = ")
+        assert "labelled" in source
+        assert "first error 0.50 (SORM), 0.40 (ORM); gate 0.60." in source
+        assert f"`{COMMAND}`" in source
+        assert lines[place + 4].startswith("| ")
+    assert "seed 900001" in lines[headings[0] + 2]
+
+
+def test_every_line_of_a_table_has_as_many_cells_as_its_heading() -> None:
+    width = 0
+    for line in as_markdown(tables(), COMMAND).splitlines():
+        if not line.startswith("|"):
+            width = 0
+        else:
+            width = width or line.count("|")
+            assert line.count("|") == width > 2
+
+
+def test_figures_of_the_markdown() -> None:
+    text = as_markdown(tables(), COMMAND)
+    assert "| SORM | 0.50 | 6/6 100%" in text
+    assert "| offset | +0 |" in text
+    assert "| all drafts | SORM | 3 | 3 | 3/3 100% (44-100) | 0/3 0% (0-56) | 3/3" in text
+    assert (
+        "| all drafts | global | 3 | 3 | 0/3 0% (0-56) | 3 | 0 | 3/3 100% (44-100) | 0.25 |" in text
+    )
+    assert "| greedy draft | 1 (1.00) | 0/3 | 0.0% |" in text
+    assert "| GLoRe | ORM best of 3 | yes | 0 : 0 | 1 |" in text
+
+
+def test_shares() -> None:
+    assert share(3, 4) == "3/4 75% (30-95)"
+    assert share(0, 0) == "-"
+
+
+def test_both_forms_are_written_and_agree(tmp_path: Path) -> None:
+    text = write_report(tmp_path / "paper", tables(), COMMAND)
+    assert (tmp_path / "paper" / "tables.md").read_text(encoding="utf-8") == text
+    report = json.loads((tmp_path / "paper" / "tables.json").read_text(encoding="utf-8"))
+    assert report["command"] == COMMAND
+    assert report["thresholds"] == {"first_error": 0.5, "orm_first_error": 0.4, "gate": 0.6}
+    pool = next(s for s in report["sections"] if s["set"] == "unseen numbers")
+    greedy = pool["D"]["rows"][0]
+    assert (greedy["name"], greedy["right"], greedy["n"], greedy["accuracy"]) == (
+        "greedy draft", 2, 5, 0.4
+    )  # fmt: skip
+    assert greedy["interval95"][0] < 0.4 < greedy["interval95"][1]
+    assert pool["B"][0]["by_either"] == 3
+    assert pool["C"][0]["right_after"] == 5
+    assert pool["A"][0]["f1"] == 1.0
+    assert pool["D"]["mcnemar"][0]["against"] == "ORM best of 3"

@@ -1,0 +1,102 @@
+"""No evaluation question is in any training file, by normalised text."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from models.data import sources
+from models.data.files import write_jsonl
+from models.data.labels import orm_examples
+from models.data.problems import text_key
+from models.data.rollouts import make_sample
+from models.evaluation.paper.sets import SETS
+from models.formats.prompts import global_refiner_prompt, local_refiner_prompt
+from models.recipes import leakage
+from models.recipes.leakage import LeakageError, check_held_out, evaluation_questions
+from models.recipes.mixture import Mixture, mix
+from models.recipes.paper import paper
+from models.recipes.run import Run
+from models.recipes.sampling import tier_problems
+from models.training.examples import CompletionExample
+
+RECIPE = replace(paper(), gsm8k=None)
+
+
+@pytest.fixture(scope="module")
+def held_out() -> dict[str, set[str]]:
+    return evaluation_questions(None)
+
+
+def test_what_the_recipe_trains_on_shares_no_question_with_the_evaluation_sets(
+    held_out: dict[str, set[str]],
+) -> None:
+    """The real recipe's own sizes and seeds, every source of problems."""
+    assert RECIPE.expert_iteration is not None
+    problems = mix(RECIPE.mixture, None)
+    for tiers in (RECIPE.expert_iteration.problems, RECIPE.sampled.problems):
+        problems += tier_problems(tiers, "train", problems)
+    problems += tier_problems(RECIPE.validation, "validation")
+    trained = {text_key(problem.question) for problem in problems}
+    assert len(trained) > 4000
+    assert set(held_out) == {"easy", "all", "templates_easy", "templates_all"}
+    for name, questions in held_out.items():
+        assert len(questions) == SETS[name].size
+        assert not questions & trained, name
+
+
+def test_no_question_of_a_gsm8k_file_is_on_both_sides(tmp_path: Path) -> None:
+    file = tmp_path / "gsm8k.jsonl"
+    rows = [{"question": f"How many are {i} + 1?", "answer": f"#### {i + 1}"} for i in range(8000)]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    held = evaluation_questions(file)["gsm8k"]
+    mixed = mix(Mixture(easy=0, all=0, gsm8k=5000, drills=0, seed=1), file)
+    assert len(held) == SETS["gsm8k"].size
+    assert not held & {text_key(problem.question) for problem in mixed}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """A run whose training files hold one training question each."""
+    run = Run(tmp_path)
+    write_files(run, "How many are 2 + 2?")
+    problems = sources.load("easy", 1, 41, "test")
+    for split in ("validation", "test"):
+        rows = [make_sample(p.id, p.question, p.answer, p.solution) for p in problems]
+        write_jsonl(run.path(f"{split}_samples.jsonl"), rows)
+    return run
+
+
+def write_files(run: Run, question: str, only: str | None = None) -> None:
+    """Every training file, or one, with a row about `question`."""
+    sample = make_sample("1", question, "4", "2 + 2 = 4\n#### 4")
+    prompts = {
+        "global_refiner.jsonl": global_refiner_prompt(question, "2 + 2 = 5\n#### 5"),
+        "local_refiner.jsonl": local_refiner_prompt(question, "2 + 2 = 5\n#### 5", 0),
+    }
+    for file in leakage.training_files(run, RECIPE):
+        if only in (None, file.name):
+            prompt = prompts.get(file.name)
+            example = CompletionExample(prompt, "#### 4") if prompt else orm_examples([sample])[0]
+            write_jsonl(file, [example])
+
+
+def test_a_clean_run_is_counted(run: Run) -> None:
+    counts = check_held_out(run, RECIPE)
+    assert counts["found"] == 0
+    assert counts["easy questions"] == SETS["easy"].size
+    assert counts["rows of local_refiner.jsonl"] == 1
+
+
+@pytest.mark.parametrize(
+    "file", [path.name for path in leakage.training_files(Run(Path()), RECIPE)]
+)
+def test_a_test_question_in_any_training_file_is_found(
+    run: Run, file: str, monkeypatch: pytest.MonkeyPatch, held_out: dict[str, set[str]]
+) -> None:
+    monkeypatch.setattr(leakage, "evaluation_questions", lambda _gsm8k: dict(held_out))
+    some = min(held_out["templates_easy"])
+    write_files(run, f"  {some.upper()} ", only=file)
+    with pytest.raises(LeakageError, match=f"{file} holds 1 questions of templates_easy"):
+        check_held_out(run, RECIPE)

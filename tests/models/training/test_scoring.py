@@ -1,0 +1,97 @@
+"""Batched scores against the plain forward pass of one solution after another."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from peft import PeftModel
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from models.training import scoring
+from models.training.adapters import AdapterConfig, encode_scores, train_scorer
+from models.training.examples import ScoreExample
+from models.training.loop import LoopConfig
+from models.training.scoring import StepScorer, score_steps
+
+CONFIG = AdapterConfig(rank=4, alpha=8, loop=LoopConfig(epochs=12, batch_tokens=64, rate=1e-2))
+SOLUTIONS = [
+    ("a longer question, 12 + 30?", ("12 + 30 = 42", "#### 42")),
+    ("q", ("zz",)),
+    ("q", ("x", "a much longer step that goes on", "y", "#### 7")),
+    ("none", ()),
+    ("q2", ("x", "y")),
+]
+
+
+@pytest.fixture(scope="module")
+def adapter(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("scorer") / "sorm"
+    examples = [ScoreExample(f"q{i}", ("2 + 2 = 4", "#### 4"), (1, 1)) for i in range(10)]
+    examples += [ScoreExample(f"q{i}", ("zzzz", "zz"), (0, 0)) for i in range(10)]
+    train_scorer(tiny_base, examples, CONFIG, folder, "sorm")
+    return folder
+
+
+def one_by_one(base: Path, adapter: Path) -> list[tuple[float, ...]]:
+    """The adapter beside the weights, no batch, no padding."""
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    decoder = PeftModel.from_pretrained(model, adapter).eval().base_model.model.model
+    weight = load_file(adapter / "head.safetensors")["score.weight"][0]
+    scores = []
+    for question, steps in SOLUTIONS:
+        example = encode_scores(tokenizer, ScoreExample(question, steps, (1,) * len(steps)))
+        places = [i for i, target in enumerate(example.targets) if target == 1]
+        with torch.inference_mode():
+            hidden = decoder(input_ids=torch.tensor([example.ids]), use_cache=False)[0][0]
+        scores.append(tuple(torch.sigmoid(hidden[places] @ weight).tolist()))
+    return scores
+
+
+@pytest.mark.parametrize("tokens", [1, 200, 4096])
+def test_batched_scores_are_those_of_one_solution_alone(
+    tiny_base: Path, adapter: Path, tokens: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scoring, "_BATCH_TOKENS", tokens)
+    expected = one_by_one(tiny_base, adapter)
+    found = score_steps(tiny_base, adapter, SOLUTIONS)
+    assert [len(each) for each in found] == [2, 1, 4, 0, 2]
+    for ours, theirs in zip(found, expected, strict=True):
+        assert ours == pytest.approx(theirs, abs=1e-5)
+    flat = [score for each in expected for score in each]
+    assert max(flat) - min(flat) > 1e-2  # a test that equal scores would pass shows nothing
+
+
+def test_batches_keep_their_bound(
+    tiny_base: Path, adapter: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scoring, "_BATCH_TOKENS", 150)
+    scorer = StepScorer(tiny_base, adapter)
+    encoded = [scorer._encode(question, steps) for question, steps in SOLUTIONS if steps]
+    batches = scoring._batches(encoded)
+    assert sorted(place for batch in batches for place in batch) == list(range(len(encoded)))
+    assert max(map(len, batches)) > 1
+    for batch in batches:
+        asked = max(len(encoded[place].question) for place in batch)
+        written = max(len(encoded[place].solution) for place in batch)
+        assert len(batch) == 1 or len(batch) * (asked + written) <= 150
+
+
+def test_a_question_is_computed_once_for_its_solutions(tiny_base: Path, adapter: Path) -> None:
+    scorer = StepScorer(tiny_base, adapter)
+    computed = []
+    scorer.decoder.register_forward_pre_hook(
+        lambda _module, _given, named: computed.append(tuple(named["input_ids"].shape)),
+        with_kwargs=True,
+    )
+    scorer.score([("q", ("1", "2")), ("q", ("3",)), ("other", ("4",)), ("q", ("5",))])
+    assert computed == [(2, len("Question: other\nSolution:\n")), (4, len("1\n2\n"))]
+
+
+def test_bfloat16_scores_are_close(tiny_base: Path, adapter: Path) -> None:
+    exact = score_steps(tiny_base, adapter, SOLUTIONS)
+    rounded = StepScorer(tiny_base, adapter, dtype=torch.bfloat16).score(SOLUTIONS)
+    assert exact != rounded
+    for ours, theirs in zip(rounded, exact, strict=True):
+        assert ours == pytest.approx(theirs, abs=0.05)

@@ -1,0 +1,115 @@
+"""A circuit breaker per engine: calls to an engine that fails are refused before they are made.
+
+It opens when, within a window, enough calls failed and they are a large enough share. Only
+faults of the engine count: a call that took longer than its request could wait says nothing of
+the engine's health, and a request that the engine refuses says the engine is well. After a rest
+one call is let through; if it succeeds the breaker closes, else it rests longer.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from service.engines.ports import FaultReason
+
+# What shows an engine unwell. Not `timeout`, `rejected`, `bad_response` or `wrong_scores`.
+UNWELL: Final[frozenset[FaultReason]] = frozenset({"unreachable", "failed"})
+
+
+class Circuit(StrEnum):
+    """Where a breaker stands."""
+
+    CLOSED = "closed"  # calls go through
+    OPEN = "open"  # calls are refused
+    HALF_OPEN = "half_open"  # one call is on its way to see
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerSettings:
+    """When a breaker opens, and for how long. Times in seconds."""
+
+    window: float = 20.0
+    failures: int = 5  # in the window, at least
+    share: float = 0.5  # of the calls in the window, at least
+    rest: float = 2.0
+    longest_rest: float = 30.0
+
+
+class CircuitBreaker:
+    """The breaker of one engine. `clock` gives monotonic seconds."""
+
+    def __init__(self, settings: BreakerSettings, clock: Callable[[], float]) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._recent: deque[tuple[float, bool]] = deque()  # (when, whether it failed)
+        self._opened: float | None = None
+        self._rest = settings.rest
+        self._trying = False
+
+    @property
+    def circuit(self) -> Circuit:
+        """Where it stands now; a rest that is over shows as half-open."""
+        if self._opened is None:
+            return Circuit.CLOSED
+        rested = self._clock() - self._opened >= self._rest
+        return Circuit.HALF_OPEN if rested else Circuit.OPEN
+
+    @property
+    def seconds_left(self) -> float:
+        """How long calls are still refused; 0 when they are not."""
+        if self._opened is None:
+            return 0.0
+        return max(0.0, self._opened + self._rest - self._clock())
+
+    def admits(self) -> bool:
+        """Whether a call may be made now. Every admitted call must be reported back."""
+        circuit = self.circuit
+        if circuit is Circuit.HALF_OPEN and not self._trying:
+            self._trying = True
+            return True
+        return circuit is Circuit.CLOSED
+
+    def succeeded(self) -> None:
+        """An admitted call was answered, whatever the answer was."""
+        if self._trying:
+            self._close()
+        self._note(failed=False)
+
+    def failed(self, reason: FaultReason) -> None:
+        """An admitted call was not answered soundly."""
+        if reason not in UNWELL:
+            self._neither(answered=reason != "timeout")
+            return
+        if self._trying:
+            self._trying = False
+            self._rest = min(2 * self._rest, self._settings.longest_rest)
+            self._opened = self._clock()
+            return
+        self._note(failed=True)
+        failures = sum(failed for _, failed in self._recent)
+        enough = failures >= self._settings.failures
+        if self._opened is None and enough and failures >= self._settings.share * len(self._recent):
+            self._opened = self._clock()
+
+    def given_up(self) -> None:
+        """An admitted call was cancelled: nothing was learned."""
+        self._neither(answered=False)
+
+    def _neither(self, *, answered: bool) -> None:
+        """No fault of the engine: an answer closes the circuit, silence settles nothing."""
+        if answered:
+            self.succeeded()
+        else:
+            self._trying = False
+
+    def _close(self) -> None:
+        self._opened, self._trying, self._rest = None, False, self._settings.rest
+        self._recent.clear()
+
+    def _note(self, *, failed: bool) -> None:
+        now = self._clock()
+        self._recent.append((now, failed))
+        while self._recent[0][0] < now - self._settings.window:
+            self._recent.popleft()

@@ -1,0 +1,100 @@
+"""Retries of engine calls: in this one layer, inside the request's budget, and few.
+
+Only what the engine has certainly not begun, or what costs nothing to ask again, is asked
+again: a connection that could not be made or that ended without an answer, and a server that
+says it is overloaded. A budget per engine keeps retries a small share of its calls, so that an
+engine in trouble is not asked more, but less. Waits are drawn at random up to a bound that
+doubles (full jitter: Brooker, "Exponential Backoff and Jitter", 2015).
+"""
+
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from service.engines.ports import FaultReason
+
+SAFE: Final[frozenset[FaultReason]] = frozenset({"unreachable", "overloaded"})
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class RetrySettings:
+    """How often, and after how long in seconds. `share`: of retries among an engine's calls."""
+
+    attempts: int = 3  # the first included
+    first_wait: float = 0.1
+    longest_wait: float = 2.0
+    share: float = 0.1
+    saved: float = 10.0  # retries that may be saved up
+
+
+class RetryBudget:
+    """What an engine's retries may amount to: every call earns a share of one."""
+
+    def __init__(self, settings: RetrySettings) -> None:
+        self._settings = settings
+        self._left = settings.saved
+
+    def earn(self) -> None:
+        """A call was made."""
+        self._left = min(self._left + self._settings.share, self._settings.saved)
+
+    def spend(self) -> bool:
+        """Whether there is a retry left; it is then taken."""
+        if self._left < 1.0:
+            return False
+        self._left -= 1.0
+        return True
+
+
+def wait_before(attempt: int, settings: RetrySettings, rng: random.Random) -> float:
+    """Seconds before retry number `attempt` (1 is the first)."""
+    bound = min(settings.first_wait * 2.0 ** (attempt - 1), settings.longest_wait)
+    return rng.uniform(0.0, bound)
+
+
+class Retrier:
+    """Makes the calls to one engine, again when that is safe and may help.
+
+    `clock` gives monotonic seconds, `sleep` waits so many.
+    """
+
+    def __init__(
+        self,
+        settings: RetrySettings,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]],
+        rng: random.Random | None = None,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._sleep = sleep
+        self._rng = rng or random.Random()  # noqa: S311 - not for secrets
+        self._budget = RetryBudget(settings)
+        self.retries = 0
+
+    async def call(
+        self,
+        work: Callable[[float], Awaitable[_T]],
+        seconds: float,
+        retryable: Callable[[Exception], bool],
+    ) -> _T:
+        """What `work(seconds left)` gives. Raises what its last attempt raised.
+
+        An attempt is not made when the wait before it would leave less than nothing.
+        """
+        end = self._clock() + seconds
+        self._budget.earn()
+        for attempt in range(1, self._settings.attempts):
+            try:
+                return await work(end - self._clock())
+            except Exception as error:
+                wait = wait_before(attempt, self._settings, self._rng)
+                in_time = self._clock() + wait < end
+                if not (retryable(error) and in_time and self._budget.spend()):
+                    raise
+                self.retries += 1
+                await self._sleep(wait)
+        return await work(end - self._clock())

@@ -1,0 +1,120 @@
+"""The circuit breaker: when it opens, how it closes, and what does not count."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.engines.breaker import BreakerSettings, Circuit, CircuitBreaker
+from service.engines.ports import FaultReason
+from tests.service.clock import ManualClock
+
+SETTINGS = BreakerSettings(window=10, failures=3, share=0.5, rest=2, longest_rest=6)
+
+
+def breaker() -> tuple[CircuitBreaker, ManualClock]:
+    clock = ManualClock()
+    return CircuitBreaker(SETTINGS, clock), clock
+
+
+def fail(one: CircuitBreaker, times: int, reason: FaultReason = "failed") -> None:
+    for _ in range(times):
+        assert one.admits()
+        one.failed(reason)
+
+
+def circuit_of(one: CircuitBreaker) -> Circuit:
+    return one.circuit
+
+
+def test_it_opens_after_enough_failures_and_refuses() -> None:
+    one, _ = breaker()
+    fail(one, 2)
+    assert circuit_of(one) is Circuit.CLOSED
+    fail(one, 1, "unreachable")
+    assert circuit_of(one) is Circuit.OPEN
+    assert not one.admits()
+    assert one.seconds_left == 2
+
+
+def test_failures_among_many_successes_do_not_open_it() -> None:
+    one, _ = breaker()
+    for _ in range(4):
+        assert one.admits()
+        one.succeeded()
+    fail(one, 3)
+    assert circuit_of(one) is Circuit.CLOSED
+    fail(one, 1)
+    assert circuit_of(one) is Circuit.OPEN
+
+
+def test_old_failures_are_forgotten() -> None:
+    one, clock = breaker()
+    fail(one, 2)
+    clock.advance(11)
+    fail(one, 2)
+    assert circuit_of(one) is Circuit.CLOSED
+
+
+def test_slow_calls_and_refused_requests_are_no_failures() -> None:
+    one, _ = breaker()
+    fail(one, 50, "timeout")
+    fail(one, 50, "rejected")
+    fail(one, 50, "overloaded")
+    fail(one, 50, "bad_response")
+    fail(one, 50, "wrong_scores")
+    assert circuit_of(one) is Circuit.CLOSED
+
+
+def test_after_a_rest_one_call_goes_through_and_closes_it() -> None:
+    one, clock = breaker()
+    fail(one, 3)
+    clock.advance(2)
+    assert circuit_of(one) is Circuit.HALF_OPEN
+    assert one.admits()
+    assert not one.admits()  # one at a time
+    one.succeeded()
+    assert circuit_of(one) is Circuit.CLOSED
+    fail(one, 2)
+    assert circuit_of(one) is Circuit.CLOSED  # what was before is forgotten
+
+
+def test_a_try_that_fails_doubles_the_rest_up_to_a_bound() -> None:
+    one, clock = breaker()
+    fail(one, 3)
+    for rest in (2, 4, 6, 6):
+        clock.advance(rest - 0.5)
+        assert not one.admits()
+        clock.advance(0.5)
+        fail(one, 1)
+        assert circuit_of(one) is Circuit.OPEN
+
+
+def test_a_try_that_is_cancelled_or_too_slow_leaves_it_to_the_next() -> None:
+    one, clock = breaker()
+    fail(one, 3)
+    clock.advance(2)
+    assert one.admits()
+    one.given_up()
+    fail(one, 1, "timeout")
+    assert circuit_of(one) is Circuit.HALF_OPEN
+    assert one.admits()
+    one.failed("rejected")  # it answers
+    assert circuit_of(one) is Circuit.CLOSED
+
+
+@given(st.lists(st.sampled_from(["ok", "failed", "timeout", "gone", "wait"]), max_size=60))
+def test_it_never_refuses_for_longer_than_its_longest_rest(events: list[str]) -> None:
+    one, clock = breaker()
+    for event in events:
+        if event == "wait":
+            clock.advance(1)
+        elif one.admits():
+            match event:
+                case "ok":
+                    one.succeeded()
+                case "gone":
+                    one.given_up()
+                case _:
+                    one.failed("failed" if event == "failed" else "timeout")
+        assert one.seconds_left <= SETTINGS.longest_rest
+    clock.advance(SETTINGS.longest_rest)
+    assert one.admits()

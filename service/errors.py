@@ -12,6 +12,7 @@
             ├── UnsupportedMediaTypeError    415    unsupported-media-type
             ├── BodyTooLargeError            413    body-too-large
             ├── ClientGoneError              499    client-gone (for logs; nobody reads it)
+            ├── OverloadedError              503    overloaded
             ├── StudentUnavailableError *    503    student-unavailable
             └── NoDraftInTimeError *         504    no-draft-in-time
 
@@ -46,7 +47,7 @@ class ProblemError(GatewayError):
     status: ClassVar[int]
     slug: ClassVar[str]
     title: ClassVar[str]
-    headers: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    headers: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, detail: str, faults: tuple[FieldFault, ...] = ()) -> None:
         super().__init__(detail)
@@ -84,6 +85,18 @@ class ClientGoneError(ProblemError):
     status = 499
     slug = "client-gone"
     title = "The client closed the connection"
+
+
+class OverloadedError(ProblemError):
+    """As many questions are being answered, and wait, as the gateway takes on."""
+
+    status = 503
+    slug = "overloaded"
+    title = "The gateway is busy"
+
+    def __init__(self, detail: str, retry_after: int) -> None:
+        super().__init__(detail)
+        self.headers = {"Retry-After": str(retry_after)}
 
 
 class StudentUnavailableError(ProblemError):

@@ -1,0 +1,66 @@
+"""How many questions are worked on at once, and how many may wait for their turn.
+
+Work beyond what the engines can do makes every answer late and memory grow, so it is refused at
+once, with the time after which it is worth asking again.
+"""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Final
+
+from service.errors import OverloadedError
+
+_FIRST_GUESS: Final = 5.0  # seconds a question takes, before any was answered
+_WEIGHT: Final = 0.1  # of the newest question in the mean
+_LONGEST_RETRY_AFTER: Final = 60
+
+
+class Admission:
+    """A gate for `running` questions at once and `waiting` behind them, first come first served.
+
+    `clock` gives monotonic seconds.
+    """
+
+    def __init__(self, running: int, waiting: int, clock: Callable[[], float]) -> None:
+        self._most_running = running
+        self._most_waiting = waiting
+        self._clock = clock
+        self._free = asyncio.Semaphore(running)
+        self._mean = _FIRST_GUESS
+        self.running = 0
+        self.waiting = 0
+
+    @asynccontextmanager
+    async def turn(self, patience: float) -> AsyncIterator[None]:
+        """A place at work, waited for at most `patience` seconds. Raises OverloadedError."""
+        if self._free.locked() and self.waiting >= self._most_waiting:
+            message = f"{self.running} questions are being answered and {self.waiting} wait."
+            raise OverloadedError(message, self.retry_after)
+        await self._wait(patience)
+        self.running += 1
+        started = self._clock()
+        try:
+            yield
+        finally:
+            self.running -= 1
+            self._mean += _WEIGHT * (self._clock() - started - self._mean)
+            self._free.release()
+
+    @property
+    def retry_after(self) -> int:
+        """Whole seconds until there should be room: the queue's length in mean times of work."""
+        rounds = (self.waiting + 1) / self._most_running
+        return min(max(1, math.ceil(rounds * self._mean)), _LONGEST_RETRY_AFTER)
+
+    async def _wait(self, patience: float) -> None:
+        self.waiting += 1
+        try:
+            async with asyncio.timeout(patience):
+                await self._free.acquire()
+        except TimeoutError:
+            message = f"There was no turn within {patience:.1f} s."
+            raise OverloadedError(message, self.retry_after) from None
+        finally:
+            self.waiting -= 1

@@ -1,0 +1,97 @@
+"""The gate in front of the work: bounds, order, what is told to those refused."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import pytest
+
+from service.api.admission import Admission
+from service.errors import OverloadedError
+from tests.service.clock import ManualClock
+
+
+async def occupy(gate: Admission, log: list[str], name: str, over: asyncio.Event) -> None:
+    async with gate.turn(60):
+        log.append(name)
+        await over.wait()
+
+
+async def settle() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_the_bounds_hold_and_turns_come_in_order() -> None:
+    gate = Admission(2, 2, ManualClock())
+    log: list[str] = []
+    overs = {name: asyncio.Event() for name in "abcd"}
+    async with asyncio.TaskGroup() as group:
+        for name, over in overs.items():
+            group.create_task(occupy(gate, log, name, over))
+            await settle()
+        assert (gate.running, gate.waiting) == (2, 2)
+        with pytest.raises(OverloadedError):
+            async with gate.turn(60):
+                pass
+        assert log == ["a", "b"]
+        overs["b"].set()
+        await settle()
+        assert log == ["a", "b", "c"]
+        for over in overs.values():
+            over.set()
+    assert log == ["a", "b", "c", "d"]
+    assert (gate.running, gate.waiting) == (0, 0)
+
+
+async def test_who_waits_too_long_is_told_so() -> None:
+    gate = Admission(1, 5, ManualClock())
+    async with gate.turn(60):
+        with pytest.raises(OverloadedError, match=r"no turn within 0\.0 s"):
+            async with gate.turn(0.01):
+                pass
+        assert gate.waiting == 0
+
+
+async def test_who_leaves_while_waiting_takes_no_place() -> None:
+    gate = Admission(1, 1, ManualClock())
+    log: list[str] = []
+    async with gate.turn(60):
+        task = asyncio.create_task(occupy(gate, log, "x", asyncio.Event()))
+        await settle()
+        task.cancel()
+        await settle()
+        assert gate.waiting == 0
+    async with asyncio.timeout(1), gate.turn(60):
+        assert gate.running == 1
+
+
+async def test_a_failure_inside_gives_the_place_back() -> None:
+    gate = Admission(1, 0, ManualClock())
+    with pytest.raises(RuntimeError):
+        async with gate.turn(60):
+            raise RuntimeError
+    async with gate.turn(60):
+        assert gate.running == 1
+
+
+async def test_retry_after_follows_from_the_queue_and_the_time_questions_take() -> None:
+    clock = ManualClock()
+    gate = Admission(2, 8, clock)
+    assert gate.retry_after == 3  # half of the first guess, in whole seconds
+    for _ in range(60):
+        async with gate.turn(60):
+            clock.advance(20.0)
+    assert gate.retry_after == 10
+    async with AsyncExitStack() as stack:
+        for _ in range(2):
+            await stack.enter_async_context(gate.turn(60))
+        tasks = [asyncio.create_task(occupy(gate, [], "w", asyncio.Event())) for _ in range(8)]
+        await settle()
+        assert gate.retry_after == 60
+        with pytest.raises(OverloadedError) as refused:
+            async with gate.turn(60):
+                pass
+        assert refused.value.headers == {"Retry-After": "60"}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

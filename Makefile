@@ -49,12 +49,16 @@ train: $(DEV_ENV)  ## make all five models: RECIPE=first_light; resumes where it
 eval: $(DEV_ENV)  ## accuracy, tokens and time per strategy of the running service; ARGS="--n 400"
 	@exec $(BIN)/glore eval $(ARGS)
 
-lock: $(DEV_ENV)  ## pin the newest versions that fit, with hashes and without addresses
+# uv keeps every pin it finds in its output file, unless it is told to upgrade.
+lock: | $(BIN)/uv  ## pin what pyproject.toml newly asks for, with hashes and without addresses; ARGS="--upgrade" renews all pins
 	@compile() { $(BIN)/uv pip compile pyproject.toml clients/python/pyproject.toml requirements/extra.in \
 		--python-version 3.11 --python-platform x86_64-manylinux_2_28 --override requirements/overrides.txt \
-		--generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet "$$@"; }
+		--generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet $(ARGS) "$$@"; }
 	compile --all-extras --output-file requirements/all.txt
 	compile --extra cpu --constraint requirements/all.txt --output-file requirements/run.txt
+
+$(BIN)/uv:
+	@$(MAKE) $(DEV_ENV)
 
 clean:  ## remove the environment and what tools left; the models' cache stays
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

@@ -5,6 +5,8 @@ No seed is ever sent: a seeded request ends the engine process on CPU builds.
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import aiohttp
 
@@ -29,14 +31,20 @@ class VllmSampler:
     def sample(
         self, prompts: Sequence[str], *, n: int, temperature: float, max_tokens: int
     ) -> list[list[Rollout]]:
-        """`n` rollouts for each prompt, in order. Raises SamplingError."""
+        """`n` rollouts for each prompt, in order. Raises SamplingError.
+
+        vLLM refuses to be greedy more than once: one rollout is drawn then, and repeated.
+        """
+        asked = n if temperature > 0 else 1
         body: dict[str, str | int | float] = {
             "model": self.model,
-            "n": n,
+            "n": asked,
             "temperature": temperature,
             "max_tokens": max_tokens,
+            "return_token_ids": True,  # to count them; servers that do not know it pass it over
         }
-        return asyncio.run(self._all(prompts, body))
+        drawn = asyncio.run(self._all(prompts, body))
+        return [rollouts * (n // asked) for rollouts in drawn]
 
     async def _all(
         self, prompts: Sequence[str], body: dict[str, str | int | float]
@@ -59,11 +67,55 @@ class VllmSampler:
                 response.raise_for_status()
                 answer = await response.json()
             choices = sorted(answer["choices"], key=lambda choice: int(choice["index"]))
-            rollouts = [Rollout(str(c["text"]), c["finish_reason"] == "stop", 0) for c in choices]
+            rollouts = [_rollout(choice) for choice in choices]
         except (aiohttp.ClientError, TimeoutError, KeyError, TypeError, ValueError) as error:
-            message = f"no completion from {self.url}: {type(error).__name__}"
+            status = f" {error.status}" if isinstance(error, aiohttp.ClientResponseError) else ""
+            message = f"no completion from {self.url}: {type(error).__name__}{status}"
             raise SamplingError(message) from error
         if len(rollouts) != body["n"]:
             message = f"{len(rollouts)} completions from {self.url}, not {body['n']}"
             raise SamplingError(message)
         return rollouts
+
+
+def served_name(url: str, checkpoint: Path, api_key: str | None = None) -> str:
+    """The name under which the server at `url` serves the folder `checkpoint`.
+
+    On another machine the folder may lie elsewhere: its last name has to be the same. Raises
+    SamplingError when nothing answers, or only other models are served.
+    """
+    headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+    served = asyncio.run(_models(f"{url}/v1/models", headers))
+    for name, root in served.items():
+        if _same(Path(root), checkpoint):
+            return name
+    found = ", ".join(served.values()) or "nothing"
+    message = f"{url} serves {found}, not {checkpoint}: start an engine of that folder"
+    raise SamplingError(message)
+
+
+async def _models(url: str, headers: dict[str, str]) -> dict[str, str]:
+    """The folders that are served, by name."""
+    timeout = aiohttp.ClientTimeout(total=60)
+    try:
+        async with (
+            aiohttp.ClientSession(headers=headers, timeout=timeout) as session,
+            session.get(url) as response,
+        ):
+            response.raise_for_status()
+            answer = await response.json()
+        return {str(model["id"]): str(model["root"]) for model in answer["data"]}
+    except (aiohttp.ClientError, TimeoutError, KeyError, TypeError, ValueError) as error:
+        message = f"no models from {url}: {type(error).__name__}"
+        raise SamplingError(message) from error
+
+
+def _same(there: Path, here: Path) -> bool:
+    if there.is_dir() and here.is_dir():
+        return there.samefile(here)
+    return there.name == here.name
+
+
+def _rollout(choice: dict[str, Any]) -> Rollout:
+    tokens = len(choice.get("token_ids") or ())
+    return Rollout(str(choice["text"]), choice["finish_reason"] == "stop", tokens)

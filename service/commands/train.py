@@ -1,10 +1,15 @@
 """`glore train RECIPE`: carries out a recipe; everything it needs is imported then."""
 
 import importlib.util
+import os
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from models.recipes import RECIPES, UnknownNameError, run_recipe
 from models.recipes.run import OtherRecipeError
+from models.sampling.choice import ChoiceError, SamplerChoice, make
+from models.sampling.vllm import SamplingError
 from models.serving.cache import default_cache
 from models.serving.errors import ServingError
 from service.commands.errors import CommandFailedError, WrongArgumentError
@@ -12,26 +17,80 @@ from service.commands.errors import CommandFailedError, WrongArgumentError
 _NEEDED = ("torch", "transformers", "peft", "gguf", "reasoning_gym")
 
 
-def run_train(recipe: str, *, run_dir: Path, stage: str | None, cache: Path | None) -> None:
-    """Make or fetch the base, then carry out `recipe` in `run_dir`.
+def choose_sampler(  # noqa: PLR0913 - one option each
+    kind: str | None,
+    *,
+    engine_urls: Sequence[str],
+    ray_address: str | None,
+    ray_dir: Path | None,
+    engines: int | None,
+    concurrency: int,
+) -> SamplerChoice | None:
+    """The sampler that the options ask for; None for the recipe's own.
+
+    The engines' key, where they want one, is GLORE_GENERATION__API_KEY. Raises
+    WrongArgumentError for options that contradict each other.
+    """
+    if kind is None:
+        if engine_urls or ray_address or engines:
+            message = "--engine-url, --ray-address and --engines need --sampler vllm or ray"
+            raise WrongArgumentError(message)
+        return None
+    try:
+        return SamplerChoice(
+            kind,
+            engine_urls=tuple(url.rstrip("/") for url in engine_urls),
+            ray_address=ray_address,
+            ray_dir=ray_dir,
+            engines=engines,
+            concurrency=concurrency,
+            api_key=os.environ.get("GLORE_GENERATION__API_KEY"),
+        )
+    except ChoiceError as error:
+        raise WrongArgumentError(str(error)) from error
+
+
+def run_train(
+    recipe: str,
+    *,
+    run_dir: Path,
+    stage: str | None,
+    cache: Path | None,
+    choice: SamplerChoice | None = None,
+) -> None:
+    """Make or fetch the base, then carry out `recipe` in `run_dir`, sampling as chosen.
 
     Raises WrongArgumentError for a recipe or stage that there is not, CommandFailedError
-    when the base cannot be made or the training extra is missing.
+    when the base cannot be made, an extra is missing, or sampling fails.
     """
     if recipe not in RECIPES:  # before the base is made
         message = f"no recipe {recipe!r}; the recipes are {', '.join(RECIPES)}"
         raise WrongArgumentError(message)
-    for name in _NEEDED:  # before the base is made
-        if importlib.util.find_spec(name) is None:
-            message = f"training needs {name}, which is not installed: pip install 'glore[train]'"
-            raise CommandFailedError(message)
+    _check_installed(choice)  # before the base is made
     try:
         from models.serving.build import ensure_base  # noqa: PLC0415
 
         base = ensure_base(cache.expanduser().resolve() if cache else default_cache())
-        run_recipe(recipe, run_dir, stage=stage, base=base)
+        with make(choice) if choice else nullcontext() as make_sampler:
+            run_recipe(recipe, run_dir, stage=stage, base=base, make_sampler=make_sampler)
     except ServingError as error:
         message = f"{error.problem} {error.way_out}"
         raise CommandFailedError(message) from error
+    except SamplingError as error:
+        raise CommandFailedError(str(error)) from error
     except (UnknownNameError, OtherRecipeError) as error:
         raise WrongArgumentError(str(error)) from error
+
+
+def _check_installed(choice: SamplerChoice | None) -> None:
+    """Raises CommandFailedError, naming the first package that is missing and its extra."""
+    needed = dict.fromkeys(_NEEDED, "train")
+    if choice and choice.kind == "ray":
+        needed["ray"] = "ray"
+    if choice and choice.kind != "local" and not (choice.engine_urls or choice.ray_address):
+        needed["vllm"] = "cpu"
+    for name, extra in needed.items():
+        if importlib.util.find_spec(name) is None:
+            what = "training" if extra == "train" else f"the sampler {choice and choice.kind}"
+            message = f"{what} needs {name}, which is not installed: pip install 'glore[{extra}]'"
+            raise CommandFailedError(message)

@@ -29,6 +29,7 @@ class Completions(BaseHTTPRequestHandler):
                 "index": i,
                 "text": f"{body['prompt']} {i}",
                 "finish_reason": "length" if i == body["n"] - 1 else "stop",
+                "token_ids": [5] * (3 + i),
             }
             for i in reversed(range(given))
         ]
@@ -59,7 +60,7 @@ def test_rollouts_come_in_order_and_know_whether_they_ended(url: str) -> None:
     sampler = VllmSampler(url, "student", api_key="secret", concurrency=2)
     drawn = sampler.sample(["a", "b", "c"], n=2, temperature=0.8, max_tokens=9)
     assert drawn == [
-        [Rollout(f"{p} 0", finished=True, tokens=0), Rollout(f"{p} 1", finished=False, tokens=0)]
+        [Rollout(f"{p} 0", finished=True, tokens=3), Rollout(f"{p} 1", finished=False, tokens=4)]
         for p in "abc"
     ]
     assert set(Completions.keys) == {"Bearer secret"}
@@ -67,14 +68,19 @@ def test_rollouts_come_in_order_and_know_whether_they_ended(url: str) -> None:
 
 def test_one_request_for_all_rollouts_of_a_prompt_and_never_a_seed(url: str) -> None:
     VllmSampler(url, "student").sample(["a"], n=8, temperature=0.8, max_tokens=9)
-    assert Completions.asked == [
-        {"model": "student", "prompt": "a", "n": 8, "temperature": 0.8, "max_tokens": 9}
-    ]
+    asked = {"model": "student", "prompt": "a", "n": 8, "temperature": 0.8, "max_tokens": 9}
+    assert Completions.asked == [{**asked, "return_token_ids": True}]
+
+
+def test_a_greedy_rollout_is_asked_for_once_and_repeated(url: str) -> None:
+    (drawn,) = VllmSampler(url, "student").sample(["a"], n=3, temperature=0.0, max_tokens=9)
+    assert [asked["n"] for asked in Completions.asked] == [1]
+    assert drawn == [Rollout("a 0", finished=False, tokens=3)] * 3
 
 
 @pytest.mark.parametrize("prompt", ["broken", "short"])
 def test_an_answer_that_is_not_usable_is_an_error(url: str, prompt: str) -> None:
-    with pytest.raises(SamplingError, match=r"http://127\.0\.0\.1"):
+    with pytest.raises(SamplingError, match=r"from http://127\.0\.0\.1"):
         VllmSampler(url, "student").sample([prompt], n=2, temperature=0.8, max_tokens=9)
 
 

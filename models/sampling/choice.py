@@ -1,0 +1,129 @@
+"""Which sampler a run uses: chosen once, made when a stage samples, ended with the run."""
+
+import os
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Literal, TypeAlias, get_args
+
+from models.sampling.port import MakeSampler, Sampler
+
+Kind: TypeAlias = Literal["local", "vllm", "ray"]
+
+
+class ChoiceError(ValueError):
+    """The choice contradicts itself, or what it needs is not installed."""
+
+
+@dataclass(frozen=True, slots=True)
+class SamplerChoice:
+    """`local` (transformers in process), `vllm` (one server) or `ray` (a server per worker).
+
+    Without `engine_urls`, servers are started where they are needed: with `ray`, `engines` of
+    them, or one for each GPU, or one. Without `ray_address` a Ray of our own is started, its
+    files below `ray_dir`. `concurrency`: requests in flight at each server. Raises ChoiceError.
+    """
+
+    kind: str
+    engine_urls: tuple[str, ...] = ()
+    ray_address: str | None = None
+    ray_dir: Path | None = None
+    engines: int | None = None
+    concurrency: int = 64
+    api_key: str | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(Kind):
+            message = f"no sampler {self.kind!r}; the samplers are {', '.join(get_args(Kind))}"
+            raise ChoiceError(message)
+        if self.kind != "ray" and (self.ray_address or self.ray_dir or self.engines):
+            message = f"the sampler {self.kind} knows no Ray; choose the sampler ray"
+            raise ChoiceError(message)
+        if self.engines and self.engine_urls:
+            message = "engines are either named by their URLs or started, not both"
+            raise ChoiceError(message)
+        most = {"local": 0, "vllm": 1}.get(self.kind)
+        if most is not None and len(self.engine_urls) > most:
+            message = f"the sampler {self.kind} asks {most} engines, not {len(self.engine_urls)}"
+            raise ChoiceError(message)
+
+
+@contextmanager
+def make(choice: SamplerChoice) -> Iterator[MakeSampler]:
+    """What makes the samplers of one run; all that they started ends with the block.
+
+    Nothing is started before a sampler is made. Making and using one raises SamplingError.
+    """
+    with ExitStack() as stack:
+        make_kind: Callable[[SamplerChoice, ExitStack], MakeSampler] = {
+            "local": _local,
+            "vllm": _vllm,
+            "ray": _ray,
+        }[choice.kind]
+        made = make_kind(choice, stack)
+        made.__qualname__ = f"{choice.kind}_sampler"  # what a run remembers of it
+        yield made
+
+
+def _local(_choice: SamplerChoice, _stack: ExitStack) -> MakeSampler:
+    def local(checkpoint: Path, seed: int) -> Sampler:
+        from models.sampling.local import LocalSampler  # noqa: PLC0415 - loads torch
+
+        return LocalSampler(checkpoint, seed=seed)
+
+    return local
+
+
+def _vllm(choice: SamplerChoice, stack: ExitStack) -> MakeSampler:
+    servers = stack.enter_context(ExitStack())
+
+    def vllm(checkpoint: Path, _seed: int) -> Sampler:
+        from models.sampling.server import own_server  # noqa: PLC0415
+        from models.sampling.vllm import VllmSampler, served_name  # noqa: PLC0415
+
+        if choice.engine_urls:
+            (url,) = choice.engine_urls
+            name = served_name(url, checkpoint, choice.api_key)
+            key = choice.api_key
+        else:
+            servers.close()  # that of another checkpoint
+            name = checkpoint.name
+            url, key = servers.enter_context(own_server(checkpoint, name))
+        return VllmSampler(url, name, api_key=key, concurrency=choice.concurrency)
+
+    return vllm
+
+
+def _ray(choice: SamplerChoice, stack: ExitStack) -> MakeSampler:
+    urls = choice.engine_urls
+
+    @cache
+    def join() -> None:
+        from models.sampling.ray.cluster import connected  # noqa: PLC0415
+
+        actors = len(urls) or choice.engines or os.cpu_count() or 1
+        stack.enter_context(connected(choice.ray_address, actors=actors, folder=choice.ray_dir))
+
+    def ray(checkpoint: Path, seed: int) -> Sampler:
+        join()  # first: Ray reads its environment when it is imported
+        from models.sampling.ray.cluster import gpus  # noqa: PLC0415
+        from models.sampling.ray.engines import UrlEngine, hosted, stop  # noqa: PLC0415
+        from models.sampling.ray.sampler import RaySampler  # noqa: PLC0415
+        from models.sampling.vllm import served_name  # noqa: PLC0415
+
+        if urls:
+            key = choice.api_key
+            named = [UrlEngine(url, served_name(url, checkpoint, key), key) for url in urls]
+            return RaySampler(named, seed=seed, concurrency=choice.concurrency)
+        alone = choice.ray_address is None
+        count = choice.engines or max(1, gpus())
+        hosts = hosted(checkpoint.resolve(), count, gpu=gpus() > 0, alone=alone)
+        sampler = RaySampler(hosts, seed=seed, concurrency=choice.concurrency)
+        # they leave the GPUs to training when the stage is over, and end with the run at the latest
+        stack.callback(weakref.finalize(sampler, stop, hosts))
+        return sampler
+
+    return ray

@@ -1,0 +1,61 @@
+"""The choice of a sampler: what contradicts itself, and what is made and ended."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.sampling.choice import ChoiceError, SamplerChoice, make
+from models.sampling.vllm import SamplingError, VllmSampler
+from tests.models.sampling.fake_engine import fake_engine
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"kind": "magic"}, "no sampler 'magic'; the samplers are local, vllm, ray"),
+        ({"kind": "vllm", "ray_address": "auto"}, "knows no Ray"),
+        ({"kind": "local", "engines": 2}, "knows no Ray"),
+        ({"kind": "local", "engine_urls": ("http://a",)}, "asks 0 engines, not 1"),
+        ({"kind": "vllm", "engine_urls": ("http://a", "http://b")}, "asks 1 engines, not 2"),
+        ({"kind": "ray", "engine_urls": ("http://a",), "engines": 1}, "not both"),
+    ],
+)
+def test_a_choice_that_contradicts_itself_is_refused(options: dict[str, Any], text: str) -> None:
+    with pytest.raises(ChoiceError, match=text):
+        SamplerChoice(**options)
+
+
+def test_the_key_is_not_shown() -> None:
+    assert "secret" not in repr(SamplerChoice("vllm", api_key="secret"))
+
+
+@pytest.mark.parametrize("kind", ["local", "vllm", "ray"])
+def test_a_run_remembers_the_sampler_by_its_name_and_nothing_is_started_yet(kind: str) -> None:
+    with make(SamplerChoice(kind)) as made:
+        assert made.__qualname__ == f"{kind}_sampler"
+
+
+def test_a_named_engine_is_asked_under_the_name_it_serves_the_checkpoint(tmp_path: Path) -> None:
+    with fake_engine(Path("/elsewhere") / tmp_path.name) as engine:
+        choice = SamplerChoice("vllm", engine_urls=(engine.url,), api_key="k", concurrency=3)
+        with make(choice) as made:
+            sampler = made(tmp_path, 1)
+            assert isinstance(sampler, VllmSampler)
+            assert (sampler.url, sampler.model, sampler.concurrency) == (engine.url, "student", 3)
+            with pytest.raises(SamplingError, match=r"not .*merged_1"):
+                made(tmp_path / "merged_1", 1)
+
+
+def test_the_driver_of_a_ray_loads_no_torch() -> None:
+    program = (
+        "import sys\n"
+        "import models.sampling.choice, models.sampling.ray.sampler\n"
+        "sys.exit(', '.join({'torch', 'vllm', 'transformers'} & set(sys.modules)) or 0)\n"
+    )
+    done = subprocess.run(  # noqa: S603 - this interpreter, a fixed program
+        [sys.executable, "-c", program], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,46 @@
+"""Every prompt is counted once, whatever is delivered twice or never."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.sampling.ray.ledger import Ledger, batches, task_key, tasks
+
+
+def test_equal_prompts_have_keys_of_their_own_that_do_not_depend_on_the_others() -> None:
+    made = tasks(["a", "b", "a"], seed=1)
+    assert [task.place for task in made] == [0, 1, 2]
+    assert len({task.key for task in made}) == 3
+    assert made[2].key == task_key(1, "a", 1) == tasks(["a", "a"], seed=1)[1].key
+    assert made[0].key != task_key(2, "a", 0)
+
+
+@given(
+    prompts=st.lists(st.sampled_from("abc"), max_size=8),
+    deliveries=st.lists(st.integers(0, 7), max_size=30),
+)
+def test_a_delivery_counts_once_and_the_rest_is_owed(
+    prompts: list[str], deliveries: list[int]
+) -> None:
+    made = tasks(prompts, seed=3)
+    ledger = Ledger(made)
+    settled: list[int] = []
+    sent = [made[number] for number in deliveries if number < len(made)]
+    for task in sent:
+        place = ledger.settle(task.key)
+        if place is not None:
+            settled.append(place)
+    assert sorted(settled) == sorted({task.place for task in sent})
+    assert ledger.duplicates == len(sent) - len(settled)
+    assert ledger.owed() == [task for task in made if task.place not in settled]
+
+
+def test_a_key_that_was_never_asked_for_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        Ledger(tasks(["a"], seed=1)).settle("b")
+
+
+def test_batches_hold_all_in_order() -> None:
+    made = tasks(list("abcde"), seed=1)
+    assert [len(batch) for batch in batches(made, 2)] == [2, 2, 1]
+    assert [task for batch in batches(made, 2) for task in batch] == made

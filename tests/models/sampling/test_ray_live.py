@@ -1,0 +1,48 @@
+"""A local Ray that starts a real vLLM server itself; the server is killed once."""
+
+import os
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+
+from models.sampling.choice import SamplerChoice, make
+from models.sampling.local import LocalSampler
+
+pytestmark = [pytest.mark.live, pytest.mark.timeout(1800)]
+
+PROMPTS = ["Question: a\nSolution:\n", "Question: 12 + 30?\nSolution:\n", "x"]
+
+
+def test_a_server_of_rays_own_draws_as_transformers_does_and_ends(tiny_base: Path) -> None:
+    local = LocalSampler(tiny_base, seed=1)
+    local.model.float()
+    expected = local.sample(PROMPTS, n=2, temperature=0.0, max_tokens=12)
+    with make(SamplerChoice("ray", engines=1)) as make_sampler:
+        sampler = make_sampler(tiny_base, 1)
+        drawn = sampler.sample(PROMPTS, n=2, temperature=0.0, max_tokens=12)
+        (server,) = _servers()
+        os.kill(server.pid, signal.SIGKILL)
+        again = sampler.sample(PROMPTS, n=2, temperature=0.0, max_tokens=12)
+        (other,) = _servers()
+        assert other != server
+        del sampler
+        assert not _servers()  # it goes with its sampler, not only with the run
+    assert again == drawn
+    for (first, second), (like, _) in zip(drawn, expected, strict=True):
+        assert first == second
+        assert (first.finished, first.tokens - first.finished) == (like.finished, like.tokens)
+        # vLLM keeps bytes back that are no whole character yet
+        assert first.text.startswith(like.text.split("\N{REPLACEMENT CHARACTER}")[0])
+
+
+def _servers() -> list[psutil.Process]:
+    """The vLLM servers of the toy base, without the guards that watch them."""
+    return [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if "vllm.entrypoints.openai.api_server" in (command := process.info["cmdline"] or [])
+        and "models.serving.guard" not in command
+        and any("tiny_base" in part for part in command)
+    ]

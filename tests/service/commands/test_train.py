@@ -1,0 +1,112 @@
+"""`glore train`: which sampler its options choose, and what is missing for it."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from models.sampling.choice import SamplerChoice
+from service.cli import main
+from service.commands import train
+
+
+def glore(*arguments: str) -> tuple[int, str]:
+    """The exit status and what was said on standard error."""
+    result = CliRunner().invoke(main, ["train", "smoke", *arguments])
+    return result.exit_code, result.stderr
+
+
+@pytest.fixture
+def carried_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, Any]]:
+    """What recipes were carried out with; nothing is made or trained."""
+    seen: list[dict[str, Any]] = []
+
+    def run(name: str, run_dir: Path, **more: Any) -> None:  # noqa: ANN401 - only kept
+        seen.append({"name": name, "run_dir": run_dir, **more})
+
+    monkeypatch.setattr(train, "run_recipe", run)
+    monkeypatch.setattr("models.serving.build.ensure_base", lambda _cache: tmp_path)
+    return seen
+
+
+def test_the_recipes_own_sampler_is_used_unless_another_is_chosen(
+    carried_out: list[dict[str, Any]],
+) -> None:
+    assert glore() == (0, "")
+    assert glore("--sampler", "ray", "--engine-url", "http://a/", "--engine-url", "http://b") == (
+        0,
+        "",
+    )
+    own, ray = (each["make_sampler"] for each in carried_out)
+    assert own is None
+    assert ray.__qualname__ == "ray_sampler"
+
+
+def test_all_options_reach_the_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GLORE_GENERATION__API_KEY", "secret")
+    chosen = train.choose_sampler(
+        "ray",
+        engine_urls=["http://a/", "http://b"],
+        ray_address="auto",
+        ray_dir=Path("r"),
+        engines=None,
+        concurrency=7,
+    )
+    assert chosen == SamplerChoice(
+        "ray",
+        engine_urls=("http://a", "http://b"),
+        ray_address="auto",
+        ray_dir=Path("r"),
+        concurrency=7,
+        api_key="secret",
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--sampler", "magic"], "no sampler 'magic'; the samplers are local, vllm, ray"),
+        (["--engine-url", "http://a"], "need --sampler vllm or ray"),
+        (["--sampler", "vllm", "--ray-address", "auto"], "the sampler vllm knows no Ray"),
+        (["--sampler", "local", "--engine-url", "http://a"], "asks 0 engines, not 1"),
+        (["--sampler", "ray", "--engines", "0"], "--engines"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(arguments: list[str], text: str) -> None:
+    status, said = glore(*arguments)
+    assert status == 2
+    assert text in said
+
+
+@pytest.mark.parametrize(
+    ("package", "arguments", "text"),
+    [
+        ("ray", ["--sampler", "ray"], "the sampler ray needs ray, which is not installed"),
+        ("vllm", ["--sampler", "vllm"], "the sampler vllm needs vllm, which is not installed"),
+        ("gguf", ["--sampler", "ray"], "training needs gguf, which is not installed"),
+    ],
+)
+@pytest.mark.usefixtures("carried_out")
+def test_what_a_sampler_needs_is_named_before_anything_is_made(
+    package: str, arguments: list[str], text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    status, said = glore(*arguments)
+    assert status == 1
+    assert text in said
+
+
+def test_sampling_that_fails_is_one_line_and_status_1(
+    carried_out: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sample(*_: object, make_sampler: Callable[[Path, int], object], **__: object) -> None:
+        make_sampler(Path("merged_0"), 1)
+
+    assert not carried_out
+    monkeypatch.setattr(train, "run_recipe", sample)
+    status, said = glore("--sampler", "vllm", "--engine-url", "http://127.0.0.1:9")
+    assert (status, said.count("\n")) == (1, 1)
+    assert "no models from http://127.0.0.1:9" in said

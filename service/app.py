@@ -14,18 +14,24 @@ from typing import TypeAlias
 
 from fastapi import FastAPI
 
+from models.formats.families import PROMPTS, outcome_scores, step_scores
+from models.formats.scores import ORM_COLUMN, SORM_COLUMN
+from models.formats.sequence_scores import SequenceScores
+from models.formats.writing import RoleFormats
 from service.api import health, solve
 from service.api.context import Context, Limits
 from service.api.middleware import BodyLimitMiddleware, ObserveMiddleware, RequestIdMiddleware
 from service.api.openapi import install_openapi
 from service.api.problems import install_problems
-from service.engines.ports import Role
+from service.engines import fitness
+from service.engines.classify import VllmSequenceScorer
+from service.engines.fitness import Check
+from service.engines.ports import OutcomeScorer, Role
 from service.engines.readiness import Probe, Readiness, VllmProbe
+from service.engines.scoring import VllmOutcomeScorer, VllmStepScorer
 from service.engines.vllm import (
     VllmEngine,
     VllmGenerator,
-    VllmOutcomeScorer,
-    VllmStepScorer,
     open_engine,
 )
 from service.refinement.runner import Engines
@@ -108,6 +114,7 @@ async def connect_vllm(settings: Settings) -> AsyncIterator[Connected]:
     async with AsyncExitStack() as stack:
         servers: dict[str, VllmEngine] = {}
         served: dict[str, list[str]] = {}
+        checks: dict[str, list[Check]] = {}
         by_role: dict[Role, VllmEngine] = {}
         for role in ROLES:
             name, engine = settings.engine_of(role)
@@ -115,6 +122,7 @@ async def connect_vllm(settings: Settings) -> AsyncIterator[Connected]:
                 servers[name] = await stack.enter_async_context(_open(engine))
             by_role[role] = servers[name]
             served.setdefault(name, []).append(settings.models.of(role))
+            checks.setdefault(name, []).extend(_checks(settings, role, servers[name]))
 
         def generator(role: Role) -> VllmGenerator:
             return VllmGenerator(by_role[role], role, settings.models.of(role))
@@ -124,14 +132,47 @@ async def connect_vllm(settings: Settings) -> AsyncIterator[Connected]:
                 student=generator("student"),
                 global_refiner=generator("global_refiner"),
                 local_refiner=generator("local_refiner"),
-                sorm=VllmStepScorer(by_role["sorm"], settings.models.sorm),
-                orm=VllmOutcomeScorer(by_role["orm"], settings.models.orm),
+                sorm=VllmStepScorer(
+                    by_role["sorm"],
+                    settings.models.sorm,
+                    step_scores(settings.families.sorm or "newline", SORM_COLUMN),
+                ),
+                orm=_orm(settings, by_role["orm"]),
+                formats=RoleFormats(
+                    student=PROMPTS[settings.families.writer("student")],
+                    global_refiner=PROMPTS[settings.families.writer("global_refiner")],
+                    local_refiner=PROMPTS[settings.families.writer("local_refiner")],
+                ),
             ),
             probes={
-                name: VllmProbe(servers[name], models, settings.probe_timeout)
+                name: VllmProbe(servers[name], models, settings.probe_timeout, checks[name])
                 for name, models in served.items()
             },
         )
+
+
+def _orm(settings: Settings, engine: VllmEngine) -> OutcomeScorer:
+    scores = outcome_scores(settings.families.orm or "newline", ORM_COLUMN)
+    if isinstance(scores, SequenceScores):
+        return VllmSequenceScorer(engine, settings.models.orm, scores)
+    return VllmOutcomeScorer(engine, settings.models.orm, scores)
+
+
+def _checks(settings: Settings, role: Role, engine: VllmEngine) -> tuple[Check, ...]:
+    """What to ask the server of a role whose family is named in the settings."""
+    model, chosen = settings.models.of(role), settings.families
+    if role == "sorm":
+        if chosen.sorm is None:
+            return ()
+        return (fitness.stepwise(engine, model, step_scores(chosen.sorm, SORM_COLUMN)),)
+    if role == "orm":
+        if chosen.orm is None:
+            return ()
+        scores = outcome_scores(chosen.orm, ORM_COLUMN)
+        if isinstance(scores, SequenceScores):
+            return (fitness.sequence(engine, model, scores),)
+        return (fitness.stepwise(engine, model, scores),)
+    return (fitness.chat(engine, model),) if chosen.writer(role) == "chat" else ()
 
 
 def _open(engine: EngineSettings) -> AbstractAsyncContextManager[VllmEngine]:

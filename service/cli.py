@@ -101,8 +101,53 @@ def evaluate(  # noqa: PLR0913 - one option each
     ] = None,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
+    paper: Annotated[
+        bool, typer.Option("--paper", help="The paper's tables, from --run-dir; no service.")
+    ] = False,
+    processbench: Annotated[
+        Path | None, typer.Option(help="Score a ProcessBench file with the SORM and the ORM.")
+    ] = None,
+    run_dir: Annotated[
+        Path | None, typer.Option(help="A run's folder, for --paper and --processbench.")
+    ] = None,
+    students: Annotated[str, typer.Option(help="With --paper: sft, ei.")] = "sft,ei",
+    sets: Annotated[
+        str | None, typer.Option(help="With --paper: easy, all, templates_easy, ..., gsm8k.")
+    ] = None,
+    sizes: Annotated[
+        str | None, typer.Option(help="With --paper: questions per set, as easy=500,gsm8k=500.")
+    ] = None,
+    gsm8k: Annotated[
+        Path | None, typer.Option(envvar="GLORE_GSM8K", help="GSM8K's training file.")
+    ] = None,
+    labelled: Annotated[
+        int, typer.Option(min=0, help="With --paper: questions per set with step labels.")
+    ] = 100,
+    tables_only: Annotated[
+        bool, typer.Option("--tables-only", help="With --paper: count what was collected.")
+    ] = False,
 ) -> None:
-    """Measure the running service: accuracy, tokens and time per strategy."""
+    """Measure the running service, or (--paper, --processbench) the models of a run."""
+    if paper or processbench is not None:
+        from service.commands.paper import PaperOptions, run_paper  # noqa: PLC0415
+
+        options = PaperOptions(
+            run_dir=run_dir,
+            students=students,
+            sets=sets,
+            sizes=sizes,
+            gsm8k=gsm8k,
+            labelled=labelled,
+            tables_only=tables_only,
+            processbench=processbench,
+        )
+        run_paper(options, paper=paper, as_json=as_json)
+        return
+    if run_dir is not None or tables_only:
+        from service.commands.errors import WrongArgumentError  # noqa: PLC0415
+
+        message = "--run-dir and --tables-only go with --paper or --processbench"
+        raise WrongArgumentError(message)
     from service.commands.evaluate import run_evaluate  # noqa: PLC0415
 
     run_evaluate(
@@ -135,7 +180,7 @@ def serve(
 
 
 @main.command()
-def up(
+def up(  # noqa: PLR0913 - one option each
     *,
     host: Annotated[str, typer.Option(envvar="GLORE_HOST", help="Address of the gateway.")] = (
         "127.0.0.1"
@@ -146,6 +191,14 @@ def up(
     ] = None,
     generation_port: Annotated[int, typer.Option(min=1, max=65535)] = 8101,
     scoring_port: Annotated[int, typer.Option(min=1, max=65535)] = 8102,
+    orm_port: Annotated[int, typer.Option(min=1, max=65535, help="With --preset.")] = 8103,
+    preset: Annotated[
+        str | None,
+        typer.Option(help="Other people's models on a GPU: qwen-math or math-shepherd."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be started; start nothing.")
+    ] = False,
 ) -> None:
     """Start everything on this machine: models, engines, gateway."""
     from models.serving.up import up_command  # noqa: PLC0415
@@ -156,12 +209,15 @@ def up(
         cache=cache,
         generation_port=generation_port,
         scoring_port=scoring_port,
+        orm_port=orm_port,
+        preset=preset,
+        dry_run=dry_run,
     )
     raise typer.Exit(status)
 
 
 @main.command()
-def train(
+def train(  # noqa: PLR0913 - one option each
     recipe: Annotated[str, typer.Argument(help="The recipe's name, such as first_light.")],
     *,
     run_dir: Annotated[
@@ -171,11 +227,37 @@ def train(
     cache: Annotated[
         Path | None, typer.Option(help="Folder of the base model (else GLORE_CACHE).")
     ] = None,
+    sampler: Annotated[
+        str | None, typer.Option(help="local, vllm or ray (else the recipe's own).")
+    ] = None,
+    engine_url: Annotated[
+        list[str] | None,
+        typer.Option(help="A vLLM server of the student to sample from; with ray, several."),
+    ] = None,
+    ray_address: Annotated[
+        str | None, typer.Option(help="auto, HOST:PORT or ray://... (else a local Ray is started).")
+    ] = None,
+    ray_dir: Annotated[
+        Path | None, typer.Option(envvar="GLORE_RAY_DIR", help="A local Ray's files; a short path.")
+    ] = None,
+    engines: Annotated[
+        int | None, typer.Option(min=1, help="vLLM servers that ray starts (else one per GPU).")
+    ] = None,
+    concurrency: Annotated[int, typer.Option(min=1, help="Requests at each vLLM server.")] = 64,
 ) -> None:
     """Make the five models from nothing but the base."""
-    from service.commands.train import run_train  # noqa: PLC0415
+    from service.commands.train import choose_sampler, run_train  # noqa: PLC0415
 
-    run_train(recipe, run_dir=run_dir or Path("runs") / recipe, stage=stage, cache=cache)
+    choice = choose_sampler(
+        sampler,
+        engine_urls=engine_url or [],
+        ray_address=ray_address,
+        ray_dir=ray_dir if sampler == "ray" else None,
+        engines=engines,
+        concurrency=concurrency,
+    )
+    folder = run_dir or Path("runs") / recipe
+    run_train(recipe, run_dir=folder, stage=stage, cache=cache, choice=choice)
 
 
 if __name__ == "__main__":

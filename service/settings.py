@@ -5,7 +5,9 @@
     GLORE_ENGINES__ORM__URL=https://elsewhere     points one role to an engine of its own
 
 Each engine takes `__URL`, `__API_KEY` and `__TIMEOUT` (seconds); a role's own engine inherits
-nothing from the two. `GLORE_MODELS__<ROLE>` is the role's model name on its server.
+nothing from the two. `GLORE_MODELS__<ROLE>` is the role's model name on its server,
+`GLORE_FAMILIES__<ROLE>` what it reads and writes (`models.formats.families`): a family that is
+named here is checked against its server before /readyz says ready.
 """
 
 import json
@@ -26,6 +28,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 import models
+from models.formats.families import OutcomeFamily, StepFamily, WriterFamily
 from service.engines.ports import Role
 from service.errors import ConfigurationError
 
@@ -96,6 +99,27 @@ class ModelNames(BaseModel):
         return name
 
 
+class Families(BaseModel):
+    """What the model of each role reads and writes.
+
+    None is this project's own, `trained` and `newline`, and its server is not asked whether it
+    fits.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    student: WriterFamily | None = None
+    global_refiner: WriterFamily | None = None
+    local_refiner: WriterFamily | None = None
+    sorm: StepFamily | None = None
+    orm: OutcomeFamily | None = None
+
+    def writer(self, role: Role) -> WriterFamily:
+        """The family of a role that writes."""
+        family: WriterFamily | None = getattr(self, role)
+        return family or "trained"
+
+
 class Settings(BaseSettings):
     """Everything that can be set. Use `load_settings` for errors that read well."""
 
@@ -112,6 +136,7 @@ class Settings(BaseSettings):
     scoring: EngineSettings = EngineSettings(url=AnyHttpUrl("http://127.0.0.1:8102"))
     engines: RoleEngines = RoleEngines()
     models: ModelNames = ModelNames()
+    families: Families = Families()
 
     host: str = Field(default="127.0.0.1", min_length=1)
     port: int = Field(default=8000, ge=1, le=65535)

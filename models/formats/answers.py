@@ -1,4 +1,8 @@
-r"""The final answer of a solution: the number after the last `####`, as in GSM8K."""
+r"""The final answer of a solution: the number after the last `####`, as in GSM8K.
+
+Chat models that were taught to box their answers may forget the mark, so without one the last
+`\boxed{...}` counts, when it holds a plain number and nothing else.
+"""
 
 import re
 from decimal import Decimal
@@ -6,14 +10,28 @@ from decimal import Decimal
 ANSWER_MARK = "####"
 _NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?|-?\.\d+")
 _PLAIN = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)")
+_BOXED = re.compile(r"\\boxed\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
+_UNIT = re.compile(r"\\(?:text|mathrm)\s*\{[^{}]*\}")
+_AROUND_NUMBER = re.compile(r"\\[,;!% ]|\\?\$|\{(?=,)|(?<=,)\}")
 
 
 def parse_answer(solution: str) -> str | None:
-    """The number on the last `####` line in plain form ('1,080.0' gives '1080'), or None."""
+    """The number on the last `####` line in plain form ('1,080.0' gives '1080'), or None.
+
+    Without such a mark anywhere, the last boxed number.
+    """
     _, mark, tail = solution.rpartition(ANSWER_MARK)
+    if not mark:
+        return _boxed_number(solution)
     line = tail.split("\n", maxsplit=1)[0]
-    found = _NUMBER.search(line) if mark else None
+    found = _NUMBER.search(line)
     return plain_number(found.group()) if found else None
+
+
+def stated_answer(step: str) -> str | None:
+    """What a step that begins with `####` says after it; None for any other step."""
+    text = step.strip()
+    return text.removeprefix(ANSWER_MARK).strip() or None if text.startswith(ANSWER_MARK) else None
 
 
 def plain_number(text: str) -> str | None:
@@ -35,3 +53,8 @@ def same_answer(left: str | None, right: str | None) -> bool:
     if left is None or right is None:
         return False
     return plain_number(left) == plain_number(right) is not None
+
+
+def _boxed_number(solution: str) -> str | None:
+    boxes: list[str] = _BOXED.findall(solution)
+    return plain_number(_AROUND_NUMBER.sub("", _UNIT.sub(" ", boxes[-1]))) if boxes else None

@@ -1,5 +1,8 @@
 """What a reward model reads and answers: one family per class, `encode` and `decode`.
 
+The family of this project's own models is here; `qwen_prm`, `math_shepherd` and `sequence_scores`
+beside it hold other people's, and `families` names them all.
+
 Source of the response shape: vLLM's `POST /pooling` with `task=token_classify`, where
 `data[i]["data"]` holds one row of `num_labels` values per pooled token.
 """
@@ -16,7 +19,11 @@ class ScoreCountError(ValueError):
 
 
 class ScoreFormat(Protocol):
-    """How one family of reward models is asked and understood."""
+    """How one family of stepwise reward models is asked and understood."""
+
+    separator: str  # the token scored, spelled as the tokenizer's vocabulary spells it
+    prompt_rows: int  # how many of them the text before the first step has
+    raw: bool  # whether logits are asked for, rather than what the server makes of them
 
     def encode(self, question: str, steps: Sequence[str]) -> str:
         """The text to score; `steps` are single lines in order."""
@@ -34,7 +41,9 @@ class NewlineScores:
     the prompt come first and are dropped. `column` is the head's column of the role.
     """
 
+    separator = "Ċ"  # how byte-level tokenizers spell a newline
     prompt_rows = 2
+    raw = False
 
     def __init__(self, column: int) -> None:
         self.column = column
@@ -45,9 +54,7 @@ class NewlineScores:
 
     def decode(self, rows: Sequence[Sequence[float]], steps: int) -> tuple[float, ...]:
         """The role's column of the rows after the prompt's; rows: (2 + steps) x labels."""
-        if len(rows) != self.prompt_rows + steps:
-            message = f"{len(rows)} rows for {steps} steps and {self.prompt_rows} prompt lines"
-            raise ScoreCountError(message)
+        check_count(rows, steps, self.prompt_rows)
         if any(len(row) <= self.column for row in rows):
             message = f"a row without a column {self.column}"
             raise ValueError(message)
@@ -56,6 +63,31 @@ class NewlineScores:
             message = "a score is not a probability"
             raise ValueError(message)
         return scores
+
+
+def check_count(rows: Sequence[object], steps: int, prompt_rows: int = 0) -> None:
+    """Raise ScoreCountError unless there is a row for each step and each of the prompt's."""
+    if len(rows) != prompt_rows + steps:
+        prompt = f" and {prompt_rows} of the prompt" if prompt_rows else ""
+        message = f"{len(rows)} scores for {steps} steps{prompt}"
+        raise ScoreCountError(message)
+
+
+def probability(logit: float) -> float:
+    """The logistic function, for logits of any size. Raises ValueError unless it is finite."""
+    if not math.isfinite(logit):
+        message = "a logit is not finite"
+        raise ValueError(message)
+    small = math.exp(-abs(logit))
+    return 1.0 / (1.0 + small) if logit >= 0 else small / (1.0 + small)
+
+
+def check_width(rows: Sequence[Sequence[float]], labels: int) -> None:
+    """Raise ValueError unless each row has as many values as the family has labels."""
+    for row in rows:
+        if len(row) != labels:
+            message = f"a row of {len(row)} values where the family has {labels}"
+            raise ValueError(message)
 
 
 SORM_COLUMN = 0

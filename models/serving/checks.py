@@ -3,6 +3,8 @@
 import importlib.util
 import shutil
 import socket
+import subprocess
+from importlib import metadata
 from pathlib import Path
 
 import psutil
@@ -59,6 +61,38 @@ def check_vllm() -> None:
                 "and GLORE_SCORING__URL to engines that run elsewhere."
             ),
         )
+
+
+def check_gpu(needed: float) -> None:
+    """The GPU build of vLLM is installed, and a GPU has `needed` bytes of memory."""
+    try:
+        metadata.version("vllm")
+    except metadata.PackageNotFoundError:
+        raise ServingError(
+            problem="A preset needs vLLM's GPU build; this environment has the CPU build or none.",
+            way_out=(
+                "In an environment of its own: pip install vllm==0.32.0 and glore without its "
+                "cpu extra (see docs/models.md). `--dry-run` shows the commands without a GPU."
+            ),
+        ) from None
+    memory = gpu_memory()
+    if memory < needed:
+        found = f"the largest has {memory / 1e9:.0f} GB" if memory else "nvidia-smi shows none"
+        raise ServingError(
+            problem=f"This preset needs a GPU with {needed / 1e9:.0f} GB of memory; {found}.",
+            way_out="Let some of its models run elsewhere: docs/models.md names the settings.",
+        )
+
+
+def gpu_memory() -> float:
+    """Bytes of the largest NVIDIA GPU; 0 when there is none or no driver."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return 0.0
+    asked = [program, "--query-gpu=memory.total", "--format=csv,noheader,nounits"]  # MiB
+    done = subprocess.run(asked, check=False, capture_output=True, text=True)  # noqa: S603
+    sizes = [line.strip() for line in done.stdout.splitlines()]
+    return max((float(size) * 2**20 for size in sizes if size.isdigit()), default=0.0)
 
 
 def check_programs() -> None:

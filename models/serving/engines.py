@@ -26,7 +26,7 @@ ROLES_OF = {
     "scoring": ("sorm", "orm"),
 }
 
-_SERVER = ("-m", "vllm.entrypoints.openai.api_server")
+SERVER = ("-m", "vllm.entrypoints.openai.api_server")
 
 
 def generation_engine(
@@ -89,13 +89,18 @@ def _server(  # noqa: PLR0913 - one command line, spelled out
 ) -> Launch:
     modules = [f"{role}={bundle.adapter(role)}" for role in adapters]
     command = (
-        sys.executable, *_SERVER, "--host", HERE, "--port", str(port),
+        sys.executable, *SERVER, "--host", HERE, "--port", str(port),
         "--model", str(model), "--served-model-name", model_name,
         "--dtype", "float32", "--enforce-eager", "--max-model-len", str(MAX_MODEL_LEN),
         "--enable-lora", "--max-loras", str(len(adapters)),
         "--max-lora-rank", str(bundle.max_rank(adapters)), "--lora-modules", *modules,
         "--disable-uvicorn-access-log", *more,
     )  # fmt: skip
+    return Launch(name, command, cpu_environment(environment), port, "/health")
+
+
+def cpu_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """`environment` with what a vLLM server on this machine's CPU needs."""
     ours = {
         "HF_HUB_OFFLINE": "1",
         "VLLM_NO_USAGE_STATS": "1",
@@ -105,4 +110,4 @@ def _server(  # noqa: PLR0913 - one command line, spelled out
         "OMP_NUM_THREADS": str(threads_per_engine()),
         "TOKENIZERS_PARALLELISM": "false",
     }
-    return Launch(name, command, {**environment, **ours}, port, "/health")
+    return {**environment, **ours}

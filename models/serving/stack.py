@@ -1,6 +1,7 @@
 """The processes of one service on this machine, together: start, wait, watch, stop."""
 
 import http.client
+import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -49,7 +50,8 @@ class Stack:
     ) -> None:
         """Wait until all of `names` are ready.
 
-        Raises ServingError when one ends, when none of those that are waited for has written to
+        Raises ServingError when one ends, when the gateway says that an engine is a misfit, when
+        none of those that are waited for has written to
         its log for `silent_seconds`, and after an hour.
         """
         waiting = list(names)
@@ -62,6 +64,8 @@ class Stack:
                     waiting.remove(name)
                 elif process.status() is not None:
                     raise ended(process)
+                elif problem := _misfit(process.launch):
+                    raise problem
             if not waiting:
                 return
             now_written = sum(self.running[name].log.stat().st_size for name in waiting)
@@ -105,14 +109,34 @@ class Stack:
 
 def is_ready(launch: Launch) -> bool:
     """Whether the process answers 200 where it says that it is ready."""
+    return _ask(launch)[0] == http.HTTPStatus.OK
+
+
+def _misfit(launch: Launch) -> ServingError | None:
+    """What the gateway says of an engine that does not fit the family of its roles."""
+    if launch.name != "gateway":
+        return None
+    try:
+        problems = dict(json.loads(_ask(launch)[1]).get("problems") or {})
+    except (ValueError, TypeError, AttributeError):
+        return None
+    if not problems:
+        return None
+    told = "\n".join(f"The {name} engine does not fit: {why}." for name, why in problems.items())
+    return ServingError(problem=told, way_out="docs/models.md says what each family needs.")
+
+
+def _ask(launch: Launch) -> tuple[int, bytes]:
+    """Status and body where the process says whether it is ready; 0 when nothing answers."""
     if launch.ready is None:
-        return False
+        return 0, b""
     connection = http.client.HTTPConnection(HERE, launch.port, timeout=5)
     try:
         connection.request("GET", launch.ready)
-        return connection.getresponse().status == http.HTTPStatus.OK
+        response = connection.getresponse()
+        return response.status, response.read()
     except (OSError, http.client.HTTPException):
-        return False
+        return 0, b""
     finally:
         connection.close()
 

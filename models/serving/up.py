@@ -2,12 +2,14 @@
 
 Checks, cache, engines, gateway, in this order, each stage visible. Whatever ends this process,
 a Ctrl-C, an error or SIGKILL, what it started ends with it (see `models.serving.guard`).
+With a preset there is no cache to make: its engines fetch other people's models by themselves.
 """
 
 import os
+import shlex
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -17,6 +19,8 @@ from models.serving import checks, engines
 from models.serving.bundle import chosen_bundle
 from models.serving.cache import Cache, check_disk, default_cache
 from models.serving.errors import ServingError
+from models.serving.preset_engines import preset_gateway, preset_named, preset_servers
+from models.serving.presets import Preset
 from models.serving.processes import Guarded, Launch, stop_all
 from models.serving.screen import Screen
 from models.serving.stack import Stack
@@ -29,26 +33,35 @@ class _Stopped(BaseException):
     """Someone asked us to stop."""
 
 
-def up_command(
-    *, host: str, port: int, cache: Path | None, generation_port: int, scoring_port: int
+def up_command(  # noqa: PLR0913 - one option each
+    *,
+    host: str,
+    port: int,
+    cache: Path | None,
+    generation_port: int,
+    scoring_port: int,
+    orm_port: int = 8103,
+    preset: str | None = None,
+    dry_run: bool = False,
 ) -> int:
     """Run the whole service on `host`:`port` until it is stopped; the exit status.
 
     `cache` is the model cache's folder (None: GLORE_CACHE, else ~/.cache/glore). An engine
     whose address is given (GLORE_GENERATION__URL, GLORE_SCORING__URL) is not started here.
+    With a `preset`, its SORM takes the scoring port and its ORM `orm_port`. A `dry_run` prints
+    the commands and starts nothing.
     Problems are told on standard output, with a way out; 0 after a Ctrl-C or SIGTERM.
     """
     screen = Screen()
     models = Cache(cache.expanduser().resolve() if cache else default_cache(), chosen_bundle())
     ports = {"generation": generation_port, "scoring": scoring_port}
-    local = {name: port for name, port in ports.items() if not _elsewhere(name)}
     try:
         with _stoppable():
-            _check(host, port, local)
-            if local:
-                models.bundle.check()
-                prepare(models, screen)
-            _serve(host, port, local_engines(models, local), models, screen)
+            if preset is not None:
+                ports = {"generation": generation_port, "sorm": scoring_port, "orm": orm_port}
+                _up_preset(preset_named(preset), host, port, ports, models, screen, dry=dry_run)
+            else:
+                _up_bundled(host, port, ports, models, screen, dry=dry_run)
     except _Stopped:
         screen.text("Stopped.")
         return 0
@@ -56,6 +69,71 @@ def up_command(
         screen.problem(error.problem, error.way_out)
         return 1
     return 0
+
+
+def _up_bundled(  # noqa: PLR0913 - one service, spelled out
+    host: str, port: int, ports: Mapping[str, int], models: Cache, screen: Screen, *, dry: bool
+) -> None:
+    """The bundled models in two engines."""
+    local = {name: at for name, at in ports.items() if not _elsewhere(name)}
+    if not dry:
+        _check(host, port, local)
+    if local:
+        models.bundle.check()
+        if not dry:
+            prepare(models, screen)
+    launches = local_engines(models, local)
+    gateway = engines.gateway(host, port, launches.values(), models.bundle)
+    if dry:
+        screen.text(described((*launches.values(), gateway)))
+        return
+    _serve(host, [tuple(launches)], launches, gateway, models.logs, screen)
+
+
+def _up_preset(  # noqa: PLR0913 - one service, spelled out
+    preset: Preset,
+    host: str,
+    port: int,
+    ports: Mapping[str, int],
+    models: Cache,
+    screen: Screen,
+    *,
+    dry: bool,
+) -> None:
+    """A preset's models, one engine after another.
+
+    Two that measure the memory of one GPU at the same time take each other's for their own.
+    """
+    launches = preset_servers(preset, ports)
+    gateway = preset_gateway(preset, host, port, launches)
+    for name in launches:
+        server = preset.servers[name]
+        screen.note(f"{name}: {server.model}, {server.weights:.1f} GB, {server.licence}")
+    if dry:
+        screen.text(described((*launches.values(), gateway)))
+        return
+    options = {"generation": "--generation-port", "sorm": "--scoring-port", "orm": "--orm-port"}
+    checks.check_port(host, port, "gateway", "--port")
+    for name, launch in launches.items():
+        checks.check_port(engines.HERE, launch.port, f"{name} engine", options[name])
+    if launches:
+        checks.check_gpu(preset.memory if len(launches) == len(preset.servers) else 0.0)
+    _serve(host, [(name,) for name in launches], launches, gateway, models.logs, screen)
+
+
+def described(launches: Iterable[Launch]) -> str:
+    """The commands, each with the settings of ours that it is started with."""
+    blocks = []
+    for launch in launches:
+        ours = sorted(
+            f"{name}={shlex.quote(value)}"
+            for name, value in launch.environment.items()
+            if name.startswith(("GLORE_", "VLLM_", "HF_HUB_", "OMP_NUM_"))
+            and not name.endswith("API_KEY")
+        )
+        command = " \\\n  ".join([*ours, shlex.join(launch.command)])
+        blocks.append(f"# {launch.name}, port {launch.port}\n{command}\n")
+    return "\n" + "\n".join(blocks)
 
 
 def local_engines(models: Cache, ports: Mapping[str, int]) -> dict[str, Launch]:
@@ -101,21 +179,28 @@ def _check(host: str, port: int, local: Mapping[str, int]) -> None:
         checks.check_memory(len(local))
 
 
-def _serve(
-    host: str, port: int, local: Mapping[str, Launch], models: Cache, screen: Screen
+def _serve(  # noqa: PLR0913 - one service, spelled out
+    host: str,
+    order: Sequence[Sequence[str]],
+    launches: Mapping[str, Launch],
+    gateway: Launch,
+    logs: Path,
+    screen: Screen,
 ) -> None:
-    with Stack(models.logs) as stack:
+    """Start the engines, each group of `order` once the one before it is ready; then the rest."""
+    with Stack(logs) as stack:
         try:
-            for launch in local.values():
-                screen.note(f"{launch.name} engine: starting, log in {models.logs}")
-                stack.start(launch)
-            stack.wait_ready(list(local), screen.progress)
+            for group in order:
+                for name in group:
+                    screen.note(f"{name} engine: starting, log in {logs}")
+                    stack.start(launches[name])
+                stack.wait_ready(list(group), screen.progress)
             screen.note("gateway: starting")
-            stack.start(engines.gateway(host, port, local.values(), models.bundle))
+            stack.start(gateway)
             stack.wait_ready(["gateway"], screen.progress)
             screen.settle()
             screen.note("ready")
-            screen.text(_try_this(host, port))
+            screen.text(_try_this(host, gateway.port))
             stack.watch(screen.note)
         finally:
             screen.settle()

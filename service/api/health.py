@@ -28,6 +28,10 @@ class Ready(BaseModel):
         default=None,
         description="Model names an engine should serve but does not; left out when none.",
     )
+    problems: dict[str, str] | None = Field(
+        default=None,
+        description="Why an engine is a misfit for the family of a role; left out when none.",
+    )
 
 
 @router.get("/livez", summary="Is the gateway alive?")
@@ -56,10 +60,12 @@ async def readyz(response: Response, context: Annotated[Context, Depends(context
     if not ready:
         response.status_code = 503
     missing = {name: list(status.missing) for name, status in statuses.items() if status.missing}
+    problems = {name: status.problem for name, status in statuses.items() if status.problem}
     return Ready(
         status="ready" if ready else "not_ready",
         engines={name: status.state for name, status in statuses.items()},
         missing_models=missing or None,
+        problems=problems or None,
     )
 
 

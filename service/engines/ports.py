@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
+from models.formats.writing import Prompt
+
 Role: TypeAlias = Literal["student", "sorm", "global_refiner", "local_refiner", "orm"]
 FaultReason: TypeAlias = Literal[
     "unreachable", "timeout", "rejected", "overloaded", "failed", "bad_response", "wrong_scores"
@@ -54,7 +56,7 @@ class Generator(Protocol):
 
     async def generate(  # noqa: PLR0913 - one call, spelled out
         self,
-        prompt: str,
+        prompt: Prompt,
         *,
         n: int,
         temperature: float,

@@ -1,12 +1,17 @@
-"""Whether the engines can work: each one's `/health` and `/v1/models`, asked side by side."""
+"""Whether the engines can work: each one's `/health` and `/v1/models`, asked side by side.
+
+An engine that is healthy is also asked, once, whether it fits the families of its roles
+(`service.engines.fitness`); when it was away in between, again.
+"""
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, Protocol
 
+from service.engines.fitness import Check
 from service.engines.vllm import Fault, VllmEngine, parse
 from service.engines.wire import ModelList
 
@@ -24,14 +29,19 @@ class EngineState(StrEnum):
     FAILED = "failed"  # it answers something else than a healthy vLLM would
     UNAUTHORIZED = "unauthorized"  # it refuses the API key
     MISSING_MODELS = "missing_models"  # healthy, but does not serve all names in the settings
+    MISFIT = "misfit"  # healthy, but not what the family of a role needs
 
 
 @dataclass(frozen=True, slots=True)
 class EngineStatus:
-    """The state of one engine, and the model names it should serve but does not."""
+    """The state of one engine, and the model names it should serve but does not.
+
+    `problem` says in a sentence why an engine is a misfit.
+    """
 
     state: EngineState
     missing: tuple[str, ...] = ()
+    problem: str = ""
 
 
 class Probe(Protocol):
@@ -43,15 +53,42 @@ class Probe(Protocol):
 
 
 class VllmProbe:
-    """Asks a vLLM server for its health and for the names it serves."""
+    """Asks a vLLM server for its health, for the names it serves, and once for its fitness."""
 
-    def __init__(self, engine: VllmEngine, models: Collection[str], timeout: float) -> None:
+    def __init__(
+        self,
+        engine: VllmEngine,
+        models: Collection[str],
+        timeout: float,
+        checks: Sequence[Check] = (),
+    ) -> None:
         self._engine = engine
         self._models = tuple(sorted(set(models)))
-        self._timeout = timeout  # seconds, for each of the two questions
+        self._timeout = timeout  # seconds, for each question
+        self._checks = tuple(checks)
+        self._fits = False
 
     async def check(self) -> EngineStatus:
         """The server's state now. Does not raise."""
+        status = await self._health()
+        if status.state is not EngineState.READY:
+            self._fits = False
+        elif not self._fits:
+            status = await self._fitness()
+            self._fits = status.state is EngineState.READY
+        return status
+
+    async def _fitness(self) -> EngineStatus:
+        for check in self._checks:
+            try:
+                problem = await check(self._timeout)
+            except Fault as fault:
+                return EngineStatus(_state_of(fault))
+            if problem is not None:
+                return EngineStatus(EngineState.MISFIT, problem=problem)
+        return EngineStatus(EngineState.READY)
+
+    async def _health(self) -> EngineStatus:
         try:
             await self._engine.get("/health", timeout=self._timeout)
             body = await self._engine.get("/v1/models", timeout=self._timeout)

@@ -1,4 +1,4 @@
-"""The adapter to vLLM: one HTTP client per engine, and the three ports on top of it.
+"""The adapter to vLLM: one HTTP client per engine, and the Generator port on top of it.
 
 vLLM aborts a generation when its client disconnects, so cancelling a call here is enough to
 stop the work there. There are no retries, and a request never carries a `seed`: on CPU one
@@ -7,7 +7,7 @@ seeded batch can end the server.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from types import MappingProxyType
 from typing import Final, TypeVar
@@ -15,10 +15,14 @@ from typing import Final, TypeVar
 import aiohttp
 from pydantic import BaseModel, ValidationError
 
-from models.formats.scores import ORM_COLUMN, SORM_COLUMN, NewlineScores, ScoreFormat
-from models.formats.steps import split_steps
-from service.engines.ports import Completion, EngineError, FaultReason, Generation, Role, Scores
-from service.engines.wire import CompletionResponse, PoolingItem, PoolingResponse
+from models.formats.chat import Chat
+from models.formats.writing import Prompt
+from service.engines.ports import Completion, EngineError, FaultReason, Generation, Role
+from service.engines.wire import (
+    ChatResponse,
+    CompletionChoice,
+    CompletionResponse,
+)
 
 MAX_RESPONSE_BYTES: Final = 4 * 1024 * 1024
 _READ_BYTES: Final = 64 * 1024
@@ -123,7 +127,12 @@ async def open_engine(
 
 
 class VllmGenerator:
-    """Fills the Generator port: a completion model under its name on the server."""
+    """Fills the Generator port: a model under its name on the server.
+
+    A text is continued through `/v1/completions`. A conversation goes through
+    `/v1/chat/completions`, where the server applies the model's own chat template; a turn that
+    is begun is left open and gone on with.
+    """
 
     def __init__(self, engine: VllmEngine, role: Role, model: str) -> None:
         self._engine = engine
@@ -132,7 +141,7 @@ class VllmGenerator:
 
     async def generate(  # noqa: PLR0913 - the port's signature
         self,
-        prompt: str,
+        prompt: Prompt,
         *,
         n: int,
         temperature: float,
@@ -141,17 +150,19 @@ class VllmGenerator:
         timeout: float,  # noqa: ASYNC109
     ) -> Generation:
         """`n` completions of `prompt`, in the server's order. Raises EngineError."""
-        payload = {
-            "model": self._model,
-            "prompt": prompt,
+        sampling = {
             "n": n,
             "temperature": temperature,
             "top_p": top_p,
             "max_tokens": max_tokens,
         }
+        path, asked = _asked(prompt)
+        payload = {"model": self._model, **asked, **sampling}
         try:
-            body = await self._engine.post("/v1/completions", payload, timeout=timeout)
-            response = parse(CompletionResponse, body)
+            body = await self._engine.post(path, payload, timeout=timeout)
+            response = (
+                _written(body) if isinstance(prompt, Chat) else parse(CompletionResponse, body)
+            )
             completions = _completions(response, n)
         except Fault as fault:
             raise EngineError(self._role, fault.reason) from fault
@@ -160,93 +171,34 @@ class VllmGenerator:
         )
 
 
-class VllmStepScorer:
-    """Fills the StepScorer port: the SORM on a pooling server."""
-
-    def __init__(self, engine: VllmEngine, model: str, scores: ScoreFormat | None = None) -> None:
-        self._engine = engine
-        self._model = model
-        self._scores = scores or NewlineScores(SORM_COLUMN)
-
-    async def score_steps(
-        self,
-        question: str,
-        steps: Sequence[str],
-        *,
-        timeout: float,  # noqa: ASYNC109
-    ) -> Scores:
-        """One score per step; no call for no steps. Raises EngineError."""
-        if not steps:
-            return Scores((), 0)
-        try:
-            values, tokens = await _pool(
-                self._engine, self._model, self._scores, question, (steps,), timeout
-            )
-        except Fault as fault:
-            raise EngineError(role="sorm", reason=fault.reason) from fault
-        return Scores(values[0], tokens)
+def _asked(prompt: Prompt) -> tuple[str, dict[str, object]]:
+    """Where a prompt goes, and how it is put there."""
+    if isinstance(prompt, str):
+        return "/v1/completions", {"prompt": prompt}
+    return "/v1/chat/completions", conversation(prompt)
 
 
-class VllmOutcomeScorer:
-    """Fills the OutcomeScorer port: the ORM on a pooling server.
-
-    The score of a solution is the one at its last step. A solution without steps has none
-    and scores 0, without asking.
-    """
-
-    def __init__(self, engine: VllmEngine, model: str, scores: ScoreFormat | None = None) -> None:
-        self._engine = engine
-        self._model = model
-        self._scores = scores or NewlineScores(ORM_COLUMN)
-
-    async def score_outcomes(
-        self,
-        question: str,
-        solutions: Sequence[str],
-        *,
-        timeout: float,  # noqa: ASYNC109
-    ) -> Scores:
-        """One score per solution, from one call for all. Raises EngineError."""
-        texts = [[step.text for step in split_steps(solution)] for solution in solutions]
-        scored = [steps for steps in texts if steps]
-        if not scored:
-            return Scores((0.0,) * len(texts), 0)
-        try:
-            values, tokens = await _pool(
-                self._engine, self._model, self._scores, question, scored, timeout
-            )
-        except Fault as fault:
-            raise EngineError(role="orm", reason=fault.reason) from fault
-        last = iter(values)
-        return Scores(tuple(next(last)[-1] if steps else 0.0 for steps in texts), tokens)
+def conversation(chat: Chat) -> dict[str, object]:
+    """A conversation in a request: with a turn to go on with, or with a new one to open."""
+    turns = [{"role": turn.role, "content": turn.content} for turn in chat.messages]
+    begun = bool(chat.begun.strip())
+    if begun:
+        turns.append({"role": "assistant", "content": chat.begun})
+    return {
+        "messages": turns,
+        "add_generation_prompt": not begun,
+        "continue_final_message": begun,
+    }
 
 
-async def _pool(  # noqa: PLR0913 - one call, spelled out
-    engine: VllmEngine,
-    model: str,
-    scores: ScoreFormat,
-    question: str,
-    solutions: Sequence[Sequence[str]],
-    timeout: float,  # noqa: ASYNC109
-) -> tuple[list[tuple[float, ...]], int]:
-    """Scores per step of each solution (a list of steps), and the prompt tokens. Raises Fault."""
-    texts = [scores.encode(question, steps) for steps in solutions]
-    payload = {"model": model, "input": texts, "task": "token_classify"}
-    response = parse(PoolingResponse, await engine.post("/pooling", payload, timeout=timeout))
-    if sorted(item.index for item in response.data) != list(range(len(texts))):
-        raise Fault(reason="wrong_scores")
-
-    def place(item: PoolingItem) -> int:
-        return item.index
-
-    try:
-        values = [
-            scores.decode(item.data, len(steps))
-            for item, steps in zip(sorted(response.data, key=place), solutions, strict=True)
-        ]
-    except (ValueError, IndexError) as error:  # another count, no such column, or outside 0..1
-        raise Fault(reason="wrong_scores") from error
-    return values, response.usage.prompt_tokens
+def _written(body: bytes) -> CompletionResponse:
+    """A chat's answer as completions. Raises Fault."""
+    response = parse(ChatResponse, body)
+    choices = (
+        CompletionChoice(index=one.index, text=one.message.content, finish_reason=one.finish_reason)
+        for one in response.choices
+    )
+    return CompletionResponse(choices=tuple(choices), usage=response.usage)
 
 
 def _completions(response: CompletionResponse, n: int) -> tuple[Completion, ...]:

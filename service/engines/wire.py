@@ -37,6 +37,27 @@ class CompletionResponse(_Wire):
     usage: CompletionUsage
 
 
+class ChatText(_Wire):
+    """What the assistant wrote."""
+
+    content: str
+
+
+class ChatChoice(_Wire):
+    """One of the `n` turns."""
+
+    index: Count
+    message: ChatText
+    finish_reason: str
+
+
+class ChatResponse(_Wire):
+    """The answer of `POST /v1/chat/completions`."""
+
+    choices: tuple[ChatChoice, ...]
+    usage: CompletionUsage
+
+
 class PoolingUsage(_Wire):
     """Tokens of all inputs together."""
 
@@ -55,6 +76,32 @@ class PoolingResponse(_Wire):
 
     data: tuple[PoolingItem, ...]
     usage: PoolingUsage
+
+
+class ClassificationItem(_Wire):
+    """The labels' values for one input: logits when `use_activation` is false."""
+
+    probs: tuple[float, ...]
+
+
+class ClassificationResponse(_Wire):
+    """The answer of `POST /classify`."""
+
+    data: tuple[ClassificationItem, ...]
+    usage: PoolingUsage
+
+
+class TokenizeResponse(_Wire):
+    """The answer of `POST /tokenize`; the strings come when they are asked for."""
+
+    tokens: tuple[int, ...]
+    token_strs: tuple[str, ...] | None = None
+
+
+class DetokenizeResponse(_Wire):
+    """The answer of `POST /detokenize`."""
+
+    prompt: str
 
 
 class ServedModel(_Wire):

@@ -3,12 +3,12 @@
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar, assert_never
 
 from models.formats.answers import parse_answer
-from models.formats.prompts import global_refiner_prompt, local_refiner_prompt, student_prompt
 from models.formats.steps import prefix_before, split_steps
+from models.formats.writing import Prompt, PromptFormat, RoleFormats
 from service.engines.ports import (
     Completion,
     EngineError,
@@ -50,13 +50,14 @@ _Reason: TypeAlias = FaultReason | DegradedReason
 
 @dataclass(frozen=True, slots=True)
 class Engines:
-    """The five roles, each behind its port."""
+    """The five roles, each behind its port, and how the three that write are prompted and read."""
 
     student: Generator
     global_refiner: Generator
     local_refiner: Generator
     sorm: StepScorer
     orm: OutcomeScorer
+    formats: RoleFormats = field(default_factory=RoleFormats)
 
 
 class _NothingError(Exception):
@@ -163,11 +164,12 @@ class Calls:
         if not drafts and not samples:
             raise _NothingError(draft_reason or "bad_response")
         first, *others = (*drafts, *samples)
+        student = self._engines.formats.student
         missing = (Degradation(Stage.DRAFT, why) for why in (draft_reason, samples_reason) if why)
         return Drafted(
             candidates=(
-                _candidate(CandidateKind.DRAFT, first),
-                *(_candidate(CandidateKind.SAMPLE, other) for other in others),
+                _candidate(CandidateKind.DRAFT, first, student),
+                *(_candidate(CandidateKind.SAMPLE, other, student) for other in others),
             ),
             degraded=tuple(missing),
         )
@@ -178,7 +180,7 @@ class Calls:
         """`n` solutions of the student, or fewer and why."""
         if n == 0:
             return (), None
-        prompt = student_prompt(self._task.question)
+        prompt = self._engines.formats.student.student(self._task.question)
         top_p = self._task.sampling.top_p
         try:
             generation = await self._within(
@@ -216,21 +218,23 @@ class Calls:
     async def _refine_globally(
         self, action: RefineGlobally, state: State, meter: _Meter
     ) -> Refined:
-        prompt = global_refiner_prompt(self._task.question, state.candidates[0].solution)
+        refiner = self._engines.formats.global_refiner
+        prompt = refiner.global_refiner(self._task.question, state.candidates[0].solution)
         engine = self._engines.global_refiner
         completion = await self._refine(engine, prompt, action.max_tokens, meter)
-        return Refined(_candidate(CandidateKind.GLOBAL, completion))
+        return Refined(_candidate(CandidateKind.GLOBAL, completion, refiner))
 
     async def _refine_locally(self, action: RefineLocally, state: State, meter: _Meter) -> Refined:
         draft = state.candidates[0].solution
-        prompt = local_refiner_prompt(self._task.question, draft, action.first_error)
+        refiner = self._engines.formats.local_refiner
+        prompt = refiner.local_refiner(self._task.question, draft, action.first_error)
         engine = self._engines.local_refiner
         completion = await self._refine(engine, prompt, action.max_tokens, meter)
         kept = prefix_before(draft, action.first_error)
-        return Refined(_candidate(CandidateKind.LOCAL, completion, kept))
+        return Refined(_candidate(CandidateKind.LOCAL, completion, refiner, kept))
 
     async def _refine(
-        self, engine: Generator, prompt: str, max_tokens: int, meter: _Meter
+        self, engine: Generator, prompt: Prompt, max_tokens: int, meter: _Meter
     ) -> Completion:
         sampling = self._task.sampling
         seconds = self._time_left_before_rerank()
@@ -297,12 +301,14 @@ class Calls:
         return self._time_left() - (self._task.budget.rerank_reserve if reranks else 0.0)
 
 
-def _candidate(kind: CandidateKind, completion: Completion, kept: str = "") -> Candidate:
-    """`kept`, unchanged, and the completion without the white space around it.
+def _candidate(
+    kind: CandidateKind, completion: Completion, written: PromptFormat, kept: str = ""
+) -> Candidate:
+    """`kept`, unchanged, and the completion as its family is read.
 
     `kept` is empty or ends a line, so no two lines run together.
     """
-    solution = kept + completion.text.strip()
+    solution = kept + written.read(completion.text)
     return Candidate(
         kind=kind,
         solution=solution,

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from models.formats.writing import Prompt
 from service.engines.ports import (
     EngineError,
     Generation,
@@ -28,7 +29,7 @@ class MeteredGenerator:
 
     async def generate(  # noqa: PLR0913 - the port's signature
         self,
-        prompt: str,
+        prompt: Prompt,
         *,
         n: int,
         temperature: float,
@@ -94,6 +95,7 @@ def metered(engines: Engines, metrics: Metrics) -> Engines:
         local_refiner=MeteredGenerator(engines.local_refiner, "local_refiner", metrics),
         sorm=MeteredStepScorer(engines.sorm, metrics),
         orm=MeteredOutcomeScorer(engines.orm, metrics),
+        formats=engines.formats,
     )
 
 

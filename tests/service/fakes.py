@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from models.formats.writing import Prompt
 from service.app import Connected
 from service.engines.ports import Completion, EngineError, FaultReason, Generation, Role, Scores
 from service.engines.readiness import EngineState, EngineStatus
@@ -27,13 +28,13 @@ class FakeGenerator:
     bug: Exception | None = None
     hangs: bool = False
     calls: int = 0
-    prompts: list[str] = field(default_factory=list)
+    prompts: list[Prompt] = field(default_factory=list)
     called: asyncio.Event = field(default_factory=asyncio.Event)
     cancelled: bool = False
 
     async def generate(  # noqa: PLR0913
         self,
-        prompt: str,
+        prompt: Prompt,
         *,
         n: int,
         temperature: float,  # noqa: ARG002

@@ -1,6 +1,7 @@
 """The whole gateway: over the vLLM adapter on a fake server, and as a process would make it."""
 
 import logging
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,8 +14,15 @@ from pydantic import AnyHttpUrl
 
 from service.app import create_app, from_environment
 from service.errors import ConfigurationError
-from service.settings import EngineSettings, Settings
-from tests.service.engines.fake_vllm import FakeVllm, completion, fake_vllm, pooling
+from service.settings import ROLES, EngineSettings, Families, Settings
+from tests.service.engines.fake_vllm import (
+    FakeVllm,
+    chat_completion,
+    classification,
+    completion,
+    fake_vllm,
+    pooling,
+)
 from tests.service.fakes import DRAFT, GLOBAL, LOCAL, LOCAL_TAIL, QUESTION, FakeEngines
 
 
@@ -95,6 +103,83 @@ async def test_a_question_goes_through_vllm_and_back(settings: Settings, *, own_
     asked = [body["model"] for body in elsewhere.bodies if body]
     assert asked == (["orm"] if own_orm else [])
     assert not any("seed" in body for body in generation.bodies if body)
+
+
+def serve_others(server: FakeVllm) -> None:
+    """A chat model, Qwen's PRM and a reward model, all on one server."""
+
+    async def write(request: web.Request) -> web.Response:
+        body: dict[str, Any] = await request.json()
+        first, begun = body["messages"][0]["content"], body["continue_final_message"]
+        text = LOCAL_TAIL if begun else GLOBAL if "Draft:" in first else DRAFT
+        return web.json_response(chat_completion(*[text] * body["n"]))
+
+    async def pool(request: web.Request) -> web.Response:
+        body: dict[str, Any] = await request.json()
+        steps = body["input"][0].rpartition("assistant")[2].split("<extra_0>")[:-1]
+        return web.json_response(pooling([[0.0, -2.0 if "= 13" in s else 2.0] for s in steps]))
+
+    async def judge(request: web.Request) -> web.Response:
+        body: dict[str, Any] = await request.json()
+        solution = body["messages"][1]["content"]
+        return web.json_response(classification(3.0 if solution == LOCAL else -1.0))
+
+    async def tokenize(request: web.Request) -> web.Response:
+        body: dict[str, Any] = await request.json()
+        text = body["prompt"] if "prompt" in body else body["messages"][-1]["content"]
+        tokens = [part for part in re.split("(<extra_0>)", text) if part]
+        ids = list(range(len(tokens)))
+        return web.json_response({"count": 0, "tokens": ids, "token_strs": tokens})
+
+    server.answers |= {
+        "/v1/chat/completions": write,
+        "/pooling": pool,
+        "/classify": judge,
+        "/tokenize": tokenize,
+    }
+    server.gives("/detokenize", {"prompt": "assistant\n3 x 12 = 36 pens.\n"})
+    server.sends("/health", b"")
+    server.gives("/v1/models", {"data": [{"id": role} for role in ROLES]})
+
+
+OTHERS = Families(
+    student="chat", global_refiner="chat", local_refiner="chat", sorm="qwen_prm", orm="sequence"
+)
+
+
+async def test_other_peoples_models_answer_a_question(settings: Settings) -> None:
+    async with fake_vllm() as others:
+        serve_others(others)
+        engine = EngineSettings(url=AnyHttpUrl(others.url))
+        changes = {"generation": engine, "scoring": engine, "families": OTHERS}
+        async with browser(create_app(settings.model_copy(update=changes))) as client:
+            ready = await client.get("/readyz")
+            answer = (await client.post("/solve", json={"question": QUESTION})).json()
+    assert ready.status_code == 200, ready.text
+    assert answer["degraded"] == []
+    assert answer["draft"]["first_error"] == 1
+    assert [step["score"] for step in answer["draft"]["steps"]] == pytest.approx(
+        [0.881, 0.119, 0.881], abs=1e-3
+    )
+    assert {c["solution"] for c in answer["candidates"]} == {DRAFT, GLOBAL, LOCAL}
+    assert answer["solution"] == LOCAL
+    (begun,) = (
+        b["messages"][-1] for b in others.bodies if b and b.get("n") and len(b["messages"]) > 1
+    )
+    assert begun == {"role": "assistant", "content": "Tom has 3 bags.\n"}
+
+
+async def test_a_misfit_is_told_before_any_question(settings: Settings) -> None:
+    async with fake_vllm() as others:
+        serve_others(others)
+        others.gives("/pooling", pooling([[0.0, 0.0]]))
+        engine = EngineSettings(url=AnyHttpUrl(others.url))
+        changes = {"generation": engine, "scoring": engine, "families": OTHERS}
+        async with browser(create_app(settings.model_copy(update=changes))) as client:
+            ready = await client.get("/readyz")
+    assert ready.status_code == 503
+    assert ready.json()["engines"] == {"generation": "ready", "scoring": "misfit"}
+    assert "1 scores for 3 steps" in ready.json()["problems"]["scoring"]
 
 
 async def test_an_engine_that_is_gone_costs_its_candidates(settings: Settings) -> None:

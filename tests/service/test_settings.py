@@ -110,6 +110,37 @@ def test_a_level_that_is_no_json_is_told(env: pytest.MonkeyPatch) -> None:
     assert "hidden" not in str(caught.value)
 
 
+# --- families ----------------------------------------------------------------------------
+
+
+def test_families_are_this_projects_own_until_named(env: pytest.MonkeyPatch) -> None:
+    families = load_settings().families
+    assert {families.writer(role) for role in ROLES[:1] + ROLES[2:4]} == {"trained"}
+    assert (families.sorm, families.orm) == (None, None)
+    env.setenv("GLORE_FAMILIES__SORM", "qwen_prm")
+    env.setenv("GLORE_FAMILIES__ORM", "sequence")
+    families = load_settings().families
+    assert (families.sorm, families.orm) == ("qwen_prm", "sequence")
+    assert families.student is None
+
+
+@pytest.mark.parametrize(
+    ("role", "family", "known"),
+    [
+        ("STUDENT", "qwen_prm", "'trained' or 'chat'"),
+        ("SORM", "sequence", "'newline', 'qwen_prm' or 'math_shepherd'"),
+        ("ORM", "chat", "'newline', 'qwen_prm', 'math_shepherd' or 'sequence'"),
+    ],
+)
+def test_a_family_that_a_role_cannot_have_is_told_with_those_it_can(
+    env: pytest.MonkeyPatch, role: str, family: str, known: str
+) -> None:
+    env.setenv(f"GLORE_FAMILIES__{role}", family)
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings()
+    assert str(caught.value) == f"GLORE_FAMILIES__{role}: Input should be {known}"
+
+
 # --- the threshold -----------------------------------------------------------------------
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.formats.answers import parse_answer, plain_number, same_answer
+from models.formats.answers import parse_answer, plain_number, same_answer, stated_answer
 
 numbers = st.decimals(allow_nan=False, allow_infinity=False, places=3).map(
     lambda number: format(number, "f")
@@ -41,6 +41,40 @@ def test_the_answer_is_the_number_on_the_last_marked_line(
 
 
 @pytest.mark.parametrize(
+    ("solution", "answer"),
+    [
+        (r"So the answer is \boxed{18}.", "18"),
+        (r"\boxed{\$1,080.0}", "1080"),
+        (r"\boxed{1{,}080}", "1080"),
+        (r"\boxed{18\text{ apples}}", "18"),
+        (r"\boxed{3} and then \boxed{-4}", "-4"),
+        (r"\boxed{5}\n#### 6", "6"),
+        ("#### none\n\\boxed{5}", None),
+        (r"\boxed{\frac{3}{4}}", None),
+        (r"\boxed{18\text{ or }20}", None),
+        (r"\boxed{x = 3}", None),
+        (r"\boxed{}", None),
+    ],
+)
+def test_without_a_mark_the_last_boxed_number_counts(solution: str, answer: str | None) -> None:
+    assert parse_answer(solution) == answer
+
+
+@pytest.mark.parametrize(
+    ("step", "stated"),
+    [
+        ("#### 18", "18"),
+        (" ####18 apples ", "18 apples"),
+        ("####", None),
+        ("So #### 18", None),
+        ("18", None),
+    ],
+)
+def test_a_step_that_is_the_answer_is_known_by_its_mark(step: str, stated: str | None) -> None:
+    assert stated_answer(step) == stated
+
+
+@pytest.mark.parametrize(
     ("text", "plain"),
     [
         ("007", "7"),
@@ -70,7 +104,7 @@ def test_a_plain_number_has_one_form(text: str, plain: str | None) -> None:
 
 @given(st.text())
 def test_any_text_has_an_answer_or_none(text: str) -> None:
-    assert parse_answer(text) is None or "####" in text
+    assert parse_answer(text) is None or "####" in text or "boxed" in text
     answer = parse_answer(f"{text}\n#### 1,250.50\n")
     assert answer == "1250.5"
 

@@ -1,4 +1,5 @@
 import socket
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,44 @@ def test_the_limit_of_a_container_counts(tmp_path: Path) -> None:
     assert checks.available_memory(tmp_path) == 500000
     (tmp_path / "memory.max").write_text("max\n")
     assert checks.available_memory(tmp_path) > 1000000
+
+
+def with_nvidia_smi(folder: Path, monkeypatch: pytest.MonkeyPatch, says: str) -> None:
+    program = folder / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\n{says}\n", encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder))
+
+
+def test_the_largest_gpu_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_nvidia_smi(tmp_path, monkeypatch, "echo 24576; echo 81559")
+    assert checks.gpu_memory() == 81559 * 2**20
+    with_nvidia_smi(tmp_path, monkeypatch, "echo no devices were found; exit 6")
+    assert checks.gpu_memory() == 0
+    monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
+    assert checks.gpu_memory() == 0
+
+
+def test_a_preset_needs_the_gpu_build_and_a_gpu_that_is_large_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found(_name: str) -> str:
+        return "0.32.0"
+
+    def missing(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    with_nvidia_smi(tmp_path, monkeypatch, "echo 24576")
+    monkeypatch.setattr(metadata, "version", missing)
+    with pytest.raises(ServingError, match="GPU build"):
+        checks.check_gpu(1e9)
+    monkeypatch.setattr(metadata, "version", found)
+    checks.check_gpu(25e9)
+    with pytest.raises(ServingError, match="38 GB of memory; the largest has 26 GB"):
+        checks.check_gpu(38e9)
+    monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
+    with pytest.raises(ServingError, match="nvidia-smi shows none"):
+        checks.check_gpu(38e9)
 
 
 def test_a_missing_program_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

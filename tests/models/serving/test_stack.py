@@ -69,6 +69,19 @@ def test_a_process_that_never_gets_ready_is_told(tmp_path: Path) -> None:
             stack.wait_ready(["gateway"], silent, 2)
 
 
+def test_a_misfit_ends_the_start_with_its_reason(tmp_path: Path) -> None:
+    said = '{"status": "not_ready", "problems": {"sorm": "its tokenizer merges"}}'
+    refuses = SERVER.replace("self.send_response(200", "self.send_response(503").replace(
+        "self.end_headers()", f"self.end_headers(); self.wfile.write({said.encode()!r})"
+    )
+    with Stack(tmp_path) as stack:
+        stack.start(launch("gateway", refuses))
+        with pytest.raises(ServingError) as caught:
+            stack.wait_ready(["gateway"], silent, 60)
+    assert caught.value.problem == "The sorm engine does not fit: its tokenizer merges."
+    assert "docs/models.md" in caught.value.way_out
+
+
 def test_a_dead_engine_is_started_again_but_not_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

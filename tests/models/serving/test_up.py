@@ -7,9 +7,13 @@ from models.serving import checks, up
 from models.serving.bundle import Bundle
 
 
-def run_up(tmp_path: Path, **ports: int) -> int:
-    given = {"port": 0, "generation_port": 0, "scoring_port": 0} | ports
-    return up.up_command(host="127.0.0.1", cache=tmp_path / "cache", **given)
+def run_up(
+    tmp_path: Path, *, preset: str | None = None, dry_run: bool = False, **ports: int
+) -> int:
+    given = {"port": 0, "generation_port": 0, "scoring_port": 0, "orm_port": 0} | ports
+    return up.up_command(
+        host="127.0.0.1", cache=tmp_path / "cache", preset=preset, dry_run=dry_run, **given
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +74,44 @@ def test_a_cache_that_cannot_be_made_is_one_message(
     said = capsys.readouterr().out
     assert "pip could not download" in said
     assert "build.log" in said
+
+
+def test_a_dry_run_of_a_preset_prints_its_commands_and_starts_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GLORE_GENERATION__API_KEY", "sk-hidden")
+    ports = {"port": 8000, "generation_port": 8101, "scoring_port": 8102, "orm_port": 8103}
+    status = run_up(tmp_path, preset="qwen-math", dry_run=True, **ports)
+    said = capsys.readouterr().out
+    assert status == 0
+    for name in ("generation, port 8101", "sorm, port 8102", "orm, port 8103", "gateway, port"):
+        assert f"# {name}" in said
+    for text in ("--model Qwen/Qwen2.5-Math-PRM-7B", "GLORE_FAMILIES__SORM=qwen_prm", "Apache-2.0"):
+        assert text in said
+    assert "sk-hidden" not in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_of_the_bundled_models(
+    paper_bundle: Bundle,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GLORE_BUNDLE", str(paper_bundle.path))
+    assert run_up(tmp_path, dry_run=True) == 0
+    said = capsys.readouterr().out
+    assert "# scoring, port 0" in said
+    assert "GLORE_SCORING__URL=http://127.0.0.1:0" in said
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize(("preset", "text"), [("qwen", "no preset 'qwen'"), ("qwen-math", "GPU")])
+def test_a_preset_that_cannot_be_started_is_one_message(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], preset: str, text: str
+) -> None:
+    assert run_up(tmp_path, preset=preset) == 1
+    assert text in capsys.readouterr().out
 
 
 def test_an_engine_with_an_address_is_not_started_here(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,6 +36,19 @@ async def test_not_ready_says_which_engine_and_why(
     }
 
 
+async def test_a_misfit_is_told_in_a_sentence(
+    client: httpx2.AsyncClient, engines: FakeEngines
+) -> None:
+    engines.probes["scoring"].status = EngineStatus(EngineState.MISFIT, problem="it merges steps")
+    response = await client.get("/readyz")
+    assert response.status_code == 503
+    assert response.json() == {
+        "status": "not_ready",
+        "engines": {"generation": "ready", "scoring": "misfit"},
+        "problems": {"scoring": "it merges steps"},
+    }
+
+
 async def test_metrics_tell_what_happened(client: httpx2.AsyncClient, engines: FakeEngines) -> None:
     await client.post("/solve", json={"question": QUESTION})
     await client.post("/solve", json={"question": ""})

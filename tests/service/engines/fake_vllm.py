@@ -37,6 +37,26 @@ def completion(*texts: str, **changes: object) -> dict[str, Any]:
     } | changes
 
 
+def chat_completion(*texts: str, **changes: object) -> dict[str, Any]:
+    """What `POST /v1/chat/completions` answers, as vLLM 0.32 does."""
+    answer = completion(*texts, object="chat.completion")
+    for choice in answer["choices"]:
+        choice["message"] = {"role": "assistant", "content": choice.pop("text"), "tool_calls": []}
+    return answer | changes
+
+
+def classification(*probs: float, **changes: object) -> dict[str, Any]:
+    """What `POST /classify` answers for one conversation."""
+    return {
+        "id": "classify-1",
+        "object": "list",
+        "created": 1,
+        "model": "orm",
+        "data": [{"index": 0, "label": "LABEL_0", "probs": probs, "num_classes": len(probs)}],
+        "usage": {"prompt_tokens": 11, "total_tokens": 11, "completion_tokens": 0},
+    } | changes
+
+
 def pooling(*inputs: list[list[float]], **changes: object) -> dict[str, Any]:
     """What `POST /pooling` answers: per input, rows of labels."""
     return {

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from models.formats.writing import Prompt
 from service.engines.ports import (
     Completion,
     EngineError,
@@ -31,7 +32,7 @@ class Asked:
     """One call of a fake engine."""
 
     timeout: float
-    prompt: str = ""
+    prompt: Prompt = ""
     n: int = 1
     temperature: float = 0.0
     top_p: float = 1.0
@@ -77,7 +78,7 @@ class FakeGenerator(FakeEngine):
 
     async def generate(  # noqa: PLR0913 - the port's signature
         self,
-        prompt: str,
+        prompt: Prompt,
         *,
         n: int,
         temperature: float,
@@ -102,7 +103,7 @@ class FakeStudent(FakeEngine):
 
     async def generate(  # noqa: PLR0913 - the port's signature
         self,
-        prompt: str,
+        prompt: Prompt,
         *,
         n: int,
         temperature: float,

@@ -72,7 +72,7 @@ def test_the_text_before_the_first_error_is_kept_byte_for_byte(
             count = outcome.state.first_error
             assert [step.text for step in after[:count]] == [step.text for step in before[:count]]
             (asked,) = fakes.local_refiner.asked
-            assert asked.prompt.endswith("Solution:\n" + kept)
+            assert str(asked.prompt).endswith("Solution:\n" + kept)
     assert outcome.critique is not None
     assert outcome.critique.replace(f"{BAD} ", "", 1) == draft
 

@@ -1,7 +1,10 @@
 import asyncio
+from dataclasses import replace
 
 import pytest
 
+from models.formats.chat import ChatPrompts
+from models.formats.writing import RoleFormats
 from service.engines.ports import EngineError, Generation
 from service.refinement.runner import Engines
 from service.telemetry.metering import metered
@@ -29,6 +32,12 @@ async def test_calls_are_counted_by_role_and_answers_left_alone(engines: FakeEng
         assert value(metrics, "calls_total", role=role) == 1
         assert value(metrics, "call_duration_seconds_count", role=role) == 1
     assert value(metrics, "calls_total", role="student") == 0
+
+
+def test_how_roles_are_prompted_is_left_alone(engines: FakeEngines) -> None:
+    formats = RoleFormats(student=ChatPrompts())
+    counted = metered(replace(engines.engines(), formats=formats), Metrics())
+    assert counted.formats is formats
 
 
 async def test_errors_are_counted_by_reason_and_passed_on(engines: FakeEngines) -> None:

@@ -1,0 +1,85 @@
+"""A sequence-classification reward model on a vLLM server, as the ORM."""
+
+import asyncio
+from collections.abc import Sequence
+
+from models.formats.sequence_scores import SequenceScores
+from models.formats.steps import split_steps
+from service.engines.ports import EngineError, Scores
+from service.engines.scoring import log_wrong_scores
+from service.engines.vllm import Fault, VllmEngine, parse
+from service.engines.wire import ClassificationResponse
+
+
+class VllmSequenceScorer:
+    """Fills the OutcomeScorer port through `POST /classify`.
+
+    vLLM takes one conversation per request there, so the solutions go out side by side. A
+    solution without steps is nothing to read and scores 0, without asking.
+    """
+
+    def __init__(self, engine: VllmEngine, model: str, scores: SequenceScores) -> None:
+        self._engine = engine
+        self._model = model
+        self._scores = scores
+
+    async def score_outcomes(
+        self,
+        question: str,
+        solutions: Sequence[str],
+        *,
+        timeout: float,  # noqa: ASYNC109
+    ) -> Scores:
+        """One score per solution. Raises EngineError."""
+        asked = [solution for solution in solutions if split_steps(solution)]
+        results = await asyncio.gather(*(self._score(question, text, timeout) for text in asked))
+        scored: list[tuple[float, int]] = []
+        for result in results:
+            if isinstance(result, Fault):
+                raise EngineError(role="orm", reason=result.reason) from result
+            scored.append(result)
+        values = iter(value for value, _ in scored)
+        return Scores(
+            tuple(next(values) if split_steps(solution) else 0.0 for solution in solutions),
+            sum(tokens for _, tokens in scored),
+        )
+
+    async def _score(
+        self,
+        question: str,
+        solution: str,
+        timeout: float,  # noqa: ASYNC109
+    ) -> tuple[float, int] | Fault:
+        """Score and prompt tokens, or what went wrong: no sibling is left running unseen."""
+        try:
+            return await classify(
+                self._engine, self._model, self._scores, question, solution, timeout
+            )
+        except Fault as fault:
+            return fault
+
+
+async def classify(  # noqa: PLR0913 - one call, spelled out
+    engine: VllmEngine,
+    model: str,
+    scores: SequenceScores,
+    question: str,
+    solution: str,
+    timeout: float,  # noqa: ASYNC109
+) -> tuple[float, int]:
+    """The score of one solution and its prompt tokens. Raises Fault."""
+    turns = scores.encode(question, solution)
+    payload = {
+        "model": model,
+        "messages": [{"role": turn.role, "content": turn.content} for turn in turns],
+        "use_activation": False,
+    }
+    response = parse(
+        ClassificationResponse, await engine.post("/classify", payload, timeout=timeout)
+    )
+    try:
+        value = scores.decode([item.probs for item in response.data])
+    except ValueError as error:
+        log_wrong_scores(model, error)
+        raise Fault(reason="wrong_scores") from error
+    return value, response.usage.prompt_tokens

@@ -1,0 +1,60 @@
+"""A sequence-classification reward model on real vLLM, against transformers' own class."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoTokenizer, Qwen3ForSequenceClassification
+
+from models.formats.qwen_prm import QwenPrmScores
+from models.formats.sequence_scores import SequenceScores
+from service.engines import fitness
+from service.engines.classify import VllmSequenceScorer
+from service.engines.vllm import open_engine
+
+from . import tiny
+from .servers import PATIENCE, TinyServer, running, tiny_server
+
+QUESTION = "Tom has 3 boxes with 12 pens each. How many pens has he?"
+SOLUTIONS = ("3 + 12 = 15\n#### 15", "3 x 12 = 36\n#### 36", "I do not know.", "3 x 12 = 36\n\n36")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TinyServer]:
+    folder = tmp_path_factory.mktemp("reward")
+    tiny.save_sequence_classifier(folder)
+    one = tiny_server("orm", folder, "--runner", "pooling")
+    with running(tmp_path_factory.mktemp("logs"), one):
+        yield one
+
+
+def in_transformers(folder: Path, solution: str) -> float:
+    """The logistic function of the reward of the two turns."""
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = Qwen3ForSequenceClassification.from_pretrained(folder, dtype=torch.float32).eval()
+    turns = [
+        {"role": "user", "content": QUESTION},
+        {"role": "assistant", "content": solution},
+    ]
+    text = tokenizer.apply_chat_template(turns, tokenize=False)
+    with torch.no_grad():
+        reward = model(**tokenizer(text, return_tensors="pt", add_special_tokens=False)).logits
+    return float(torch.sigmoid(reward[0, 0]))
+
+
+async def test_outcome_scores_are_those_of_transformers(server: TinyServer) -> None:
+    async with open_engine(server.url, api_key=None, timeout=PATIENCE) as engine:
+        scorer = VllmSequenceScorer(engine, server.name, SequenceScores())
+        scores = await scorer.score_outcomes(QUESTION, (*SOLUTIONS, " \n"), timeout=PATIENCE)
+    expected = [in_transformers(server.checkpoint, solution) for solution in SOLUTIONS]
+    assert scores.values == pytest.approx((*expected, 0.0), abs=1e-3)
+    assert len({round(score, 2) for score in expected}) > 2  # an order could be told
+
+
+async def test_it_fits_its_family_and_is_no_stepwise_model(server: TinyServer) -> None:
+    async with open_engine(server.url, api_key=None, timeout=PATIENCE) as engine:
+        assert await fitness.sequence(engine, server.name, SequenceScores())(PATIENCE) is None
+        problem = await fitness.stepwise(engine, server.name, QwenPrmScores())(PATIENCE)
+    assert problem is not None
+    assert "orm merges or splits the separator '<extra_0>'" in problem

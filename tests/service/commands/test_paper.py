@@ -1,0 +1,178 @@
+"""`glore eval --paper` and `--processbench`: what is printed, written and refused."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from models.evaluation.paper.ports import RunModels
+from models.evaluation.paper.records import write_records
+from models.serving.bundle import chosen_bundle
+from service.cli import main
+from service.commands import paper
+from tests.models.evaluation.paper.builders import RIGHT, WRONG, record
+
+THRESHOLDS = '{"first_error": 0.34, "orm_first_error": 0.52, "gate": 0.6}'
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A run folder with thresholds and with records of one set and student."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "thresholds.json").write_text(THRESHOLDS)
+    records = [record(whole=RIGHT), record(RIGHT), record(WRONG, labels=(0,))]
+    write_records(RunModels(folder).records("ei", "easy"), records)
+    return folder
+
+
+def glore_eval(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, ["eval", *map(str, arguments)], env={"COLUMNS": "200"})
+
+
+def assert_one_line(result: Result, status: int, text: str) -> None:
+    assert result.exit_code == status, result.output
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1
+    assert text in result.stderr
+
+
+def test_tables_of_what_was_collected(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["glore", "eval", "--paper", "--tables-only"])
+    result = glore_eval("--paper", "--run-dir", run, "--tables-only")
+    assert result.exit_code == 0, result.output
+    assert "### D · ei · easy" in result.stdout
+    assert "| greedy draft | 1 (1.00) | 1/3 | 33.3% |" in result.stdout
+    assert "`glore eval --paper --tables-only`" in result.stdout
+    assert (run / "paper" / "tables.md").read_text(encoding="utf-8") == result.stdout
+    report = json.loads((run / "paper" / "tables.json").read_text(encoding="utf-8"))
+    as_json = glore_eval("--paper", "--run-dir", run, "--tables-only", "--json")
+    assert json.loads(as_json.stdout)["sections"] == report["sections"]
+
+
+def test_only_the_sets_and_students_asked_for(run: Path) -> None:
+    records = RunModels(run).records("sft", "all")
+    write_records(records, [record(student="sft", set_="all")])
+    both = glore_eval("--paper", "--run-dir", run, "--tables-only")
+    assert "D · ei · easy" in both.stdout
+    assert "D · sft · all" in both.stdout
+    one = glore_eval("--paper", "--run-dir", run, "--tables-only", "--students", "sft")
+    assert "ei · easy" not in one.stdout
+    assert "sft · all" in one.stdout
+    none = glore_eval("--paper", "--run-dir", run, "--tables-only", "--sets", "gsm8k")
+    assert_one_line(none, 1, "holds no records of these sets and students")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--paper"], "--paper needs the folder of a run"),
+        (["--paper", "--run-dir", "nowhere"], "there is no folder nowhere"),
+        (["--paper", "--run-dir", ".", "--students", "base"], "no student 'base'"),
+        (["--paper", "--run-dir", ".", "--sets", "hard"], "no set 'hard'"),
+        (["--paper", "--run-dir", ".", "--sizes", "easy=0"], "is no size"),
+        (["--paper", "--run-dir", ".", "--sets", "gsm8k"], "needs GSM8K's training file"),
+        (["--paper", "--processbench", "x.json"], "ask for one of them"),
+        (["--processbench", "nowhere.json"], "nowhere.json: No such file"),
+        (["--run-dir", "."], "go with --paper or --processbench"),
+        (["--tables-only"], "go with --paper or --processbench"),
+    ],
+)
+def test_a_wrong_argument_is_one_line_and_status_2(
+    arguments: list[str], text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert_one_line(glore_eval(*arguments), 2, text)
+
+
+def test_a_run_without_thresholds_is_one_line(tmp_path: Path) -> None:
+    result = glore_eval("--paper", "--run-dir", tmp_path, "--sets", "easy")
+    assert_one_line(result, 1, "thresholds.json cannot be read")
+
+
+def test_records_that_are_broken_are_one_line(run: Path) -> None:
+    RunModels(run).records("ei", "easy").write_text("{}\n", encoding="utf-8")
+    result = glore_eval("--paper", "--run-dir", run, "--tables-only")
+    assert_one_line(result, 1, "easy.jsonl:1 is not a record")
+
+
+def test_collecting_without_the_training_extra_names_what_is_missing(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    result = glore_eval("--paper", "--run-dir", run, "--sets", "easy")
+    assert_one_line(result, 1, "the tables need torch, which is not installed")
+
+
+def test_the_command_loads_nothing_heavy_before_it_collects() -> None:
+    import subprocess  # noqa: PLC0415
+
+    program = (
+        "import sys\n"
+        "import service.commands.paper\n"
+        "heavy = {'torch', 'transformers', 'vllm', 'peft', 'reasoning_gym'}\n"
+        "sys.exit(', '.join(heavy & set(sys.modules)) or 0)\n"
+    )
+    done = subprocess.run(  # noqa: S603 - this interpreter, a fixed program
+        [sys.executable, "-c", program], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+class FakeScorer:
+    """Every step of a solution has the same score."""
+
+    def __init__(self, score: float) -> None:
+        self.value = score
+
+    def score(self, solutions: Sequence[tuple[str, tuple[str, ...]]]) -> list[tuple[float, ...]]:
+        return [(self.value,) * len(steps) for _, steps in solutions]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Path:
+    row = {"id": "a", "generator": "g", "problem": "1 + 1?", "steps": ["1 + 1 = 2"]}
+    rows = [
+        {**row, "label": -1, "final_answer_correct": True},
+        {**row, "label": 0, "final_answer_correct": False},
+    ]
+    path = tmp_path / "bench.json"
+    path.write_text(json.dumps(rows), encoding="utf-8")
+    return path
+
+
+def test_processbench_prints_table_a(
+    run: Path, bench: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scorers = {"sorm": FakeScorer(0.4), "orm": FakeScorer(0.4)}
+    monkeypatch.setattr(paper, "run_scorers", lambda _models: scorers)
+    result = glore_eval("--processbench", bench, "--run-dir", run)
+    assert result.exit_code == 0, result.output
+    assert "n = 2 solutions of bench.json" in result.stdout
+    assert "| SORM | 0.34 | 1/2 50%" in result.stdout
+    assert "| ORM | 0.52 | 1/2 50%" in result.stdout
+    as_json = glore_eval("--processbench", bench, "--run-dir", run, "--json")
+    sorm, orm = json.loads(as_json.stdout)["A"]
+    assert (sorm["at"]["clean"], sorm["at"]["exact"]) == (1, 0)
+    assert (orm["at"]["clean"], orm["at"]["exact"], orm["f1"]) == (0, 1, 0.0)
+
+
+def test_processbench_without_a_run_uses_the_bundle(
+    bench: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scorers = {"sorm": FakeScorer(0.9), "orm": FakeScorer(0.9)}
+    monkeypatch.setattr(paper, "_bundled", lambda: scorers)
+    result = glore_eval("--processbench", bench)
+    assert result.exit_code == 0, result.output
+    expected = json.loads(chosen_bundle().thresholds.read_text(encoding="utf-8"))
+    assert f"| SORM | {expected['first_error']:.2f} |" in result.stdout
+
+
+def test_a_file_in_another_format_is_one_line(run: Path, tmp_path: Path) -> None:
+    path = tmp_path / "other.json"
+    path.write_text('[{"id": 1}]', encoding="utf-8")
+    result = glore_eval("--processbench", path, "--run-dir", run)
+    assert_one_line(result, 2, "other.json: solution 1 is not in ProcessBench's format")

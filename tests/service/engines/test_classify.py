@@ -1,0 +1,96 @@
+"""A sequence-classification reward model behind the OutcomeScorer port."""
+
+import logging
+import math
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from models.formats.sequence_scores import SequenceScores
+from service.engines.classify import VllmSequenceScorer
+from service.engines.ports import EngineError, FaultReason, Scores
+from service.engines.vllm import VllmEngine
+from tests.service.engines.fake_vllm import FakeVllm, classification
+
+
+async def score(engine: VllmEngine, *solutions: str) -> Scores:
+    scorer = VllmSequenceScorer(engine, "orm", SequenceScores())
+    return await scorer.score_outcomes("1 + 1?", solutions, timeout=30.0)
+
+
+def rewards(server: FakeVllm, by_solution: dict[str, float]) -> None:
+    """Answer each conversation with the reward of its solution."""
+
+    async def answer(request: web.Request) -> web.Response:
+        body: dict[str, Any] = await request.json()
+        return web.json_response(classification(by_solution[body["messages"][1]["content"]]))
+
+    server.answers["/classify"] = answer
+
+
+async def test_each_solution_is_a_conversation_and_its_score_is_in_its_place(
+    server: FakeVllm, engine: VllmEngine
+) -> None:
+    rewards(server, {"#### 2": 3.0, "#### 3": -1.0})
+    scores = await score(engine, "#### 3\n", "#### 2")
+    assert scores.values == pytest.approx((1 / (1 + math.e), 1 / (1 + math.exp(-3))))
+    assert scores.prompt_tokens == 22
+    asked = sorted(server.bodies, key=lambda body: str(body["messages"][1]["content"]))
+    assert asked[0] == {
+        "model": "orm",
+        "messages": [
+            {"role": "user", "content": "1 + 1?"},
+            {"role": "assistant", "content": "#### 2"},
+        ],
+        "use_activation": False,
+    }
+
+
+async def test_a_solution_without_steps_scores_nothing(
+    server: FakeVllm, engine: VllmEngine
+) -> None:
+    rewards(server, {"#### 2": 0.0})
+    assert await score(engine, "", "#### 2", " \n") == Scores((0.0, 0.5, 0.0), 11)
+    assert await score(engine, "\n") == Scores((0.0,), 0)
+    assert len(server.bodies) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (classification(), "wrong_scores"),
+        (classification(0.1, 0.9), "wrong_scores"),
+        (classification(0.1, data=[]), "wrong_scores"),
+        (classification(float("nan")), "bad_response"),
+        (classification(0.1, usage=None), "bad_response"),
+    ],
+)
+async def test_scores_are_never_guessed_at(
+    server: FakeVllm, engine: VllmEngine, answer: dict[str, Any], reason: FaultReason
+) -> None:
+    server.gives("/classify", answer)
+    with pytest.raises(EngineError) as caught:
+        await score(engine, "#### 2", "#### 3")
+    assert (caught.value.role, caught.value.reason) == ("orm", reason)
+
+
+async def test_wrong_scores_are_told_in_the_log_without_any_text(
+    server: FakeVllm, engine: VllmEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.gives("/classify", classification(0.1, 0.9))
+    with caplog.at_level(logging.WARNING), pytest.raises(EngineError):
+        await score(engine, "#### 2")
+    (record,) = caplog.records
+    assert getattr(record, "fields", None) == {
+        "model": "orm",
+        "problem": "a row of 2 values where the family has 1",
+    }
+
+
+async def test_one_failure_fails_the_call(server: FakeVllm, engine: VllmEngine) -> None:
+    server.sends("/classify", b"", 503)
+    with pytest.raises(EngineError) as caught:
+        await score(engine, "#### 2", "#### 3")
+    assert caught.value.reason == "overloaded"
+    assert len(server.bodies) == 2

@@ -1,0 +1,218 @@
+"""`glore eval --paper` and `glore eval --processbench FILE`: the paper's tables.
+
+What loads models is imported when it is needed.
+"""
+
+import importlib.util
+import json
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from models.evaluation.paper.collect import Plan
+from models.evaluation.paper.composition import Composition, bundle_scorers, run_scorers
+from models.evaluation.paper.gathering import (
+    InUseError,
+    MissingRecordsError,
+    Wanted,
+    collect_all,
+    read_all,
+)
+from models.evaluation.paper.locating import Located
+from models.evaluation.paper.markdown import NOTES, located
+from models.evaluation.paper.phases import OtherModelsError
+from models.evaluation.paper.ports import STUDENTS, RunModels
+from models.evaluation.paper.processbench import (
+    ProcessBenchError,
+    judge_solutions,
+    read_processbench,
+)
+from models.evaluation.paper.records import RecordError
+from models.evaluation.paper.report import as_json as tables_as_json
+from models.evaluation.paper.report import located_as_json, write_report
+from models.evaluation.paper.sets import GSM8K, SETS, parse_sizes
+from models.evaluation.paper.tables import make_tables
+from models.evaluation.paper.thresholds import ThresholdsError, read_thresholds
+from models.serving.bundle import chosen_bundle
+from models.serving.cache import Cache, default_cache
+from models.serving.errors import ServingError
+from service.commands.errors import CommandFailedError, WrongArgumentError
+
+if TYPE_CHECKING:
+    from models.evaluation.paper.composition import LazyScorer
+
+_NEEDED = ("torch", "transformers", "peft", "reasoning_gym")
+
+
+@dataclass(frozen=True, slots=True)
+class PaperOptions:
+    """What `glore eval --paper` or `--processbench` was asked for; None: nothing was said."""
+
+    run_dir: Path | None
+    students: str
+    sets: str | None
+    sizes: str | None
+    gsm8k: Path | None
+    labelled: int
+    tables_only: bool
+    processbench: Path | None
+
+
+def run_paper(options: PaperOptions, *, paper: bool, as_json: bool) -> None:
+    """One of the two commands. Raises WrongArgumentError or CommandFailedError."""
+    if options.processbench is None:
+        run_tables(options, as_json=as_json)
+    elif paper:
+        message = "--paper and --processbench are two commands; ask for one of them"
+        raise WrongArgumentError(message)
+    else:
+        run_processbench(options.processbench, run_dir=options.run_dir, as_json=as_json)
+
+
+def run_tables(options: PaperOptions, *, as_json: bool) -> None:
+    """Collect what is missing, count, write and print the tables."""
+    models = RunModels(_folder(options.run_dir))
+    wanted = Wanted(_students(options.students), _sizes(options), options.gsm8k)
+    with _failures():
+        thresholds = read_thresholds(models.thresholds)
+        if options.tables_only:
+            records = read_all(models, wanted)
+        else:
+            _check_installed()
+            plan = Plan(options.labelled, thresholds.first_error, thresholds.orm_first_error)
+            records = collect_all(models, wanted, plan, Composition(models).ports)
+        tables = make_tables(records, thresholds)
+        command = _command()
+        text = write_report(models.tables, tables, command)
+    typer.echo(f"Tables: {models.tables}", err=True)
+    typer.echo(json.dumps(tables_as_json(tables, command), indent=1) if as_json else text.rstrip())
+
+
+def run_processbench(file: Path, *, run_dir: Path | None, as_json: bool) -> None:
+    """Score a ProcessBench file with a run's reward models, or those of the bundle."""
+    try:
+        solutions = read_processbench(file)
+    except OSError as error:
+        message = f"{file}: {error.strerror or error}"
+        raise WrongArgumentError(message) from error
+    except ProcessBenchError as error:
+        raise WrongArgumentError(str(error)) from error
+    with _failures():
+        models = RunModels(_folder(run_dir)) if run_dir else None
+        bundle = chosen_bundle()
+        thresholds = read_thresholds(models.thresholds if models else bundle.thresholds)
+        _check_installed()
+        scorers = run_scorers(models) if models else _bundled()
+        rows = judge_solutions(solutions, scorers, thresholds)
+    if as_json:
+        content = {
+            "command": _command(),
+            "file": file.name,
+            "n": len(solutions),
+            "A": [located_as_json(row) for row in rows],
+        }
+        typer.echo(json.dumps(content, indent=1))
+    else:
+        typer.echo(_markdown(rows, file, len(solutions)))
+
+
+def _markdown(rows: tuple[Located, ...], file: Path, n: int) -> str:
+    lines = [
+        f"n = {n} solutions of {file.name}. `{_command()}`",
+        "",
+        *located(rows),
+        "",
+        NOTES["A"],
+    ]
+    return "\n".join(lines)
+
+
+def _folder(run_dir: Path | None) -> Path:
+    if run_dir is None:
+        message = "--paper needs the folder of a run (--run-dir)"
+        raise WrongArgumentError(message)
+    if not run_dir.is_dir():
+        message = f"there is no folder {run_dir}"
+        raise WrongArgumentError(message)
+    return run_dir
+
+
+def _students(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in STUDENTS:
+            message = f"no student {name!r}; the students are {', '.join(STUDENTS)}"
+            raise WrongArgumentError(message)
+    return names
+
+
+def _sizes(options: PaperOptions) -> dict[str, int]:
+    """The sets asked for with their sizes; GSM8K's only when it is named or its file is."""
+    try:
+        sizes = parse_sizes(options.sizes) if options.sizes else {}
+    except ValueError as error:
+        raise WrongArgumentError(str(error)) from error
+    if options.sets is not None:
+        names = [name.strip() for name in options.sets.split(",") if name.strip()]
+    elif sizes:
+        names = list(sizes)
+    else:
+        there = options.gsm8k is not None or options.tables_only
+        names = [name for name in SETS if name != GSM8K or there]
+    for name in names:
+        if name not in SETS:
+            message = f"no set {name!r}; the sets are {', '.join(SETS)}"
+            raise WrongArgumentError(message)
+    if GSM8K in names and options.gsm8k is None and not options.tables_only:
+        message = "the set gsm8k needs GSM8K's training file (--gsm8k FILE)"
+        raise WrongArgumentError(message)
+    return {name: sizes.get(name, SETS[name].size) for name in names}
+
+
+def _check_installed() -> None:
+    for name in _NEEDED:
+        if importlib.util.find_spec(name) is None:
+            message = f"the tables need {name}, which is not installed: pip install 'glore[train]'"
+            raise CommandFailedError(message)
+
+
+def _bundled() -> "dict[str, LazyScorer]":
+    """The bundle's reward models, on the student in the model cache, made if need be."""
+    from models.serving.build import builders  # noqa: PLC0415 - torch
+
+    cache = Cache(default_cache(), chosen_bundle())
+    cache.make(builders(cache), lambda line: typer.echo(line, err=True))
+    return bundle_scorers(cache.part("student"), cache.bundle)
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    """What may go wrong on the way, as one line."""
+    try:
+        yield
+    except ServingError as error:
+        message = f"{error.problem} {error.way_out}"
+        raise CommandFailedError(message) from error
+    except OSError as error:
+        message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        raise CommandFailedError(message) from error
+    except (
+        InUseError,
+        MissingRecordsError,
+        OtherModelsError,
+        RecordError,
+        ThresholdsError,
+    ) as error:
+        raise CommandFailedError(str(error)) from error
+    except ValueError as error:  # too few questions, a file in another format
+        raise WrongArgumentError(str(error)) from error
+
+
+def _command() -> str:
+    return shlex.join(["glore", *sys.argv[1:]])

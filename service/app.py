@@ -4,10 +4,11 @@
 makes it from given settings, and with `connect` on top of other engines than vLLM's.
 """
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from importlib import metadata
 from typing import TypeAlias
@@ -19,23 +20,29 @@ from models.formats.scores import ORM_COLUMN, SORM_COLUMN
 from models.formats.sequence_scores import SequenceScores
 from models.formats.writing import RoleFormats
 from service.api import health, solve
+from service.api.admission import Admission
 from service.api.context import Context, Limits
 from service.api.middleware import BodyLimitMiddleware, ObserveMiddleware, RequestIdMiddleware
 from service.api.openapi import install_openapi
 from service.api.problems import install_problems
 from service.engines import fitness
+from service.engines.breaker import BreakerSettings, CircuitBreaker
 from service.engines.classify import VllmSequenceScorer
 from service.engines.fitness import Check
+from service.engines.guarded import GuardedEngine
 from service.engines.ports import OutcomeScorer, Role
 from service.engines.readiness import Probe, Readiness, VllmProbe
+from service.engines.retries import Retrier, RetrySettings
 from service.engines.scoring import VllmOutcomeScorer, VllmStepScorer
 from service.engines.vllm import (
+    Exchange,
     VllmEngine,
     VllmGenerator,
     open_engine,
 )
 from service.refinement.runner import Engines
 from service.settings import ROLES, EngineSettings, Settings, load_settings
+from service.telemetry.guards import GuardCollector, Guarded
 from service.telemetry.logs import configure_logs
 from service.telemetry.metering import metered
 from service.telemetry.metrics import Metrics
@@ -52,6 +59,7 @@ class Connected:
 
     engines: Engines
     probes: Mapping[str, Probe]
+    guards: Mapping[str, Guarded] = field(default_factory=dict)
 
 
 Connect: TypeAlias = Callable[[], AbstractAsyncContextManager[Connected]]
@@ -70,16 +78,20 @@ def create_app(settings: Settings, *, connect: Connect | None = None) -> FastAPI
         rerank_reserve=settings.rerank_reserve,
         threshold=settings.first_error_threshold,
     )
+    admission = Admission(settings.max_running, settings.max_waiting, time.monotonic)
+    metrics.waiting.set_function(lambda: admission.waiting)
     opened = connect or partial(connect_vllm, settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with opened() as connected:
+            metrics.registry.register(GuardCollector(connected.guards))
             app.state.context = Context(
                 engines=metered(connected.engines, metrics),
-                readiness=Readiness(connected.probes, time.monotonic),
+                readiness=Readiness(connected.probes, time.monotonic, guards=connected.guards),
                 metrics=metrics,
                 limits=limits,
+                admission=admission,
                 clock=time.monotonic,
             )
             yield
@@ -112,14 +124,14 @@ def from_environment() -> FastAPI:
 async def connect_vllm(settings: Settings) -> AsyncIterator[Connected]:
     """The five roles on the vLLM servers of the settings; one connection pool per server."""
     async with AsyncExitStack() as stack:
-        servers: dict[str, VllmEngine] = {}
+        servers: dict[str, GuardedEngine] = {}
         served: dict[str, list[str]] = {}
         checks: dict[str, list[Check]] = {}
-        by_role: dict[Role, VllmEngine] = {}
+        by_role: dict[Role, GuardedEngine] = {}
         for role in ROLES:
             name, engine = settings.engine_of(role)
             if name not in servers:
-                servers[name] = await stack.enter_async_context(_open(engine))
+                servers[name] = _guarded(await stack.enter_async_context(_open(engine)))
             by_role[role] = servers[name]
             served.setdefault(name, []).append(settings.models.of(role))
             checks.setdefault(name, []).extend(_checks(settings, role, servers[name]))
@@ -148,17 +160,27 @@ async def connect_vllm(settings: Settings) -> AsyncIterator[Connected]:
                 name: VllmProbe(servers[name], models, settings.probe_timeout, checks[name])
                 for name, models in served.items()
             },
+            guards=servers,
         )
 
 
-def _orm(settings: Settings, engine: VllmEngine) -> OutcomeScorer:
+def _guarded(engine: VllmEngine) -> GuardedEngine:
+    """An engine behind a breaker and retries of its own."""
+    return GuardedEngine(
+        engine,
+        CircuitBreaker(BreakerSettings(), time.monotonic),
+        Retrier(RetrySettings(), time.monotonic, asyncio.sleep),
+    )
+
+
+def _orm(settings: Settings, engine: Exchange) -> OutcomeScorer:
     scores = outcome_scores(settings.families.orm or "newline", ORM_COLUMN)
     if isinstance(scores, SequenceScores):
         return VllmSequenceScorer(engine, settings.models.orm, scores)
     return VllmOutcomeScorer(engine, settings.models.orm, scores)
 
 
-def _checks(settings: Settings, role: Role, engine: VllmEngine) -> tuple[Check, ...]:
+def _checks(settings: Settings, role: Role, engine: Exchange) -> tuple[Check, ...]:
     """What to ask the server of a role whose family is named in the settings."""
     model, chosen = settings.models.of(role), settings.families
     if role == "sorm":

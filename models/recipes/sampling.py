@@ -14,6 +14,7 @@ from models.data import sources
 from models.data.files import append_jsonl, read_jsonl
 from models.data.problems import Problem, Split, text_key
 from models.data.rollouts import PrefixRollouts, Sample, is_right, make_sample, steps_of
+from models.formats.answers import parse_answer
 from models.formats.prompts import continuation_prompt, student_prompt
 from models.formats.steps import closed, prefix_before
 from models.recipes.recipe import Tiers
@@ -80,13 +81,18 @@ def sample_solutions(
 def choose_labelled(
     samples: Sequence[Sample], n: int, wrong_share: float, seed: int
 ) -> list[Sample]:
-    """Up to `n` different samples with at least two steps, `wrong_share` of them wrong."""
+    """Up to `n` different samples with at least two steps, `wrong_share` of them wrong.
+
+    One that states no answer was cut off at the token limit: what follows its prefixes would
+    be cut off too, so it is not labelled.
+    """
     rng = random.Random(seed)  # noqa: S311 - not for secrets
     different = {(s.problem, s.solution): s for s in samples if len(steps_of(s.solution)) > 1}
     wrong = [s for s in different.values() if not s.right]
     right = [s for s in different.values() if s.right]
     rng.shuffle(wrong)
     rng.shuffle(right)
+    wrong = [s for s in wrong if parse_answer(s.solution) is not None]
     chosen = wrong[: round(n * wrong_share)]
     return chosen + right[: n - len(chosen)]
 

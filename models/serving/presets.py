@@ -101,7 +101,7 @@ PRESETS: dict[str, Preset] = {
             writer=Server("Qwen/Qwen2.5-1.5B-Instruct", _APACHE, weights=3.1, share=0.2),
             sorm=Server(
                 model="peiyi9979/math-shepherd-mistral-7b-prm",
-                licence="none stated on its card: ask its authors",
+                licence="none found when it was looked for: see its card",
                 weights=14.5,
                 share=0.5,
                 flags=(*step_pooling(12902), *two_token_head(BAD_TOKEN, GOOD_TOKEN)),  # ▁ки

@@ -6,6 +6,7 @@ from typing import cast
 
 from fastapi import Request
 
+from service.api.admission import Admission
 from service.engines.readiness import Readiness
 from service.refinement.runner import Engines
 from service.telemetry.metrics import Metrics
@@ -30,6 +31,7 @@ class Context:
     readiness: Readiness
     metrics: Metrics
     limits: Limits
+    admission: Admission
     clock: Callable[[], float]  # monotonic seconds
 
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from service.api.context import Context, context_of
 from service.api.examples import NOT_READY, READY
+from service.engines.breaker import Circuit
 from service.engines.readiness import EngineState
 
 router = APIRouter()
@@ -31,6 +32,10 @@ class Ready(BaseModel):
     problems: dict[str, str] | None = Field(
         default=None,
         description="Why an engine is a misfit for the family of a role; left out when none.",
+    )
+    circuits: dict[str, Circuit] | None = Field(
+        default=None,
+        description="Circuit breakers that are not closed; an open one is not ready.",
     )
 
 
@@ -56,7 +61,14 @@ async def livez() -> Alive:
 async def readyz(response: Response, context: Annotated[Context, Depends(context_of)]) -> Ready:
     """Asks every engine for its health and its models; the answer is kept for a second."""
     statuses = await context.readiness.check()
-    ready = all(status.state is EngineState.READY for status in statuses.values())
+    circuits: dict[str, Circuit] = {
+        name: circuit
+        for name, circuit in context.readiness.circuits().items()
+        if circuit is not Circuit.CLOSED
+    }
+    ready = Circuit.OPEN not in circuits.values() and all(
+        status.state is EngineState.READY for status in statuses.values()
+    )
     if not ready:
         response.status_code = 503
     missing = {name: list(status.missing) for name, status in statuses.items() if status.missing}
@@ -66,6 +78,7 @@ async def readyz(response: Response, context: Annotated[Context, Depends(context
         engines={name: status.state for name, status in statuses.items()},
         missing_models=missing or None,
         problems=problems or None,
+        circuits=circuits or None,
     )
 
 

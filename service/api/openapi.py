@@ -11,6 +11,7 @@ from service.errors import (
     BodyTooLargeError,
     InvalidRequestError,
     NoDraftInTimeError,
+    OverloadedError,
     ProblemError,
     StudentUnavailableError,
     UnsupportedMediaTypeError,
@@ -35,6 +36,17 @@ def _documented(
     }
 
 
+def _also(first: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """Two errors of one status, with an example of each."""
+    both = [each["content"][MEDIA_TYPE]["example"] for each in (first, other)]
+    examples = {problem["type"].rpartition("/")[2]: {"value": problem} for problem in both}
+    return {
+        **first,
+        "description": f"{first['description']}; or: {other['description']}",
+        "content": {MEDIA_TYPE: {"examples": examples}},
+    }
+
+
 SOLVE_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
     413: _documented(BodyTooLargeError, "A request's body may have 65536 bytes at most."),
     415: _documented(
@@ -45,7 +57,10 @@ SOLVE_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
         "1 field is not acceptable: sampling.n",
         [{"field": "sampling.n", "message": "Input should be less than or equal to 8"}],
     ),
-    503: _documented(StudentUnavailableError, "The student gave no draft: unreachable."),
+    503: _also(
+        _documented(StudentUnavailableError, "The student gave no draft: unreachable."),
+        _documented(OverloadedError, "64 questions are being answered and 64 wait."),
+    ),
     504: _documented(NoDraftInTimeError, "There was no draft when the time was up."),
 }
 

@@ -1,6 +1,7 @@
 """`POST /solve`: a question in, one refined answer out."""
 
 import uuid
+from dataclasses import replace
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Body, Depends, Request
@@ -23,6 +24,7 @@ from service.refinement.runner import NoDraftError, Outcome, refine
 from service.refinement.types import Budget, Sampling, Task
 
 _RESERVED_SHARE: Final = 0.2  # of the deadline, at most, is kept for reranking
+_WAITING_SHARE: Final = 0.5  # of the deadline, at most, is spent on waiting for a turn
 
 router = APIRouter()
 
@@ -62,9 +64,7 @@ async def solve(
     task = task_of(body, context.limits)
     with context.metrics.solving():
         try:
-            outcome = await while_connected(
-                request.receive, refine(task, context.engines, context.clock)
-            )
+            outcome = await while_connected(request.receive, _in_turn(task, context))
         except NoDraftError as error:
             record.fields["no_draft"] = str(error.reason)
             context.metrics.used(error.state)
@@ -73,6 +73,18 @@ async def solve(
     solve_id = f"solve_{uuid.uuid4().hex}"
     _note(record, outcome, solve_id)
     return SolveResponse.of(outcome, solve_id=solve_id, request_id=record.request_id)
+
+
+async def _in_turn(task: Task, context: Context) -> Outcome:
+    """The outcome of the task once it is its turn; waiting takes from its deadline.
+
+    Raises OverloadedError, NoDraftError.
+    """
+    asked = context.clock()
+    async with context.admission.turn(task.budget.deadline * _WAITING_SHARE):
+        left = task.budget.deadline - (context.clock() - asked)
+        budget = replace(task.budget, deadline=left)
+        return await refine(replace(task, budget=budget), context.engines, context.clock)
 
 
 def task_of(body: SolveRequest, limits: Limits) -> Task:

@@ -86,7 +86,8 @@ def run_tables(options: PaperOptions, *, as_json: bool) -> None:
         else:
             _check_installed()
             plan = Plan(options.labelled, thresholds.first_error, thresholds.orm_first_error)
-            records = collect_all(models, wanted, plan, Composition(models).ports)
+            made = Composition(models)
+            records = collect_all(models, wanted, plan, made.ports, made.clock())
         tables = make_tables(records, thresholds)
         command = _command()
         text = write_report(models.tables, tables, command)

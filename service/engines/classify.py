@@ -7,7 +7,7 @@ from models.formats.sequence_scores import SequenceScores
 from models.formats.steps import split_steps
 from service.engines.ports import EngineError, Scores
 from service.engines.scoring import log_wrong_scores
-from service.engines.vllm import Fault, VllmEngine, parse
+from service.engines.vllm import Exchange, Fault, parse
 from service.engines.wire import ClassificationResponse
 
 
@@ -18,7 +18,7 @@ class VllmSequenceScorer:
     solution without steps is nothing to read and scores 0, without asking.
     """
 
-    def __init__(self, engine: VllmEngine, model: str, scores: SequenceScores) -> None:
+    def __init__(self, engine: Exchange, model: str, scores: SequenceScores) -> None:
         self._engine = engine
         self._model = model
         self._scores = scores
@@ -60,7 +60,7 @@ class VllmSequenceScorer:
 
 
 async def classify(  # noqa: PLR0913 - one call, spelled out
-    engine: VllmEngine,
+    engine: Exchange,
     model: str,
     scores: SequenceScores,
     question: str,

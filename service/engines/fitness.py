@@ -14,7 +14,7 @@ from models.formats.scores import ScoreFormat
 from models.formats.sequence_scores import SequenceScores
 from service.engines.classify import classify
 from service.engines.scoring import options
-from service.engines.vllm import Fault, VllmEngine, conversation, parse
+from service.engines.vllm import Exchange, Fault, conversation, parse
 from service.engines.wire import DetokenizeResponse, PoolingResponse, TokenizeResponse
 
 # seconds for each question -> what is wrong, or None. Raises Fault when the server fails.
@@ -26,7 +26,7 @@ SOLUTION: Final = "\n".join(STEPS)
 _REFUSALS: Final = frozenset({400, 404, 405, 422})
 
 
-def stepwise(engine: VllmEngine, model: str, scores: ScoreFormat) -> Check:
+def stepwise(engine: Exchange, model: str, scores: ScoreFormat) -> Check:
     """The tokenizer keeps every separator whole, and the server scores just those."""
 
     async def check(timeout: float) -> str | None:  # noqa: ASYNC109
@@ -56,7 +56,7 @@ def stepwise(engine: VllmEngine, model: str, scores: ScoreFormat) -> Check:
     return _refusals_told(model, check)
 
 
-def sequence(engine: VllmEngine, model: str, scores: SequenceScores) -> Check:
+def sequence(engine: Exchange, model: str, scores: SequenceScores) -> Check:
     """The server gives one label per conversation."""
 
     async def check(timeout: float) -> str | None:  # noqa: ASYNC109
@@ -71,7 +71,7 @@ def sequence(engine: VllmEngine, model: str, scores: SequenceScores) -> Check:
     return _refusals_told(model, check)
 
 
-def chat(engine: VllmEngine, model: str) -> Check:
+def chat(engine: Exchange, model: str) -> Check:
     """The chat template leaves a begun turn open and unchanged, so that it can be gone on with."""
     example = ChatPrompts().local_refiner(QUESTION, SOLUTION, 1)
 

@@ -13,7 +13,14 @@ from models.formats.writing import Prompt
 
 Role: TypeAlias = Literal["student", "sorm", "global_refiner", "local_refiner", "orm"]
 FaultReason: TypeAlias = Literal[
-    "unreachable", "timeout", "rejected", "overloaded", "failed", "bad_response", "wrong_scores"
+    "unreachable",
+    "timeout",
+    "rejected",
+    "overloaded",
+    "failed",
+    "bad_response",
+    "wrong_scores",
+    "circuit_open",  # not asked: it failed too often just now
 ]
 
 

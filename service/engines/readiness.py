@@ -11,8 +11,9 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, Protocol
 
+from service.engines.breaker import Circuit
 from service.engines.fitness import Check
-from service.engines.vllm import Fault, VllmEngine, parse
+from service.engines.vllm import Exchange, Fault, parse
 from service.engines.wire import ModelList
 
 _UNAUTHORIZED: Final = frozenset({401, 403})
@@ -57,7 +58,7 @@ class VllmProbe:
 
     def __init__(
         self,
-        engine: VllmEngine,
+        engine: Exchange,
         models: Collection[str],
         timeout: float,
         checks: Sequence[Check] = (),
@@ -99,18 +100,36 @@ class VllmProbe:
         return EngineStatus(EngineState.MISSING_MODELS if missing else EngineState.READY, missing)
 
 
+class Guarded(Protocol):
+    """An engine behind a circuit breaker."""
+
+    @property
+    def circuit(self) -> Circuit:
+        """Where its breaker stands."""
+        ...
+
+
 class Readiness:
     """The state of every engine, remembered for `ttl` seconds so that probing stays cheap."""
 
     def __init__(
-        self, probes: Mapping[str, Probe], clock: Callable[[], float], ttl: float = 1.0
+        self,
+        probes: Mapping[str, Probe],
+        clock: Callable[[], float],
+        ttl: float = 1.0,
+        guards: Mapping[str, Guarded] = MappingProxyType({}),
     ) -> None:
         self._probes = dict(probes)
+        self._guards = guards
         self._clock = clock
         self._ttl = ttl
         self._lock = asyncio.Lock()
         self._checked: float | None = None
         self._statuses: Mapping[str, EngineStatus] = MappingProxyType({})
+
+    def circuits(self) -> dict[str, Circuit]:
+        """The circuit of every engine that has a breaker, as it stands now."""
+        return {name: engine.circuit for name, engine in self._guards.items()}
 
     async def check(self) -> Mapping[str, EngineStatus]:
         """Engine name -> status. Those who ask at the same time share one round of probes."""

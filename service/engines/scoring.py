@@ -11,7 +11,7 @@ from typing import Final
 from models.formats.scores import ORM_COLUMN, SORM_COLUMN, NewlineScores, ScoreFormat
 from models.formats.steps import split_steps
 from service.engines.ports import EngineError, Scores
-from service.engines.vllm import Fault, VllmEngine, parse
+from service.engines.vllm import Exchange, Fault, parse
 from service.engines.wire import PoolingItem, PoolingResponse
 
 _LOG: Final = logging.getLogger("glore.engines")
@@ -20,7 +20,7 @@ _LOG: Final = logging.getLogger("glore.engines")
 class VllmStepScorer:
     """Fills the StepScorer port: the SORM on a pooling server."""
 
-    def __init__(self, engine: VllmEngine, model: str, scores: ScoreFormat | None = None) -> None:
+    def __init__(self, engine: Exchange, model: str, scores: ScoreFormat | None = None) -> None:
         self._engine = engine
         self._model = model
         self._scores = scores or NewlineScores(SORM_COLUMN)
@@ -51,7 +51,7 @@ class VllmOutcomeScorer:
     and scores 0, without asking.
     """
 
-    def __init__(self, engine: VllmEngine, model: str, scores: ScoreFormat | None = None) -> None:
+    def __init__(self, engine: Exchange, model: str, scores: ScoreFormat | None = None) -> None:
         self._engine = engine
         self._model = model
         self._scores = scores or NewlineScores(ORM_COLUMN)
@@ -79,7 +79,7 @@ class VllmOutcomeScorer:
 
 
 async def _pool(  # noqa: PLR0913 - one call, spelled out
-    engine: VllmEngine,
+    engine: Exchange,
     model: str,
     scores: ScoreFormat,
     question: str,

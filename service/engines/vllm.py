@@ -1,8 +1,8 @@
 """The adapter to vLLM: one HTTP client per engine, and the Generator port on top of it.
 
 vLLM aborts a generation when its client disconnects, so cancelling a call here is enough to
-stop the work there. There are no retries, and a request never carries a `seed`: on CPU one
-seeded batch can end the server.
+stop the work there. Retries and the circuit breaker are around it (`service.engines.guarded`), and
+a request never carries a `seed`: on CPU one seeded batch can end the server.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from types import MappingProxyType
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import aiohttp
 from pydantic import BaseModel, ValidationError
@@ -48,6 +48,18 @@ class Fault(Exception):  # noqa: N818 - the reason part of an EngineError, witho
         super().__init__(reason)
         self.reason: FaultReason = reason
         self.status = status  # the HTTP status, when one other than 200 came back
+
+
+class Exchange(Protocol):
+    """An engine as HTTP: what `VllmEngine` does and what guards it."""
+
+    async def post(self, path: str, payload: Mapping[str, object], *, timeout: float) -> bytes:  # noqa: ASYNC109
+        """The body of the answer. Raises Fault."""
+        ...
+
+    async def get(self, path: str, *, timeout: float) -> bytes:  # noqa: ASYNC109
+        """The body of the answer. Raises Fault."""
+        ...
 
 
 class VllmEngine:
@@ -134,7 +146,7 @@ class VllmGenerator:
     is begun is left open and gone on with.
     """
 
-    def __init__(self, engine: VllmEngine, role: Role, model: str) -> None:
+    def __init__(self, engine: Exchange, role: Role, model: str) -> None:
         self._engine = engine
         self._role = role
         self._model = model

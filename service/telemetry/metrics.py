@@ -50,6 +50,9 @@ class Metrics:
         self.in_flight = Gauge(
             "glore_solves_in_flight", "Questions being answered now.", registry=registry
         )
+        self.waiting = Gauge(
+            "glore_solves_waiting", "Questions waiting for their turn.", registry=registry
+        )
         self.stage_seconds = Histogram(
             "glore_stage_duration_seconds",
             "Seconds of one run of a stage, whether it gave something or not.",

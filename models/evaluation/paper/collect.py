@@ -17,6 +17,7 @@ the same step share one, and other thresholds ask only for what is new.
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,7 @@ class Collector:
             self.ports.student,
             self.plan.samples,
             title=self._title("samples"),
+            load=partial(self.ports.load, "student"),
             clock=self.clock,
         )
         return [replace(r, samples=whole_solutions(rows[r.problem, 0], r.answer)) for r in records]
@@ -246,15 +248,16 @@ class Collector:
             self._stamp(f"{role}.jsonl", role, "student")
             title = self._title(f"{role} of {'drafts' if drafts else 'candidates'}")
             path = self.folder / f"{role}.jsonl"
-            rows = score(path, solutions, port, title=title, clock=self.clock)
+            load = partial(self.ports.load, role)
+            rows = score(path, solutions, port, title=title, load=load, clock=self.clock)
             records = [with_scores(record, role, rows) for record in records]
         return records
 
     def _generate(self, phase: str, prompts: list[Prompt]) -> dict[tuple[str, int], Generated]:
-        port = {
-            "drafts": self.ports.student,
-            "global": self.ports.global_refiner,
-            "local": self.ports.local_refiner,
+        role, port = {
+            "drafts": ("student", self.ports.student),
+            "global": ("global_refiner", self.ports.global_refiner),
+            "local": ("local_refiner", self.ports.local_refiner),
         }[phase]
         return generate(
             self.folder / f"{phase}.jsonl",
@@ -262,6 +265,7 @@ class Collector:
             port,
             self.plan.greedy,
             title=self._title(phase),
+            load=partial(self.ports.load, role),
             clock=self.clock,
         )
 

@@ -1,12 +1,14 @@
 """Collects the records of every set and student that is asked for, and keeps them."""
 
 import fcntl
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from models.evaluation.paper.collect import Collector, Plan
+from models.evaluation.paper.phases import Clock
 from models.evaluation.paper.ports import Ports, RunModels
 from models.evaluation.paper.records import Record, read_records, write_records
 from models.evaluation.paper.sets import load_set
@@ -30,9 +32,16 @@ class Wanted:
 
 
 def collect_all(
-    models: RunModels, wanted: Wanted, plan: Plan, ports: Callable[[str], Ports]
+    models: RunModels,
+    wanted: Wanted,
+    plan: Plan,
+    ports: Callable[[str], Ports],
+    clock: Clock = time.process_time,
 ) -> dict[tuple[str, str], list[Record]]:
     """The records by (student, set), made where they are missing, and written.
+
+    `clock` measures the engines' seconds: by default those of this process's processors, which
+    do not depend on what else the machine does while the phases run, hours apart.
 
     All questions are loaded before the first model, so that a wrong file is known at once.
     Raises ValueError or OSError for those, OtherModelsError for rows of other models,
@@ -47,7 +56,9 @@ def collect_all(
         for name, problems in sets.items():
             for student in wanted.students:
                 phases = models.phases(student, name)
-                collector = Collector(name, student, problems, ports(student), plan, phases)
+                collector = Collector(
+                    name, student, problems, ports(student), plan, phases, clock=clock
+                )
                 made[student, name] = collector.run()
                 write_records(models.records(student, name), made[student, name])
         return made

@@ -26,8 +26,10 @@ NOTES = {
     ),
     "C": "A draft without a refinement stays. p: McNemar, exact.",
     "D": (
-        "Solutions: generated at most (on average). Tokens are generated ones; seconds are the "
-        "engines' (batches shared), generating and scoring. Intervals: Wilson, 95%."
+        "Solutions: generated at most (on average); equal: at most the same number. Tokens are "
+        "generated ones; seconds are the engines' (of the processor on a CPU, batches shared), "
+        "generating and scoring. "
+        "Intervals: Wilson, 95%."
     ),
 }
 

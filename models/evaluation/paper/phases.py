@@ -66,6 +66,10 @@ class Scored:
     seconds: float
 
 
+def _nothing() -> None:
+    """What is loaded once is not loaded again."""
+
+
 def fill(  # noqa: PLR0913 - the parts of one phase
     path: Path,
     kind: type[Row],
@@ -77,11 +81,13 @@ def fill(  # noqa: PLR0913 - the parts of one phase
     chunk: int,
     title: str,
     whole: bool = True,
+    load: Callable[[], None] = _nothing,
 ) -> dict[Key, Row]:
     """One row for each item, by key: those of the file, the others by `work` on their chunk.
 
     `work` gives a row for each item, in order; unless `whole`, it gets only those of a chunk
-    that are missing. The result holds rows of these items alone.
+    that are missing. `load` is called once, before the first work. The result holds rows of
+    these items alone.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = {row_key(row): row for row in read_jsonl(path, kind)} if path.exists() else {}
@@ -95,6 +101,8 @@ def fill(  # noqa: PLR0913 - the parts of one phase
             missing = {key for key, _ in part if key not in rows}
             if not missing:
                 continue
+            load()
+            load = _nothing
             asked = part if whole else [(key, item) for key, item in part if key in missing]
             made = zip(asked, work([item for _, item in asked]), strict=True)
             new = {key: row for (key, _), row in made if key in missing}
@@ -111,9 +119,10 @@ def generate(  # noqa: PLR0913 - the parts of one phase
     drawing: Drawing,
     *,
     title: str,
+    load: Callable[[], None] = _nothing,
     clock: Clock = time.perf_counter,
 ) -> dict[tuple[str, int], Generated]:
-    """`drawing.n` completions of each prompt, by (problem, place)."""
+    """`drawing.n` completions of each prompt, by (problem, place); loading is not timed."""
 
     def work(part: Sequence[Prompt]) -> list[Generated]:
         started = clock()
@@ -145,20 +154,22 @@ def generate(  # noqa: PLR0913 - the parts of one phase
         row_key=lambda row: (row.problem, row.place),
         chunk=max(1, BATCH_ROWS // drawing.n),
         title=title,
+        load=load,
     )
 
 
-def score(
+def score(  # noqa: PLR0913 - the parts of one phase
     path: Path,
     solutions: Sequence[tuple[str, str, str]],
     scorer: Scorer,
     *,
     title: str,
+    load: Callable[[], None] = _nothing,
     clock: Clock = time.perf_counter,
 ) -> dict[tuple[str, str], Scored]:
     """The scores of each different (problem, question, text), by (problem, text).
 
-    A text without steps has no scores and costs nothing.
+    A text without steps has no scores and costs nothing; loading is not timed.
     """
     different = list(dict.fromkeys(solutions))
 
@@ -189,6 +200,7 @@ def score(
         chunk=BATCH_SCORES,
         title=title,
         whole=False,
+        load=load,
     )
 
 

@@ -1,6 +1,6 @@
 """What collecting needs of the models: samplers and scorers by role, and who they are."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -23,7 +23,8 @@ class Ports:
     """The roles that one student's records are made with.
 
     `identities` says, by role, which weights these are; rows made by other weights are
-    refused (see `phases.Stamps`).
+    refused (see `phases.Stamps`). `load` gets a role ready, so that loading a model is not
+    counted as its work.
     """
 
     student: Sampler
@@ -32,6 +33,7 @@ class Ports:
     sorm: Scorer
     orm: Scorer
     identities: Mapping[str, str]
+    load: Callable[[str], None] = lambda _role: None
 
 
 @dataclass(frozen=True, slots=True)

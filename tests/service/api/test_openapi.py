@@ -27,7 +27,9 @@ async def test_errors_are_described_as_problems(document: dict[str, Any]) -> Non
         assert media_type == "application/problem+json"
         content = responses[status]["content"][media_type]
         assert content["schema"] == {"$ref": "#/components/schemas/Problem"}
-        assert Problem.model_validate(content["example"]).status == int(status)
+        several = [each["value"] for each in content.get("examples", {}).values()]
+        for example in several or [content["example"]]:
+            assert Problem.model_validate(example).status == int(status)
     assert "Retry-After" in responses["503"]["headers"]
     assert "X-Request-ID" in responses["200"]["headers"]
     assert "HTTPValidationError" not in document["components"]["schemas"]
@@ -41,7 +43,7 @@ async def test_the_document_shows_the_examples(document: dict[str, Any]) -> None
     assert content["schema"] == {"$ref": "#/components/schemas/SolveResponse"}
 
 
-def test_the_examples_are_valid() -> None:
+def test_the_severalare_valid() -> None:
     for example in examples.REQUESTS.values():
         SolveRequest.model_validate(example["value"])
     response = SolveResponse.model_validate(examples.RESPONSE)

@@ -43,6 +43,34 @@ def test_more_prompts_later_ask_for_those_alone(
     assert list(fewer) == [("p2", 0)]
 
 
+def test_a_model_is_loaded_once_before_the_clock_starts_and_only_for_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(phases, "BATCH_ROWS", 2)
+    events: list[str] = []
+
+    def clock() -> float:
+        events.append("clock")
+        return float(len(events))
+
+    def draw() -> None:
+        sampler = FakeSampler("student", Calls())
+        generate(
+            tmp_path / "drafts.jsonl",
+            PROMPTS,
+            sampler,
+            Drawing(1, 0.0, 10),
+            title="",
+            load=lambda: events.append("load"),
+            clock=clock,
+        )
+
+    draw()
+    assert events == ["load", *["clock", "clock"] * 3]
+    draw()
+    assert events.count("load") == 1
+
+
 def test_each_text_of_a_problem_is_scored_once_and_an_empty_one_never(tmp_path: Path) -> None:
     scorer = FakeScorer("sorm", Calls())
     texts = [("p1", "Q?", "a\nb"), ("p1", "Q?", ""), ("p1", "Q?", "a\nb"), ("p2", "Q?", "a\nb")]

@@ -1,0 +1,60 @@
+"""An engine behind its circuit breaker, asked again when that is safe."""
+
+import asyncio
+from collections.abc import Mapping
+
+from service.engines.breaker import Circuit, CircuitBreaker
+from service.engines.retries import SAFE, Retrier
+from service.engines.vllm import Exchange, Fault
+
+
+class GuardedEngine:
+    """Refuses calls while the engine is unwell, and makes some again; both count per engine."""
+
+    def __init__(self, engine: Exchange, breaker: CircuitBreaker, retrier: Retrier) -> None:
+        self._engine = engine
+        self._breaker = breaker
+        self._retrier = retrier
+
+    @property
+    def circuit(self) -> Circuit:
+        """Whether calls go through."""
+        return self._breaker.circuit
+
+    @property
+    def retries(self) -> int:
+        """How many calls were made again so far."""
+        return self._retrier.retries
+
+    async def post(self, path: str, payload: Mapping[str, object], *, timeout: float) -> bytes:  # noqa: ASYNC109
+        """The body of the answer, within `timeout` seconds for all attempts. Raises Fault."""
+
+        async def once(seconds: float) -> bytes:
+            return await self._once(path, payload, seconds)
+
+        return await self._retrier.call(once, timeout, _retryable)
+
+    async def get(self, path: str, *, timeout: float) -> bytes:  # noqa: ASYNC109
+        """As the engine: probes ask whatever the circuit says."""
+        return await self._engine.get(path, timeout=timeout)
+
+    async def _once(self, path: str, payload: Mapping[str, object], seconds: float) -> bytes:
+        if not self._breaker.admits():
+            raise Fault(reason="circuit_open")
+        try:
+            body = await self._engine.post(path, payload, timeout=seconds)
+        except Fault as fault:
+            self._breaker.failed(fault.reason)
+            raise
+        except asyncio.CancelledError:
+            self._breaker.given_up()
+            raise
+        self._breaker.succeeded()
+        return body
+
+
+def _retryable(error: Exception) -> bool:
+    """Not begun, or ended before any answer: a connection that the server had just closed."""
+    if not isinstance(error, Fault):
+        return False
+    return error.reason in SAFE or (error.reason == "failed" and error.status is None)

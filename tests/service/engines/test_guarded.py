@@ -1,0 +1,121 @@
+"""A guarded engine: what is asked again, what is refused, what the probes still see."""
+
+import asyncio
+import random
+from collections.abc import Mapping
+
+import pytest
+
+from service.engines.breaker import BreakerSettings, Circuit, CircuitBreaker
+from service.engines.guarded import GuardedEngine
+from service.engines.ports import FaultReason
+from service.engines.retries import Retrier, RetrySettings
+from service.engines.vllm import Fault
+from tests.service.clock import ManualClock
+
+BREAKER = BreakerSettings(window=10, failures=3, share=0.5, rest=2, longest_rest=6)
+
+
+class Engine:
+    """Answers with what it is told to: a body, or a fault."""
+
+    def __init__(self, *answers: bytes | Fault) -> None:
+        self.answers = list(answers)
+        self.timeouts: list[float] = []
+
+    async def post(self, path: str, payload: Mapping[str, object], *, timeout: float) -> bytes:  # noqa: ASYNC109
+        assert path == "/pooling"
+        assert payload == {"model": "sorm"}
+        self.timeouts.append(timeout)
+        answer = self.answers.pop(0) if self.answers else b"sound"
+        if isinstance(answer, Fault):
+            raise answer
+        return answer
+
+    async def get(self, path: str, *, timeout: float) -> bytes:  # noqa: ASYNC109
+        assert timeout == 1.0
+        return path.encode()
+
+
+def guarded(engine: Engine) -> tuple[GuardedEngine, ManualClock]:
+    clock = ManualClock()
+    retrier = Retrier(RetrySettings(), clock, clock.sleep, random.Random(1))  # noqa: S311
+    return GuardedEngine(engine, CircuitBreaker(BREAKER, clock), retrier), clock
+
+
+async def ask(engine: GuardedEngine) -> bytes:
+    return await engine.post("/pooling", {"model": "sorm"}, timeout=5.0)
+
+
+def circuit_of(engine: GuardedEngine) -> Circuit:
+    return engine.circuit
+
+
+@pytest.mark.parametrize(
+    ("reason", "status"), [("unreachable", None), ("overloaded", 503), ("failed", None)]
+)
+async def test_what_was_not_begun_is_asked_again(reason: FaultReason, status: int | None) -> None:
+    inner = Engine(Fault(reason=reason, status=status), b"at last")
+    engine, clock = guarded(inner)
+    assert await ask(engine) == b"at last"
+    assert engine.retries == 1
+    assert inner.timeouts == pytest.approx([5.0, 5.0 - clock.slept[0]])
+
+
+@pytest.mark.parametrize(
+    ("reason", "status"),
+    [("failed", 500), ("rejected", 400), ("timeout", None), ("bad_response", None)],
+)
+async def test_what_may_have_been_begun_is_not(reason: FaultReason, status: int | None) -> None:
+    engine, _ = guarded(Engine(Fault(reason=reason, status=status)))
+    with pytest.raises(Fault) as caught:
+        await ask(engine)
+    assert caught.value.reason == reason
+    assert engine.retries == 0
+
+
+async def test_an_engine_that_fails_is_left_alone_and_tried_again_later() -> None:
+    inner = Engine(*[Fault(reason="failed", status=500)] * 3)
+    engine, clock = guarded(inner)
+    for _ in range(3):
+        with pytest.raises(Fault, match="failed"):
+            await ask(engine)
+    assert circuit_of(engine) is Circuit.OPEN
+    with pytest.raises(Fault, match="circuit_open"):
+        await ask(engine)
+    assert len(inner.timeouts) == 3  # not asked
+    assert await engine.get("/health", timeout=1.0) == b"/health"
+    clock.advance(BREAKER.rest)
+    assert await ask(engine) == b"sound"
+    assert circuit_of(engine) is Circuit.CLOSED
+
+
+async def test_slow_calls_never_open_the_circuit() -> None:
+    engine, _ = guarded(Engine(*[Fault(reason="timeout")] * 50))
+    for _ in range(50):
+        with pytest.raises(Fault, match="timeout"):
+            await ask(engine)
+    assert circuit_of(engine) is Circuit.CLOSED
+
+
+async def test_a_cancelled_try_leaves_room_for_the_next() -> None:
+    class Hanging(Engine):
+        async def post(self, path: str, payload: Mapping[str, object], *, timeout: float) -> bytes:  # noqa: ASYNC109
+            if self.answers:
+                return await super().post(path, payload, timeout=timeout)
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    inner = Hanging(*[Fault(reason="failed", status=500)] * 3)
+    engine, clock = guarded(inner)
+    for _ in range(3):
+        with pytest.raises(Fault):
+            await ask(engine)
+    clock.advance(BREAKER.rest)
+    for _ in range(2):
+        task = asyncio.create_task(ask(engine))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert circuit_of(engine) is Circuit.HALF_OPEN

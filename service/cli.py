@@ -166,6 +166,16 @@ def evaluate(  # noqa: PLR0913 - one option each
 
 
 @main.command()
+def key(
+    name: Annotated[str, typer.Argument(help="Whose key it is; the log names it.")],
+) -> None:
+    """Make an API key of the gateway, and the line of it for GLORE_API_KEYS_FILE."""
+    from service.commands.key import run_key  # noqa: PLC0415
+
+    typer.echo(run_key(name))
+
+
+@main.command()
 def serve(
     *,
     host: Annotated[str | None, typer.Option(help="Address (else GLORE_HOST).")] = None,
@@ -224,6 +234,9 @@ def train(  # noqa: PLR0913 - one option each
         Path | None, typer.Option(help="The run's folder (else runs/RECIPE); done stages are kept.")
     ] = None,
     stage: Annotated[str | None, typer.Option(help="Only this stage.")] = None,
+    start_from: Annotated[
+        Path | None, typer.Option(help="Begin a new run's folder with a run that was kept.")
+    ] = None,
     cache: Annotated[
         Path | None, typer.Option(help="Folder of the base model (else GLORE_CACHE).")
     ] = None,
@@ -257,7 +270,9 @@ def train(  # noqa: PLR0913 - one option each
         concurrency=concurrency,
     )
     folder = run_dir or Path("runs") / recipe
-    run_train(recipe, run_dir=folder, stage=stage, cache=cache, choice=choice)
+    run_train(
+        recipe, run_dir=folder, stage=stage, cache=cache, choice=choice, start_from=start_from
+    )
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ def card(recipe: Recipe, counts: dict[str, Counts], seconds: float) -> str:
         )
     if "steps" in counts:
         lines += ["", *step_table(recipe, counts["steps"])]
-    settings = json.dumps(recipe.settings(), indent=1, default=_name)
+    settings = json.dumps(recipe.settings(), indent=1)
     lines += ["", "The whole configuration:", "", "```json", settings, "```"]
     return "\n".join(lines) + "\n"
 
@@ -84,8 +84,3 @@ def step_table(recipe: Recipe, steps: Counts) -> list[str]:
 def _read(path: Path) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
     return found
-
-
-def _name(value: object) -> str:
-    """A path by its last part: a card names no place of the machine it was made on."""
-    return value.name if isinstance(value, Path) else str(value)

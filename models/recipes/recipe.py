@@ -94,10 +94,11 @@ class Recipe:
         return ("sorm", "orm", *control, *self.ablations)
 
     def settings(self) -> dict[str, Any]:
-        """Everything that decides what comes out, as plain values; the sampler by its name."""
+        """Everything that decides what comes out, as plain values; sampler and file by name."""
         values = {each.name: _plain(getattr(self, each.name)) for each in fields(self)}
         del values["expected"]
         values["make_sampler"] = self.make_sampler.__qualname__
+        values["gsm8k"] = self.gsm8k.name if self.gsm8k else None
         return values
 
 

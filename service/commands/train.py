@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from models.recipes import RECIPES, UnknownNameError, run_recipe
+from models.recipes.keep import unpack
 from models.recipes.run import OtherRecipeError
 from models.sampling.choice import ChoiceError, SamplerChoice, make
 from models.sampling.vllm import SamplingError
@@ -50,15 +51,18 @@ def choose_sampler(  # noqa: PLR0913 - one option each
         raise WrongArgumentError(str(error)) from error
 
 
-def run_train(
+def run_train(  # noqa: PLR0913 - one option each
     recipe: str,
     *,
     run_dir: Path,
     stage: str | None,
     cache: Path | None,
     choice: SamplerChoice | None = None,
+    start_from: Path | None = None,
 ) -> None:
     """Make or fetch the base, then carry out `recipe` in `run_dir`, sampling as chosen.
+
+    With `start_from`, a run that was kept (`models.recipes.keep`), the folder begins as that.
 
     Raises WrongArgumentError for a recipe or stage that there is not, CommandFailedError
     when the base cannot be made, an extra is missing, or sampling fails.
@@ -67,6 +71,11 @@ def run_train(
         message = f"no recipe {recipe!r}; the recipes are {', '.join(RECIPES)}"
         raise WrongArgumentError(message)
     _check_installed(choice)  # before the base is made
+    try:
+        if start_from is not None:
+            unpack(start_from, run_dir)
+    except OSError as error:
+        raise WrongArgumentError(str(error)) from error
     try:
         from models.serving.build import ensure_base  # noqa: PLC0415
 

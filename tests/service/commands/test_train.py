@@ -110,3 +110,20 @@ def test_sampling_that_fails_is_one_line_and_status_1(
     status, said = glore("--sampler", "vllm", "--engine-url", "http://127.0.0.1:9")
     assert (status, said.count("\n")) == (1, 1)
     assert "no models from http://127.0.0.1:9" in said
+
+
+def test_a_run_begins_with_one_that_was_kept(
+    carried_out: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    kept, folder = tmp_path / "kept", tmp_path / "run"
+    kept.mkdir()
+    (kept / "recipe.json").write_text("{}")
+    assert glore("--run-dir", str(folder), "--start-from", str(kept)) == (0, "")
+    assert (folder / "recipe.json").read_text() == "{}"
+    assert len(carried_out) == 1
+    status, said = glore("--run-dir", str(folder), "--start-from", str(kept))
+    assert status == 2
+    assert "holds a run already" in said.replace("\n", " ")
+    status, said = glore("--run-dir", str(tmp_path / "new"), "--start-from", str(tmp_path))
+    assert status == 2
+    assert len(carried_out) == 1

@@ -1,0 +1,73 @@
+"""A run folder kept small: what is costly to make, without what follows from it in seconds.
+
+`python -m models.recipes.keep RUN OUT` packs one; `glore train RECIPE --start-from OUT` begins a
+run folder with it, so that others go on from its adapters and rollouts, or relabel them.
+"""
+
+import gzip
+import shutil
+import sys
+from pathlib import Path
+
+_ADAPTER = ("adapter_config.json", "adapter_model.safetensors", "head.safetensors")
+_LINES = ".jsonl"
+_MERGED = "merge_"  # stages that are done again: their checkpoints are not kept
+
+
+def keep(run: Path, out: Path) -> list[str]:
+    """Pack the finished parts of `run` into `out`. Returns the names of what was packed.
+
+    JSONL files are compressed, the same bytes for the same rows. Files of stages that are not
+    finished are kept too: a stage goes on where it was.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    packed = []
+    for path in sorted(run.iterdir()):
+        if path.name.endswith(_LINES):
+            packed.append(_compress(path, out / f"{path.name}.gz"))
+        elif path.suffix == ".json" and not path.name.startswith(_MERGED):
+            shutil.copyfile(path, out / path.name)
+            packed.append(path.name)
+        elif (path / _ADAPTER[1]).is_file():
+            packed += [_copy(path / name, out / path.name) for name in _ADAPTER]
+    return [name for name in packed if name]
+
+
+def unpack(kept: Path, run: Path) -> None:
+    """Begin the run folder `run` with what `kept` holds.
+
+    Raises FileExistsError when the folder holds a run already, FileNotFoundError when there
+    is nothing kept.
+    """
+    if not (kept / "recipe.json").is_file():
+        message = f"{kept} holds no kept run"
+        raise FileNotFoundError(message)
+    if (run / "recipe.json").exists():
+        message = f"{run} holds a run already; leave out --start-from to go on with it"
+        raise FileExistsError(message)
+    run.mkdir(parents=True, exist_ok=True)
+    for path in sorted(kept.iterdir()):
+        if path.suffix == ".gz":
+            target = run / path.name.removesuffix(".gz")
+            target.write_bytes(gzip.decompress(path.read_bytes()))
+        elif path.suffix == ".json":
+            shutil.copyfile(path, run / path.name)
+        elif path.is_dir():
+            shutil.copytree(path, run / path.name, dirs_exist_ok=True)
+
+
+def _compress(path: Path, target: Path) -> str:
+    target.write_bytes(gzip.compress(path.read_bytes(), mtime=0))
+    return target.name
+
+
+def _copy(path: Path, folder: Path) -> str:
+    if not path.is_file():
+        return ""
+    folder.mkdir(exist_ok=True)
+    shutil.copyfile(path, folder / path.name)
+    return f"{folder.name}/{path.name}"
+
+
+if __name__ == "__main__":
+    sys.stdout.write("\n".join(keep(Path(sys.argv[1]), Path(sys.argv[2]))) + "\n")

@@ -1,0 +1,57 @@
+"""A run is kept without what follows from it, and another goes on from there."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from models.recipes.keep import keep, unpack
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    folder = tmp_path / "run"
+    for name in ("student_0", "merged_0", "sorm"):
+        (folder / name).mkdir(parents=True)
+    for name in ("student_0", "sorm"):
+        (folder / name / "adapter_config.json").write_text("{}")
+        (folder / name / "adapter_model.safetensors").write_bytes(b"weights")
+    (folder / "sorm" / "head.safetensors").write_bytes(b"head")
+    (folder / "merged_0" / "model.safetensors").write_bytes(b"large")
+    (folder / "samples.jsonl").write_text('{"a": 1}\n' * 1000)
+    (folder / "samples.clock").write_text("12.0")
+    (folder / "sorm.checkpoint").write_bytes(b"optimiser")
+    for name in ("recipe", "problems.done", "merge_0.done", "student_0.done", "thresholds"):
+        (folder / f"{name}.json").write_text(json.dumps({"name": name}))
+    return folder
+
+
+def test_what_is_costly_is_kept_and_comes_back(run: Path, tmp_path: Path) -> None:
+    packed = keep(run, tmp_path / "kept")
+    assert "samples.jsonl.gz" in packed
+    assert "sorm/head.safetensors" in packed
+    names = {str(p.relative_to(tmp_path / "kept")) for p in (tmp_path / "kept").rglob("*.*")}
+    assert names == set(packed)
+    assert (tmp_path / "kept" / "samples.jsonl.gz").stat().st_size < 200
+    unpack(tmp_path / "kept", tmp_path / "again")
+    again = tmp_path / "again"
+    assert (again / "samples.jsonl").read_text() == (run / "samples.jsonl").read_text()
+    assert (again / "student_0" / "adapter_model.safetensors").read_bytes() == b"weights"
+    assert (again / "student_0.done.json").exists()
+    gone = ("merged_0", "merge_0.done.json", "samples.clock", "sorm.checkpoint")
+    assert not any((again / name).exists() for name in gone)
+
+
+def test_keeping_twice_gives_the_same_bytes(run: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        keep(run, tmp_path / name)
+    one, two = ((tmp_path / name / "samples.jsonl.gz").read_bytes() for name in ("one", "two"))
+    assert one == two
+
+
+def test_a_run_is_not_written_over(run: Path, tmp_path: Path) -> None:
+    keep(run, tmp_path / "kept")
+    with pytest.raises(FileExistsError, match="holds a run already"):
+        unpack(tmp_path / "kept", run)
+    with pytest.raises(FileNotFoundError, match="no kept run"):
+        unpack(tmp_path, tmp_path / "new")

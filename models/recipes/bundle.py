@@ -1,14 +1,13 @@
 """A finished run as a bundle: five adapters, one head, thresholds, and a card."""
 
-import json
 import shutil
-from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
 
 from models.formats.scores import ORM_COLUMN, SORM_COLUMN
 from models.recipes.card import write_card
+from models.recipes.keep import portable
 from models.recipes.recipe import Recipe
 from models.recipes.run import Counts, Run
 
@@ -28,7 +27,7 @@ def write_bundle(run: Run, recipe: Recipe) -> Counts:
         (out / role).mkdir(parents=True, exist_ok=True)
         for name in _FILES:
             shutil.copyfile(made / name, out / role / name)
-        _portable(out / role / "adapter_config.json")
+        portable(out / role / "adapter_config.json")
         sizes[role] = (out / role / "adapter_model.safetensors").stat().st_size
     columns = sorted([(SORM_COLUMN, "sorm"), (ORM_COLUMN, "orm")])
     rows = [load_file(run.path(role) / "head.safetensors")["score.weight"] for _, role in columns]
@@ -36,11 +35,3 @@ def write_bundle(run: Run, recipe: Recipe) -> Counts:
     shutil.copyfile(run.path("thresholds.json"), out / "thresholds.json")
     write_card(run, recipe, out)
     return sizes
-
-
-def _portable(config: Path) -> None:
-    """Takes this machine's paths out of PEFT's configuration."""
-    content = json.loads(config.read_text(encoding="utf-8"))
-    content["base_model_name_or_path"] = None
-    content["target_modules"] = sorted(content["target_modules"])
-    config.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")

@@ -2,16 +2,21 @@
 
 `python -m models.recipes.keep RUN OUT` packs one; `glore train RECIPE --start-from OUT` begins a
 run folder with it, so that others go on from its adapters and rollouts, or relabel them.
+
+The students' problems are not kept either: some are of the GSM8K file that was named, which is
+not ours to pass on. Their stages are done again, with the same outcome, when it is named again.
 """
 
 import gzip
+import json
+import re
 import shutil
 import sys
 from pathlib import Path
 
 _ADAPTER = ("adapter_config.json", "adapter_model.safetensors", "head.safetensors")
 _LINES = ".jsonl"
-_MERGED = "merge_"  # stages that are done again: their checkpoints are not kept
+_AGAIN = re.compile(r"merge_\d+|problems|student_problems|ei_\d+_problems")  # done again
 
 
 def keep(run: Path, out: Path) -> list[str]:
@@ -23,13 +28,16 @@ def keep(run: Path, out: Path) -> list[str]:
     out.mkdir(parents=True, exist_ok=True)
     packed = []
     for path in sorted(run.iterdir()):
+        if _AGAIN.fullmatch(path.name.partition(".")[0]):
+            continue
         if path.name.endswith(_LINES):
             packed.append(_compress(path, out / f"{path.name}.gz"))
-        elif path.suffix == ".json" and not path.name.startswith(_MERGED):
+        elif path.suffix == ".json":
             shutil.copyfile(path, out / path.name)
             packed.append(path.name)
         elif (path / _ADAPTER[1]).is_file():
             packed += [_copy(path / name, out / path.name) for name in _ADAPTER]
+            portable(out / path.name / _ADAPTER[0])
     return [name for name in packed if name]
 
 
@@ -54,6 +62,14 @@ def unpack(kept: Path, run: Path) -> None:
             shutil.copyfile(path, run / path.name)
         elif path.is_dir():
             shutil.copytree(path, run / path.name, dirs_exist_ok=True)
+
+
+def portable(config: Path) -> None:
+    """Takes this machine's paths out of PEFT's configuration of an adapter."""
+    content = json.loads(config.read_text(encoding="utf-8"))
+    content["base_model_name_or_path"] = None
+    content["target_modules"] = sorted(content["target_modules"])
+    config.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _compress(path: Path, target: Path) -> str:

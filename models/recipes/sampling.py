@@ -4,14 +4,14 @@ Both append to their file as they go, so a killed stage goes on where it was.
 """
 
 import random
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from tqdm import tqdm
 
 from models.data import sources
-from models.data.files import append_jsonl, read_jsonl
+from models.data.files import append_jsonl, read_jsonl, write_jsonl
 from models.data.problems import Problem, Split, text_key
 from models.data.rollouts import PrefixRollouts, Sample, is_right, make_sample, steps_of
 from models.formats.answers import parse_answer
@@ -19,7 +19,7 @@ from models.formats.prompts import continuation_prompt, student_prompt
 from models.formats.steps import closed, prefix_before
 from models.recipes.recipe import Tiers
 from models.recipes.run import Counts
-from models.sampling.port import Drawing, Sampler
+from models.sampling.port import Drawing, Sampler, finished
 
 _CHUNK = 64  # prompts between two writes
 
@@ -53,22 +53,20 @@ def sample_solutions(
 
     A solution cut off at the token limit counts as wrong (it states no answer).
     """
-    done = {row.problem for row in read_jsonl(out, Sample)} if out.exists() else set()
+    done = _sampled(out, drawing.n)
     left = [problem for problem in problems if problem.id not in done]
     with tqdm(total=len(problems), initial=len(done), desc=out.stem, unit="problem") as bar:
-        for start in range(0, len(left), _CHUNK):
-            chunk = left[start : start + _CHUNK]
-            prompts = [student_prompt(problem.question) for problem in chunk]
-            drawn = sampler.sample(prompts, **asdict(drawing))
+        prompts = [student_prompt(problem.question) for problem in left]
+        for several in finished(sampler, prompts, drawing, _CHUNK):
             append_jsonl(
                 out,
                 (
                     make_sample(p.id, p.question, p.answer, rollout.text, rollout.tokens)
-                    for p, rollouts in zip(chunk, drawn, strict=True)
+                    for p, rollouts in ((left[place], drawn) for place, drawn in several)
                     for rollout in rollouts
                 ),
             )
-            bar.update(len(chunk))
+            bar.update(len(several))
     rows = list(read_jsonl(out, Sample))
     return {
         "problems": len(problems),
@@ -76,6 +74,18 @@ def sample_solutions(
         "right": sum(row.right for row in rows),
         "tokens": sum(row.tokens for row in rows),
     }
+
+
+def _sampled(out: Path, n: int) -> set[str]:
+    """The problems that have all their `n` samples; the rows of one that a kill cut off go."""
+    if not out.exists():
+        return set()
+    rows = list(read_jsonl(out, Sample))
+    counts = Counter(row.problem for row in rows)
+    whole = {problem for problem, count in counts.items() if count >= n}
+    if len(whole) < len(counts):
+        write_jsonl(out, (row for row in rows if row.problem in whole))
+    return whole
 
 
 def choose_labelled(
@@ -115,14 +125,13 @@ def roll_out_prefixes(
     with tqdm(
         total=len(wanted) + len(done), initial=len(done), desc=out.stem, unit="prefix"
     ) as bar:
-        for start in range(0, len(wanted), _CHUNK):
-            chunk = wanted[start : start + _CHUNK]
-            prefixes = [closed(prefix_before(sample.solution, kept)) for sample, kept in chunk]
-            prompts = [
-                continuation_prompt(sample.question, prefix)
-                for (sample, _), prefix in zip(chunk, prefixes, strict=True)
-            ]
-            drawn = sampler.sample(prompts, **asdict(drawing))
+        prefixes = [closed(prefix_before(sample.solution, kept)) for sample, kept in wanted]
+        prompts = [
+            continuation_prompt(sample.question, prefix)
+            for (sample, _), prefix in zip(wanted, prefixes, strict=True)
+        ]
+        for several in finished(sampler, prompts, drawing, _CHUNK):
+            chunk = [(*wanted[place], prefixes[place], drawn) for place, drawn in several]
             append_jsonl(
                 out,
                 (
@@ -138,7 +147,7 @@ def roll_out_prefixes(
                         ),
                         tokens=sum(rollout.tokens for rollout in rollouts),
                     )
-                    for (sample, kept), prefix, rollouts in zip(chunk, prefixes, drawn, strict=True)
+                    for sample, kept, prefix, rollouts in chunk
                 ),
             )
             bar.update(len(chunk))

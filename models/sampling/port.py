@@ -1,9 +1,9 @@
 """The port that every rollout goes through."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,40 @@ class Sampler(Protocol):
     ) -> list[list[Rollout]]:
         """`n` rollouts for each prompt, in order; temperature 0 is greedy."""
         ...
+
+
+@runtime_checkable
+class StreamingSampler(Sampler, Protocol):
+    """A sampler that wants all prompts at once and hands back what is finished."""
+
+    def stream(
+        self, prompts: Sequence[str], *, n: int, temperature: float, max_tokens: int
+    ) -> Iterator[tuple[int, list[Rollout]]]:
+        """The place of a prompt and its `n` rollouts, each once, as they are finished."""
+        ...
+
+
+def finished(
+    sampler: Sampler, prompts: Sequence[str], drawing: Drawing, at_once: int
+) -> Iterator[list[tuple[int, list[Rollout]]]]:
+    """Places and rollouts of up to `at_once` prompts, as they are finished, until all are.
+
+    A streaming sampler gets all prompts together, another one `at_once` at a time.
+    """
+    how = asdict(drawing)
+    if isinstance(sampler, StreamingSampler):
+        several: list[tuple[int, list[Rollout]]] = []
+        for one in sampler.stream(prompts, **how):
+            several.append(one)
+            if len(several) == at_once:
+                yield several
+                several = []
+        if several:
+            yield several
+        return
+    for start in range(0, len(prompts), at_once):
+        drawn = sampler.sample(prompts[start : start + at_once], **how)
+        yield list(enumerate(drawn, start))
 
 
 # (checkpoint folder, seed) -> something that samples from it

@@ -14,14 +14,20 @@ def run(tmp_path: Path) -> Path:
     for name in ("student_0", "merged_0", "sorm"):
         (folder / name).mkdir(parents=True)
     for name in ("student_0", "sorm"):
-        (folder / name / "adapter_config.json").write_text("{}")
+        config = {"base_model_name_or_path": str(tmp_path), "target_modules": ["v", "k"]}
+        (folder / name / "adapter_config.json").write_text(json.dumps(config))
         (folder / name / "adapter_model.safetensors").write_bytes(b"weights")
     (folder / "sorm" / "head.safetensors").write_bytes(b"head")
     (folder / "merged_0" / "model.safetensors").write_bytes(b"large")
     (folder / "samples.jsonl").write_text('{"a": 1}\n' * 1000)
+    for name in ("student_problems", "ei_1_problems"):
+        (folder / f"{name}.jsonl").write_text('{"question": "of GSM8K"}\n')
     (folder / "samples.clock").write_text("12.0")
     (folder / "sorm.checkpoint").write_bytes(b"optimiser")
-    for name in ("recipe", "problems.done", "merge_0.done", "student_0.done", "thresholds"):
+    for name in (
+        *("recipe", "problems.done", "ei_1_problems.done"),
+        *("merge_0.done", "student_0.done", "thresholds"),
+    ):
         (folder / f"{name}.json").write_text(json.dumps({"name": name}))
     return folder
 
@@ -38,7 +44,12 @@ def test_what_is_costly_is_kept_and_comes_back(run: Path, tmp_path: Path) -> Non
     assert (again / "samples.jsonl").read_text() == (run / "samples.jsonl").read_text()
     assert (again / "student_0" / "adapter_model.safetensors").read_bytes() == b"weights"
     assert (again / "student_0.done.json").exists()
-    gone = ("merged_0", "merge_0.done.json", "samples.clock", "sorm.checkpoint")
+    for path in again.rglob("adapter_config.json"):
+        assert str(tmp_path) not in path.read_text()
+    gone = (
+        *("merged_0", "merge_0.done.json", "samples.clock", "sorm.checkpoint"),
+        *("problems.done.json", "student_problems.jsonl", "ei_1_problems.jsonl"),
+    )
     assert not any((again / name).exists() for name in gone)
 
 

@@ -34,10 +34,15 @@ _Stage: TypeAlias = Callable[["Call"], Awaitable[web.StreamResponse]]
 class Refused(Exception):  # noqa: N818 - an answer, not a failure of the simulator
     """A request that a sound engine refuses."""
 
-    def __init__(self, status: int, message: str, kind: str) -> None:
+    def __init__(self, status: int, message: str, kind: str, param: str | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.kind = kind
+        self.param = param
+
+    def answer(self) -> web.Response:
+        """The refusal as the engine words it."""
+        return _json(shapes.error(self.status, str(self), self.kind, self.param), self.status)
 
 
 @dataclass(slots=True)
@@ -86,13 +91,13 @@ class Simulator:
 
     async def _models(self, _request: web.Request) -> web.Response:
         known = self.settings
-        return web.json_response(shapes.models(known.models, known.max_model_len))
+        return _json(shapes.models(known.models, known.max_model_len))
 
     async def _tokenize(self, request: web.Request) -> web.Response:
         body = await request.json()
         pieces = writing.tokens(str(body.get("prompt", "")))
         ids = [int.from_bytes(hashlib.sha256(p.encode()).digest()[:2], "big") for p in pieces]
-        return web.json_response(
+        return _json(
             {
                 "count": len(ids),
                 "max_model_len": self.settings.max_model_len,
@@ -120,8 +125,7 @@ class Simulator:
             try:
                 call = self._call(request, await request.read())
             except Refused as refused:
-                content = shapes.error(refused.status, str(refused), refused.kind)
-                return web.json_response(content, status=refused.status)
+                return refused.answer()
             if call.fault is not None:
                 self.faults[call.fault] += 1
             if (early := await self._early(call)) is not None:
@@ -130,8 +134,7 @@ class Simulator:
                 async with self._slot():
                     return await stage(call)
             except Refused as refused:
-                content = shapes.error(refused.status, str(refused), refused.kind)
-                return web.json_response(content, status=refused.status)
+                return refused.answer()
             except (asyncio.CancelledError, ConnectionError):
                 self.finished["abort"] += 1
                 raise
@@ -151,7 +154,7 @@ class Simulator:
             raise Refused(400, "not a request", "BadRequestError") from None
         if model not in self.settings.models:
             message = f"The model `{model}` does not exist."
-            raise Refused(404, message, "NotFoundError")
+            raise Refused(404, message, "NotFoundError", "model")
         digest = hashlib.sha256(request.path.encode() + raw).digest()
         self.came[digest] += 1
         rng = random.Random(f"{self.settings.seed}-{digest.hex()}-{self.came[digest]}")  # noqa: S311
@@ -179,7 +182,7 @@ class Simulator:
                     await asyncio.Event().wait()
             case "400" | "429" | "500" as status:
                 code, kind = _REFUSALS[status]
-                return web.json_response(shapes.error(code, _UPSTREAM_TEXT, kind), status=code)
+                return _json(shapes.error(code, _UPSTREAM_TEXT, kind), code)
             case "garbage":
                 return web.Response(text=f"{{{_UPSTREAM_TEXT}", content_type="application/json")
             case _:
@@ -219,8 +222,8 @@ class Simulator:
         body, asked = call.body, len(writing.tokens(prompt))
         n, most = int(body.get("n") or 1), int(body.get("max_tokens") or 16)
         if asked + most > self.settings.max_model_len:
-            message = f"This model's maximum context length is {self.settings.max_model_len} tokens"
-            raise Refused(400, message, "BadRequestError")
+            message = f"max_tokens={most} cannot be had of {self.settings.max_model_len} tokens"
+            raise Refused(400, message, "BadRequestError", "max_tokens")
         texts = [self._text(call, prompt, most) for _ in range(n)]
         lengths = [len(writing.tokens(text)) for text, _ in texts]
         await self._wait(call, self._first(asked))
@@ -255,8 +258,7 @@ class Simulator:
 
         if chat:
             for index in range(len(texts)):
-                opening = {"role": "assistant", "content": ""}
-                await event(shapes.chat_chunk(head, index, opening, None))
+                await event(shapes.chat_opening(head, index))
         pieces = [writing.tokens(text) for text, _ in texts]
         half = max((len(each) for each in pieces), default=0) // 2
         for place in range(max((len(each) for each in pieces), default=0) or 1):
@@ -270,13 +272,13 @@ class Simulator:
                 if place < max(len(each), 1):
                     piece = each[place] if each else ""
                     await event(
-                        shapes.chat_chunk(head, index, {"content": piece}, reason)
+                        shapes.chat_chunk(head, index, piece, reason)
                         if chat
                         else shapes.completion_chunk(head, index, piece, reason)
                     )
         if (call.body.get("stream_options") or {}).get("include_usage"):
-            counts = shapes.usage(asked, sum(len(each) for each in pieces))
-            await event({**head, "choices": [], "usage": counts})
+            counts = shapes.stream_usage(asked, sum(len(each) for each in pieces))
+            await event(shapes.usage_chunk(head, counts))
         await response.write(b"data: [DONE]\n\n")
         for _, reason in texts:
             self.finished[reason] += 1
@@ -321,6 +323,12 @@ class Simulator:
         drawn = call.rng.lognormvariate(0.0, timing.spread) if timing.spread else 1.0
         slow = SLOW_FACTOR if call.fault == "slow" else 1.0
         await asyncio.sleep(seconds * busy * drawn * slow)
+
+
+def _json(content: Mapping[str, Any], status: int = 200) -> web.Response:
+    return web.Response(
+        body=json.dumps(content).encode(), status=status, content_type="application/json"
+    )
 
 
 def _hang_up(call: Call) -> None:

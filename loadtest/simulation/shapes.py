@@ -3,23 +3,32 @@
 import time
 import uuid
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 Json: TypeAlias = dict[str, Any]
+FINGERPRINT: Final = "vllm-0.32.0-simulated"
 
 
 def new_id(kind: str) -> str:
-    """An id as the server makes them: `cmpl-...`, `chatcmpl-...`, `pool-...`."""
+    """An id as the server makes them: `cmpl-...`, `chatcmpl-...`, `pooling-...`."""
     return f"{kind}-{uuid.uuid4().hex[:16]}"
 
 
 def usage(prompt: int, completion: int) -> Json:
-    """Token counts of a generating endpoint."""
+    """Token counts as a whole answer has them; a stream's leave the details out."""
+    return {
+        **stream_usage(prompt, completion),
+        "prompt_tokens_details": None,
+        "completion_tokens_details": None,
+    }
+
+
+def stream_usage(prompt: int, completion: int) -> Json:
+    """Token counts at the end of a stream."""
     return {
         "prompt_tokens": prompt,
         "total_tokens": prompt + completion,
         "completion_tokens": completion,
-        "prompt_tokens_details": None,
     }
 
 
@@ -43,7 +52,7 @@ def completion(model: str, texts: Sequence[tuple[str, str]], counts: Json) -> Js
         **_head("cmpl", "text_completion", model),
         "choices": choices,
         "service_tier": None,
-        "system_fingerprint": None,
+        "system_fingerprint": FINGERPRINT,
         "usage": counts,
         "kv_transfer_params": None,
         "ec_transfer_params": None,
@@ -77,7 +86,7 @@ def chat(model: str, texts: Sequence[tuple[str, str]], counts: Json) -> Json:
         **_head("chatcmpl", "chat.completion", model),
         "choices": choices,
         "service_tier": None,
-        "system_fingerprint": None,
+        "system_fingerprint": FINGERPRINT,
         "usage": counts,
         "prompt_logprobs": None,
         "prompt_token_ids": None,
@@ -96,14 +105,31 @@ def completion_chunk(head: Json, index: int, text: str, reason: str | None) -> J
         "logprobs": None,
         "finish_reason": reason,
         "stop_reason": None,
+        "prompt_token_ids": None,
+        "token_ids": None,
     }
     return {**head, "choices": [choice]}
 
 
-def chat_chunk(head: Json, index: int, delta: Json, reason: str | None) -> Json:
-    """One event of a streamed chat."""
-    choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": reason}
-    return {**head, "choices": [choice]}
+def chat_opening(head: Json, index: int) -> Json:
+    """The first event of a streamed chat."""
+    delta = {"role": "assistant", "content": ""}
+    choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": None}
+    return {**head, "choices": [choice], "prompt_token_ids": None, "prompt_text": None}
+
+
+def chat_chunk(head: Json, index: int, text: str, reason: str | None) -> Json:
+    """Any other event of a streamed chat."""
+    choice: Json = {"index": index, "delta": {"content": text}, "logprobs": None}
+    choice["finish_reason"] = reason
+    if reason is not None:
+        choice["stop_reason"] = None
+    return {**head, "choices": [{**choice, "token_ids": None}]}
+
+
+def usage_chunk(head: Json, counts: Json) -> Json:
+    """The last event of a stream that was asked for its usage."""
+    return {**head, "choices": [], "usage": counts, "system_fingerprint": FINGERPRINT}
 
 
 def stream_head(kind: str, model: str) -> Json:
@@ -118,20 +144,15 @@ def pooling(model: str, rows: Sequence[Sequence[Sequence[float]]], prompt: int) 
         {"index": index, "object": "pooling", "data": list(each)} for index, each in enumerate(rows)
     ]
     return {
-        **_head("pool", "list", model),
+        **_head("pooling", "list", model),
         "data": data,
-        "usage": {
-            "prompt_tokens": prompt,
-            "total_tokens": prompt,
-            "completion_tokens": 0,
-            "prompt_tokens_details": None,
-        },
+        "usage": usage(prompt, 0),
     }
 
 
-def error(status: int, message: str, kind: str) -> Json:
-    """Any refusal."""
-    return {"error": {"message": message, "type": kind, "param": None, "code": status}}
+def error(status: int, message: str, kind: str, param: str | None = None) -> Json:
+    """Any refusal; `param` names the field at fault."""
+    return {"error": {"message": message, "type": kind, "param": param, "code": status}}
 
 
 def models(names: Sequence[str], max_model_len: int) -> Json:

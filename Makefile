@@ -55,7 +55,7 @@ lock: | $(BIN)/uv  ## pin what pyproject.toml newly asks for, with hashes and wi
 		--python-version 3.11 --python-platform x86_64-manylinux_2_28 --override requirements/overrides.txt \
 		--generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet $(ARGS) "$$@"; }
 	compile --all-extras --output-file requirements/all.txt
-	compile --extra cpu --constraint requirements/all.txt --output-file requirements/run.txt
+	compile --extra cpu --extra postgres --constraint requirements/all.txt --output-file requirements/run.txt
 
 $(BIN)/uv:
 	@$(MAKE) $(DEV_ENV)

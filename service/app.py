@@ -14,17 +14,28 @@ from importlib import metadata
 from typing import TypeAlias
 
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 
 from models.formats.families import PROMPTS, outcome_scores, step_scores
 from models.formats.scores import ORM_COLUMN, SORM_COLUMN
 from models.formats.sequence_scores import SequenceScores
 from models.formats.writing import RoleFormats
-from service.api import health, solve
+from service.api import batch, health, solve
+from service.api.access import AccessMiddleware, Gate
 from service.api.admission import Admission
 from service.api.context import Context, Limits
-from service.api.middleware import BodyLimitMiddleware, ObserveMiddleware, RequestIdMiddleware
+from service.api.middleware import (
+    REQUEST_ID_HEADER,
+    BodyLimitMiddleware,
+    ObserveMiddleware,
+    RequestIdMiddleware,
+)
 from service.api.openapi import install_openapi
 from service.api.problems import install_problems
+from service.api.rates import Rate
+from service.batches.opening import open_store
+from service.batches.run import Pace
+from service.batches.store import Store, StoreFailedError
 from service.engines import fitness
 from service.engines.breaker import BreakerSettings, CircuitBreaker
 from service.engines.classify import VllmSequenceScorer
@@ -40,6 +51,7 @@ from service.engines.vllm import (
     VllmGenerator,
     open_engine,
 )
+from service.errors import ConfigurationError
 from service.refinement.runner import Engines
 from service.settings import ROLES, EngineSettings, Settings, load_settings
 from service.telemetry.guards import GuardCollector, Guarded
@@ -77,14 +89,17 @@ def create_app(settings: Settings, *, connect: Connect | None = None) -> FastAPI
         max_generated_tokens=settings.max_generated_tokens,
         rerank_reserve=settings.rerank_reserve,
         threshold=settings.first_error_threshold,
+        max_question=settings.max_question,
+        max_batch=settings.max_batch,
     )
+    gate = Gate(settings.keyring, _rate(settings), time.monotonic)
     admission = Admission(settings.max_running, settings.max_waiting, time.monotonic)
     metrics.waiting.set_function(lambda: admission.waiting)
     opened = connect or partial(connect_vllm, settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with opened() as connected:
+        async with opened() as connected, _store(settings) as store:
             metrics.registry.register(GuardCollector(connected.guards))
             app.state.context = Context(
                 engines=metered(connected.engines, metrics),
@@ -93,6 +108,8 @@ def create_app(settings: Settings, *, connect: Connect | None = None) -> FastAPI
                 limits=limits,
                 admission=admission,
                 clock=time.monotonic,
+                store=store,
+                pace=Pace(settings.batch_concurrency, settings.batch_lease),
             )
             yield
 
@@ -104,11 +121,25 @@ def create_app(settings: Settings, *, connect: Connect | None = None) -> FastAPI
         redoc_url=None,
     )
     app.include_router(solve.router)
+    app.include_router(batch.router)
     app.include_router(health.router)
     install_problems(app)
-    install_openapi(app)
-    app.add_middleware(BodyLimitMiddleware, limit=settings.max_body)  # the last one is outermost
+    install_openapi(app, limits, asks_for_a_key=gate.asks_for_a_key)
+    app.add_middleware(  # the last one is outermost
+        BodyLimitMiddleware,
+        limit=settings.max_body,
+        others={batch.PATH: settings.max_batch_body},
+    )
+    app.add_middleware(AccessMiddleware, gate=gate)
     app.add_middleware(ObserveMiddleware, metrics=metrics)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", REQUEST_ID_HEADER],
+            expose_headers=["Retry-After", REQUEST_ID_HEADER],
+        )
     app.add_middleware(RequestIdMiddleware)
     return app
 
@@ -116,7 +147,7 @@ def create_app(settings: Settings, *, connect: Connect | None = None) -> FastAPI
 def from_environment() -> FastAPI:
     """The gateway as the environment says, with JSON logs. Raises ConfigurationError."""
     settings = load_settings()
-    configure_logs(settings.log_level)
+    configure_logs(settings.log_level, secrets=settings.secrets)
     return create_app(settings)
 
 
@@ -164,6 +195,19 @@ async def connect_vllm(settings: Settings) -> AsyncIterator[Connected]:
         )
 
 
+@asynccontextmanager
+async def _store(settings: Settings) -> AsyncIterator[Store | None]:
+    """The store of batches. Raises ConfigurationError when the one that is named fails."""
+    location = settings.store.get_secret_value() if settings.store else None
+    async with AsyncExitStack() as stack:
+        try:
+            store = await stack.enter_async_context(open_store(location, settings.store_days))
+        except StoreFailedError as error:
+            message = f"GLORE_STORE: {error}"
+            raise ConfigurationError(message) from None
+        yield store
+
+
 def _guarded(engine: VllmEngine) -> GuardedEngine:
     """An engine behind a breaker and retries of its own."""
     return GuardedEngine(
@@ -200,6 +244,12 @@ def _checks(settings: Settings, role: Role, engine: Exchange) -> tuple[Check, ..
 def _open(engine: EngineSettings) -> AbstractAsyncContextManager[VllmEngine]:
     key = engine.api_key.get_secret_value() if engine.api_key else None
     return open_engine(str(engine.url), api_key=key, timeout=engine.timeout)
+
+
+def _rate(settings: Settings) -> Rate | None:
+    if settings.rate_per_minute is None:
+        return None
+    return Rate(settings.rate_per_minute, settings.rate_burst or settings.rate_per_minute)
 
 
 def _version() -> str:

@@ -8,11 +8,15 @@
     └── GatewayError                                everything raised at the gateway's own edge
         ├── ConfigurationError                      settings that make no sense; ends the start
         └── ProblemError                            ends a request; status and slug below
+            ├── UnauthorizedError            401    unauthorized
+            ├── RateLimitedError             429    rate-limited
             ├── InvalidRequestError          422    invalid-request
             ├── UnsupportedMediaTypeError    415    unsupported-media-type
             ├── BodyTooLargeError            413    body-too-large
             ├── ClientGoneError              499    client-gone (for logs; nobody reads it)
+            ├── IdempotencyMismatchError     409    idempotency-mismatch
             ├── OverloadedError              503    overloaded
+            ├── StoreUnavailableError        503    store-unavailable
             ├── StudentUnavailableError *    503    student-unavailable
             └── NoDraftInTimeError *         504    no-draft-in-time
 
@@ -53,6 +57,27 @@ class ProblemError(GatewayError):
         super().__init__(detail)
         self.detail = detail
         self.faults = faults
+
+
+class UnauthorizedError(ProblemError):
+    """The gateway asks for a key, and none of its keys came with the request."""
+
+    status = 401
+    slug = "unauthorized"
+    title = "An API key is needed"
+    headers = MappingProxyType({"WWW-Authenticate": "Bearer"})
+
+
+class RateLimitedError(ProblemError):
+    """The client asks more often than it may."""
+
+    status = 429
+    slug = "rate-limited"
+    title = "Too many requests"
+
+    def __init__(self, detail: str, retry_after: int) -> None:
+        super().__init__(detail)
+        self.headers = {"Retry-After": str(retry_after)}
 
 
 class InvalidRequestError(ProblemError):
@@ -97,6 +122,23 @@ class OverloadedError(ProblemError):
     def __init__(self, detail: str, retry_after: int) -> None:
         super().__init__(detail)
         self.headers = {"Retry-After": str(retry_after)}
+
+
+class IdempotencyMismatchError(ProblemError):
+    """The idempotency key was used for a batch with other questions."""
+
+    status = 409
+    slug = "idempotency-mismatch"
+    title = "The idempotency key belongs to another batch"
+
+
+class StoreUnavailableError(ProblemError):
+    """The results of a batch cannot be kept now, or never on this gateway."""
+
+    status = 503
+    slug = "store-unavailable"
+    title = "The store of batches is not available"
+    headers = MappingProxyType({"Retry-After": "5"})
 
 
 class StudentUnavailableError(ProblemError):

@@ -8,9 +8,13 @@ Each engine takes `__URL`, `__API_KEY` and `__TIMEOUT` (seconds); a role's own e
 nothing from the two. `GLORE_MODELS__<ROLE>` is the role's model name on its server,
 `GLORE_FAMILIES__<ROLE>` what it reads and writes (`models.formats.families`): a family that is
 named here is checked against its server before /readyz says ready.
+
+GLORE_API_KEYS and GLORE_API_KEYS_FILE close the gateway to all but the holders of a key
+(`service.keys`), GLORE_RATE_PER_MINUTE bounds what each of them may ask (`service.api.rates`).
 """
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self, get_args
@@ -19,24 +23,29 @@ from pydantic import (
     AfterValidator,
     AnyHttpUrl,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
     ValidationError,
     model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 import models
 from models.formats.families import OutcomeFamily, StepFamily, WriterFamily
+from service.batches.location import is_location, password_of
 from service.engines.ports import Role
 from service.errors import ConfigurationError
+from service.keys import Key, Keyring, plain_keys, read_lines, read_list
 
 PREFIX: Final = "GLORE_"
 DELIMITER: Final = "__"
 DEFAULT_THRESHOLD: Final = 0.5
 THRESHOLDS_FILE: Final = Path(models.__file__).parent / "bundle" / "thresholds.json"
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
+MOST_QUESTION: Final = 20_000  # characters; what the schema takes at most
+_ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.\[\]:_-]+|\*")
 
 Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -53,6 +62,38 @@ def _engine_url(url: AnyHttpUrl) -> AnyHttpUrl:
         message = "an engine's URL ends before /v1"
         raise ValueError(message)
     return url
+
+
+def _api_keys(text: SecretStr) -> SecretStr:
+    if not read_list(text.get_secret_value()):
+        message = "there is no key in it; unset it to let everybody ask"
+        raise ValueError(message)
+    return text
+
+
+def _api_keys_file(file: Path) -> Path:
+    if not _read_keys(file):
+        message = f"{file.name} holds no key; unset it to let everybody ask"
+        raise ValueError(message)
+    return file
+
+
+def _origins(value: object) -> object:
+    """A list separated by commas as one. Raises ValueError for what is no origin."""
+    if not isinstance(value, str):
+        return value
+    origins = tuple(item for item in (part.strip() for part in value.split(",")) if item)
+    if not all(_ORIGIN.fullmatch(origin) for origin in origins):
+        message = "origins are written as https://host or https://host:port, or * for any"
+        raise ValueError(message)
+    return origins
+
+
+def _store(location: SecretStr) -> SecretStr:
+    if not is_location(location.get_secret_value()):
+        message = "a store is `off`, `sqlite:///PATH` or `postgresql://USER:PASSWORD@HOST/DATABASE`"
+        raise ValueError(message)
+    return location
 
 
 class EngineSettings(BaseModel):
@@ -156,11 +197,38 @@ class Settings(BaseSettings):
     max_body: int = Field(default=64 * 1024, ge=1024)  # bytes of a request's body
     max_running: int = Field(default=64, ge=1, le=10_000)  # questions worked on at once
     max_waiting: int = Field(default=64, ge=0, le=100_000)  # behind them; more are refused
+    max_question: int = Field(default=4000, ge=1, le=MOST_QUESTION)  # characters
+
+    max_batch: int = Field(default=1000, ge=1, le=10_000)  # questions of one batch
+    max_batch_body: int = Field(default=4 * 1024 * 1024, ge=1024)  # bytes
+    batch_concurrency: int = Field(default=8, ge=1, le=1000)  # questions of one batch at once
+    batch_lease: Annotated[float, Field(ge=1, le=3600, allow_inf_nan=False)] = 30.0  # seconds
+    # off, sqlite:///PATH or postgresql://...; None: a SQLite file in the user's state folder
+    store: Annotated[SecretStr, AfterValidator(_store)] | None = None
+    store_days: Annotated[float, Field(gt=0, le=36500, allow_inf_nan=False)] = 7.0
+
+    api_keys: Annotated[SecretStr, AfterValidator(_api_keys)] | None = None  # KEY or NAME:KEY, ...
+    api_keys_file: Annotated[Path, AfterValidator(_api_keys_file)] | None = None
+    rate_per_minute: int | None = Field(default=None, ge=1, le=1_000_000)  # of each key
+    rate_burst: int | None = Field(default=None, ge=1, le=1_000_000)  # None: as many
+    cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_origins)] = ()
 
     @model_validator(mode="after")
     def _threshold_can_be_known(self) -> Self:
         if self.threshold is None:
             _read_threshold(self.thresholds_file)
+        return self
+
+    @model_validator(mode="after")
+    def _keys_and_rate_fit(self) -> Self:
+        try:
+            Keyring(self._keys())
+        except ValueError as error:
+            message = f"{PREFIX}API_KEYS, {PREFIX}API_KEYS_FILE: {error}"
+            raise ValueError(message) from None
+        if self.rate_burst is not None and self.rate_per_minute is None:
+            message = f"{PREFIX}RATE_BURST does nothing without {PREFIX}RATE_PER_MINUTE"
+            raise ValueError(message)
         return self
 
     @property
@@ -170,6 +238,21 @@ class Settings(BaseSettings):
             return self.threshold
         return _read_threshold(self.thresholds_file)
 
+    @property
+    def keyring(self) -> Keyring:
+        """The keys that open the gateway, from environment and file; none: it is open."""
+        return Keyring(self._keys())
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Whatever must not be seen in a log: keys of clients and engines, the store's password."""
+        roles = (self.engine_of(role)[1] for role in ROLES)
+        engines = [each.api_key for each in (self.generation, self.scoring, *roles)]
+        clients = plain_keys(self.api_keys.get_secret_value()) if self.api_keys else ()
+        values = (key.get_secret_value() for key in engines if key is not None)
+        store = password_of(self.store.get_secret_value()) if self.store else ()
+        return tuple(dict.fromkeys((*clients, *values, *store)))
+
     def engine_of(self, role: Role) -> tuple[str, EngineSettings]:
         """The name and the settings of the engine that serves `role`."""
         own = self.engines.of(role)
@@ -178,6 +261,11 @@ class Settings(BaseSettings):
         if role in {"sorm", "orm"}:
             return "scoring", self.scoring
         return "generation", self.generation
+
+    def _keys(self) -> tuple[Key, ...]:
+        given = read_list(self.api_keys.get_secret_value()) if self.api_keys else ()
+        kept = _read_keys(self.api_keys_file) if self.api_keys_file is not None else ()
+        return (*given, *kept)
 
 
 def load_settings() -> Settings:
@@ -197,6 +285,20 @@ def load_settings() -> Settings:
 def _variable(location: tuple[int | str, ...]) -> str:
     """The environment variable that a place in the settings comes from."""
     return PREFIX + DELIMITER.join(str(part).upper() for part in location)
+
+
+def _read_keys(file: Path) -> tuple[Key, ...]:
+    """The keys in the file. Raises ValueError, which quotes nothing of it."""
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        message = f"{file.name} cannot be read"
+        raise ValueError(message) from None
+    try:
+        return read_lines(lines)
+    except ValueError as error:
+        message = f"{file.name}: {error}"
+        raise ValueError(message) from None
 
 
 def _read_threshold(file: Path) -> float:

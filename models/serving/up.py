@@ -129,7 +129,7 @@ def described(launches: Iterable[Launch]) -> str:
             f"{name}={shlex.quote(value)}"
             for name, value in launch.environment.items()
             if name.startswith(("GLORE_", "VLLM_", "HF_HUB_", "OMP_NUM_"))
-            and not name.endswith("API_KEY")
+            and not name.endswith(("API_KEY", "API_KEYS"))
         )
         command = " \\\n  ".join([*ours, shlex.join(launch.command)])
         blocks.append(f"# {launch.name}, port {launch.port}\n{command}\n")

@@ -28,6 +28,7 @@ class Admission:
         self._most_waiting = waiting
         self._clock = clock
         self._free = asyncio.Semaphore(running)
+        self._batches = asyncio.Semaphore(max(1, running // 2))
         self._mean = _FIRST_GUESS
         self.running = 0
         self.waiting = 0
@@ -39,6 +40,24 @@ class Admission:
             message = f"{self.running} questions are being answered and {self.waiting} wait."
             raise OverloadedError(message, self.retry_after)
         await self._wait(patience)
+        async with self._working():
+            yield
+
+    @asynccontextmanager
+    async def patient_turn(self) -> AsyncIterator[None]:
+        """A place at work for a question of a batch, however long it takes.
+
+        It is never refused and takes no place in the queue of the others. All batches together
+        have half of the places at most, and as few stand in line before a single question.
+        """
+        async with self._batches:
+            await self._free.acquire()
+            async with self._working():
+                yield
+
+    @asynccontextmanager
+    async def _working(self) -> AsyncIterator[None]:
+        """Count and time one who has a place, and give it back."""
         self.running += 1
         started = self._clock()
         try:

@@ -7,6 +7,8 @@ from typing import cast
 from fastapi import Request
 
 from service.api.admission import Admission
+from service.batches.run import Pace
+from service.batches.store import Store
 from service.engines.readiness import Readiness
 from service.refinement.runner import Engines
 from service.telemetry.metrics import Metrics
@@ -21,6 +23,8 @@ class Limits:
     max_generated_tokens: int
     rerank_reserve: float  # seconds
     threshold: float
+    max_question: int  # characters
+    max_batch: int  # questions
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,8 @@ class Context:
     limits: Limits
     admission: Admission
     clock: Callable[[], float]  # monotonic seconds
+    store: Store | None  # of batches
+    pace: Pace  # of a batch
 
 
 def context_of(request: Request) -> Context:

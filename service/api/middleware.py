@@ -5,6 +5,8 @@ import re
 import time
 import uuid
 from collections import deque
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -105,13 +107,18 @@ class ObserveMiddleware:
 class BodyLimitMiddleware:
     """Refuses bodies of more than `limit` bytes with 413, announced or not.
 
+    `others` are the limits of the paths that have their own.
+
     The body is read here, before the app runs, so the app sees it as one message. Needs
     RequestIdMiddleware around it.
     """
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+    def __init__(
+        self, app: ASGIApp, limit: int, others: Mapping[str, int] = MappingProxyType({})
+    ) -> None:
         self._app = app
         self._limit = limit
+        self._others = others
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read the body of an HTTP request and pass the request on."""
@@ -119,20 +126,22 @@ class BodyLimitMiddleware:
             await self._app(scope, receive, send)
             return
         announced = Headers(scope=scope).get("content-length", "0")
-        body = await self._read(receive) if self._may_fit(announced) else None
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        limit = self._others.get(path, self._limit)
+        body = await self._read(receive, limit) if self._may_fit(announced, limit) else None
         if body is None:
-            error = BodyTooLargeError(f"A request's body may have {self._limit} bytes at most.")
+            error = BodyTooLargeError(f"A request's body may have {limit} bytes at most.")
             await problem_response(error, record_of(scope).request_id)(scope, receive, send)
             return
         await self._app(scope, _replay(body, receive), send)
 
-    def _may_fit(self, announced: str) -> bool:
+    @staticmethod
+    def _may_fit(announced: str, limit: int) -> bool:
         digits = announced.lstrip("0") or "0"
-        return len(digits) <= len(str(self._limit)) and (
-            not digits.isdecimal() or int(digits) <= self._limit
-        )
+        return len(digits) <= len(str(limit)) and (not digits.isdecimal() or int(digits) <= limit)
 
-    async def _read(self, receive: Receive) -> list[Message] | None:
+    @staticmethod
+    async def _read(receive: Receive, limit: int) -> list[Message] | None:
         """The messages of a body within the limit, joined into one; None for a larger one."""
         body = bytearray()
         while True:
@@ -140,7 +149,7 @@ class BodyLimitMiddleware:
             if message["type"] != "http.request":
                 return [message]  # gone before the body was there
             body += message.get("body", b"")
-            if len(body) > self._limit:
+            if len(body) > limit:
                 return None
             if not message.get("more_body", False):
                 return [{"type": "http.request", "body": bytes(body), "more_body": False}]

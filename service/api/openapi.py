@@ -1,27 +1,60 @@
-"""The OpenAPI document: errors are described as what they are, `application/problem+json`."""
+"""The OpenAPI document: errors are described as what they are, `application/problem+json`.
+
+The limits in it are those of this server, not the most that any server could have.
+"""
 
 from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from service.api.access import OPEN_PATHS
+from service.api.batch_schemas import BatchRequest
+from service.api.context import Limits
 from service.api.examples import problem
 from service.api.problems import MEDIA_TYPE, Problem
 from service.errors import (
     BodyTooLargeError,
+    IdempotencyMismatchError,
     InvalidRequestError,
     NoDraftInTimeError,
     OverloadedError,
     ProblemError,
+    RateLimitedError,
+    StoreUnavailableError,
     StudentUnavailableError,
+    UnauthorizedError,
     UnsupportedMediaTypeError,
 )
 
 _REQUEST_ID_HEADER: Final = {
     "description": "The request's own id, or a new one.",
+    "required": True,
     "schema": {"type": "string"},
 }
-_RETRY_AFTER: Final = {"description": "Seconds to wait.", "schema": {"type": "integer"}}
+_RETRY_AFTER: Final = {
+    "description": "Seconds to wait.",
+    "required": True,
+    "schema": {"type": "integer", "minimum": 1},
+}
+_CHALLENGE: Final = {
+    "description": "How to send a key.",
+    "required": True,
+    "schema": {"type": "string", "enum": ["Bearer"]},
+}
+# By status, besides X-Request-ID; only where the response is a problem.
+_HEADERS: Final[dict[str, dict[str, Any]]] = {
+    "401": {"WWW-Authenticate": _CHALLENGE},
+    "429": {"Retry-After": _RETRY_AFTER},
+    "503": {"Retry-After": _RETRY_AFTER},
+}
+_PROBLEM: Final = {"$ref": "#/components/schemas/Problem"}
+_SCHEME: Final = "api_key"
+_SECURITY_SCHEME: Final = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "A key of `glore key NAME`; needed only where the server has keys.",
+}
 
 
 def _documented(
@@ -47,7 +80,31 @@ def _also(first: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+# Of every path that is not open. Each is documented whether or not this server has keys or a
+# rate, so that a client made from the document knows both.
+_ACCESS_ERRORS: Final[dict[str, dict[str, Any]]] = {
+    "401": _documented(
+        UnauthorizedError, "Send a key that this gateway knows, as Authorization: Bearer KEY."
+    ),
+    "429": _documented(
+        RateLimitedError, "60 requests a minute are taken from one client, 60 at once."
+    ),
+}
 SOLVE_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
+    400: {
+        "model": Problem,
+        "description": "The request cannot be read",
+        "content": {
+            MEDIA_TYPE: {
+                "example": problem(
+                    "bad-request",
+                    "The request cannot be read",
+                    400,
+                    "There was an error parsing the body",
+                )
+            }
+        },
+    },
     413: _documented(BodyTooLargeError, "A request's body may have 65536 bytes at most."),
     415: _documented(
         UnsupportedMediaTypeError, "Send the body as JSON, with Content-Type: application/json."
@@ -65,8 +122,25 @@ SOLVE_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-def install_openapi(app: FastAPI) -> None:
-    """Make `app` describe its errors and headers; the document is built once."""
+BATCH_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
+    413: _documented(BodyTooLargeError, "A request's body may have 4194304 bytes at most."),
+    415: _documented(
+        UnsupportedMediaTypeError, "Send the body as application/json or application/x-ndjson."
+    ),
+    409: _documented(
+        IdempotencyMismatchError, "This Idempotency-Key was used for other questions."
+    ),
+    422: _documented(
+        InvalidRequestError,
+        "1 field is not acceptable: questions.3.question",
+        [{"field": "questions.3.question", "message": "Field required"}],
+    ),
+    503: _documented(StoreUnavailableError, "The results cannot be kept now."),
+}
+
+
+def install_openapi(app: FastAPI, limits: Limits, *, asks_for_a_key: bool) -> None:
+    """Make `app` describe its errors, headers, limits and keys; the document is built once."""
 
     def document() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -76,8 +150,14 @@ def install_openapi(app: FastAPI) -> None:
                 description=app.description,
                 routes=app.routes,
             )
-            for path in schema["paths"].values():
-                for operation in path.values():
+            _add_batch(schema["components"]["schemas"], limits)
+            for name in ("SolveRequest", "BatchQuestion", "BatchRequest"):
+                _limit(schema["components"]["schemas"][name]["properties"], limits)
+            schema["components"]["securitySchemes"] = {_SCHEME: _SECURITY_SCHEME}
+            for path, operations in schema["paths"].items():
+                for operation in operations.values():
+                    if path not in OPEN_PATHS:
+                        _guard(operation, asks_for_a_key=asks_for_a_key)
                     for status, response in operation["responses"].items():
                         _finish(status, response)
             app.openapi_schema = schema
@@ -86,12 +166,40 @@ def install_openapi(app: FastAPI) -> None:
     app.openapi = document  # type: ignore[method-assign]
 
 
+def _limit(fields: dict[str, dict[str, Any]], limits: Limits) -> None:
+    """Put this server's limits into the description of a question."""
+    most = round(limits.max_deadline * 1000)
+    if "question" in fields:
+        fields["question"]["maxLength"] = limits.max_question
+    fields["deadline_ms"]["maximum"] = most
+    fields["deadline_ms"]["default"] = min(fields["deadline_ms"]["default"], most)
+
+
+def _add_batch(schemas: dict[str, dict[str, Any]], limits: Limits) -> None:
+    """Describe the body of a batch, which FastAPI does not read and so does not know."""
+    request = BatchRequest.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas.update(request.pop("$defs"))
+    request["properties"]["questions"]["maxItems"] = limits.max_batch
+    schemas["BatchRequest"] = request
+
+
+def _guard(operation: dict[str, Any], *, asks_for_a_key: bool) -> None:
+    """Describe what a path that is not open may answer, and that it takes a key."""
+    key: dict[str, list[str]] = {_SCHEME: []}
+    operation["security"] = [key] if asks_for_a_key else [{}, key]
+    for status, documented in _ACCESS_ERRORS.items():
+        response = {each: value for each, value in documented.items() if each != "model"}
+        content = {MEDIA_TYPE: {**documented["content"][MEDIA_TYPE], "schema": _PROBLEM}}
+        operation["responses"][status] = {**response, "content": content}
+
+
 def _finish(status: str, response: dict[str, Any]) -> None:
     """Move a problem's schema to its media type, and name the response's headers."""
     content = response.get("content", {})
-    if MEDIA_TYPE in content:
-        content[MEDIA_TYPE]["schema"] = content.pop("application/json")["schema"]
+    others = [media_type for media_type in content if media_type != MEDIA_TYPE]
+    if MEDIA_TYPE in content and others:
+        content[MEDIA_TYPE]["schema"] = content.pop(others[0])["schema"]
     headers = response.setdefault("headers", {})
     headers["X-Request-ID"] = _REQUEST_ID_HEADER
-    if status == str(StudentUnavailableError.status) and MEDIA_TYPE in content:
-        headers["Retry-After"] = _RETRY_AFTER
+    if MEDIA_TYPE in content:
+        headers.update(_HEADERS.get(status, {}))

@@ -62,10 +62,10 @@ class ProblemResponse(JSONResponse):
     media_type = MEDIA_TYPE
 
 
-def problem_response(error: ProblemError, request_id: str) -> ProblemResponse:
-    """The response for an error of the tree in `service.errors`."""
+def problem_of(error: ProblemError, request_id: str) -> Problem:
+    """What is told of an error of the tree in `service.errors`."""
     faults = [FieldProblem(field=f.field, message=f.message) for f in error.faults]
-    problem = Problem(
+    return Problem(
         type=f"/problems/{error.slug}",
         title=error.title,
         status=error.status,
@@ -73,19 +73,34 @@ def problem_response(error: ProblemError, request_id: str) -> ProblemResponse:
         request_id=request_id,
         errors=faults or None,
     )
-    return _respond(problem, error.headers)
 
 
-def internal_error(request_id: str) -> ProblemResponse:
-    """The response for a bug: it says nothing of what happened."""
-    problem = Problem(
+def problem_response(error: ProblemError, request_id: str) -> ProblemResponse:
+    """The response for an error of the tree in `service.errors`."""
+    return _respond(problem_of(error, request_id), error.headers)
+
+
+def internal_problem(request_id: str) -> Problem:
+    """What is told of a bug: nothing of what happened."""
+    return Problem(
         type="/problems/internal-error",
         title="Something went wrong in the gateway",
         status=500,
         detail="The request could not be answered. The gateway's log has its request_id.",
         request_id=request_id,
     )
-    return _respond(problem, {})
+
+
+def internal_error(request_id: str) -> ProblemResponse:
+    """The response for a bug."""
+    return _respond(internal_problem(request_id), {})
+
+
+def invalid_request(faults: Sequence[FieldFault]) -> InvalidRequestError:
+    """The error that names the fields at fault."""
+    names = ", ".join(dict.fromkeys(fault.field for fault in faults))
+    count = "1 field is" if len(faults) == 1 else f"{len(faults)} fields are"
+    return InvalidRequestError(f"{count} not acceptable: {names}", tuple(faults))
 
 
 def install_problems(app: FastAPI) -> None:
@@ -100,10 +115,7 @@ async def _on_problem(request: Request, error: Exception) -> ProblemResponse:
 
 
 async def _on_validation(request: Request, error: Exception) -> ProblemResponse:
-    faults = _faults(cast("RequestValidationError", error).errors())
-    names = ", ".join(dict.fromkeys(fault.field for fault in faults))
-    count = "1 field is" if len(faults) == 1 else f"{len(faults)} fields are"
-    invalid = InvalidRequestError(f"{count} not acceptable: {names}", faults)
+    invalid = invalid_request(field_faults(cast("RequestValidationError", error).errors()))
     return problem_response(invalid, record_of(request.scope).request_id)
 
 
@@ -127,7 +139,7 @@ def _respond(problem: Problem, headers: Mapping[str, str]) -> ProblemResponse:
     )
 
 
-def _faults(errors: Sequence[Any]) -> tuple[FieldFault, ...]:
+def field_faults(errors: Sequence[Any]) -> tuple[FieldFault, ...]:
     """Pydantic's errors as field faults; input values are left out."""
     faults = []
     for error in errors[:_MAX_FAULTS]:

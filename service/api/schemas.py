@@ -1,8 +1,9 @@
 """What `POST /solve` takes and gives. Unknown fields and values of another type are refused."""
 
+import re
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from models.formats.steps import split_steps
 from service.api.explanations import explain
@@ -15,17 +16,29 @@ from service.refinement.types import (
     Stage,
     Strategy,
 )
+from service.settings import MOST_QUESTION
 
-MAX_QUESTION = 4000
 MIN_DEADLINE_MS = 100
 DEFAULT_DEADLINE_MS = 60_000
 
 
+# Spelled out, because Python, ECMA-262 and Unicode each count others among white space.
+_VISIBLE = r"[^\s\x1c-\x1f\x85\ufeff]"
+
+
 def _not_blank(text: str) -> str:
-    if not text.strip():
+    if not re.search(_VISIBLE, text):
         message = "a question has at least one character that is not white space"
         raise ValueError(message)
     return text
+
+
+def _whole(value: object) -> object:
+    """1000.0 as 1000: JSON has one kind of number, and both are integers to JSON Schema."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+_Integer = Annotated[int, BeforeValidator(_whole)]
 
 
 class _Request(BaseModel):
@@ -42,25 +55,32 @@ class SamplingIn(_Request):
         description="0 is greedy. The further samples of `best_of_n` use at least 0.7.",
     )
     top_p: float = Field(default=1.0, gt=0, le=1)
-    max_tokens: int = Field(default=320, ge=1, le=1024, description="Per solution.")
-    n: int = Field(
+    max_tokens: _Integer = Field(default=320, ge=1, le=1024, description="Per solution.")
+    n: _Integer = Field(
         default=3, ge=2, le=8, description="Candidates of `best_of_n`, the draft included."
     )
 
 
-class SolveRequest(_Request):
-    """A question and how it is to be answered."""
+class SolveOptions(_Request):
+    """How questions are to be answered."""
 
-    question: Annotated[
-        str, Field(min_length=1, max_length=MAX_QUESTION), AfterValidator(_not_blank)
-    ]
     strategy: Annotated[Strategy, Field(strict=False)] = Strategy.GLORE
     sampling: SamplingIn = Field(default_factory=SamplingIn)
-    deadline_ms: int = Field(
+    deadline_ms: _Integer = Field(
         default=DEFAULT_DEADLINE_MS,
         ge=MIN_DEADLINE_MS,
         description="Time for the whole request. The server sets the most it accepts.",
     )
+
+
+class SolveRequest(SolveOptions):
+    """A question and how it is to be answered."""
+
+    question: Annotated[
+        str,
+        Field(min_length=1, max_length=MOST_QUESTION, json_schema_extra={"pattern": _VISIBLE}),
+        AfterValidator(_not_blank),
+    ]
 
 
 class SelectedOut(BaseModel):

@@ -10,11 +10,11 @@ from service.api.context import Context, Limits, context_of
 from service.api.disconnect import while_connected
 from service.api.examples import REQUESTS, RESPONSE
 from service.api.openapi import SOLVE_ERRORS
+from service.api.problems import invalid_request
 from service.api.record import RequestRecord, record_of
 from service.api.schemas import SolveRequest, SolveResponse
 from service.errors import (
     FieldFault,
-    InvalidRequestError,
     NoDraftInTimeError,
     ProblemError,
     StudentUnavailableError,
@@ -68,7 +68,7 @@ async def solve(
         except NoDraftError as error:
             record.fields["no_draft"] = str(error.reason)
             context.metrics.used(error.state)
-            raise _problem_of(error) from error
+            raise no_draft_problem(error) from error
     context.metrics.solved(outcome)
     solve_id = f"solve_{uuid.uuid4().hex}"
     _note(record, outcome, solve_id)
@@ -90,14 +90,19 @@ async def _in_turn(task: Task, context: Context) -> Outcome:
 def task_of(body: SolveRequest, limits: Limits) -> Task:
     """The task of a request within the server's limits.
 
-    Raises InvalidRequestError for a deadline beyond the server's. A deadline that was not
-    given is the smaller of the default and the server's.
+    Raises InvalidRequestError for a question or a deadline beyond the server's. A deadline
+    that was not given is the smaller of the default and the server's.
     """
     most = round(limits.max_deadline * 1000)
+    faults = []
+    if len(body.question) > limits.max_question:
+        message = f"String should have at most {limits.max_question} characters"
+        faults.append(FieldFault("question", message))
     if "deadline_ms" in body.model_fields_set and body.deadline_ms > most:
-        fault = FieldFault("deadline_ms", f"Input should be less than or equal to {most}")
-        message = "1 field is not acceptable: deadline_ms"
-        raise InvalidRequestError(message, (fault,))
+        message = f"Input should be less than or equal to {most}"
+        faults.append(FieldFault("deadline_ms", message))
+    if faults:
+        raise invalid_request(faults)
     deadline = min(body.deadline_ms, most) / 1000
     return Task(
         question=body.question,
@@ -118,7 +123,8 @@ def task_of(body: SolveRequest, limits: Limits) -> Task:
     )
 
 
-def _problem_of(error: NoDraftError) -> ProblemError:
+def no_draft_problem(error: NoDraftError) -> ProblemError:
+    """What a question without a draft is answered with."""
     if error.timed_out:
         return NoDraftInTimeError(f"There was no draft when the time was up: {error.reason}.")
     return StudentUnavailableError(f"The student gave no draft: {error.reason}.")

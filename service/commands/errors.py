@@ -9,7 +9,13 @@ typer.TyperException
 
 import typer
 
-from glore_client import APIConnectionError, APITimeoutError, GloreError, UnprocessableEntity
+from glore_client import (
+    APIConnectionError,
+    APITimeoutError,
+    AuthenticationError,
+    GloreError,
+    UnprocessableEntity,
+)
 
 
 class CommandFailedError(typer.TyperException):
@@ -28,6 +34,8 @@ def from_gateway(error: GloreError, url: str) -> typer.TyperException:
     """What to tell about a call to the gateway at `url` that gave no result."""
     if isinstance(error, UnprocessableEntity):
         return WrongArgumentError(f"the gateway refused the question: {error}")
+    if isinstance(error, AuthenticationError):
+        return CommandFailedError(f"{url} asks for an API key; set GLORE_API_KEY to yours")
     if isinstance(error, APITimeoutError):
         return CommandFailedError(f"{url} did not answer: {error}")
     if isinstance(error, APIConnectionError):

@@ -16,6 +16,7 @@ from models.evaluation.journal import JournalError
 from models.evaluation.run import Plan, Report, evaluate, report_as_json
 from models.evaluation.table import as_text
 from service.commands.errors import CommandFailedError, WrongArgumentError, from_gateway
+from service.commands.key import own_key
 from service.commands.solve import strategy_named
 
 
@@ -85,11 +86,11 @@ def summary(report: Report, n: int) -> str:
 def check_ready(url: str) -> None:
     """Raise CommandFailedError unless the service at `url` is ready; WrongArgumentError."""
     try:
-        with Client(url) as client:
+        with Client(url, api_key=own_key()) as client:
             readiness = client.ready()
     except GloreError as error:
         raise from_gateway(error, url) from error
-    except ValueError as error:  # not a URL
+    except ValueError as error:  # not a URL, not a key
         raise WrongArgumentError(str(error)) from error
     if not readiness.ready:
         engines = ", ".join(f"{name}: {state}" for name, state in readiness.engines.items())
@@ -126,7 +127,7 @@ async def _measure(
         def show(done: int, total: int) -> None:
             progress.update(bar, completed=done, total=total)
 
-        async with AsyncClient(url) as client:
+        async with AsyncClient(url, api_key=own_key()) as client:
             return await evaluate(
                 client,
                 problems,

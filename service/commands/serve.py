@@ -29,7 +29,7 @@ def run_serve(*, host: str | None, port: int | None) -> None:
         raise WrongArgumentError("; ".join(str(error).splitlines())) from error
     settings = settings.model_copy(update={k: v for k, v in given.items() if v is not None})
     with bind(settings.host, settings.port) as listener:
-        configure_logs(settings.log_level)
+        configure_logs(settings.log_level, secrets=settings.secrets)
         config = uvicorn.Config(create_app(settings), log_config=None, access_log=False)
         server = uvicorn.Server(config)
         with suppress(KeyboardInterrupt):  # raised again by uvicorn once it has stopped

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from glore_client import Client, GloreError, Sampling, SolveResult, Step, Strategy
 from service.commands.errors import WrongArgumentError, from_gateway
+from service.commands.key import own_key
 
 _WORDS = {
     "draft": "draft",
@@ -35,11 +36,11 @@ def run_solve(  # noqa: PLR0913 - one option each
         raise WrongArgumentError(message)
     sampling = Sampling(temperature=temperature, n=n)
     try:
-        with Client(url) as client:
+        with Client(url, api_key=own_key()) as client:
             result = client.solve(question, strategy=chosen, sampling=sampling, deadline=deadline)
     except GloreError as error:
         raise from_gateway(error, url) from error
-    except ValueError as error:  # not a URL, not a time
+    except ValueError as error:  # not a URL, not a time, not a key
         raise WrongArgumentError(str(error)) from error
     if as_json:
         print(result.model_dump_json(indent=2))  # noqa: T201 - what was asked for

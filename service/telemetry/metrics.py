@@ -116,6 +116,13 @@ class Metrics:
             registry=registry,
         )
 
+        self.batch_questions = Counter(
+            "glore_batch_questions",
+            "Questions of batches that were told, by outcome: ok, error, replayed.",
+            ["outcome"],
+            registry=registry,
+        )
+
     def request_answered(self, route: str, strategy: str, status: int, seconds: float) -> None:
         """Count one request and its duration."""
         self.requests.labels(route, strategy, str(status)).inc()

@@ -6,6 +6,7 @@ import httpx2
 import pytest
 import pytest_asyncio
 from fastapi import FastAPI
+from pydantic import SecretStr
 
 from service.app import create_app
 from service.settings import PREFIX, Settings
@@ -13,8 +14,9 @@ from tests.service.fakes import FakeEngines
 
 
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sees the settings of the shell it runs in."""
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No test sees the settings of the shell it runs in, or writes into its state folder."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     for name in list(os.environ):
         if name.upper().startswith(PREFIX):
             monkeypatch.delenv(name)
@@ -23,7 +25,11 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """The defaults, apart from any trained bundle, and patient with a machine that is busy."""
-    return Settings(thresholds_file=tmp_path / "thresholds.json", probe_timeout=30.0)
+    return Settings(
+        thresholds_file=tmp_path / "thresholds.json",
+        probe_timeout=30.0,
+        store=SecretStr(f"sqlite:///{tmp_path / 'batches.sqlite3'}"),
+    )
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ class FakeGateway:
     solve: tuple[int, dict[str, Any]] = field(default_factory=lambda: (200, samples.result()))
     ready: tuple[int, dict[str, Any]] = (200, READY)
     asked: list[dict[str, Any]] = field(default_factory=list)
+    keys: list[str | None] = field(default_factory=list)  # Authorization, as it came
 
 
 @contextmanager
@@ -36,6 +37,7 @@ def fake_gateway() -> Iterator[FakeGateway]:
 
         def do_POST(self) -> None:
             length = int(self.headers["Content-Length"])
+            gateway.keys.append(self.headers["Authorization"])
             gateway.asked.append(json.loads(self.rfile.read(length)))
             self._answer(*gateway.solve)
 

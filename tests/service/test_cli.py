@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from service.cli import main
+from service.keys import Keyring, read_lines
 from tests.clients.python import samples
 from tests.service.gateway import FakeGateway, fake_gateway
 
@@ -46,7 +47,7 @@ def assert_one_line(result: Result, status: int, text: str) -> None:
 def test_without_arguments_the_help_is_shown() -> None:
     result = glore()
     assert result.exit_code == 2
-    for command in ("solve", "eval", "serve", "up", "train"):
+    for command in ("solve", "eval", "key", "serve", "up", "train"):
         assert command in result.output
 
 
@@ -109,6 +110,46 @@ def test_solve_reads_the_url_from_the_environment(
 ) -> None:
     monkeypatch.setenv("GLORE_URL", gateway.url)
     assert glore("solve", QUESTION).exit_code == 0
+
+
+def test_the_key_comes_from_the_environment(
+    gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    glore("solve", QUESTION, "--url", gateway.url)
+    monkeypatch.setenv("GLORE_API_KEY", "k-1")
+    glore("solve", QUESTION, "--url", gateway.url)
+    monkeypatch.setenv("GLORE_API_KEY", "")
+    glore("solve", QUESTION, "--url", gateway.url)
+    assert gateway.keys == [None, "Bearer k-1", None]
+
+
+@pytest.mark.parametrize("command", [["solve", QUESTION], ["eval"]])
+def test_a_key_that_cannot_be_sent_is_not_quoted(
+    command: list[str], gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GLORE_API_KEY", "hidden key")
+    result = glore(*command, "--url", gateway.url)
+    assert_one_line(result, 2, "the API key is empty or has characters")
+    assert "hidden" not in result.stderr
+
+
+def test_a_gateway_that_asks_for_a_key_says_how_to_give_it(gateway: FakeGateway) -> None:
+    gateway.solve = (401, samples.problem(401, "Send a key."))
+    result = glore("solve", QUESTION, "--url", gateway.url)
+    assert_one_line(result, 1, "asks for an API key; set GLORE_API_KEY")
+
+
+def test_a_key_that_is_made_opens_the_gateway() -> None:
+    result = glore("key", "alice")
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    key, line = lines[0].split()[-1], lines[1].split()[-1]
+    assert Keyring(read_lines([line])).name_of(key.encode()) == "alice"
+    assert glore("key", "alice").stdout != result.stdout
+
+
+def test_a_name_that_is_none_is_told() -> None:
+    assert_one_line(glore("key", "a b"), 2, "a key's name is")
 
 
 def test_solve_prints_json(gateway: FakeGateway) -> None:

@@ -4,12 +4,23 @@ from pathlib import Path
 import pytest
 
 from service.errors import ConfigurationError
+from service.keys import Key, new_key
 from service.settings import ROLES, Settings, load_settings
 
 
 @pytest.fixture
 def env(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
+
+
+def assert_named(env: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """A variable with a wrong value is told in one line, without what is hidden in it."""
+    env.setenv(name, value)
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings()
+    assert str(caught.value).startswith(f"{name}: ")
+    assert "hidden" not in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_without_settings_two_engines_of_this_machine_serve_the_five_roles() -> None:
@@ -83,12 +94,7 @@ def test_keys_are_not_shown(env: pytest.MonkeyPatch) -> None:
 def test_a_value_that_makes_no_sense_is_named(
     env: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
-    env.setenv(name, value)
-    with pytest.raises(ConfigurationError) as caught:
-        load_settings()
-    assert str(caught.value).startswith(f"{name}: ")
-    assert "hidden" not in str(caught.value)
-    assert len(str(caught.value).splitlines()) == 1
+    assert_named(env, name, value)
 
 
 def test_an_engine_of_a_role_needs_a_url(env: pytest.MonkeyPatch) -> None:
@@ -141,6 +147,84 @@ def test_a_family_that_a_role_cannot_have_is_told_with_those_it_can(
     assert str(caught.value) == f"GLORE_FAMILIES__{role}: Input should be {known}"
 
 
+# --- keys, rate, origins -----------------------------------------------------------------
+
+KEY = "hidden-" + "k" * 32
+
+
+def test_without_keys_the_gateway_is_open() -> None:
+    settings = load_settings()
+    assert not settings.keyring
+    assert settings.rate_per_minute is None
+    assert settings.cors_origins == ()
+    assert settings.secrets == ()
+
+
+def test_keys_come_from_environment_and_file(env: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    made = new_key()
+    file = tmp_path / "keys"
+    file.write_text(f"# ours\n{Key.of('bob', made).line}\n", encoding="utf-8")
+    env.setenv("GLORE_API_KEYS", f"alice:{KEY}")
+    env.setenv("GLORE_API_KEYS_FILE", str(file))
+    env.setenv("GLORE_ENGINES__ORM__URL", "http://host")
+    env.setenv("GLORE_ENGINES__ORM__API_KEY", "orm-hidden")
+    settings = load_settings()
+    assert settings.keyring.names == ("alice", "bob")
+    assert settings.keyring.name_of(made.encode()) == "bob"
+    assert settings.secrets == (KEY, "orm-hidden")
+    assert "hidden" not in repr(settings) + settings.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GLORE_API_KEYS", ""),
+        ("GLORE_API_KEYS", " , "),
+        ("GLORE_API_KEYS", "hidden"),
+        ("GLORE_API_KEYS", f"{KEY},hidden hidden"),
+        ("GLORE_API_KEYS_FILE", "nowhere"),
+        ("GLORE_API_KEYS_FILE", ""),
+        ("GLORE_MAX_QUESTION", "0"),
+        ("GLORE_MAX_QUESTION", "20001"),
+        ("GLORE_RATE_PER_MINUTE", "0"),
+        ("GLORE_RATE_BURST", "0"),
+        ("GLORE_CORS_ORIGINS", "page.example"),
+        ("GLORE_CORS_ORIGINS", "https://page.example/"),
+        ("GLORE_CORS_ORIGINS", "https://a.example;https://b.example"),
+    ],
+)
+def test_a_wrong_key_rate_or_origin_is_told(env: pytest.MonkeyPatch, name: str, value: str) -> None:
+    assert_named(env, name, value)
+
+
+@pytest.mark.parametrize("content", ["", "# nobody\n", "hidden", f"bob:{KEY}", "\0\xff"])
+def test_a_file_without_sound_keys_is_told_and_not_quoted(
+    env: pytest.MonkeyPatch, tmp_path: Path, content: str
+) -> None:
+    file = tmp_path / "keys"
+    file.write_text(content, encoding="latin-1")
+    assert_named(env, "GLORE_API_KEYS_FILE", str(file))
+
+
+def test_one_name_for_two_keys_is_told(env: pytest.MonkeyPatch) -> None:
+    env.setenv("GLORE_API_KEYS", f"bob:{KEY},bob:{KEY}x")
+    with pytest.raises(ConfigurationError, match=r"GLORE_API_KEYS.*two keys are named bob"):
+        load_settings()
+
+
+def test_a_burst_without_a_rate_is_told(env: pytest.MonkeyPatch) -> None:
+    env.setenv("GLORE_RATE_BURST", "5")
+    with pytest.raises(ConfigurationError, match=r"GLORE_RATE_BURST.*GLORE_RATE_PER_MINUTE"):
+        load_settings()
+
+
+def test_origins_are_separated_by_commas(env: pytest.MonkeyPatch) -> None:
+    env.setenv("GLORE_CORS_ORIGINS", "https://a.example, http://localhost:3000,")
+    assert load_settings().cors_origins == ("https://a.example", "http://localhost:3000")
+    env.setenv("GLORE_CORS_ORIGINS", "*")
+    assert load_settings().cors_origins == ("*",)
+
+
 # --- the threshold -----------------------------------------------------------------------
 
 
@@ -180,3 +264,23 @@ def test_a_threshold_that_is_set_goes_before_the_file(
 ) -> None:
     env.setenv("GLORE_THRESHOLD", "0")
     assert threshold(tmp_path / "thresholds.json", "broken") == 0.0
+
+
+# --- the store ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "value", ["hidden", "", "sqlite:///", "sqlite:/hidden", "mysql://u:hidden@host/d"]
+)
+def test_a_store_that_is_none_is_told(env: pytest.MonkeyPatch, value: str) -> None:
+    assert_named(env, "GLORE_STORE", value)
+
+
+def test_the_stores_password_is_a_secret(env: pytest.MonkeyPatch) -> None:
+    assert load_settings().secrets == ()
+    env.setenv("GLORE_STORE", "sqlite:////var/lib/batches.sqlite3")
+    assert load_settings().secrets == ()
+    env.setenv("GLORE_STORE", "postgresql://u:hid%40den@host/d")
+    settings = load_settings()
+    assert set(settings.secrets) == {"hid%40den", "hid@den"}
+    assert "den" not in repr(settings.store)

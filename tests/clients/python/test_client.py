@@ -14,6 +14,7 @@ from glore_client import (
     APIStatusError,
     APITimeoutError,
     AsyncClient,
+    AuthenticationError,
     BadGateway,
     Client,
     GatewayTimeout,
@@ -142,6 +143,32 @@ def test_the_question_goes_out_and_the_answer_comes_back(caller: Caller) -> None
     assert gateway.body() == {"question": QUESTION, "strategy": "glore", "deadline_ms": 60000}
 
 
+@pytest.mark.parametrize("make", [Client, AsyncClient])
+def test_a_key_goes_out_with_every_call_and_is_not_shown(
+    make: Callable[..., Client | AsyncClient],
+) -> None:
+    client = make(api_key="k-hidden", headers={"authorization": "Basic x", "X-Team": "maths"})
+    assert client._http.headers["Authorization"] == "Bearer k-hidden"
+    assert client._http.headers["X-Team"] == "maths"
+    assert "hidden" not in repr(client) + repr(client._http.headers)
+    assert "Authorization" not in make()._http.headers
+
+
+@pytest.mark.parametrize("key", ["", " ", "hidden key", "hidden\r\nX: 1", "hiddän"])
+def test_a_key_that_cannot_be_sent_is_refused_and_not_quoted(key: str) -> None:
+    with pytest.raises(ValueError, match="the API key") as caught:
+        Client(api_key=key)
+    assert "hidd" not in str(caught.value)
+
+
+def test_a_rate_limit_says_when_to_come_back(caller: Caller) -> None:
+    gateway = Gateway([error(429, **{"Retry-After": "90"})])
+    with pytest.raises(RateLimited) as caught:
+        caller.solve(gateway)
+    assert caught.value.retry_after == 90.0
+    assert len(gateway.requests) == 1  # longer than the client would wait
+
+
 def test_only_the_settings_that_were_given_are_sent(caller: Caller) -> None:
     gateway = Gateway([ok()])
     caller.solve(gateway, strategy="best_of_n", sampling=Sampling(n=4), deadline=2.5)
@@ -160,6 +187,7 @@ def test_the_timeout_follows_the_deadline(caller: Caller) -> None:
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
+        (401, AuthenticationError),
         (404, NotFound),
         (418, APIStatusError),
         (422, UnprocessableEntity),

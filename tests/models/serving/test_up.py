@@ -80,6 +80,7 @@ def test_a_dry_run_of_a_preset_prints_its_commands_and_starts_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GLORE_GENERATION__API_KEY", "sk-hidden")
+    monkeypatch.setenv("GLORE_API_KEYS", "k-hidden")
     ports = {"port": 8000, "generation_port": 8101, "scoring_port": 8102, "orm_port": 8103}
     status = run_up(tmp_path, preset="qwen-math", dry_run=True, **ports)
     said = capsys.readouterr().out
@@ -88,7 +89,7 @@ def test_a_dry_run_of_a_preset_prints_its_commands_and_starts_nothing(
         assert f"# {name}" in said
     for text in ("--model Qwen/Qwen2.5-Math-PRM-7B", "GLORE_FAMILIES__SORM=qwen_prm", "Apache-2.0"):
         assert text in said
-    assert "sk-hidden" not in said
+    assert "hidden" not in said
     assert list(tmp_path.iterdir()) == []
 
 

@@ -95,3 +95,28 @@ async def test_retry_after_follows_from_the_queue_and_the_time_questions_take() 
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_a_batch_has_half_of_the_places_and_is_never_refused() -> None:
+    gate = Admission(4, 0, ManualClock())
+    started: list[int] = []
+    over = asyncio.Event()
+
+    async def question(index: int) -> None:
+        async with gate.patient_turn():
+            started.append(index)
+            await over.wait()
+
+    log: list[str] = []
+    async with asyncio.TaskGroup() as group:
+        for index in range(5):
+            group.create_task(question(index))
+        await settle()
+        assert started == [0, 1]
+        for name in "ab":  # single questions find the other half free
+            group.create_task(occupy(gate, log, name, over))
+        await settle()
+        assert (log, gate.running, gate.waiting) == (["a", "b"], 4, 0)
+        over.set()
+    assert started == [0, 1, 2, 3, 4]
+    assert gate.running == 0

@@ -2,11 +2,15 @@ from typing import Any
 
 import httpx2
 import pytest_asyncio
+from pydantic import SecretStr
 
 from service.api import examples
 from service.api.health import Ready
 from service.api.problems import Problem
 from service.api.schemas import SolveRequest, SolveResponse
+from service.app import create_app
+from service.keys import new_key
+from service.settings import Settings
 
 
 @pytest_asyncio.fixture
@@ -16,12 +20,13 @@ async def document(client: httpx2.AsyncClient) -> dict[str, Any]:
 
 
 async def test_all_paths_are_described(document: dict[str, Any]) -> None:
-    assert set(document["paths"]) == {"/solve", "/livez", "/readyz", "/metrics"}
+    assert set(document["paths"]) == {"/solve", "/solve/batch", "/livez", "/readyz", "/metrics"}
 
 
 async def test_errors_are_described_as_problems(document: dict[str, Any]) -> None:
     responses = document["paths"]["/solve"]["post"]["responses"]
-    assert set(responses) == {"200", "413", "415", "422", "503", "504"}
+    errors = {"400", "401", "413", "415", "422", "429", "503", "504"}
+    assert set(responses) == {"200"} | errors
     for status in set(responses) - {"200"}:
         (media_type,) = responses[status]["content"]
         assert media_type == "application/problem+json"
@@ -30,9 +35,37 @@ async def test_errors_are_described_as_problems(document: dict[str, Any]) -> Non
         several = [each["value"] for each in content.get("examples", {}).values()]
         for example in several or [content["example"]]:
             assert Problem.model_validate(example).status == int(status)
-    assert "Retry-After" in responses["503"]["headers"]
+    assert {status for status in responses if "Retry-After" in responses[status]["headers"]} == {
+        "429",
+        "503",
+    }
+    assert "WWW-Authenticate" in responses["401"]["headers"]
     assert "X-Request-ID" in responses["200"]["headers"]
     assert "HTTPValidationError" not in document["components"]["schemas"]
+
+
+async def test_a_key_is_optional_and_open_paths_take_none(document: dict[str, Any]) -> None:
+    (name,) = document["components"]["securitySchemes"]
+    assert document["components"]["securitySchemes"][name]["scheme"] == "bearer"
+    assert document["paths"]["/solve"]["post"]["security"] == [{}, {name: []}]
+    for path in ("/livez", "/readyz", "/metrics"):
+        operation = document["paths"][path]["get"]
+        assert "security" not in operation
+        assert not {"401", "429"} & set(operation["responses"])
+
+
+def test_a_gateway_with_keys_and_limits_says_so(settings: Settings) -> None:
+    changes = {
+        "api_keys": SecretStr(new_key()),
+        "max_question": 50,
+        "max_deadline": 30.0,
+    }
+    document = create_app(settings.model_copy(update=changes)).openapi()
+    (name,) = document["components"]["securitySchemes"]
+    assert document["paths"]["/solve"]["post"]["security"] == [{name: []}]
+    fields = document["components"]["schemas"]["SolveRequest"]["properties"]
+    assert fields["question"]["maxLength"] == 50
+    assert (fields["deadline_ms"]["maximum"], fields["deadline_ms"]["default"]) == (30_000, 30_000)
 
 
 async def test_the_document_shows_the_examples(document: dict[str, Any]) -> None:

@@ -161,6 +161,8 @@ async def test_no_draft_in_time_is_504(client: httpx2.AsyncClient, engines: Fake
         ({}, "question"),
         ({"question": ""}, "question"),
         ({"question": " \n\t "}, "question"),
+        ({"question": "\u2003\ufeff\x1f"}, "question"),
+        (BODY | {"url": "http://elsewhere"}, "url"),
         ({"question": "x" * 4001}, "question"),
         ({"question": None}, "question"),
         ({"question": 7}, "question"),
@@ -207,7 +209,7 @@ async def test_a_field_that_is_not_acceptable_is_named(
 
 
 async def test_all_faults_are_named_at_once_without_the_values(client: httpx2.AsyncClient) -> None:
-    body = {"question": "secret" * 1000, "sampling": {"n": 99, "top_p": 7.25}}
+    body = {"question": "secret" * 4000, "sampling": {"n": 99, "top_p": 7.25}}
     response = await client.post("/solve", json=body)
     fields = {error["field"] for error in response.json()["errors"]}
     assert fields == {"question", "sampling.n", "sampling.top_p"}
@@ -223,10 +225,38 @@ async def test_many_unknown_fields_give_a_short_answer(client: httpx2.AsyncClien
 
 
 @pytest.mark.parametrize(
-    "question", ["x", "x" * 4000, "  padded  ", "two\nlines", "Äpfel und 🍎?", '"}\\']
+    "question",
+    ["x", "x" * 4000, "\ufeffx", "🍎" * 4000, "  padded  ", "two\nlines", "Äpfel und 🍎?", '"}\\'],
 )
 async def test_any_other_question_is_taken(client: httpx2.AsyncClient, question: str) -> None:
     await solve(client, question=question)
+
+
+async def test_a_whole_number_may_be_written_with_a_fraction(client: httpx2.AsyncClient) -> None:
+    sampling = {"n": 3.0, "max_tokens": 50.0}
+    answer = await solve(client, strategy="best_of_n", sampling=sampling, deadline_ms=9e3)
+    assert len(answer["candidates"]) == 3
+
+
+@pytest.mark.parametrize("limit", [1, 5000])
+async def test_the_length_of_a_question_is_the_servers(
+    settings: Settings, engines: FakeEngines, limit: int
+) -> None:
+    app = create_app(settings.model_copy(update={"max_question": limit}), connect=engines.connect)
+    transport = httpx2.ASGITransport(app=app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(transport=transport, base_url="http://gateway") as client,
+    ):
+        await solve(client, question="x" * limit)
+        body = {"question": "x" * (limit + 1), "deadline_ms": 200_000}
+        response = await client.post("/solve", json=body)
+    assert response.status_code == 422
+    assert response.json()["detail"] == "2 fields are not acceptable: question, deadline_ms"
+    assert response.json()["errors"][0] == {
+        "field": "question",
+        "message": f"String should have at most {limit} characters",
+    }
 
 
 async def post_raw(

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from service.keys import new_key
 from service.telemetry.logs import JsonFormatter, configure_logs
 
 
@@ -57,6 +58,22 @@ def test_configuring_again_does_not_double_lines(stream: io.StringIO) -> None:
     configure_logs("info", stream)
     logging.getLogger("glore").info("once")
     assert len(lines(stream)) == 1
+
+
+def test_secrets_are_struck_out_wherever_they_are(stream: io.StringIO) -> None:
+    made, ours = new_key(), 'a "quoted\\" sécret'
+    configure_logs("debug", stream, secrets=[ours, ours + "-longer", "short"])
+    fields = {"path": f"/solve/{made}", "list": [ours], "n": 1, "key": "short-lived"}
+    error = RuntimeError(f"{ours}-longer {made}")
+    logging.getLogger("glore").error("no %s", ours, exc_info=error, extra={"fields": fields})
+    (line,) = lines(stream)
+    assert (line["event"], line["path"], line["list"]) == (
+        "no [secret]",
+        "/solve/[secret]",
+        ["[secret]"],
+    )
+    assert line["exception"]["message"] == "[secret] [secret]"
+    assert line["key"] == "short-lived"
 
 
 def fail() -> None:

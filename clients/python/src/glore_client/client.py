@@ -2,6 +2,7 @@
 
 import asyncio
 import ipaddress
+import re
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
@@ -19,19 +20,22 @@ T = TypeVar("T")
 DEFAULT_URL = "http://127.0.0.1:8000"
 DEFAULT_DEADLINE = 60.0
 READY_TIMEOUT = 10.0
+_KEY = re.compile(r"[!-~]+")
 
 
 class Client:
     """Asks a GLoRe gateway. Close it, or use it as a context manager.
 
-    `transport` and `sleep` stand in for network and time in tests. One client may be shared
-    between threads. Raises ValueError for a `base_url` that is not http or https.
+    `api_key` is sent with every call, as `Authorization: Bearer KEY`. `transport` and `sleep`
+    stand in for network and time in tests. One client may be shared between threads. Raises
+    ValueError for a `base_url` that is not http or https, and for a key that cannot be sent.
     """
 
     def __init__(  # noqa: PLR0913 - all by keyword, all with defaults
         self,
         base_url: str = DEFAULT_URL,
         *,
+        api_key: str | None = None,
         headers: Mapping[str, str] | None = None,
         retry: RetryPolicy | None = None,
         transport: httpx2.BaseTransport | None = None,
@@ -40,7 +44,7 @@ class Client:
     ) -> None:
         self._http = httpx2.Client(
             base_url=_checked(base_url),
-            headers=headers,
+            headers=_headers(headers, api_key),
             transport=transport,
             trust_env=not _is_loopback(base_url),
         )
@@ -114,14 +118,14 @@ class AsyncClient:
     """Asks a GLoRe gateway from asyncio. Close it, or use it as an async context manager.
 
     A cancelled call closes its connection, and the gateway then stops its engines' work.
-    `transport` and `sleep` stand in for network and time in tests. Raises ValueError for a
-    `base_url` that is not http or https.
+    `api_key`, `transport`, `sleep` and what is raised: see `Client`.
     """
 
     def __init__(  # noqa: PLR0913 - all by keyword, all with defaults
         self,
         base_url: str = DEFAULT_URL,
         *,
+        api_key: str | None = None,
         headers: Mapping[str, str] | None = None,
         retry: RetryPolicy | None = None,
         transport: httpx2.AsyncBaseTransport | None = None,
@@ -130,7 +134,7 @@ class AsyncClient:
     ) -> None:
         self._http = httpx2.AsyncClient(
             base_url=_checked(base_url),
-            headers=headers,
+            headers=_headers(headers, api_key),
             transport=transport,
             trust_env=not _is_loopback(base_url),
         )
@@ -231,6 +235,17 @@ def _checked(base_url: str) -> str:
         message = f"not an http or https URL: {base_url!r}"
         raise ValueError(message)
     return base_url
+
+
+def _headers(headers: Mapping[str, str] | None, api_key: str | None) -> httpx2.Headers:
+    """What goes out with every call. Raises ValueError, which does not quote the key."""
+    sent = httpx2.Headers(headers)
+    if api_key is not None:
+        if not _KEY.fullmatch(api_key):
+            message = "the API key is empty or has characters that a header cannot carry"
+            raise ValueError(message)
+        sent["Authorization"] = f"Bearer {api_key}"
+    return sent
 
 
 def _is_loopback(base_url: str) -> bool:

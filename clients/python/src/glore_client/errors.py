@@ -5,6 +5,7 @@ GloreError
 ├── APIConnectionError          no answer came back
 │   └── APITimeoutError         none within the time allowed
 ├── APIStatusError              an answer that is an error
+│   ├── AuthenticationError     401, the key is missing or wrong
 │   ├── NotFound                404
 │   ├── MethodNotAllowed        405
 │   ├── ContentTooLarge         413
@@ -67,6 +68,10 @@ class APIStatusError(GloreError):
         self.retry_after = retry_after
 
 
+class AuthenticationError(APIStatusError):
+    """401: the gateway asks for an API key, and this one is missing or wrong."""
+
+
 class NotFound(APIStatusError):  # noqa: N818 - named after the status
     """404: no such path; most likely the base URL is not a gateway's."""
 
@@ -110,6 +115,7 @@ class GatewayTimeout(APIStatusError):  # noqa: N818 - named after the status
 
 BY_STATUS: Mapping[int, type[APIStatusError]] = MappingProxyType(
     {
+        401: AuthenticationError,
         404: NotFound,
         405: MethodNotAllowed,
         413: ContentTooLarge,

@@ -1,0 +1,199 @@
+"""`POST /solve/batch`: many questions in, a line of NDJSON for each as it ends."""
+
+import json
+import logging
+import uuid
+from collections import Counter
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Header, Request
+from fastapi.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from service.api.batch_body import NDJSON, Batch, batch_of
+from service.api.batch_schemas import BatchDone, BatchLine
+from service.api.context import Context, context_of
+from service.api.disconnect import while_connected
+from service.api.openapi import BATCH_ERRORS
+from service.api.problems import internal_problem, problem_of
+from service.api.record import RequestRecord, record_of
+from service.api.schemas import SolveResponse
+from service.api.solve import no_draft_problem
+from service.batches.run import Answer, BatchRun, Told
+from service.batches.store import (
+    BatchName,
+    NothingKept,
+    OtherBatchError,
+    Store,
+    StoreFailedError,
+)
+from service.errors import ClientGoneError, IdempotencyMismatchError, StoreUnavailableError
+from service.refinement.runner import NoDraftError, refine
+
+PATH: Final = "/solve/batch"
+_SCHEMA: Final = "#/components/schemas/"
+_LINES: Final = ("BatchLine", "BatchDone")
+_log = logging.getLogger("glore.batches")
+
+router = APIRouter()
+
+
+class LinesResponse(Response):
+    """Works the batch off while it is sent; stops when the client goes away."""
+
+    media_type = NDJSON
+
+    def __init__(
+        self,
+        batch: Batch,
+        name: BatchName,
+        store: Store,
+        context: Context,
+    ) -> None:
+        super().__init__()
+        del self.headers["content-length"]
+        self._batch = batch
+        self._name = name
+        self._store = store
+        self._context = context
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send a line per question and a last one with the counts."""
+        record = record_of(scope)
+        counts: Counter[str] = Counter()
+
+        async def tell(told: Told) -> None:
+            outcome = ("replayed" if told.replayed else "ok") if told.answer.ok else "error"
+            counts[outcome] += 1
+            self._context.metrics.batch_questions.labels(outcome).inc()
+            await write(_line(told, self._batch.ids[told.index]))
+
+        async def write(line: str) -> None:
+            message = {"type": "http.response.body", "body": line.encode(), "more_body": True}
+            await send(message)
+
+        async def ask(index: int) -> Answer:
+            return await _answer(self._batch, index, self._context, record)
+
+        work = BatchRun(
+            self._name, len(self._batch.tasks), self._store, ask, tell, self._context.pace
+        )
+        await send(
+            {
+                "type": "http.response.start",
+                "status": self.status_code,
+                "headers": [*self.raw_headers, (b"cache-control", b"no-store")],
+            }
+        )
+        try:
+            await while_connected(receive, work.run())
+        except ClientGoneError:
+            record.fields["client_gone"] = True
+            return
+        finally:
+            record.fields.update(questions=len(self._batch.tasks), **counts)
+        ok = counts["ok"] + counts["replayed"]
+        last = BatchDone(done=True, ok=ok, errors=counts["error"])
+        await write(last.model_dump_json() + "\n")
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+@router.post(
+    PATH,
+    summary="Answer many questions",
+    response_class=LinesResponse,
+    response_model=BatchLine | BatchDone,
+    status_code=200,
+    responses={
+        200: {
+            "content": {
+                NDJSON: {
+                    "schema": {"anyOf": [{"$ref": f"{_SCHEMA}{each}"} for each in _LINES]},
+                }
+            }
+        },
+        **BATCH_ERRORS,
+    },
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {"schema": {"$ref": f"{_SCHEMA}BatchRequest"}},
+                NDJSON: {"schema": {"$ref": f"{_SCHEMA}BatchQuestion"}},
+            },
+        }
+    },
+)
+async def solve_batch(
+    request: Request,
+    context: Annotated[Context, Depends(context_of)],
+    key: Annotated[
+        str | None,
+        Header(
+            alias="Idempotency-Key",
+            pattern=r"^[A-Za-z0-9._:-]{1,200}$",
+            description="Names the batch: its results are kept, and the same batch asked again "
+            "under this key goes on where it stopped.",
+        ),
+    ] = None,
+) -> Response:
+    """Answer many questions; each is told in a line of its own as soon as it has ended.
+
+    A question that fails costs its line, not the batch. Closing the connection cancels what has
+    not ended; with an idempotency key, what has ended is kept.
+    """
+    batch = await batch_of(request, context.limits)
+    name = BatchName(_owner(request), key or "")
+    store: Store = NothingKept()
+    if key is not None:
+        if context.store is None:
+            message = "This gateway keeps no results: send the batch without Idempotency-Key."
+            raise StoreUnavailableError(message)
+        store = context.store
+        try:
+            await store.begin(name, batch.digest)
+        except OtherBatchError:
+            message = "This Idempotency-Key was used for other questions."
+            raise IdempotencyMismatchError(message) from None
+        except StoreFailedError as error:
+            _log.warning("the store failed", extra={"fields": {"reason": str(error)}})
+            message = "The results cannot be kept now."
+            raise StoreUnavailableError(message) from None
+    return LinesResponse(batch, name, store, context)
+
+
+def _owner(request: Request) -> str:
+    """Whose the batch is: the name of the API key that asks, "" where there are no keys."""
+    return str(record_of(request.scope).fields.get("key", ""))
+
+
+async def _answer(batch: Batch, index: int, context: Context, record: RequestRecord) -> Answer:
+    """The result of one question, or the problem; its deadline begins with its turn."""
+    try:
+        async with context.admission.patient_turn():
+            with context.metrics.solving():
+                outcome = await refine(batch.tasks[index], context.engines, context.clock)
+    except NoDraftError as error:
+        context.metrics.used(error.state)
+        problem = problem_of(no_draft_problem(error), record.request_id)
+        return Answer(problem.model_dump_json(exclude_none=True), ok=False)
+    except Exception:  # noqa: BLE001 - a bug costs its line, not the batch; it is logged
+        fields = {"request_id": record.request_id, "index": index}
+        _log.exception("unhandled error in a batch", extra={"fields": fields})
+        problem = internal_problem(record.request_id)
+        return Answer(problem.model_dump_json(exclude_none=True), ok=False)
+    context.metrics.solved(outcome)
+    solve_id = f"solve_{uuid.uuid4().hex}"
+    result = SolveResponse.of(outcome, solve_id=solve_id, request_id=record.request_id)
+    return Answer(result.model_dump_json(), ok=True)
+
+
+def _line(told: Told, name: str | None) -> str:
+    """A BatchLine; the answer is JSON already, and is not parsed again."""
+    status, result, error = (
+        ("ok", told.answer.text, "null") if told.answer.ok else ("error", "null", told.answer.text)
+    )
+    return (
+        f'{{"index":{told.index},"id":{json.dumps(name)},"status":"{status}",'
+        f'"result":{result},"error":{error}}}\n'
+    )

@@ -1,0 +1,57 @@
+"""What `POST /solve/batch` takes and gives: many questions in, a line for each out."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from service.api.problems import Problem
+from service.api.schemas import SolveOptions, SolveRequest, SolveResponse
+
+
+class BatchQuestion(SolveRequest):
+    """One question; what it does not say is as for the whole batch. A line of NDJSON."""
+
+    id: Annotated[str, Field(max_length=200)] | None = Field(
+        default=None, description="The client's own name for it, given back as it is."
+    )
+
+
+class BatchRequest(SolveOptions):
+    """Questions, and how all of them are to be answered unless they say otherwise."""
+
+    questions: list[BatchQuestion] = Field(min_length=1)
+
+    def resolved(self) -> list[SolveRequest]:
+        """Each question with its own options, else the batch's, else the defaults."""
+        common = {
+            name: getattr(self, name)
+            for name in self.model_fields_set & SolveOptions.model_fields.keys()
+        }
+        return [
+            SolveRequest(
+                **common
+                | {
+                    name: getattr(question, name)
+                    for name in question.model_fields_set & SolveRequest.model_fields.keys()
+                }
+            )
+            for question in self.questions
+        ]
+
+
+class BatchLine(BaseModel):
+    """One question has ended. Lines come in the order in which questions end."""
+
+    index: int = Field(description="Its place in the batch, from 0.")
+    id: str | None
+    status: Literal["ok", "error"]
+    result: SolveResponse | None = Field(description="With `ok`.")
+    error: Problem | None = Field(description="With `error`: such a question may be asked again.")
+
+
+class BatchDone(BaseModel):
+    """The last line. A response without it was cut off."""
+
+    done: Literal[True]
+    ok: int
+    errors: int

@@ -1,0 +1,1 @@
+"""Batches of questions: who works on which, and the results that are kept."""

@@ -1,0 +1,76 @@
+"""From `GLORE_STORE` to a store: a file, a database, the default place or none."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from platformdirs import user_state_path
+
+from service.batches.location import OFF, SQLITE
+from service.batches.sqlite import open_sqlite
+from service.batches.store import Store, StoreFailedError
+
+_PURGE_EVERY: Final = 3600.0  # seconds
+
+_log = logging.getLogger("glore.batches")
+
+
+@asynccontextmanager
+async def open_store(location: str | None, days: float) -> AsyncIterator[Store | None]:
+    """The store at this location, purged of batches older than `days` now and every hour.
+
+    None is the default, a SQLite file in the user's state folder; where that cannot be written
+    there is no store, and the log says so. Raises StoreFailedError for any other that fails.
+    """
+    if location == OFF:
+        yield None
+    elif location is None:
+        opening = open_sqlite(user_state_path("glore") / "batches.sqlite3")
+        try:
+            store = await opening.__aenter__()
+        except StoreFailedError:
+            _log.warning("the state folder cannot be written: no result of a batch is kept")
+            yield None
+            return
+        try:
+            async with _purged(store, days):
+                yield store
+        finally:
+            await opening.__aexit__(None, None, None)
+    elif location.startswith(SQLITE):
+        async with open_sqlite(Path(location.removeprefix(SQLITE))) as store, _purged(store, days):
+            yield store
+    else:
+        try:
+            from service.batches.postgres import open_postgres  # noqa: PLC0415 - an extra
+        except ImportError:
+            message = "PostgreSQL: asyncpg is not installed; pip install 'glore[postgres]'"
+            raise StoreFailedError(message) from None
+        async with open_postgres(location) as database, _purged(database, days):
+            yield database
+
+
+@asynccontextmanager
+async def _purged(store: Store, days: float) -> AsyncIterator[None]:
+    task = asyncio.create_task(_purge(store, days))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _purge(store: Store, days: float) -> None:
+    while True:
+        try:
+            gone = await store.purge(days)
+        except StoreFailedError as error:
+            _log.warning("old batches were not purged", extra={"fields": {"reason": str(error)}})
+        else:
+            if gone:
+                _log.info("old batches were purged", extra={"fields": {"batches": gone}})
+        await asyncio.sleep(_PURGE_EVERY)

@@ -1,0 +1,235 @@
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx2
+import pytest
+import pytest_asyncio
+from fastapi import FastAPI
+from pydantic import SecretStr
+
+from service.api.batch_schemas import BatchDone, BatchLine
+from service.app import create_app
+from service.settings import Settings
+from tests.service.api.asgi import Exchange
+from tests.service.fakes import QUESTION, FakeEngines
+
+PATH = "/solve/batch"
+NDJSON = {"Content-Type": "application/x-ndjson"}
+
+
+def questions(count: int, **more: object) -> list[dict[str, Any]]:
+    return [{"question": f"{QUESTION} {i}", "strategy": "draft", **more} for i in range(count)]
+
+
+async def post(
+    client: httpx2.AsyncClient, body: object, key: str | None = None
+) -> tuple[list[BatchLine], BatchDone]:
+    headers = {"Idempotency-Key": key} if key else {}
+    response = await client.post(PATH, json=body, headers=headers)
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"] == "application/x-ndjson"
+    *lines, last = response.text.splitlines()
+    told = [BatchLine.model_validate_json(line) for line in lines]
+    return sorted(told, key=lambda line: line.index), BatchDone.model_validate_json(last)
+
+
+async def test_a_line_per_question_and_one_with_the_counts(client: httpx2.AsyncClient) -> None:
+    asked = questions(5)
+    asked[2]["id"] = 'my "own" name ä'
+    lines, done = await post(client, {"questions": asked})
+    assert [line.index for line in lines] == [0, 1, 2, 3, 4]
+    assert [line.id for line in lines] == [None, None, 'my "own" name ä', None, None]
+    assert all(line.status == "ok" and line.error is None for line in lines)
+    assert all(line.result and line.result.strategy == "draft" for line in lines)
+    assert done == BatchDone(done=True, ok=5, errors=0)
+
+
+async def test_a_question_goes_before_the_batch_and_the_batch_before_the_defaults(
+    client: httpx2.AsyncClient,
+) -> None:
+    asked = [{"question": "a"}, {"question": "b", "strategy": "best_of_n"}]
+    sampling = {"n": 2}
+    lines, _ = await post(client, {"questions": asked, "strategy": "draft", "sampling": sampling})
+    results = [line.result for line in lines]
+    assert [each.strategy if each else None for each in results] == ["draft", "best_of_n"]
+    assert results[1] is not None
+    assert len(results[1].candidates) == 2
+    lines, _ = await post(client, {"questions": asked})
+    assert lines[0].result is not None
+    assert lines[0].result.strategy == "glore"
+
+
+async def test_lines_of_ndjson_are_the_same_batch(
+    client: httpx2.AsyncClient, engines: FakeEngines
+) -> None:
+    asked = questions(3)
+    await post(client, {"questions": asked}, key="k")
+    body = "\n\n".join(json.dumps(each) for each in asked)
+    headers = {**NDJSON, "Idempotency-Key": "k"}
+    response = await client.post(PATH, content=body, headers=headers)
+    assert response.text.splitlines()[-1] == '{"done":true,"ok":3,"errors":0}'
+    assert engines.student.calls == 3
+
+
+async def test_asked_again_results_are_replayed_word_for_word(
+    client: httpx2.AsyncClient, engines: FakeEngines
+) -> None:
+    first, _ = await post(client, {"questions": questions(4)}, key="k")
+    again, done = await post(client, {"questions": questions(4)}, key="k")
+    assert again == first
+    assert done.ok == 4
+    assert engines.student.calls == 4
+    await post(client, {"questions": questions(4)})
+    await post(client, {"questions": questions(4)})
+    assert engines.student.calls == 12
+    metrics = (await client.get("/metrics")).text
+    assert 'glore_batch_questions_total{outcome="ok"} 12.0' in metrics
+    assert 'glore_batch_questions_total{outcome="replayed"} 4.0' in metrics
+
+
+async def test_errors_cost_their_lines_and_are_not_kept(
+    client: httpx2.AsyncClient, engines: FakeEngines
+) -> None:
+    engines.student.fault = "unreachable"
+    lines, done = await post(client, {"questions": questions(2)}, key="k")
+    assert done == BatchDone(done=True, ok=0, errors=2)
+    for line in lines:
+        assert line.status == "error"
+        assert line.result is None
+        assert line.error is not None
+        assert line.error.type == "/problems/student-unavailable"
+    engines.student.fault = None
+    engines.student.bug = RuntimeError("hidden")
+    lines, done = await post(client, {"questions": questions(2)}, key="k")
+    assert [line.error.status if line.error else None for line in lines] == [500, 500]
+    engines.student.bug = None
+    lines, done = await post(client, {"questions": questions(2)}, key="k")
+    assert done.ok == 2
+
+
+async def test_a_key_with_other_questions_is_refused(client: httpx2.AsyncClient) -> None:
+    await post(client, {"questions": questions(2)}, key="k")
+    for other in (questions(3), questions(2, deadline_ms=5000), questions(2, id="x")):
+        headers = {"Idempotency-Key": "k"}
+        response = await client.post(PATH, json={"questions": other}, headers=headers)
+        assert response.status_code == 409
+        assert response.json()["type"] == "/problems/idempotency-mismatch"
+
+
+async def test_two_connections_share_the_work(
+    client: httpx2.AsyncClient, engines: FakeEngines
+) -> None:
+    asked = {"questions": questions(30)}
+    (first, _), (second, done) = await asyncio.gather(
+        post(client, asked, key="k"), post(client, asked, key="k")
+    )
+    assert first == second
+    assert done.ok == 30
+    assert engines.student.calls == 30
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "questions"),
+        ({"questions": []}, "questions"),
+        ({"questions": [*questions(2), {"question": ""}]}, "questions.2.question"),
+        ({"questions": [{"question": "x", "deadline_ms": 10**9}]}, "questions.0.deadline_ms"),
+        ({"questions": [{"question": "x", "more": 1}]}, "questions.0.more"),
+        ({"questions": questions(1), "sampling": {"n": 99}}, "sampling.n"),
+        ({"questions": questions(1001)}, "questions"),
+        ([], "body"),
+    ],
+)
+async def test_what_is_wrong_is_named_before_anything_is_asked(
+    client: httpx2.AsyncClient, engines: FakeEngines, body: object, field: str
+) -> None:
+    response = await client.post(PATH, json=body)
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["field"] == field
+    assert engines.student.calls == 0
+
+
+@pytest.mark.parametrize("content", [b"{", b'{"question": "x"}\n{', b"[" * 100_000, b"\xff"])
+async def test_what_cannot_be_read_is_refused(client: httpx2.AsyncClient, content: bytes) -> None:
+    for kind in ("application/json", "application/x-ndjson"):
+        headers = {"Content-Type": kind}
+        response = await client.post(PATH, content=content, headers=headers)
+        assert response.status_code == 422
+
+
+async def test_bounds(settings: Settings, engines: FakeEngines) -> None:
+    changes = {"max_batch_body": 100_000, "max_body": 1024, "store": SecretStr("off")}
+    app = create_app(settings.model_copy(update=changes), connect=engines.connect)
+    transport = httpx2.ASGITransport(app=app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(transport=transport, base_url="http://gateway") as client,
+    ):
+        asked = {"questions": questions(100)}
+        assert (await post(client, asked))[1].ok == 100
+        assert (await client.post("/solve", json=asked)).status_code == 413
+        assert (await client.post(PATH, json=[" " * 100_000])).status_code == 413
+        response = await client.post(PATH, json=asked, headers={"Idempotency-Key": "k"})
+        assert response.status_code == 503
+        assert response.json()["type"] == "/problems/store-unavailable"
+        response = await client.post(PATH, json=asked, headers={"Idempotency-Key": "a b"})
+        assert response.status_code == 422
+        text = {"Content-Type": "text/plain"}
+        assert (await client.post(PATH, content="x", headers=text)).status_code == 415
+
+
+@pytest_asyncio.fixture
+async def exchange() -> AsyncIterator[Exchange]:
+    exchange = Exchange()
+    exchange.body(json.dumps({"questions": questions(20)}).encode())
+    yield exchange
+
+
+async def test_a_client_that_leaves_takes_its_work_along_but_not_what_is_finished(
+    app: FastAPI, client: httpx2.AsyncClient, engines: FakeEngines, exchange: Exchange
+) -> None:
+    await post(client, {"questions": questions(20)[:1]}, key="other")
+    engines.student.hangs = True
+    engines.student.called.clear()
+    headers = {"content_type": "application/json", "idempotency_key": "k"}
+    running = asyncio.create_task(exchange.run(app, "POST", PATH, **headers))
+    async with asyncio.timeout(20):
+        await engines.student.called.wait()
+        exchange.leave()
+        await running
+    assert engines.student.cancelled
+    engines.student.hangs = False
+    calls = engines.student.calls
+    async with asyncio.timeout(20):  # well within the lease: the claims were given back
+        _, done = await post(client, {"questions": questions(20)}, key="k")
+    assert done.ok == 20
+    assert engines.student.calls == calls + 20
+
+
+async def test_a_slow_reader_holds_back_the_work(
+    app: FastAPI, engines: FakeEngines, exchange: Exchange
+) -> None:
+    reading = asyncio.Event()
+    lines = 0
+
+    class Slow(Exchange):
+        async def send(self, message: Any) -> None:  # noqa: ANN401
+            nonlocal lines
+            if message.get("body", b"").startswith(b'{"index"'):
+                lines += 1
+                await reading.wait()
+
+    slow = Slow(incoming=exchange.incoming)
+    running = asyncio.create_task(slow.run(app, "POST", PATH, content_type="application/json"))
+    async with asyncio.timeout(20):
+        while engines.student.calls < 8:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.2)
+    assert engines.student.calls == 8  # GLORE_BATCH_CONCURRENCY
+    assert lines == 1
+    reading.set()
+    await running
+    assert engines.student.calls == lines == 20

@@ -1,0 +1,100 @@
+"""What a run does when the store fails or another takes a claim over."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from service.batches.run import Answer, BatchRun, Pace, Told
+from service.batches.sqlite import SqliteStore, open_sqlite
+from service.batches.store import BatchName, NothingKept, StoreFailedError
+
+NAME = BatchName("", "k")
+PACE = Pace(concurrency=2, lease=0.3, poll=0.02)
+
+
+class Client:
+    """Answers with its own name, when it may, and notes what it is told."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.asked: list[int] = []
+        self.told: dict[int, str] = {}
+        self.may = asyncio.Event()
+        self.may.set()
+
+    async def ask(self, index: int) -> Answer:
+        self.asked.append(index)
+        await self.may.wait()
+        return Answer(f"{self.name}{index}", ok=True)
+
+    async def tell(self, told: Told) -> None:
+        assert told.index not in self.told
+        self.told[told.index] = told.answer.text
+
+    def run(self, store: SqliteStore | NothingKept, size: int) -> BatchRun:
+        return BatchRun(NAME, size, store, self.ask, self.tell, PACE)
+
+
+@pytest_asyncio.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    async with open_sqlite(tmp_path / "batches.sqlite3") as opened:
+        await opened.begin(NAME, "d")
+        yield opened
+
+
+async def test_a_claim_is_kept_for_as_long_as_its_question_takes(store: SqliteStore) -> None:
+    slow, other = Client("slow"), Client("other")
+    slow.may.clear()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(slow.run(store, 2).run())
+        await asyncio.sleep(0.1)
+        group.create_task(other.run(store, 2).run())
+        await asyncio.sleep(0.8)  # more than two leases
+        slow.may.set()
+    assert (slow.asked, other.asked) == ([0, 1], [])
+    assert slow.told == other.told == {0: "slow0", 1: "slow1"}
+
+
+async def test_a_result_that_comes_after_the_claim_was_lost_gives_way(store: SqliteStore) -> None:
+    frozen, other = Client("frozen"), uuid.uuid4().hex
+    frozen.may.clear()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(frozen.run(store, 1).run())
+        await asyncio.sleep(0.05)
+        await store._write("UPDATE glore_batch_questions SET lease_ends = 0")
+        assert await store.claim(NAME, 0, other, 60)
+        frozen.may.set()
+        await asyncio.sleep(0.1)
+        assert frozen.told == {}
+        assert await store.finish(NAME, 0, other, "other0")
+    assert frozen.told == {0: "other0"}
+
+
+async def test_a_store_that_fails_ends_the_run_and_all_its_work() -> None:
+    class Failing(NothingKept):
+        async def renew(self, name: BatchName, holder: str, lease: float) -> None:
+            message = f"no lease of {lease} s for {holder[:0]}{name.key}"
+            raise StoreFailedError(message)
+
+    client = Client("x")
+    client.may.clear()
+    with pytest.raises(StoreFailedError, match="no lease"):
+        await client.run(Failing(), 5).run()
+    assert client.told == {}
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_a_run_that_is_cancelled_gives_its_claims_back(store: SqliteStore) -> None:
+    client = Client("x")
+    client.may.clear()
+    task = asyncio.create_task(client.run(store, 4).run())
+    await asyncio.sleep(0.1)
+    assert not await store.claim(NAME, 0, "next", 60)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await store.claim(NAME, 0, "next", 60)

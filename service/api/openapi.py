@@ -172,6 +172,11 @@ def _limit(fields: dict[str, dict[str, Any]], limits: Limits) -> None:
     if "question" in fields:
         fields["question"]["maxLength"] = limits.max_question
     fields["deadline_ms"]["maximum"] = most
+    for name, bound in (
+        ("max_generated_tokens", limits.max_generated_tokens),
+        ("max_engine_calls", limits.max_calls),
+    ):
+        fields[name]["anyOf"][0]["maximum"] = bound
     fields["deadline_ms"]["default"] = min(fields["deadline_ms"]["default"], most)
 
 

@@ -39,6 +39,7 @@ def _whole(value: object) -> object:
 
 
 _Integer = Annotated[int, BeforeValidator(_whole)]
+_Positive = Annotated[int, Field(ge=1), BeforeValidator(_whole)]
 
 
 class _Request(BaseModel):
@@ -70,6 +71,12 @@ class SolveOptions(_Request):
         default=DEFAULT_DEADLINE_MS,
         ge=MIN_DEADLINE_MS,
         description="Time for the whole request. The server sets the most it accepts.",
+    )
+    max_generated_tokens: _Positive | None = Field(
+        default=None, description="Of the whole request; the server's most if left out."
+    )
+    max_engine_calls: _Positive | None = Field(
+        default=None, description="Of the whole request; the server's most if left out."
     )
 
 

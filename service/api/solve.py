@@ -4,7 +4,7 @@ import uuid
 from dataclasses import replace
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Body, Depends, Request
+from fastapi import APIRouter, Body, Depends, Header, Request
 
 from service.api.context import Context, Limits, context_of
 from service.api.disconnect import while_connected
@@ -12,7 +12,7 @@ from service.api.examples import REQUESTS, RESPONSE
 from service.api.openapi import SOLVE_ERRORS
 from service.api.problems import invalid_request
 from service.api.record import RequestRecord, record_of
-from service.api.schemas import SolveRequest, SolveResponse
+from service.api.schemas import MIN_DEADLINE_MS, SolveRequest, SolveResponse
 from service.errors import (
     FieldFault,
     NoDraftInTimeError,
@@ -23,6 +23,8 @@ from service.errors import (
 from service.refinement.runner import NoDraftError, Outcome, refine
 from service.refinement.types import Budget, Sampling, Task
 
+DEADLINE_HEADER: Final = "Glore-Deadline-Ms"
+LONGEST_DEADLINE_MS: Final = 3_600_000  # as much as a server can be set to give
 _RESERVED_SHARE: Final = 0.2  # of the deadline, at most, is kept for reranking
 _WAITING_SHARE: Final = 0.5  # of the deadline, at most, is spent on waiting for a turn
 
@@ -52,6 +54,14 @@ async def solve(
     body: Annotated[SolveRequest, Body(openapi_examples=REQUESTS)],
     request: Request,
     context: Annotated[Context, Depends(context_of)],
+    left_ms: Annotated[
+        int,
+        Header(
+            alias=DEADLINE_HEADER,
+            ge=MIN_DEADLINE_MS,
+            description="What is left of the caller's own deadline; the smaller of both counts.",
+        ),
+    ] = LONGEST_DEADLINE_MS,
 ) -> SolveResponse:
     """Draft a solution, refine it as the strategy says, and return the best candidate.
 
@@ -61,7 +71,7 @@ async def solve(
     record = record_of(request.scope)
     record.strategy = body.strategy.value
     record.fields["strategy"] = body.strategy.value
-    task = task_of(body, context.limits)
+    task = within(task_of(body, context.limits), left_ms)
     with context.metrics.solving():
         try:
             outcome = await while_connected(request.receive, _in_turn(task, context))
@@ -90,17 +100,26 @@ async def _in_turn(task: Task, context: Context) -> Outcome:
 def task_of(body: SolveRequest, limits: Limits) -> Task:
     """The task of a request within the server's limits.
 
-    Raises InvalidRequestError for a question or a deadline beyond the server's. A deadline
-    that was not given is the smaller of the default and the server's.
+    Raises InvalidRequestError for a question or a part of the budget beyond the server's. A
+    deadline that was not given is the smaller of the default and the server's.
     """
     most = round(limits.max_deadline * 1000)
     faults = []
     if len(body.question) > limits.max_question:
         message = f"String should have at most {limits.max_question} characters"
         faults.append(FieldFault("question", message))
-    if "deadline_ms" in body.model_fields_set and body.deadline_ms > most:
-        message = f"Input should be less than or equal to {most}"
-        faults.append(FieldFault("deadline_ms", message))
+    calls = body.max_engine_calls or limits.max_calls
+    tokens = body.max_generated_tokens or limits.max_generated_tokens
+    given = body.deadline_ms if "deadline_ms" in body.model_fields_set else 0
+    faults += [
+        FieldFault(name, f"Input should be less than or equal to {bound}")
+        for name, value, bound in (
+            ("deadline_ms", given, most),
+            ("max_generated_tokens", tokens, limits.max_generated_tokens),
+            ("max_engine_calls", calls, limits.max_calls),
+        )
+        if value > bound
+    ]
     if faults:
         raise invalid_request(faults)
     deadline = min(body.deadline_ms, most) / 1000
@@ -115,12 +134,21 @@ def task_of(body: SolveRequest, limits: Limits) -> Task:
         ),
         budget=Budget(
             deadline=deadline,
-            max_calls=limits.max_calls,
-            max_generated_tokens=limits.max_generated_tokens,
+            max_calls=calls,
+            max_generated_tokens=tokens,
             rerank_reserve=min(limits.rerank_reserve, deadline * _RESERVED_SHARE),
         ),
         threshold=limits.threshold,
     )
+
+
+def within(task: Task, left_ms: int) -> Task:
+    """The task with what its caller has left of a deadline, if that is less."""
+    if left_ms / 1000 >= task.budget.deadline:
+        return task
+    deadline = left_ms / 1000
+    reserve = min(task.budget.rerank_reserve, deadline * _RESERVED_SHARE)
+    return replace(task, budget=replace(task.budget, deadline=deadline, rerank_reserve=reserve))
 
 
 def no_draft_problem(error: NoDraftError) -> ProblemError:

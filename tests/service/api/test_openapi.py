@@ -59,6 +59,8 @@ def test_a_gateway_with_keys_and_limits_says_so(settings: Settings) -> None:
         "api_keys": SecretStr(new_key()),
         "max_question": 50,
         "max_deadline": 30.0,
+        "max_calls": 9,
+        "max_generated_tokens": 700,
     }
     document = create_app(settings.model_copy(update=changes)).openapi()
     (name,) = document["components"]["securitySchemes"]
@@ -66,6 +68,8 @@ def test_a_gateway_with_keys_and_limits_says_so(settings: Settings) -> None:
     fields = document["components"]["schemas"]["SolveRequest"]["properties"]
     assert fields["question"]["maxLength"] == 50
     assert (fields["deadline_ms"]["maximum"], fields["deadline_ms"]["default"]) == (30_000, 30_000)
+    assert fields["max_engine_calls"]["anyOf"][0]["maximum"] == 9
+    assert fields["max_generated_tokens"]["anyOf"][0]["maximum"] == 700
 
 
 async def test_the_document_shows_the_examples(document: dict[str, Any]) -> None:

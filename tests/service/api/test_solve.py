@@ -1,6 +1,7 @@
 import asyncio
 import json
 import re
+import time
 from typing import Any
 
 import httpx2
@@ -152,6 +153,45 @@ async def test_no_draft_in_time_is_504(client: httpx2.AsyncClient, engines: Fake
     assert engines.student.cancelled or not engines.student.calls
 
 
+async def test_the_caps_of_a_request_hold(client: httpx2.AsyncClient) -> None:
+    answer = (await client.post("/solve", json=BODY | {"max_engine_calls": 2})).json()
+    assert answer["usage"]["engine_calls"] <= 2
+    assert {item["reason"] for item in answer["degraded"]} == {"call_cap"}
+    sampling = {"n": 8, "max_tokens": 100}
+    body = BODY | {"strategy": "best_of_n", "sampling": sampling, "max_generated_tokens": 250}
+    answer = (await client.post("/solve", json=body)).json()
+    assert len(answer["candidates"]) == 2  # the fan-out gives way to the cap
+    assert {"stage": "draft", "reason": "token_cap"} in answer["degraded"]
+
+
+@pytest.mark.parametrize(
+    ("header", "body", "seconds"), [("500", 2000, 0.5), ("2000", 500, 0.5), (None, 500, 0.5)]
+)
+async def test_the_smaller_deadline_of_body_and_header_counts(
+    client: httpx2.AsyncClient,
+    engines: FakeEngines,
+    header: str | None,
+    body: int,
+    seconds: float,
+) -> None:
+    engines.student.hangs = True
+    started = time.monotonic()
+    headers = {} if header is None else {"Glore-Deadline-Ms": header}
+    answer = await client.post("/solve", json=BODY | {"deadline_ms": body}, headers=headers)
+    assert answer.status_code == 504
+    assert seconds <= time.monotonic() - started < 1.5
+
+
+@pytest.mark.parametrize("header", ["99", "-1", "soon", "1e3", ""])
+async def test_a_deadline_header_that_is_none_is_refused(
+    client: httpx2.AsyncClient, header: str
+) -> None:
+    headers = {"Glore-Deadline-Ms": header}
+    response = await client.post("/solve", json=BODY, headers=headers)
+    assert response.status_code == 422
+    assert "Glore-Deadline-Ms" in response.json()["detail"]
+
+
 # --- what is refused ---------------------------------------------------------------------
 
 
@@ -188,6 +228,10 @@ async def test_no_draft_in_time_is_504(client: httpx2.AsyncClient, engines: Fake
         (BODY | {"deadline_ms": 120_001}, "deadline_ms"),
         (BODY | {"deadline_ms": 1e30}, "deadline_ms"),
         (BODY | {"deadline_ms": "1000"}, "deadline_ms"),
+        (BODY | {"max_engine_calls": 0}, "max_engine_calls"),
+        (BODY | {"max_engine_calls": 17}, "max_engine_calls"),
+        (BODY | {"max_generated_tokens": 8193}, "max_generated_tokens"),
+        (BODY | {"max_generated_tokens": 10.5}, "max_generated_tokens"),
         (BODY | {"sede": 1}, "sede"),
         ([], "body"),
         ("x", "body"),

@@ -11,8 +11,8 @@ from models.recipes.recipe import ExpertIteration, Recipe, Sampled, Tiers
 from models.training.adapters import AdapterConfig
 from models.training.loop import LoopConfig
 
-# Seconds of the stages in the run of models/kept/paper: one thread each (student_0: two), on cores that did
-# other work too. Those that are not here were not run yet.
+# Seconds of the stages in the run of models/kept/paper, one thread each (student_0: two) on cores
+# that did other work too. Those that are not here were not run yet.
 _EXPECTED = {
     "problems": 3,
     "student_0": 1973,

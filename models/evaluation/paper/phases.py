@@ -28,7 +28,7 @@ Item = TypeVar("Item")
 Key = TypeVar("Key", bound=Hashable)
 Clock = Callable[[], float]
 
-BATCH_ROWS = 128  # rollouts in a chunk: one batch of the local sampler
+BATCH_ROWS = 512  # rollouts in a chunk: a full batch of the local sampler
 BATCH_SCORES = 64  # solutions in a chunk
 
 

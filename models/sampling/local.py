@@ -8,7 +8,7 @@ is drawn with one random number per row, not one per word of the vocabulary.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
@@ -16,6 +16,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
 from models.sampling.port import Rollout
 from models.sampling.prefixes import Family, families
 from models.sampling.shared import ATTENTION, SharedCache, register
+
+_READ_TOGETHER = 32  # prompts, in order of length
+# Keys and values of some prompts per layer, and the logits after each.
+_Read: TypeAlias = tuple[list[tuple[torch.Tensor, torch.Tensor]], torch.Tensor]
 
 
 class LocalSampler:
@@ -122,27 +126,43 @@ class LocalSampler:
         x groups x longest x size, padded on the left), where they are (members x longest), and
         the logits after each member (members x vocabulary).
         """
-        longest = max(len(family.ids) for family in batch)
+        longest = int(lengths.max())
+        read: list[_Read] = []
+        first = 0
+        for start in range(0, len(batch), _READ_TOGETHER):
+            part = batch[start : start + _READ_TOGETHER]
+            members = sum(len(family.members) for family in part)
+            read.append(self._read_part(part, lengths[first : first + members], longest))
+            first += members
+        layers = [
+            (torch.cat([keys for keys, _ in layer]), torch.cat([values for _, values in layer]))
+            for layer in zip(*(cut_out for cut_out, _ in read), strict=True)
+        ]
+        place = torch.arange(longest, device=self.device)
+        seen = place >= longest - lengths[:, None]
+        return layers, seen, torch.cat([logits for _, logits in read])
+
+    def _read_part(self, part: Sequence[Family], lengths: torch.Tensor, longest: int) -> _Read:
+        """Families of about one length, so that little of what is computed is padding."""
+        widest = max(len(family.ids) for family in part)
         padding = self.tokenizer.eos_token_id
-        ids = [[*family.ids, *[padding] * (longest - len(family.ids))] for family in batch]
+        ids = [[*family.ids, *[padding] * (widest - len(family.ids))] for family in part]
         cache: Any = DynamicCache(config=self.model.config)
         hidden = self.model.get_decoder()(  # what stands on the right is not looked at
             input_ids=torch.tensor(ids, device=self.device), past_key_values=cache
         ).last_hidden_state
         owner = torch.tensor(
-            [row for row, family in enumerate(batch) for _ in family.members], device=self.device
+            [row for row, family in enumerate(part) for _ in family.members], device=self.device
         )
         logits = self.model.get_output_embeddings()(hidden[owner, lengths - 1])
-        place = torch.arange(int(lengths.max()), device=self.device)
-        place = place - (lengths.max() - lengths)[:, None]
+        place = torch.arange(longest, device=self.device) - (longest - lengths)[:, None]
         source = place.clamp(min=0)[:, None, :, None]
 
         def cut(states: torch.Tensor) -> torch.Tensor:
             wanted = source.expand(-1, states.shape[1], -1, states.shape[3])
             return states[owner].gather(2, wanted)
 
-        cut_out = [(cut(layer.keys), cut(layer.values)) for layer in cache.layers]
-        return cut_out, place >= 0, logits
+        return [(cut(layer.keys), cut(layer.values)) for layer in cache.layers], logits
 
     def _draw(self, logits: torch.Tensor, temperature: float) -> torch.Tensor:
         """One token per row by inversion: the first whose cumulated chance exceeds a draw."""

@@ -36,7 +36,7 @@ from models.evaluation.paper.processbench import (
 from models.evaluation.paper.records import RecordError
 from models.evaluation.paper.report import as_json as tables_as_json
 from models.evaluation.paper.report import located_as_json, write_report
-from models.evaluation.paper.sets import GSM8K, SETS, parse_sizes
+from models.evaluation.paper.sets import ALL_SETS, GSM8K, SETS, parse_sizes
 from models.evaluation.paper.tables import make_tables
 from models.evaluation.paper.thresholds import ThresholdsError, read_thresholds
 from models.serving.bundle import chosen_bundle
@@ -167,13 +167,13 @@ def _sizes(options: PaperOptions) -> dict[str, int]:
         there = options.gsm8k is not None or options.tables_only
         names = [name for name in SETS if name != GSM8K or there]
     for name in names:
-        if name not in SETS:
-            message = f"no set {name!r}; the sets are {', '.join(SETS)}"
+        if name not in ALL_SETS:
+            message = f"no set {name!r}; the sets are {', '.join(ALL_SETS)}"
             raise WrongArgumentError(message)
     if GSM8K in names and options.gsm8k is None and not options.tables_only:
         message = "the set gsm8k needs GSM8K's training file (--gsm8k FILE)"
         raise WrongArgumentError(message)
-    return {name: sizes.get(name, SETS[name].size) for name in names}
+    return {name: sizes.get(name, ALL_SETS[name].size) for name in names}
 
 
 def _check_installed() -> None:

@@ -7,18 +7,23 @@ from types import MappingProxyType
 
 from models.data import sources
 from models.data.files import read_jsonl, write_jsonl
-from models.data.problems import Problem
+from models.data.problems import Problem, Split
 
 GSM8K = "gsm8k"
 
 
 @dataclass(frozen=True, slots=True)
 class QuestionSet:
-    """A set of test questions; no recipe trains with the seed."""
+    """A set of questions that no recipe trains on, nor with the seed.
+
+    `source` is that of `models.data.sources`, by default the name of the set.
+    """
 
     seed: int
     size: int  # when nothing else is asked for
     what: str
+    source: str | None = None
+    split: Split = "test"
 
 
 SETS: Mapping[str, QuestionSet] = MappingProxyType(
@@ -30,6 +35,19 @@ SETS: Mapping[str, QuestionSet] = MappingProxyType(
         GSM8K: QuestionSet(900_005, 500, "part of GSM8K's training file held out from training"),
     }
 )
+
+# For choosing between models, as thresholds are chosen: never for the tables of a choice's worth.
+VALIDATION_SETS: Mapping[str, QuestionSet] = MappingProxyType(
+    {
+        "validation_easy": QuestionSet(
+            900_011, 200, "gsm_symbolic, validation split, easy tier", "easy", "validation"
+        ),
+        "validation_all": QuestionSet(
+            900_012, 100, "gsm_symbolic, validation split, all tiers", "all", "validation"
+        ),
+    }
+)
+ALL_SETS: Mapping[str, QuestionSet] = MappingProxyType({**SETS, **VALIDATION_SETS})
 
 # Sets of one kind, counted together too.
 POOLS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -45,11 +63,11 @@ def parse_sizes(text: str) -> dict[str, int]:
     sizes: dict[str, int] = {}
     for part in text.split(","):
         name, _, number = part.strip().partition("=")
-        if name not in SETS:
-            message = f"no set {name!r}; the sets are {', '.join(SETS)}"
+        if name not in ALL_SETS:
+            message = f"no set {name!r}; the sets are {', '.join(ALL_SETS)}"
             raise ValueError(message)
         if not number.isdigit() or int(number) == 0:
-            message = f"{part.strip()!r} is no size; write {name}={SETS[name].size}"
+            message = f"{part.strip()!r} is no size; write {name}={ALL_SETS[name].size}"
             raise ValueError(message)
         sizes[name] = int(number)
     return sizes
@@ -65,8 +83,9 @@ def load_set(name: str, size: int, gsm8k: Path | None, kept: Path) -> list[Probl
         raise ValueError(message)
     problems = list(read_jsonl(kept, Problem)) if kept.exists() else []
     if len(problems) < size:
-        source = str(gsm8k) if name == GSM8K else name
-        problems = sources.load(source, size, SETS[name].seed, "test")
+        wanted = ALL_SETS[name]
+        source = str(gsm8k) if name == GSM8K else wanted.source or name
+        problems = sources.load(source, size, wanted.seed, wanted.split)
         kept.parent.mkdir(parents=True, exist_ok=True)
         write_jsonl(kept, problems)
     return problems[:size]

@@ -7,7 +7,7 @@ from models.evaluation.paper.comparing import Comparison, compare
 from models.evaluation.paper.fixing import Changed, Fixed, change, fix
 from models.evaluation.paper.locating import Located, locate
 from models.evaluation.paper.records import Record
-from models.evaluation.paper.sets import POOLS, SETS
+from models.evaluation.paper.sets import ALL_SETS, POOLS
 from models.evaluation.paper.thresholds import Thresholds
 
 
@@ -46,7 +46,7 @@ def make_tables(
         names = [name for owner, name in records if owner == student]
         for name in names:
             chosen = records[student, name]
-            of = f"{SETS[name].what}, seed {SETS[name].seed}"
+            of = f"{ALL_SETS[name].what}, seed {ALL_SETS[name].seed}"
             sections.append(_section(student, name, of, chosen, thresholds))
         for pool, members in POOLS.items():
             if set(members) <= set(names):

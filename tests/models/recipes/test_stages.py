@@ -11,10 +11,13 @@ from safetensors.torch import load_file
 from models.data.files import read_jsonl
 from models.data.problems import Problem, text_key
 from models.data.rollouts import PrefixRollouts, Sample
+from models.evaluation.paper.thresholds import read_thresholds
 from models.recipes import UnknownNameError, run_recipe
 from models.recipes.paper import smoke
 from models.recipes.run import OtherRecipeError, Run
 from models.recipes.stages import Stages
+from models.recipes.unbundle import unbundle
+from models.serving.bundle import Bundle
 from tests.models.recipes.scripted import Answers, ScriptedSampler
 
 
@@ -101,6 +104,25 @@ def test_the_bundle_has_five_adapters_a_head_and_a_card(finished: tuple[Run, Sta
     assert '"seed": 21' in card
     assert str(run.folder.parent) not in card
     assert (bundle / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_bundle_becomes_a_run_folder_with_the_same_models(
+    finished: tuple[Run, Stages], tiny_base: Path, tmp_path: Path
+) -> None:
+    run, stages = finished
+    out = tmp_path / "again"
+    unbundle(Bundle(run.path("bundle")), tiny_base, out)
+    one, two = (
+        load_file(f / "model.safetensors") for f in (stages.students.merged, out / "merged_0")
+    )
+    assert all(torch.equal(one[key], two[key]) for key in one)
+    for role in ("sorm", "orm"):
+        names = ("head.safetensors", "adapter_model.safetensors")
+        for made, again in ((run.path(role) / name, out / role / name) for name in names):
+            assert all(torch.equal(load_file(made)[k], v) for k, v in load_file(again).items())
+    assert read_thresholds(out / "thresholds.json") == read_thresholds(run.path("thresholds.json"))
+    with pytest.raises(FileExistsError):
+        unbundle(Bundle(run.path("bundle")), tiny_base, out)
 
 
 def test_a_finished_stage_is_not_done_again(finished: tuple[Run, Stages]) -> None:

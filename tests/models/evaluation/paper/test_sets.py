@@ -4,7 +4,14 @@ from pathlib import Path
 import pytest
 
 from models.data.problems import split_of
-from models.evaluation.paper.sets import POOLS, SETS, load_set, parse_sizes
+from models.evaluation.paper.sets import (
+    ALL_SETS,
+    POOLS,
+    SETS,
+    VALIDATION_SETS,
+    load_set,
+    parse_sizes,
+)
 
 
 def test_sizes_are_named_by_set() -> None:
@@ -21,8 +28,8 @@ def test_a_wrong_size_is_named(text: str, message: str) -> None:
 
 
 def test_every_set_has_a_seed_of_its_own_and_pools_are_of_sets() -> None:
-    assert len({each.seed for each in SETS.values()}) == len(SETS)
-    assert all(each.seed > 900_000 for each in SETS.values())
+    assert len({each.seed for each in ALL_SETS.values()}) == len(ALL_SETS)
+    assert all(each.seed > 900_000 for each in ALL_SETS.values())
     assert all(set(members) <= set(SETS) for members in POOLS.values())
 
 
@@ -44,3 +51,10 @@ def test_the_questions_of_a_set_are_kept_and_a_larger_set_begins_with_them(tmp_p
 def test_gsm8k_needs_its_file(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="--gsm8k FILE"):
         load_set("gsm8k", 3, None, tmp_path / "kept.jsonl")
+
+
+def test_what_models_are_chosen_by_is_no_test_question(tmp_path: Path) -> None:
+    assert {each.split for each in SETS.values()} == {"test"}
+    for name in VALIDATION_SETS:
+        problems = load_set(name, 5, None, tmp_path / f"{name}.jsonl")
+        assert {split_of(problem.question) for problem in problems} == {"validation"}

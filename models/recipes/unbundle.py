@@ -1,0 +1,56 @@
+"""A bundle as a run folder, for what reads run folders: the paper's tables of what is served.
+
+`python -m models.recipes.unbundle BUNDLE RUN` merges the bundle's student into the base of the
+model cache (GLORE_CACHE) and gives each reward model its own row of the head. Both students
+of the tables, "sft" and "ei", are then the bundle's one.
+"""
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+
+from safetensors.torch import load_file, save_file
+
+from models.formats.scores import ORM_COLUMN, SORM_COLUMN
+from models.serving.build import builders
+from models.serving.bundle import ADAPTER_FILES, HEAD_FILE, ROLES, THRESHOLDS_FILE, Bundle
+from models.serving.cache import Cache, default_cache
+from models.training.adapters import merge
+
+_COLUMNS = {"sorm": SORM_COLUMN, "orm": ORM_COLUMN}
+
+
+def unbundle(bundle: Bundle, base: Path, run: Path) -> None:
+    """Fill the new folder `run` from `bundle`; `base` is what its student is an adapter on.
+
+    Raises ServingError when the bundle is not whole, FileExistsError when `run` is there.
+    """
+    bundle.check()
+    run.mkdir(parents=True)
+    merge(base, bundle.adapter("student"), run / "merged_0")
+    head = load_file(bundle.head)["score.weight"]
+    for role in ROLES:
+        folder = run / ("student_0" if role == "student" else role)
+        folder.mkdir()
+        for name in ADAPTER_FILES:
+            shutil.copyfile(bundle.adapter(role) / name, folder / name)
+        if role in _COLUMNS:
+            row = head[_COLUMNS[role] : _COLUMNS[role] + 1].contiguous()
+            save_file({"score.weight": row}, folder / HEAD_FILE)
+    shutil.copyfile(bundle.thresholds, run / THRESHOLDS_FILE)
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(prog="python -m models.recipes.unbundle")
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("run", type=Path)
+    given = parser.parse_args()
+    cache = Cache(default_cache(), Bundle(given.bundle))
+    cache.make(builders(cache), lambda line: sys.stderr.write(line + "\n"))
+    unbundle(cache.bundle, cache.part("base"), given.run)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,20 +1,20 @@
 """Step scores in process, as the pooling server gives them: for thresholds and tables."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from peft import PeftModel
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from models.formats.prompts import student_prompt
 from models.training.adapters import device, encode_scores
 from models.training.examples import ScoreExample
 
-_BATCH_TOKENS = 4096  # of solutions with the questions they follow, padding included
+_BATCH_TOKENS = 4096  # padding included
+_PACK_TOKENS = 512  # a question and its solutions; a single solution may be longer
 
 
 class StepScorer:
@@ -44,16 +44,18 @@ class StepScorer:
     def score(self, solutions: Sequence[tuple[str, tuple[str, ...]]]) -> list[tuple[float, ...]]:
         """One score in 0..1 per step of each (question, steps), in order; none for no steps.
 
-        A question is computed once for the solutions that share a batch. Padding stands where
-        nothing looks, so scores are those of one solution alone, to rounding.
+        A question is computed once for its solutions: they follow it one after the other, and
+        none looks at another. So scores are those of one solution alone, to rounding.
         """
-        places = [place for place, (_, steps) in enumerate(solutions) if steps]
-        encoded = [self._encode(*solutions[place]) for place in places]
+        encoded = {
+            place: self._encode(question, steps)
+            for place, (question, steps) in enumerate(solutions)
+            if steps
+        }
         scores: list[tuple[float, ...]] = [()] * len(solutions)
-        for batch in _batches(encoded):
-            found = self._score([encoded[each] for each in batch])
-            for each, scored in zip(batch, found, strict=True):
-                scores[places[each]] = scored
+        for batch in _batches(_packs(encoded)):
+            for place, scored in self._score(batch, encoded).items():
+                scores[place] = scored
         return scores
 
     def _encode(self, question: str, steps: tuple[str, ...]) -> "_Encoded":
@@ -67,27 +69,41 @@ class StepScorer:
         )
 
     @torch.inference_mode()
-    def _score(self, batch: Sequence["_Encoded"]) -> list[tuple[float, ...]]:
-        questions = list(dict.fromkeys(one.question for one in batch))
-        cache: Any = DynamicCache(config=self.decoder.config)
-        ids, _ = _padded(questions)
-        self.decoder(input_ids=ids, past_key_values=cache)
-        owner = torch.tensor([questions.index(one.question) for one in batch], device=device())
-        for layer in cache.layers:  # each solution gets its question's keys and values
-            layer.keys, layer.values = layer.keys[owner], layer.values[owner]
-        asked = torch.tensor([[len(one.question)] for one in batch], device=device())
-        place = torch.arange(ids.shape[1], device=device())
-        ids, seen = _padded([one.solution for one in batch])
+    def _score(
+        self, batch: Sequence["_Pack"], encoded: Mapping[int, "_Encoded"]
+    ) -> dict[int, tuple[float, ...]]:
+        """The scores of the solutions in a batch, by place."""
+        longest = max(pack.length for pack in batch)
+        ids = torch.zeros((len(batch), longest), dtype=torch.long)
+        position = torch.zeros_like(ids)
+        part = torch.full_like(ids, -1)  # 0: question, 1, 2, ...: solutions, -1: padding
+        ends: dict[int, tuple[int, list[int]]] = {}
+        for row, pack in enumerate(batch):
+            asked = encoded[pack.places[0]].question
+            texts = [asked, *(encoded[place].solution for place in pack.places)]
+            start = 0
+            for number, text in enumerate(texts):
+                after = slice(start, start + len(text))
+                ids[row, after] = torch.tensor(text)
+                position[row, after] = torch.arange(len(text)) + (len(asked) if number else 0)
+                part[row, after] = number
+                if number:
+                    place = pack.places[number - 1]
+                    ends[place] = (row, [start + end for end in encoded[place].ends])
+                start = after.stop
+        ids, position, part = (each.to(device()) for each in (ids, position, part))
+        before = torch.ones(longest, longest, dtype=torch.bool, device=device()).tril()
+        related = (part[:, None, :] == part[:, :, None]) | (part == 0)[:, None, :]
         hidden = self.decoder(
             input_ids=ids,
-            attention_mask=torch.cat([place < asked, seen], -1).long(),
-            position_ids=asked + torch.arange(ids.shape[1], device=device()),
-            past_key_values=cache,
+            attention_mask=(before & related)[:, None],  # rows x 1 x looking x looked at
+            position_ids=position,
+            use_cache=False,
         ).last_hidden_state
-        return [
-            tuple(torch.sigmoid(hidden[row, list(one.ends)].float() @ self.weight).tolist())
-            for row, one in enumerate(batch)
-        ]
+        return {
+            place: tuple(torch.sigmoid(hidden[row, at].float() @ self.weight).tolist())
+            for place, (row, at) in ends.items()
+        }
 
 
 def score_steps(
@@ -106,31 +122,31 @@ class _Encoded:
     ends: tuple[int, ...]
 
 
-def _batches(encoded: Sequence[_Encoded]) -> list[list[int]]:
-    """The places of the solutions, one question's together, at most so many tokens a batch."""
-    made: list[list[int]] = []
-    longest: tuple[int, int] = (0, 0)
-    order = sorted(
-        range(len(encoded)),
-        key=lambda place: (len(encoded[place].question), encoded[place].question),
-    )
-    for place in order:
-        one = encoded[place]
-        grown = (max(longest[0], len(one.question)), max(longest[1], len(one.solution)))
-        if not made or (len(made[-1]) + 1) * sum(grown) > _BATCH_TOKENS:
+@dataclass(frozen=True, slots=True)
+class _Pack:
+    """A question with some of its solutions, by place; `length` in tokens, all together."""
+
+    places: tuple[int, ...]
+    length: int
+
+
+def _packs(encoded: Mapping[int, _Encoded]) -> list[_Pack]:
+    """Each question with its solutions, in several packs if those are many."""
+    packs: dict[tuple[int, ...], list[_Pack]] = {}
+    for place, one in encoded.items():
+        made = packs.setdefault(one.question, [])
+        if not made or made[-1].length + len(one.solution) > _PACK_TOKENS:
+            made.append(_Pack((), len(one.question)))
+        last = made[-1]
+        made[-1] = _Pack((*last.places, place), last.length + len(one.solution))
+    return [pack for made in packs.values() for pack in made]
+
+
+def _batches(packs: Sequence[_Pack]) -> list[list[_Pack]]:
+    """Packs of about one length together."""
+    made: list[list[_Pack]] = []
+    for pack in sorted(packs, key=lambda pack: pack.length):
+        if not made or (len(made[-1]) + 1) * pack.length > _BATCH_TOKENS:
             made.append([])
-            grown = (len(one.question), len(one.solution))
-        made[-1].append(place)
-        longest = grown
+        made[-1].append(pack)
     return made
-
-
-def _padded(rows: Sequence[tuple[int, ...]]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Token ids padded on the right, and where they are; rows x longest."""
-    longest = max(len(row) for row in rows)
-    ids = torch.zeros((len(rows), longest), dtype=torch.long)
-    seen = torch.zeros((len(rows), longest), dtype=torch.bool)
-    for place, row in enumerate(rows):
-        ids[place, : len(row)] = torch.tensor(row)
-        seen[place, : len(row)] = True
-    return ids.to(device()), seen.to(device())

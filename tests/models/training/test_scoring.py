@@ -63,19 +63,32 @@ def test_batched_scores_are_those_of_one_solution_alone(
     assert max(flat) - min(flat) > 1e-2  # a test that equal scores would pass shows nothing
 
 
-def test_batches_keep_their_bound(
+def test_packs_and_batches_keep_their_bounds(
     tiny_base: Path, adapter: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scoring, "_BATCH_TOKENS", 150)
+    monkeypatch.setattr(scoring, "_PACK_TOKENS", 60)
     scorer = StepScorer(tiny_base, adapter)
-    encoded = [scorer._encode(question, steps) for question, steps in SOLUTIONS if steps]
-    batches = scoring._batches(encoded)
-    assert sorted(place for batch in batches for place in batch) == list(range(len(encoded)))
+    solutions = [*SOLUTIONS, *[("q", ("one more", "#### 8"))] * 4]
+    encoded = {
+        place: scorer._encode(question, steps)
+        for place, (question, steps) in enumerate(solutions)
+        if steps
+    }
+    packs = scoring._packs(encoded)
+    batches = scoring._batches(packs)
+    assert sorted(place for pack in packs for place in pack.places) == list(encoded)
+    assert max(len(pack.places) for pack in packs) > 1
+    for pack in packs:
+        asked = {encoded[place].question for place in pack.places}
+        written = sum(len(encoded[place].solution) for place in pack.places)
+        assert len(asked) == 1
+        assert pack.length == written + len(asked.pop())
+        assert len(pack.places) == 1 or pack.length <= 60
+    assert [pack for batch in batches for pack in batch] == sorted(packs, key=lambda p: p.length)
     assert max(map(len, batches)) > 1
     for batch in batches:
-        asked = max(len(encoded[place].question) for place in batch)
-        written = max(len(encoded[place].solution) for place in batch)
-        assert len(batch) == 1 or len(batch) * (asked + written) <= 150
+        assert len(batch) == 1 or len(batch) * batch[-1].length <= 150
 
 
 def test_a_question_is_computed_once_for_its_solutions(tiny_base: Path, adapter: Path) -> None:
@@ -86,7 +99,7 @@ def test_a_question_is_computed_once_for_its_solutions(tiny_base: Path, adapter:
         with_kwargs=True,
     )
     scorer.score([("q", ("1", "2")), ("q", ("3",)), ("other", ("4",)), ("q", ("5",))])
-    assert computed == [(2, len("Question: other\nSolution:\n")), (4, len("1\n2\n"))]
+    assert computed == [(2, len("Question: q\nSolution:\n1\n2\n3\n5\n"))]
 
 
 def test_bfloat16_scores_are_close(tiny_base: Path, adapter: Path) -> None:

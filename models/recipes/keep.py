@@ -5,6 +5,7 @@ run folder with it, so that others go on from its adapters and rollouts, or rela
 
 The students' problems are not kept either: some are of the GSM8K file that was named, which is
 not ours to pass on. Their stages are done again, with the same outcome, when it is named again.
+Of the tables' records what the models wrote and scored is kept, without the questions.
 """
 
 import gzip
@@ -16,6 +17,7 @@ from pathlib import Path
 
 _ADAPTER = ("adapter_config.json", "adapter_model.safetensors", "head.safetensors")
 _LINES = ".jsonl"
+_QUESTIONS = {"gsm8k", "rollouts.jsonl"}  # the one file of records with questions of that set
 _AGAIN = re.compile(r"merge_\d+|problems|student_problems|ei_\d+_problems")  # done again
 
 
@@ -38,6 +40,9 @@ def keep(run: Path, out: Path) -> list[str]:
         elif (path / _ADAPTER[1]).is_file():
             packed += [_copy(path / name, out / path.name) for name in _ADAPTER]
             portable(out / path.name / _ADAPTER[0])
+    for path in sorted(run.glob("evaluation/*/*/*.json*")):
+        if _QUESTIONS & {path.parent.name, path.name} != _QUESTIONS:
+            packed.append(_pack(path, run, out))
     return [name for name in packed if name]
 
 
@@ -54,14 +59,13 @@ def unpack(kept: Path, run: Path) -> None:
         message = f"{run} holds a run already; leave out --start-from to go on with it"
         raise FileExistsError(message)
     run.mkdir(parents=True, exist_ok=True)
-    for path in sorted(kept.iterdir()):
+    for path in sorted(each for each in kept.rglob("*") if each.is_file()):
+        target = run / path.relative_to(kept)
+        target.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".gz":
-            target = run / path.name.removesuffix(".gz")
-            target.write_bytes(gzip.decompress(path.read_bytes()))
-        elif path.suffix == ".json":
-            shutil.copyfile(path, run / path.name)
-        elif path.is_dir():
-            shutil.copytree(path, run / path.name, dirs_exist_ok=True)
+            target.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
+        else:
+            shutil.copyfile(path, target)
 
 
 def portable(config: Path) -> None:
@@ -70,6 +74,18 @@ def portable(config: Path) -> None:
     content["base_model_name_or_path"] = None
     content["target_modules"] = sorted(content["target_modules"])
     config.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _pack(path: Path, run: Path, out: Path) -> str:
+    """A file of records, in its place."""
+    name = path.relative_to(run)
+    target = out / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == _LINES:
+        _compress(path, target.with_name(f"{path.name}.gz"))
+        return f"{name}.gz"
+    shutil.copyfile(path, target)
+    return str(name)
 
 
 def _compress(path: Path, target: Path) -> str:

@@ -53,6 +53,25 @@ def test_what_is_costly_is_kept_and_comes_back(run: Path, tmp_path: Path) -> Non
     assert not any((again / name).exists() for name in gone)
 
 
+def test_records_are_kept_without_questions_that_are_not_ours(run: Path, tmp_path: Path) -> None:
+    for set_ in ("easy", "gsm8k"):
+        phases = run / "evaluation" / "ei" / set_
+        phases.mkdir(parents=True)
+        for name in ("drafts.jsonl", "rollouts.jsonl", "made_with.json"):
+            (phases / name).write_text(f'{{"of": "{set_}"}}\n')
+        phases.with_suffix(".jsonl").write_text('{"question": "joined from the above"}\n')
+    (run / "evaluation" / "questions").mkdir()
+    (run / "evaluation" / "questions" / "gsm8k.jsonl").write_text('{"question": "of GSM8K"}\n')
+    keep(run, tmp_path / "kept")
+    unpack(tmp_path / "kept", tmp_path / "again")
+    again = tmp_path / "again" / "evaluation"
+    assert {str(path.relative_to(again)) for path in again.rglob("*.*")} == {
+        *(f"ei/easy/{name}" for name in ("drafts.jsonl", "rollouts.jsonl", "made_with.json")),
+        *("ei/gsm8k/drafts.jsonl", "ei/gsm8k/made_with.json"),
+    }
+    assert (again / "ei/easy/rollouts.jsonl").read_text() == '{"of": "easy"}\n'
+
+
 def test_keeping_twice_gives_the_same_bytes(run: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
         keep(run, tmp_path / name)

@@ -20,18 +20,22 @@ from models.formats.families import PROMPTS, outcome_scores, step_scores
 from models.formats.scores import ORM_COLUMN, SORM_COLUMN
 from models.formats.sequence_scores import SequenceScores
 from models.formats.writing import RoleFormats
-from service.api import batch, health, solve
+from service.api import batch, docs_page, health, solve
 from service.api.access import AccessMiddleware, Gate
 from service.api.admission import Admission
 from service.api.context import Context, Limits
+from service.api.draining import Drain, LastAnswersMiddleware
 from service.api.middleware import (
     REQUEST_ID_HEADER,
     BodyLimitMiddleware,
     ObserveMiddleware,
     RequestIdMiddleware,
 )
+from service.api.openai import catalog, chat
+from service.api.openai.document import PREFIX
+from service.api.openai.errors import respond
 from service.api.openapi import install_openapi
-from service.api.problems import install_problems
+from service.api.problems import ErrorShapeMiddleware, install_problems
 from service.api.rates import Rate
 from service.batches.opening import open_store
 from service.batches.run import Pace
@@ -40,17 +44,13 @@ from service.engines import fitness
 from service.engines.breaker import BreakerSettings, CircuitBreaker
 from service.engines.classify import VllmSequenceScorer
 from service.engines.fitness import Check
+from service.engines.generating import VllmGenerator
 from service.engines.guarded import GuardedEngine
 from service.engines.ports import OutcomeScorer, Role
 from service.engines.readiness import Probe, Readiness, VllmProbe
 from service.engines.retries import Retrier, RetrySettings
 from service.engines.scoring import VllmOutcomeScorer, VllmStepScorer
-from service.engines.vllm import (
-    Exchange,
-    VllmEngine,
-    VllmGenerator,
-    open_engine,
-)
+from service.engines.vllm import Exchange, VllmEngine, open_engine
 from service.errors import ConfigurationError
 from service.refinement.runner import Engines
 from service.settings import ROLES, EngineSettings, Settings, load_settings
@@ -77,10 +77,13 @@ class Connected:
 Connect: TypeAlias = Callable[[], AbstractAsyncContextManager[Connected]]
 
 
-def create_app(settings: Settings, *, connect: Connect | None = None) -> FastAPI:
+def create_app(
+    settings: Settings, *, connect: Connect | None = None, drain: Drain | None = None
+) -> FastAPI:
     """The gateway. Connections are opened when the app starts and closed when it stops.
 
-    `connect` gives the engines instead of vLLM servers: for tests and simulators.
+    `connect` gives the engines instead of vLLM servers: for tests and simulators. `drain` is for
+    whoever stops the app.
     """
     metrics = Metrics()
     limits = Limits(
@@ -96,6 +99,7 @@ def create_app(settings: Settings, *, connect: Connect | None = None) -> FastAPI
     admission = Admission(settings.max_running, settings.max_waiting, time.monotonic)
     metrics.waiting.set_function(lambda: admission.waiting)
     opened = connect or partial(connect_vllm, settings)
+    drained = drain or Drain()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -106,10 +110,13 @@ def create_app(settings: Settings, *, connect: Connect | None = None) -> FastAPI
                 readiness=Readiness(connected.probes, time.monotonic, guards=connected.guards),
                 metrics=metrics,
                 limits=limits,
+                gate=gate,
                 admission=admission,
+                drain=drained,
                 clock=time.monotonic,
                 store=store,
                 pace=Pace(settings.batch_concurrency, settings.batch_lease),
+                heartbeat=settings.heartbeat,
             )
             yield
 
@@ -118,11 +125,15 @@ def create_app(settings: Settings, *, connect: Connect | None = None) -> FastAPI
         version=_version(),
         description=_DESCRIPTION,
         lifespan=lifespan,
+        docs_url=None,  # Swagger's page loads its script from elsewhere
         redoc_url=None,
     )
     app.include_router(solve.router)
     app.include_router(batch.router)
+    app.include_router(chat.router)
+    app.include_router(catalog.router)
     app.include_router(health.router)
+    app.include_router(docs_page.router)
     install_problems(app)
     install_openapi(app, limits, asks_for_a_key=gate.asks_for_a_key)
     app.add_middleware(  # the last one is outermost
@@ -140,7 +151,9 @@ def create_app(settings: Settings, *, connect: Connect | None = None) -> FastAPI
             allow_headers=["Authorization", "Content-Type", REQUEST_ID_HEADER],
             expose_headers=["Retry-After", REQUEST_ID_HEADER],
         )
+    app.add_middleware(LastAnswersMiddleware, drain=drained)
     app.add_middleware(RequestIdMiddleware)
+    app.add_middleware(ErrorShapeMiddleware, prefix=PREFIX, shape=respond)
     return app
 
 
@@ -193,6 +206,12 @@ async def connect_vllm(settings: Settings) -> AsyncIterator[Connected]:
             },
             guards=servers,
         )
+
+
+async def check_store(settings: Settings) -> None:
+    """Open the store of batches and close it. Raises ConfigurationError as the start would."""
+    async with _store(settings):
+        pass
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ DEFAULT_URL = "http://127.0.0.1:8000"
 
 
 class OneLineErrors(TyperGroup):
-    """Says what is wrong in one line on standard error: wrong arguments (2), failures (1)."""
+    """Says what is wrong in one line on standard error; statuses: `service.commands.errors`."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the signature inherited
         """Run a command line and exit with its status."""
@@ -52,8 +52,10 @@ def _root(context: typer.Context) -> None:
 
 
 @main.command()
-def solve(  # noqa: PLR0913 - one option each
-    question: Annotated[str, typer.Argument(help="The question, in quotes.")],
+def ask(  # noqa: PLR0913 - one option each
+    question: Annotated[
+        str, typer.Argument(help="The question, in quotes; - reads it from standard input.")
+    ],
     *,
     strategy: Annotated[
         str, typer.Option(help="glore, draft, global, local or best_of_n.")
@@ -62,20 +64,31 @@ def solve(  # noqa: PLR0913 - one option each
     deadline: Annotated[float, typer.Option(min=0.1, help="Seconds the gateway may take.")] = 60.0,
     temperature: Annotated[float | None, typer.Option(min=0.0, max=2.0)] = None,
     n: Annotated[int | None, typer.Option(min=2, max=8, help="Candidates of best_of_n.")] = None,
+    max_engine_calls: Annotated[
+        int | None, typer.Option(min=1, help="Of the whole question.")
+    ] = None,
+    max_generated_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Of the whole question.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask the running service one question and show how it was answered."""
-    from service.commands.solve import run_solve  # noqa: PLC0415
+    """Ask the running service one question and watch it being refined.
 
-    run_solve(
-        question,
+    Ends with 0: answered; 1: no answer; 2: wrongly asked; 3: not now, try later; 130: interrupted.
+    """
+    from service.commands.ask import AskOptions, run_ask  # noqa: PLC0415
+
+    options = AskOptions(
         strategy=strategy,
         url=url,
         deadline=deadline,
         temperature=temperature,
         n=n,
+        max_engine_calls=max_engine_calls,
+        max_generated_tokens=max_generated_tokens,
         as_json=as_json,
     )
+    run_ask(question, options)
 
 
 @main.command(name="eval")

@@ -10,12 +10,14 @@
         └── ProblemError                            ends a request; status and slug below
             ├── UnauthorizedError            401    unauthorized
             ├── RateLimitedError             429    rate-limited
+            ├── ModelNotFoundError           404    model-not-found
             ├── InvalidRequestError          422    invalid-request
             ├── UnsupportedMediaTypeError    415    unsupported-media-type
             ├── BodyTooLargeError            413    body-too-large
             ├── ClientGoneError              499    client-gone (for logs; nobody reads it)
             ├── IdempotencyMismatchError     409    idempotency-mismatch
             ├── OverloadedError              503    overloaded
+            ├── ShuttingDownError            503    shutting-down
             ├── StoreUnavailableError        503    store-unavailable
             ├── StudentUnavailableError *    503    student-unavailable
             └── NoDraftInTimeError *         504    no-draft-in-time
@@ -43,6 +45,7 @@ class FieldFault:
 
     field: str
     message: str
+    kind: str = "value_error"  # in pydantic's words, as `missing`; for whoever maps it further
 
 
 class ProblemError(GatewayError):
@@ -88,6 +91,14 @@ class InvalidRequestError(ProblemError):
     title = "The request is not valid"
 
 
+class ModelNotFoundError(ProblemError):
+    """No model of the gateway's has this name."""
+
+    status = 404
+    slug = "model-not-found"
+    title = "There is no such model"
+
+
 class UnsupportedMediaTypeError(ProblemError):
     """The body is announced as something else than JSON."""
 
@@ -122,6 +133,15 @@ class OverloadedError(ProblemError):
     def __init__(self, detail: str, retry_after: int) -> None:
         super().__init__(detail)
         self.headers = {"Retry-After": str(retry_after)}
+
+
+class ShuttingDownError(ProblemError):
+    """The gateway stops before the answer is there. Another one may have it."""
+
+    status = 503
+    slug = "shutting-down"
+    title = "The gateway is stopping"
+    headers = MappingProxyType({"Retry-After": "1"})
 
 
 class IdempotencyMismatchError(ProblemError):

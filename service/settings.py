@@ -198,6 +198,11 @@ class Settings(BaseSettings):
     max_running: int = Field(default=64, ge=1, le=10_000)  # questions worked on at once
     max_waiting: int = Field(default=64, ge=0, le=100_000)  # behind them; more are refused
     max_question: int = Field(default=4000, ge=1, le=MOST_QUESTION)  # characters
+    heartbeat: Seconds = 10.0  # of silence in a stream, after which a sign of life is sent
+
+    # after SIGTERM, seconds: not ready and still listening; then for what is being worked on
+    drain_delay: Annotated[float, Field(ge=0, le=600, allow_inf_nan=False)] = 5.0
+    grace: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = 20.0
 
     max_batch: int = Field(default=1000, ge=1, le=10_000)  # questions of one batch
     max_batch_body: int = Field(default=4 * 1024 * 1024, ge=1024)  # bytes

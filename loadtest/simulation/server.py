@@ -26,8 +26,10 @@ _REFUSALS: Final[Mapping[str, tuple[int, str]]] = {
     "429": (429, "TooManyRequests"),
     "500": (500, "InternalServerError"),
 }
-_UPSTREAM_TEXT: Final = "simulated fault: this text belongs to the engine and to nobody else"
+# In every answer that a fault befell: whoever passes it on leaks what an engine says.
+UPSTREAM_TEXT: Final = "simulated fault: this text belongs to the engine and to nobody else"
 _SCORED: Final = 2  # labels of the head
+_FAULT: Final = web.RequestKey("fault", str)
 _Stage: TypeAlias = Callable[["Call"], Awaitable[web.StreamResponse]]
 
 
@@ -71,6 +73,7 @@ class Simulator:
     def app(self) -> web.Application:
         """All endpoints. Serve it with handler cancellation on (`running` does)."""
         app = web.Application(client_max_size=16 * 1024 * 1024)
+        app.on_response_prepare.append(_mark)
         app.add_routes(
             [
                 web.get("/health", self._health),
@@ -128,9 +131,10 @@ class Simulator:
                 return refused.answer()
             if call.fault is not None:
                 self.faults[call.fault] += 1
-            if (early := await self._early(call)) is not None:
-                return early
+                request[_FAULT] = call.fault
             try:
+                if (early := await self._early(call)) is not None:
+                    return early
                 async with self._slot():
                     return await stage(call)
             except Refused as refused:
@@ -182,9 +186,9 @@ class Simulator:
                     await asyncio.Event().wait()
             case "400" | "429" | "500" as status:
                 code, kind = _REFUSALS[status]
-                return _json(shapes.error(code, _UPSTREAM_TEXT, kind), code)
+                return _json(shapes.error(code, UPSTREAM_TEXT, kind), code, UPSTREAM_TEXT)
             case "garbage":
-                return web.Response(text=f"{{{_UPSTREAM_TEXT}", content_type="application/json")
+                return web.Response(text=f"{{{UPSTREAM_TEXT}", content_type="application/json")
             case _:
                 pass
         return None
@@ -325,10 +329,14 @@ class Simulator:
         await asyncio.sleep(seconds * busy * drawn * slow)
 
 
-def _json(content: Mapping[str, Any], status: int = 200) -> web.Response:
-    return web.Response(
-        body=json.dumps(content).encode(), status=status, content_type="application/json"
-    )
+def _json(content: Mapping[str, Any], status: int = 200, reason: str | None = None) -> web.Response:
+    body = json.dumps(content).encode()
+    return web.Response(body=body, status=status, reason=reason, content_type="application/json")
+
+
+async def _mark(request: web.Request, response: web.StreamResponse) -> None:
+    if _FAULT in request:
+        response.headers["X-Simulated-Fault"] = f"{request[_FAULT]}; {UPSTREAM_TEXT}"
 
 
 def _hang_up(call: Call) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, get_args
 
+# An engine that refuses connections is no fault of this one: name a port where nothing listens.
 FaultKind: TypeAlias = Literal[
     "reset",  # the connection is closed without an answer
     "hang",  # no answer, ever

@@ -48,8 +48,12 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     given = parser.parse_args()
     cache = Cache(default_cache(), Bundle(given.bundle))
-    cache.make(builders(cache), lambda line: sys.stderr.write(line + "\n"))
+    cache.make(builders(cache), _report)
     unbundle(cache.bundle, cache.part("base"), given.run)
+
+
+def _report(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
 
 
 if __name__ == "__main__":

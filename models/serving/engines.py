@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import psutil
 
@@ -26,6 +27,8 @@ ROLES_OF = {
     "scoring": ("sorm", "orm"),
 }
 
+# Of a gateway that nothing balances, and whose engines stop when it does.
+STOPPING = MappingProxyType({"GLORE_DRAIN_DELAY": "0", "GLORE_GRACE": "5"})
 SERVER = ("-m", "vllm.entrypoints.openai.api_server")
 
 
@@ -60,7 +63,7 @@ def gateway(
 ) -> Launch:
     """The gateway on `host`:`port`; engines that run here are told to it by address."""
     ours = {f"GLORE_{e.name.upper()}__URL": f"http://{HERE}:{e.port}" for e in engines}
-    defaults = {"GLORE_THRESHOLDS_FILE": str(bundle.thresholds)}
+    defaults = {"GLORE_THRESHOLDS_FILE": str(bundle.thresholds), **STOPPING}
     command = ("-m", "service.cli", "serve", "--host", host, "--port", str(port))
     return Launch(
         "gateway",

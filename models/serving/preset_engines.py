@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Mapping
 
-from models.serving.engines import HERE, SERVER
+from models.serving.engines import HERE, SERVER, STOPPING
 from models.serving.errors import ServingError
 from models.serving.presets import PRESETS, WRITERS, Preset, Server
 from models.serving.processes import Launch
@@ -56,7 +56,7 @@ def preset_gateway(
     """
     command = (sys.executable, "-m", "service.cli", "serve", "--host", host, "--port", str(port))
     urls = {_URLS[name]: f"http://{HERE}:{launch.port}" for name, launch in servers.items()}
-    settings = {**preset_settings(preset), **environment, **urls}
+    settings = {**STOPPING, **preset_settings(preset), **environment, **urls}
     return Launch("gateway", command, settings, port, "/readyz")
 
 

@@ -1,4 +1,4 @@
-"""The processes of one service on this machine, together: start, wait, watch, stop."""
+"""The processes of one service on this machine, together: start, wait, stop."""
 
 import http.client
 import json
@@ -15,8 +15,6 @@ from models.serving.processes import Guarded, Launch, stop_all
 SILENT_SECONDS = 600.0  # a loaded machine is slow but says something; a hang does not
 START_SECONDS = 3600.0  # and an end to it in any case
 _TICK = 0.5
-_RESTARTS = 3
-_RESTART_WINDOW = 600.0
 
 Tick = Callable[[str, str], None]  # what is waited for, the last line of its log
 
@@ -28,7 +26,6 @@ class Stack:
         """Nothing is started yet; logs go to the folder `logs`."""
         self.logs = logs
         self.running: dict[str, Guarded] = {}
-        self._restarts: dict[str, list[float]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -76,35 +73,6 @@ class Stack:
                 raise _hangs(self.running[waiting[0]], now - start)
             tick(" and ".join(waiting), _last_line(self.running[waiting[0]]))
             time.sleep(_TICK)
-
-    def watch(self, report: Callable[[str], None]) -> None:
-        """Keep it running for good; returns never.
-
-        An engine that ends is started again, at most three times in ten minutes: the gateway
-        answers without it meanwhile, and says so. Raises ServingError when the gateway ends.
-        """
-        while True:
-            time.sleep(_TICK)
-            for name, process in list(self.running.items()):
-                if process.status() is None:
-                    continue
-                if name == "gateway":
-                    raise ended(process)
-                self._revive(process, report)
-
-    def _revive(self, process: Guarded, report: Callable[[str], None]) -> None:
-        name = process.launch.name
-        now = time.monotonic()
-        recent = [at for at in self._restarts.get(name, []) if now - at < _RESTART_WINDOW]
-        said = f"The {name} engine ended (status {process.status()})"
-        kept = process.log.replace(process.log.with_suffix(".ended.log"))
-        if len(recent) >= _RESTARTS:
-            del self.running[name]
-            report(f"{said} once too often; answers go on without it. Its log: {kept}")
-            return
-        self._restarts[name] = [*recent, now]
-        report(f"{said} and is started again; answers go on without it. Its log: {kept}")
-        self.start(process.launch)
 
 
 def is_ready(launch: Launch) -> bool:

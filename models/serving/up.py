@@ -22,6 +22,7 @@ from models.serving.errors import ServingError
 from models.serving.preset_engines import preset_gateway, preset_named, preset_servers
 from models.serving.presets import Preset
 from models.serving.processes import Guarded, Launch, stop_all
+from models.serving.revival import Revival
 from models.serving.screen import Screen
 from models.serving.stack import Stack
 
@@ -201,7 +202,7 @@ def _serve(  # noqa: PLR0913 - one service, spelled out
             screen.settle()
             screen.note("ready")
             screen.text(_try_this(host, gateway.port))
-            stack.watch(screen.note)
+            Revival(stack, screen.note, vital=_vital()).watch()
         finally:
             screen.settle()
             _ignore_signals()
@@ -224,6 +225,11 @@ def _elsewhere(engine: str) -> bool:
     """Whether the engine, or each role it would serve, has an address of its own."""
     roles = (f"ENGINES__{role.upper()}" for role in engines.ROLES_OF[engine])
     return _has_address(engine.upper()) or all(_has_address(role) for role in roles)
+
+
+def _vital() -> tuple[str, ...]:
+    """The engine that drafts, unless the student has one of its own elsewhere."""
+    return () if _has_address("ENGINES__STUDENT") else ("generation",)
 
 
 def _has_address(name: str) -> bool:

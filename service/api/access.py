@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api.problems import problem_response
 from service.api.rates import Rate, TokenBucket
-from service.api.record import record_of
+from service.api.record import path_of, record_of
 from service.errors import ProblemError, RateLimitedError, UnauthorizedError
 from service.keys import Keyring
 
@@ -72,6 +72,11 @@ class Gate:
             )
             raise RateLimitedError(message, wait)
 
+    def count_more(self, client: str, questions: int) -> None:
+        """Count what a request that was let in asks beyond one question; later ones wait for it."""
+        if self._rate is not None:
+            self._buckets[client].owe(questions)
+
 
 class AccessMiddleware:
     """Answers 401 and 429 where the gate says no, and notes the key's name for the log line.
@@ -85,7 +90,7 @@ class AccessMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what is open or let in."""
-        if scope["type"] == "http" and _path(scope) not in OPEN_PATHS:
+        if scope["type"] == "http" and path_of(scope) not in OPEN_PATHS:
             record = record_of(scope)
             try:
                 client = self._gate.client_of(Headers(scope=scope))
@@ -93,12 +98,6 @@ class AccessMiddleware:
                     record.fields["key"] = client
                 self._gate.count(client)
             except ProblemError as error:
-                await problem_response(error, record.request_id)(scope, receive, send)
+                await problem_response(error, scope)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
-
-
-def _path(scope: Scope) -> str:
-    """The path as the routes name it, below where a proxy has put the gateway."""
-    path: str = scope["path"]
-    return path.removeprefix(scope.get("root_path", ""))

@@ -10,15 +10,16 @@ from fastapi import APIRouter, Depends, Header, Request
 from fastapi.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from service.api.access import ANONYMOUS
+from service.api.answering import no_draft_problem
 from service.api.batch_body import NDJSON, Batch, batch_of
-from service.api.batch_schemas import BatchDone, BatchLine
+from service.api.batch_schemas import BatchBroken, BatchDone, BatchLine
 from service.api.context import Context, context_of
 from service.api.disconnect import while_connected
 from service.api.openapi import BATCH_ERRORS
 from service.api.problems import internal_problem, problem_of
 from service.api.record import RequestRecord, record_of
 from service.api.schemas import SolveResponse
-from service.api.solve import no_draft_problem
 from service.batches.run import Answer, BatchRun, Told
 from service.batches.store import (
     BatchName,
@@ -27,12 +28,17 @@ from service.batches.store import (
     Store,
     StoreFailedError,
 )
-from service.errors import ClientGoneError, IdempotencyMismatchError, StoreUnavailableError
+from service.errors import (
+    ClientGoneError,
+    IdempotencyMismatchError,
+    ShuttingDownError,
+    StoreUnavailableError,
+)
 from service.refinement.runner import NoDraftError, refine
 
 PATH: Final = "/solve/batch"
 _SCHEMA: Final = "#/components/schemas/"
-_LINES: Final = ("BatchLine", "BatchDone")
+_LINES: Final = ("BatchLine", "BatchDone", "BatchBroken")
 _log = logging.getLogger("glore.batches")
 
 router = APIRouter()
@@ -58,7 +64,7 @@ class LinesResponse(Response):
         self._context = context
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send a line per question and a last one with the counts."""
+        """Send a line per question and a last one with the counts, and the error if it broke."""
         record = record_of(scope)
         counts: Counter[str] = Counter()
 
@@ -87,14 +93,24 @@ class LinesResponse(Response):
         )
         try:
             await while_connected(receive, work.run())
+            broken = None
         except ClientGoneError:
             record.fields["client_gone"] = True
             return
+        except StoreFailedError as error:
+            broken = problem_of(_store_failed(error), record.request_id)
+        except Exception:  # noqa: BLE001 - too late for a 500; it is logged
+            fields = {"request_id": record.request_id}
+            _log.exception("unhandled error in a batch", extra={"fields": fields})
+            broken = internal_problem(record.request_id)
         finally:
             record.fields.update(questions=len(self._batch.tasks), **counts)
-        ok = counts["ok"] + counts["replayed"]
-        last = BatchDone(done=True, ok=ok, errors=counts["error"])
-        await write(last.model_dump_json() + "\n")
+        ok, errors = counts["ok"] + counts["replayed"], counts["error"]
+        last: BatchDone | BatchBroken = BatchDone(done=True, ok=ok, errors=errors)
+        if broken is not None:
+            record.status = broken.status
+            last = BatchBroken(done=False, ok=ok, errors=errors, error=broken)
+        await write(last.model_dump_json(exclude_none=True) + "\n")
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
@@ -102,7 +118,7 @@ class LinesResponse(Response):
     PATH,
     summary="Answer many questions",
     response_class=LinesResponse,
-    response_model=BatchLine | BatchDone,
+    response_model=BatchLine | BatchDone | BatchBroken,
     status_code=200,
     responses={
         200: {
@@ -140,7 +156,8 @@ async def solve_batch(
     """Answer many questions; each is told in a line of its own as soon as it has ended.
 
     A question that fails costs its line, not the batch. Closing the connection cancels what has
-    not ended; with an idempotency key, what has ended is kept.
+    not ended; with an idempotency key, what has ended is kept. Each question that is asked counts
+    against a rate.
     """
     batch = await batch_of(request, context.limits)
     name = BatchName(_owner(request), key or "")
@@ -150,16 +167,23 @@ async def solve_batch(
             message = "This gateway keeps no results: send the batch without Idempotency-Key."
             raise StoreUnavailableError(message)
         store = context.store
-        try:
-            await store.begin(name, batch.digest)
-        except OtherBatchError:
-            message = "This Idempotency-Key was used for other questions."
-            raise IdempotencyMismatchError(message) from None
-        except StoreFailedError as error:
-            _log.warning("the store failed", extra={"fields": {"reason": str(error)}})
-            message = "The results cannot be kept now."
-            raise StoreUnavailableError(message) from None
+    try:
+        await store.begin(name, batch.digest)
+        replayed = await store.finished(name)
+    except OtherBatchError:
+        message = "This Idempotency-Key was used for other questions."
+        raise IdempotencyMismatchError(message) from None
+    except StoreFailedError as error:
+        raise _store_failed(error) from None
+    questions = len(batch.tasks) - len(replayed)
+    context.gate.count_more(name.owner or ANONYMOUS, max(0, questions - 1))
     return LinesResponse(batch, name, store, context)
+
+
+def _store_failed(error: StoreFailedError) -> StoreUnavailableError:
+    """Note why the store failed; what is told of it."""
+    _log.warning("the store failed", extra={"fields": {"reason": str(error)}})
+    return StoreUnavailableError("The results cannot be kept now.")
 
 
 def _owner(request: Request) -> str:
@@ -170,9 +194,12 @@ def _owner(request: Request) -> str:
 async def _answer(batch: Batch, index: int, context: Context, record: RequestRecord) -> Answer:
     """The result of one question, or the problem; its deadline begins with its turn."""
     try:
-        async with context.admission.patient_turn():
+        async with context.drain.work(), context.admission.patient_turn():
             with context.metrics.solving():
                 outcome = await refine(batch.tasks[index], context.engines, context.clock)
+    except ShuttingDownError as error:
+        problem = problem_of(error, record.request_id)
+        return Answer(problem.model_dump_json(exclude_none=True), ok=False)
     except NoDraftError as error:
         context.metrics.used(error.state)
         problem = problem_of(no_draft_problem(error), record.request_id)

@@ -50,8 +50,17 @@ class BatchLine(BaseModel):
 
 
 class BatchDone(BaseModel):
-    """The last line. A response without it was cut off."""
+    """The last line: every question was told. A response without a last line was cut off."""
 
     done: Literal[True]
     ok: int
     errors: int
+
+
+class BatchBroken(BaseModel):
+    """The last line of a batch that cannot be gone on with now; what was told is kept."""
+
+    done: Literal[False]
+    ok: int
+    errors: int
+    error: Problem

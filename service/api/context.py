@@ -6,7 +6,9 @@ from typing import cast
 
 from fastapi import Request
 
+from service.api.access import Gate
 from service.api.admission import Admission
+from service.api.draining import Drain
 from service.batches.run import Pace
 from service.batches.store import Store
 from service.engines.readiness import Readiness
@@ -35,12 +37,15 @@ class Context:
     readiness: Readiness
     metrics: Metrics
     limits: Limits
+    gate: Gate
     admission: Admission
+    drain: Drain
     clock: Callable[[], float]  # monotonic seconds
     store: Store | None  # of batches
     pace: Pace  # of a batch
+    heartbeat: float  # seconds of silence in a stream
 
 
-def context_of(request: Request) -> Context:
+async def context_of(request: Request) -> Context:
     """The context that the app was started with; a FastAPI dependency."""
     return cast("Context", request.app.state.context)

@@ -1,5 +1,6 @@
 """The examples of the OpenAPI document. A test holds them to the schemas."""
 
+import json
 from typing import Any, Final
 
 _QUESTION: Final = (
@@ -126,6 +127,35 @@ RESPONSE: Final[dict[str, Any]] = {
     },
     "degraded": [],
 }
+
+
+def _unranked(place: int) -> dict[str, Any]:
+    """A candidate as it is before there are outcome scores."""
+    candidate: dict[str, Any] = RESPONSE["candidates"][place]
+    return candidate | {"outcome_score": None}
+
+
+_EVENTS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
+    ("draft.delta", {"text": "In May she sold 48 / 2 = 24 clips.\n"}),
+    ("draft.delta", {"text": "Altogether she sold 48 + 24 = 70 clips.\n#### 70"}),
+    ("draft", {"candidate": _unranked(0), "samples": [], "steps": _DRAFT.split("\n")}),
+    ("refined.delta", {"kind": "global_refinement", "text": "She sold 48 + 48 / 2 = 48 + 26"}),
+    ("scores", {"candidate": 0, "scores": [0.97, 0.08, 0.05]}),
+    ("first_error", {"index": 1, "threshold": 0.5, "critique": RESPONSE["draft"]["critique"]}),
+    ("refined.delta", {"kind": "global_refinement", "text": " = 74 clips.\n#### 74"}),
+    (
+        "refined.delta",
+        {"kind": "local_refinement", "text": "Altogether she sold 48 + 24 = 72 clips.\n#### 72"},
+    ),
+    ("refined", {"candidate": _unranked(1), "place": 1}),
+    ("refined", {"candidate": _unranked(2), "place": 2}),
+    ("selected", RESPONSE["selected"]),
+    ("done", RESPONSE),
+)
+STREAM: Final = "".join(
+    f"id: {number}\nevent: {name}\ndata: {json.dumps(data)}\n\n"
+    for number, (name, data) in enumerate(_EVENTS, start=1)
+)
 
 READY: Final = {"status": "ready", "engines": {"generation": "ready", "scoring": "ready"}}
 NOT_READY: Final = {

@@ -23,8 +23,8 @@ class Alive(BaseModel):
 class Ready(BaseModel):
     """Whether every engine can work, and what each one's state is."""
 
-    status: Literal["ready", "not_ready"]
-    engines: dict[str, EngineState]
+    status: Literal["ready", "not_ready", "stopping"]
+    engines: dict[str, EngineState] = Field(description="Empty when the gateway is stopping.")
     missing_models: dict[str, list[str]] | None = Field(
         default=None,
         description="Model names an engine should serve but does not; left out when none.",
@@ -53,13 +53,19 @@ async def livez() -> Alive:
         200: {"content": {"application/json": {"example": READY}}},
         503: {
             "model": Ready,
-            "description": "At least one engine is not ready",
+            "description": "At least one engine is not ready, or the gateway is stopping",
             "content": {"application/json": {"example": NOT_READY}},
         },
     },
 )
 async def readyz(response: Response, context: Annotated[Context, Depends(context_of)]) -> Ready:
-    """Asks every engine for its health and its models; the answer is kept for a second."""
+    """Asks every engine for its health and its models; the answer is kept for a second.
+
+    A gateway that is stopping asks nobody: it still answers, and should be sent nothing more.
+    """
+    if context.drain.begun:
+        response.status_code = 503
+        return Ready(status="stopping", engines={})
     statuses = await context.readiness.check()
     circuits: dict[str, Circuit] = {
         name: circuit

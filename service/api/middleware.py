@@ -13,7 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.problems import internal_error, problem_response
-from service.api.record import record_of, start_record
+from service.api.record import path_of, record_of, start_record
 from service.errors import BodyTooLargeError
 from service.telemetry.logs import LOGGER
 from service.telemetry.metrics import Metrics
@@ -83,14 +83,15 @@ class ObserveMiddleware:
             _log.exception("unhandled error", extra={"fields": {"request_id": request_id}})
             if status is not None:
                 raise  # too late for a response: the server cuts the connection
-            await internal_error(request_id)(scope, receive, send_noting_status)
+            await internal_error(scope)(scope, receive, send_noting_status)
         finally:
             self._note(scope, status, time.perf_counter() - start)
 
     def _note(self, scope: Scope, status: int | None, seconds: float) -> None:
         record = record_of(scope)
         route = str(getattr(scope.get("route"), "path", "unmatched"))
-        final = status if status is not None else 499  # ended before any response was begun
+        begun = status if status is not None else 499  # ended before any response was begun
+        final = record.status or begun
         self._metrics.request_answered(route, record.strategy, final, seconds)
         fields = {
             "request_id": record.request_id,
@@ -126,12 +127,11 @@ class BodyLimitMiddleware:
             await self._app(scope, receive, send)
             return
         announced = Headers(scope=scope).get("content-length", "0")
-        path = scope["path"].removeprefix(scope.get("root_path", ""))
-        limit = self._others.get(path, self._limit)
+        limit = self._others.get(path_of(scope), self._limit)
         body = await self._read(receive, limit) if self._may_fit(announced, limit) else None
         if body is None:
             error = BodyTooLargeError(f"A request's body may have {limit} bytes at most.")
-            await problem_response(error, record_of(scope).request_id)(scope, receive, send)
+            await problem_response(error, scope)(scope, receive, send)
             return
         await self._app(scope, _replay(body, receive), send)
 

@@ -11,7 +11,9 @@ from fastapi.openapi.utils import get_openapi
 from service.api.access import OPEN_PATHS
 from service.api.batch_schemas import BatchRequest
 from service.api.context import Limits
+from service.api.events import describe_events
 from service.api.examples import problem
+from service.api.openai.document import describe
 from service.api.problems import MEDIA_TYPE, Problem
 from service.errors import (
     BodyTooLargeError,
@@ -42,13 +44,14 @@ _CHALLENGE: Final = {
     "required": True,
     "schema": {"type": "string", "enum": ["Bearer"]},
 }
-# By status, besides X-Request-ID; only where the response is a problem.
+# By status, besides X-Request-ID; only where the response is an error.
 _HEADERS: Final[dict[str, dict[str, Any]]] = {
     "401": {"WWW-Authenticate": _CHALLENGE},
     "429": {"Retry-After": _RETRY_AFTER},
     "503": {"Retry-After": _RETRY_AFTER},
 }
 _PROBLEM: Final = {"$ref": "#/components/schemas/Problem"}
+_OPENAI_ERROR: Final = {"$ref": "#/components/schemas/ErrorResponse"}
 _SCHEME: Final = "api_key"
 _SECURITY_SCHEME: Final = {
     "type": "http",
@@ -151,8 +154,10 @@ def install_openapi(app: FastAPI, limits: Limits, *, asks_for_a_key: bool) -> No
                 routes=app.routes,
             )
             _add_batch(schema["components"]["schemas"], limits)
-            for name in ("SolveRequest", "BatchQuestion", "BatchRequest"):
+            describe_events(schema["components"]["schemas"])
+            for name in ("SolveRequest", "BatchQuestion", "BatchRequest", "GloreOptions"):
                 _limit(schema["components"]["schemas"][name]["properties"], limits)
+            describe(schema, limits)
             schema["components"]["securitySchemes"] = {_SCHEME: _SECURITY_SCHEME}
             for path, operations in schema["paths"].items():
                 for operation in operations.values():
@@ -195,7 +200,7 @@ def _guard(operation: dict[str, Any], *, asks_for_a_key: bool) -> None:
     for status, documented in _ACCESS_ERRORS.items():
         response = {each: value for each, value in documented.items() if each != "model"}
         content = {MEDIA_TYPE: {**documented["content"][MEDIA_TYPE], "schema": _PROBLEM}}
-        operation["responses"][status] = {**response, "content": content}
+        operation["responses"].setdefault(status, {**response, "content": content})
 
 
 def _finish(status: str, response: dict[str, Any]) -> None:
@@ -206,5 +211,6 @@ def _finish(status: str, response: dict[str, Any]) -> None:
         content[MEDIA_TYPE]["schema"] = content.pop(others[0])["schema"]
     headers = response.setdefault("headers", {})
     headers["X-Request-ID"] = _REQUEST_ID_HEADER
-    if MEDIA_TYPE in content:
+    schema = content.get("application/json", {}).get("schema")
+    if MEDIA_TYPE in content or schema == _OPENAI_ERROR:
         headers.update(_HEADERS.get(status, {}))

@@ -1,19 +1,26 @@
-"""Errors as problems (RFC 9457), the only shape in which the gateway reports one."""
+"""Errors as problems (RFC 9457), the shape in which the gateway reports one.
 
-from collections.abc import Mapping, Sequence
+Below a path that speaks somebody else's protocol the same problem is put into that protocol's
+shape (`ErrorShapeMiddleware`), wherever in the gateway it comes from.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, Final, cast
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias, cast
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.api.record import record_of
+from service.api.record import path_of, record_of
 from service.errors import FieldFault, InvalidRequestError, ProblemError
 
 MEDIA_TYPE: Final = "application/problem+json"
+_SHAPE: Final = "glore.error_shape"
 _MAX_FAULTS: Final = 20
 _MAX_NAME: Final = 100
 _TITLES: Final[Mapping[int, tuple[str, str]]] = {
@@ -62,6 +69,25 @@ class ProblemResponse(JSONResponse):
     media_type = MEDIA_TYPE
 
 
+# A response from a problem, the faults that it tells of, and its headers.
+Shape: TypeAlias = Callable[[Problem, Sequence[FieldFault], Mapping[str, str]], Response]
+
+
+class ErrorShapeMiddleware:
+    """Has every error below `prefix` answered in `shape`."""
+
+    def __init__(self, app: ASGIApp, prefix: str, shape: Shape) -> None:
+        self._app = app
+        self._prefix = prefix
+        self._shape = shape
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Note the shape for whoever answers."""
+        if scope["type"] == "http" and path_of(scope).startswith(self._prefix):
+            scope[_SHAPE] = self._shape
+        await self._app(scope, receive, send)
+
+
 def problem_of(error: ProblemError, request_id: str) -> Problem:
     """What is told of an error of the tree in `service.errors`."""
     faults = [FieldProblem(field=f.field, message=f.message) for f in error.faults]
@@ -75,9 +101,10 @@ def problem_of(error: ProblemError, request_id: str) -> Problem:
     )
 
 
-def problem_response(error: ProblemError, request_id: str) -> ProblemResponse:
+def problem_response(error: ProblemError, scope: Scope) -> Response:
     """The response for an error of the tree in `service.errors`."""
-    return _respond(problem_of(error, request_id), error.headers)
+    problem = problem_of(error, record_of(scope).request_id)
+    return _respond(problem, scope, error.headers, error.faults)
 
 
 def internal_problem(request_id: str) -> Problem:
@@ -91,9 +118,9 @@ def internal_problem(request_id: str) -> Problem:
     )
 
 
-def internal_error(request_id: str) -> ProblemResponse:
+def internal_error(scope: Scope) -> Response:
     """The response for a bug."""
-    return _respond(internal_problem(request_id), {})
+    return _respond(internal_problem(record_of(scope).request_id), scope)
 
 
 def invalid_request(faults: Sequence[FieldFault]) -> InvalidRequestError:
@@ -110,16 +137,16 @@ def install_problems(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _on_http)
 
 
-async def _on_problem(request: Request, error: Exception) -> ProblemResponse:
-    return problem_response(cast("ProblemError", error), record_of(request.scope).request_id)
+async def _on_problem(request: Request, error: Exception) -> Response:
+    return problem_response(cast("ProblemError", error), request.scope)
 
 
-async def _on_validation(request: Request, error: Exception) -> ProblemResponse:
+async def _on_validation(request: Request, error: Exception) -> Response:
     invalid = invalid_request(field_faults(cast("RequestValidationError", error).errors()))
-    return problem_response(invalid, record_of(request.scope).request_id)
+    return problem_response(invalid, request.scope)
 
 
-async def _on_http(request: Request, error: Exception) -> ProblemResponse:
+async def _on_http(request: Request, error: Exception) -> Response:
     http = cast("HTTPException", error)
     phrase = HTTPStatus(http.status_code).phrase
     slug, title = _TITLES.get(http.status_code, (phrase.lower().replace(" ", "-"), phrase))
@@ -130,10 +157,22 @@ async def _on_http(request: Request, error: Exception) -> ProblemResponse:
         detail=str(http.detail),
         request_id=record_of(request.scope).request_id,
     )
-    return _respond(problem, http.headers or {})
+    return _respond(problem, request.scope, http.headers or {})
 
 
-def _respond(problem: Problem, headers: Mapping[str, str]) -> ProblemResponse:
+def _respond(
+    problem: Problem,
+    scope: Scope,
+    headers: Mapping[str, str] = MappingProxyType({}),
+    faults: Sequence[FieldFault] = (),
+) -> Response:
+    shape: Shape = scope.get(_SHAPE, _as_problem)
+    return shape(problem, faults, headers)
+
+
+def _as_problem(
+    problem: Problem, _faults: Sequence[FieldFault], headers: Mapping[str, str]
+) -> Response:
     return ProblemResponse(
         problem.model_dump(exclude_none=True), status_code=problem.status, headers=dict(headers)
     )
@@ -148,7 +187,7 @@ def field_faults(errors: Sequence[Any]) -> tuple[FieldFault, ...]:
             message = f"Not valid JSON at character {position}: {error['ctx']['error']}"
             faults.append(FieldFault("body", message))
         else:
-            faults.append(FieldFault(_dotted(error["loc"]), str(error["msg"])))
+            faults.append(FieldFault(_dotted(error["loc"]), str(error["msg"]), error["type"]))
     return tuple(faults)
 
 

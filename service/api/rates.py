@@ -20,7 +20,7 @@ class Rate:
 class TokenBucket:
     """One client's bucket: `burst` tokens at first, `per_minute` of them drip in evenly.
 
-    `clock` gives monotonic seconds. It keeps two numbers, whatever comes.
+    `clock` gives monotonic seconds. It keeps two numbers, whatever comes. Tokens may be owed.
     """
 
     def __init__(self, rate: Rate, clock: Callable[[], float]) -> None:
@@ -39,3 +39,7 @@ class TokenBucket:
             self._tokens -= 1.0
             return 0
         return max(1, math.ceil((1.0 - self._tokens) / self._per_second))
+
+    def owe(self, count: int) -> None:
+        """Take `count` tokens, there or not: those that are not there are waited for later."""
+        self._tokens -= count

@@ -13,7 +13,13 @@ class RequestRecord:
 
     request_id: str
     strategy: str = "none"
+    status: int | None = None  # how it ended, if that is not what its response began with
     fields: dict[str, object] = field(default_factory=dict)
+
+    def ask(self, strategy: str) -> None:
+        """Note by which strategy the request asks for an answer."""
+        self.strategy = strategy
+        self.fields["strategy"] = strategy
 
 
 def start_record(scope: MutableMapping[str, Any], request_id: str) -> RequestRecord:
@@ -27,3 +33,9 @@ def record_of(scope: MutableMapping[str, Any]) -> RequestRecord:
     """The record of the request of this ASGI scope; it was begun by the middleware."""
     record: RequestRecord = scope[_KEY]
     return record
+
+
+def path_of(scope: MutableMapping[str, Any]) -> str:
+    """The path as the routes name it, below where a proxy has put the gateway."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))

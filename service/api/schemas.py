@@ -23,11 +23,11 @@ DEFAULT_DEADLINE_MS = 60_000
 
 
 # Spelled out, because Python, ECMA-262 and Unicode each count others among white space.
-_VISIBLE = r"[^\s\x1c-\x1f\x85\ufeff]"
+VISIBLE = r"[^\s\x1c-\x1f\x85\ufeff]"
 
 
 def _not_blank(text: str) -> str:
-    if not re.search(_VISIBLE, text):
+    if not re.search(VISIBLE, text):
         message = "a question has at least one character that is not white space"
         raise ValueError(message)
     return text
@@ -40,33 +40,43 @@ def _whole(value: object) -> object:
 
 _Integer = Annotated[int, BeforeValidator(_whole)]
 _Positive = Annotated[int, Field(ge=1), BeforeValidator(_whole)]
-
-
-class _Request(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class SamplingIn(_Request):
-    """How solutions are drawn."""
-
-    temperature: float = Field(
-        default=0.0,
+Temperature = Annotated[
+    float,
+    Field(
         ge=0,
         le=2,
         description="0 is greedy. The further samples of `best_of_n` use at least 0.7.",
-    )
-    top_p: float = Field(default=1.0, gt=0, le=1)
-    max_tokens: _Integer = Field(default=320, ge=1, le=1024, description="Per solution.")
-    n: _Integer = Field(
-        default=3, ge=2, le=8, description="Candidates of `best_of_n`, the draft included."
-    )
+    ),
+]
+TopP = Annotated[float, Field(gt=0, le=1)]
+MaxTokens = Annotated[
+    int, Field(ge=1, le=1024, description="Per solution."), BeforeValidator(_whole)
+]
+SampleCount = Annotated[
+    int,
+    Field(ge=2, le=8, description="Candidates of `best_of_n`, the draft included."),
+    BeforeValidator(_whole),
+]
 
 
-class SolveOptions(_Request):
-    """How questions are to be answered."""
+class RequestModel(BaseModel):
+    """What a client sends."""
 
-    strategy: Annotated[Strategy, Field(strict=False)] = Strategy.GLORE
-    sampling: SamplingIn = Field(default_factory=SamplingIn)
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class SamplingIn(RequestModel):
+    """How solutions are drawn."""
+
+    temperature: Temperature = 0.0
+    top_p: TopP = 1.0
+    max_tokens: MaxTokens = 320
+    n: SampleCount = 3
+
+
+class BudgetIn(RequestModel):
+    """What the whole request may use."""
+
     deadline_ms: _Integer = Field(
         default=DEFAULT_DEADLINE_MS,
         ge=MIN_DEADLINE_MS,
@@ -80,12 +90,19 @@ class SolveOptions(_Request):
     )
 
 
+class SolveOptions(BudgetIn):
+    """How questions are to be answered."""
+
+    strategy: Annotated[Strategy, Field(strict=False)] = Strategy.GLORE
+    sampling: SamplingIn = Field(default_factory=SamplingIn)
+
+
 class SolveRequest(SolveOptions):
     """A question and how it is to be answered."""
 
     question: Annotated[
         str,
-        Field(min_length=1, max_length=MOST_QUESTION, json_schema_extra={"pattern": _VISIBLE}),
+        Field(min_length=1, max_length=MOST_QUESTION, json_schema_extra={"pattern": VISIBLE}),
         AfterValidator(_not_blank),
     ]
 

@@ -1,37 +1,42 @@
 """`POST /solve`: a question in, one refined answer out."""
 
-import uuid
 from dataclasses import replace
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Body, Depends, Header, Request
+from fastapi.responses import Response
 
+from service.api.accept import prefers_events
+from service.api.answering import answer
 from service.api.context import Context, Limits, context_of
-from service.api.disconnect import while_connected
-from service.api.examples import REQUESTS, RESPONSE
+from service.api.events import EVENT_SCHEMA, SolveEvents
+from service.api.examples import REQUESTS, RESPONSE, STREAM
 from service.api.openapi import SOLVE_ERRORS
 from service.api.problems import invalid_request
-from service.api.record import RequestRecord, record_of
+from service.api.record import record_of
 from service.api.schemas import MIN_DEADLINE_MS, SolveRequest, SolveResponse
-from service.errors import (
-    FieldFault,
-    NoDraftInTimeError,
-    ProblemError,
-    StudentUnavailableError,
-    UnsupportedMediaTypeError,
-)
-from service.refinement.runner import NoDraftError, Outcome, refine
+from service.api.stream import MEDIA_TYPE as EVENT_STREAM
+from service.api.stream import EventStreamResponse
+from service.errors import FieldFault, UnsupportedMediaTypeError
 from service.refinement.types import Budget, Sampling, Task
 
 DEADLINE_HEADER: Final = "Glore-Deadline-Ms"
 LONGEST_DEADLINE_MS: Final = 3_600_000  # as much as a server can be set to give
 _RESERVED_SHARE: Final = 0.2  # of the deadline, at most, is kept for reranking
-_WAITING_SHARE: Final = 0.5  # of the deadline, at most, is spent on waiting for a turn
+
+LeftMs = Annotated[
+    int,
+    Header(
+        alias=DEADLINE_HEADER,
+        ge=MIN_DEADLINE_MS,
+        description="What is left of the caller's own deadline; the smaller of both counts.",
+    ),
+]
 
 router = APIRouter()
 
 
-def require_json(request: Request) -> None:
+async def require_json(request: Request) -> None:
     """Raises UnsupportedMediaTypeError unless the body is announced as JSON."""
     media_type = request.headers.get("content-type", "").split(";", maxsplit=1)[0].strip().lower()
     if media_type != "application/json" and not (
@@ -45,8 +50,14 @@ def require_json(request: Request) -> None:
     "/solve",
     summary="Answer a question",
     dependencies=[Depends(require_json)],
+    response_model=SolveResponse,
     responses={
-        200: {"content": {"application/json": {"example": RESPONSE}}},
+        200: {
+            "content": {
+                "application/json": {"example": RESPONSE},
+                EVENT_STREAM: {"itemSchema": EVENT_SCHEMA, "example": STREAM},
+            }
+        },
         **SOLVE_ERRORS,
     },
 )
@@ -54,47 +65,19 @@ async def solve(
     body: Annotated[SolveRequest, Body(openapi_examples=REQUESTS)],
     request: Request,
     context: Annotated[Context, Depends(context_of)],
-    left_ms: Annotated[
-        int,
-        Header(
-            alias=DEADLINE_HEADER,
-            ge=MIN_DEADLINE_MS,
-            description="What is left of the caller's own deadline; the smaller of both counts.",
-        ),
-    ] = LONGEST_DEADLINE_MS,
-) -> SolveResponse:
+    left_ms: LeftMs = LONGEST_DEADLINE_MS,
+) -> SolveResponse | Response:
     """Draft a solution, refine it as the strategy says, and return the best candidate.
 
     A stage that fails costs its candidate, not the answer: `degraded` names it. Closing the
-    connection cancels all work.
+    connection cancels all work. With `Accept: text/event-stream` the question is told of while it
+    is answered; the last event is `done`, with the whole answer, or `error`, with a problem.
     """
-    record = record_of(request.scope)
-    record.strategy = body.strategy.value
-    record.fields["strategy"] = body.strategy.value
+    record_of(request.scope).ask(body.strategy.value)
     task = within(task_of(body, context.limits), left_ms)
-    with context.metrics.solving():
-        try:
-            outcome = await while_connected(request.receive, _in_turn(task, context))
-        except NoDraftError as error:
-            record.fields["no_draft"] = str(error.reason)
-            context.metrics.used(error.state)
-            raise no_draft_problem(error) from error
-    context.metrics.solved(outcome)
-    solve_id = f"solve_{uuid.uuid4().hex}"
-    _note(record, outcome, solve_id)
-    return SolveResponse.of(outcome, solve_id=solve_id, request_id=record.request_id)
-
-
-async def _in_turn(task: Task, context: Context) -> Outcome:
-    """The outcome of the task once it is its turn; waiting takes from its deadline.
-
-    Raises OverloadedError, NoDraftError.
-    """
-    asked = context.clock()
-    async with context.admission.turn(task.budget.deadline * _WAITING_SHARE):
-        left = task.budget.deadline - (context.clock() - asked)
-        budget = replace(task.budget, deadline=left)
-        return await refine(replace(task, budget=budget), context.engines, context.clock)
+    if prefers_events(",".join(request.headers.getlist("accept"))):
+        return EventStreamResponse(task, context, SolveEvents())
+    return await answer(task, request, context)
 
 
 def task_of(body: SolveRequest, limits: Limits) -> Task:
@@ -149,25 +132,3 @@ def within(task: Task, left_ms: int) -> Task:
     deadline = left_ms / 1000
     reserve = min(task.budget.rerank_reserve, deadline * _RESERVED_SHARE)
     return replace(task, budget=replace(task.budget, deadline=deadline, rerank_reserve=reserve))
-
-
-def no_draft_problem(error: NoDraftError) -> ProblemError:
-    """What a question without a draft is answered with."""
-    if error.timed_out:
-        return NoDraftInTimeError(f"There was no draft when the time was up: {error.reason}.")
-    return StudentUnavailableError(f"The student gave no draft: {error.reason}.")
-
-
-def _note(record: RequestRecord, outcome: Outcome, solve_id: str) -> None:
-    """What the log line tells of an answered question: ids and numbers, no text."""
-    state = outcome.state
-    record.fields.update(
-        id=solve_id,
-        selected=outcome.selected.kind.value,
-        reason=outcome.selection.reason.value,
-        candidates=len(state.candidates),
-        first_error=state.first_error,
-        engine_calls=state.engine_calls,
-        generated_tokens=state.generated_tokens,
-        degraded=[f"{item.stage.value}:{item.reason}" for item in state.degraded],
-    )

@@ -3,9 +3,14 @@
 ```
 typer.TyperException
 ├── CommandFailedError      1: it could not be done
-└── WrongArgumentError      2: it was not asked rightly
+├── WrongArgumentError      2: it was not asked rightly
+└── TryLaterError           3: it could not be done now; the same may work later
 ```
+
+An interrupt (Ctrl-C) ends `glore ask` with 130, as shells have it.
 """
+
+from typing import Final
 
 import typer
 
@@ -13,9 +18,14 @@ from glore_client import (
     APIConnectionError,
     APITimeoutError,
     AuthenticationError,
+    GatewayTimeout,
     GloreError,
+    RateLimited,
+    ServiceUnavailable,
     UnprocessableEntity,
 )
+
+INTERRUPTED: Final = 130
 
 
 class CommandFailedError(typer.TyperException):
@@ -30,6 +40,12 @@ class WrongArgumentError(typer.TyperException):
     exit_code = 2
 
 
+class TryLaterError(typer.TyperException):
+    """The gateway is there and could not do it now: busy, over the rate, or out of time."""
+
+    exit_code = 3
+
+
 def from_gateway(error: GloreError, url: str) -> typer.TyperException:
     """What to tell about a call to the gateway at `url` that gave no result."""
     if isinstance(error, UnprocessableEntity):
@@ -37,9 +53,12 @@ def from_gateway(error: GloreError, url: str) -> typer.TyperException:
     if isinstance(error, AuthenticationError):
         return CommandFailedError(f"{url} asks for an API key; set GLORE_API_KEY to yours")
     if isinstance(error, APITimeoutError):
-        return CommandFailedError(f"{url} did not answer: {error}")
+        return TryLaterError(f"{url} did not answer: {error}")
     if isinstance(error, APIConnectionError):
         return CommandFailedError(
-            f"nothing answers at {url} ({error}); start it with `glore up`, or name it by --url"
+            f"no answer from {url} ({error}); `glore up` starts a gateway, --url names another"
         )
-    return CommandFailedError(f"{url} gave no result: {error} (request {error.request_id})")
+    message = f"{url} gave no result: {error} (request {error.request_id})"
+    if isinstance(error, RateLimited | ServiceUnavailable | GatewayTimeout):
+        return TryLaterError(message)
+    return CommandFailedError(message)

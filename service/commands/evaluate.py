@@ -17,7 +17,7 @@ from models.evaluation.run import Plan, Report, evaluate, report_as_json
 from models.evaluation.table import as_text
 from service.commands.errors import CommandFailedError, WrongArgumentError, from_gateway
 from service.commands.key import own_key
-from service.commands.solve import strategy_named
+from service.commands.strategy import strategy_named
 
 
 def run_evaluate(  # noqa: PLR0913 - one option each

@@ -1,14 +1,16 @@
 """`glore serve`: the gateway on a socket of its own, without engines."""
 
+import asyncio
 import errno
 import os
+import signal
 import socket
 from contextlib import suppress
 
-import uvicorn
-
-from service.app import create_app
+from service.api.draining import Drain
+from service.app import check_store, create_app
 from service.commands.errors import CommandFailedError, WrongArgumentError
+from service.commands.server import GatewayServer
 from service.errors import ConfigurationError
 from service.settings import load_settings
 from service.telemetry.logs import configure_logs
@@ -17,7 +19,7 @@ _BACKLOG = 2048
 
 
 def run_serve(*, host: str | None, port: int | None) -> None:
-    """Serve until stopped; what is given goes before the settings.
+    """Serve until SIGTERM or SIGINT; what is given goes before the settings.
 
     Raises WrongArgumentError for settings that are not valid, CommandFailedError when it
     cannot start.
@@ -29,9 +31,19 @@ def run_serve(*, host: str | None, port: int | None) -> None:
         raise WrongArgumentError("; ".join(str(error).splitlines())) from error
     settings = settings.model_copy(update={k: v for k, v in given.items() if v is not None})
     with bind(settings.host, settings.port) as listener:
+        try:
+            asyncio.run(check_store(settings))  # uvicorn would tell it in a traceback
+        except ConfigurationError as error:
+            raise CommandFailedError(str(error)) from error
         configure_logs(settings.log_level, secrets=settings.secrets)
-        config = uvicorn.Config(create_app(settings), log_config=None, access_log=False)
-        server = uvicorn.Server(config)
+        drain = Drain()
+        server = GatewayServer(
+            create_app(settings, drain=drain),
+            drain,
+            delay=settings.drain_delay,
+            grace=settings.grace,
+        )
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # uvicorn's own goes before, and returns
         with suppress(KeyboardInterrupt):  # raised again by uvicorn once it has stopped
             server.run(sockets=[listener])
     if not server.started:

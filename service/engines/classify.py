@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from models.formats.sequence_scores import SequenceScores
 from models.formats.steps import split_steps
-from service.engines.ports import EngineError, Scores
+from service.engines.ports import EngineError, NoCallLeftError, Scores, more_calls
 from service.engines.scoring import log_wrong_scores
 from service.engines.vllm import Exchange, Fault, parse
 from service.engines.wire import ClassificationResponse
@@ -30,8 +30,10 @@ class VllmSequenceScorer:
         *,
         timeout: float,  # noqa: ASYNC109
     ) -> Scores:
-        """One score per solution. Raises EngineError."""
+        """One score per solution. Raises EngineError, and NoCallLeftError."""
         asked = [solution for solution in solutions if split_steps(solution)]
+        if len(asked) > 1 and not more_calls(len(asked) - 1):
+            raise NoCallLeftError
         results = await asyncio.gather(*(self._score(question, text, timeout) for text in asked))
         scored: list[tuple[float, int]] = []
         for result in results:

@@ -1,11 +1,15 @@
 """An engine behind its circuit breaker, asked again when that is safe."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import TypeVar
 
 from service.engines.breaker import Circuit, CircuitBreaker
 from service.engines.retries import SAFE, Retrier
 from service.engines.vllm import Exchange, Fault
+
+_Given = TypeVar("_Given")
 
 
 class GuardedEngine:
@@ -30,19 +34,34 @@ class GuardedEngine:
         """The body of the answer, within `timeout` seconds for all attempts. Raises Fault."""
 
         async def once(seconds: float) -> bytes:
-            return await self._once(path, payload, seconds)
+            return await self._once(partial(self._engine.post, path, payload, timeout=seconds))
 
         return await self._retrier.call(once, timeout, _retryable)
+
+    async def stream(
+        self,
+        path: str,
+        payload: Mapping[str, object],
+        on_data: Callable[[bytes], None],
+        *,
+        timeout: float,  # noqa: ASYNC109
+    ) -> None:
+        """As the engine, within `timeout` seconds for all attempts: one alone gives events."""
+
+        async def once(seconds: float) -> None:
+            await self._once(partial(self._engine.stream, path, payload, on_data, timeout=seconds))
+
+        await self._retrier.call(once, timeout, _retryable)
 
     async def get(self, path: str, *, timeout: float) -> bytes:  # noqa: ASYNC109
         """As the engine: probes ask whatever the circuit says."""
         return await self._engine.get(path, timeout=timeout)
 
-    async def _once(self, path: str, payload: Mapping[str, object], seconds: float) -> bytes:
+    async def _once(self, call: Callable[[], Awaitable[_Given]]) -> _Given:
         if not self._breaker.admits():
             raise Fault(reason="circuit_open")
         try:
-            body = await self._engine.post(path, payload, timeout=seconds)
+            given = await call()
         except Fault as fault:
             self._breaker.failed(fault.reason)
             raise
@@ -50,11 +69,11 @@ class GuardedEngine:
             self._breaker.given_up()
             raise
         self._breaker.succeeded()
-        return body
+        return given
 
 
 def _retryable(error: Exception) -> bool:
     """Not begun, or ended before any answer: a connection that the server had just closed."""
-    if not isinstance(error, Fault):
+    if not isinstance(error, Fault) or error.begun:
         return False
     return error.reason in SAFE or (error.reason == "failed" and error.status is None)

@@ -3,9 +3,15 @@
 Every call is a coroutine that is cancelled when its answer is no longer wanted, and takes
 `timeout` in seconds, the share of the request's one budget it may use. Every failure is an
 `EngineError`; nothing else leaves an adapter, and its text holds nothing of the upstream's.
+
+A call of a port is promised one call to an engine. An adapter that needs more, to ask again or
+for many things that fit into no single call, first asks `more_calls`. The request's budget goes
+past the layers between in a context variable, as a trace does: they have no use for it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
@@ -31,6 +37,33 @@ class EngineError(Exception):
         super().__init__(f"{role}: {reason}")
         self.role = role
         self.reason: FaultReason = reason
+
+
+class NoCallLeftError(Exception):
+    """The request may not make the engine calls that this needs."""
+
+
+MoreCalls: TypeAlias = Callable[[int], bool]
+_more_calls: ContextVar[MoreCalls] = ContextVar("more_calls")
+
+
+@contextmanager
+def spending(more: MoreCalls) -> Iterator[None]:
+    """Calls of ports in the block may make as many more engine calls as `more` grants."""
+    token = _more_calls.set(more)
+    try:
+        yield
+    finally:
+        _more_calls.reset(token)
+
+
+def more_calls(count: int = 1) -> bool:
+    """Whether `count` engine calls may be made beyond those promised; they then count as made.
+
+    For whoever calls a port on behalf of no request there is no bound.
+    """
+    more = _more_calls.get(None)
+    return more is None or more(count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +103,13 @@ class Generator(Protocol):
         top_p: float,
         max_tokens: int,
         timeout: float,  # noqa: ASYNC109 - a share of the one budget, for the transport
+        on_text: Callable[[str], None] | None = None,
     ) -> Generation:
-        """`n` completions of `prompt`. Raises EngineError."""
+        """`n` completions of `prompt`. Raises EngineError.
+
+        `on_text` asks for the text as it is written (n = 1): it is called with pieces, none of
+        them empty, that make up the completion's text. EngineError may follow pieces.
+        """
         ...
 
 

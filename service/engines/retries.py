@@ -1,5 +1,6 @@
 """Retries of engine calls: in this one layer, inside the request's budget, and few.
 
+Every retry is one of the engine calls that the request may make, and none is made beyond them.
 Only what the engine has certainly not begun, or what costs nothing to ask again, is asked
 again: a connection that could not be made or that ended without an answer, and a server that
 says it is overloaded. A budget per engine keeps retries a small share of its calls, so that an
@@ -12,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from service.engines.ports import FaultReason
+from service.engines.ports import FaultReason, more_calls
 
 SAFE: Final[frozenset[FaultReason]] = frozenset({"unreachable", "overloaded"})
 
@@ -41,12 +42,14 @@ class RetryBudget:
         """A call was made."""
         self._left = min(self._left + self._settings.share, self._settings.saved)
 
-    def spend(self) -> bool:
-        """Whether there is a retry left; it is then taken."""
-        if self._left < 1.0:
-            return False
+    @property
+    def allows(self) -> bool:
+        """Whether there is a retry left."""
+        return self._left >= 1.0
+
+    def spend(self) -> None:
+        """Take a retry that is left."""
         self._left -= 1.0
-        return True
 
 
 def wait_before(attempt: int, settings: RetrySettings, rng: random.Random) -> float:
@@ -93,8 +96,10 @@ class Retrier:
             except Exception as error:
                 wait = wait_before(attempt, self._settings, self._rng)
                 in_time = self._clock() + wait < end
-                if not (retryable(error) and in_time and self._budget.spend()):
+                allowed = retryable(error) and in_time and self._budget.allows
+                if not (allowed and more_calls()):
                     raise
+                self._budget.spend()
                 self.retries += 1
                 await self._sleep(wait)
         return await work(end - self._clock())

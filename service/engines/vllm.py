@@ -1,13 +1,13 @@
-"""The adapter to vLLM: one HTTP client per engine, and the Generator port on top of it.
+"""One vLLM server as an HTTP client: bodies and streams, bounded in time and size, and faults.
 
 vLLM aborts a generation when its client disconnects, so cancelling a call here is enough to
-stop the work there. Retries and the circuit breaker are around it (`service.engines.guarded`), and
-a request never carries a `seed`: on CPU one seeded batch can end the server.
+stop the work there. Retries and the circuit breaker are around it (`service.engines.guarded`), the
+ports on top of it (`generating`, `scoring`, `classify`).
 """
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from types import MappingProxyType
 from typing import Final, Protocol, TypeVar
@@ -15,14 +15,8 @@ from typing import Final, Protocol, TypeVar
 import aiohttp
 from pydantic import BaseModel, ValidationError
 
-from models.formats.chat import Chat
-from models.formats.writing import Prompt
-from service.engines.ports import Completion, EngineError, FaultReason, Generation, Role
-from service.engines.wire import (
-    ChatResponse,
-    CompletionChoice,
-    CompletionResponse,
-)
+from service.engines.ports import FaultReason
+from service.engines.sse import EventReader
 
 MAX_RESPONSE_BYTES: Final = 4 * 1024 * 1024
 _READ_BYTES: Final = 64 * 1024
@@ -36,18 +30,21 @@ _CLIENT_ERRORS: Final = 400
 _FAULTS_BY_STATUS: Final[Mapping[int, FaultReason]] = MappingProxyType(
     {408: "timeout", 429: "overloaded", 503: "overloaded", 504: "timeout"}
 )
-_WHOLE_TEXT: Final = frozenset({"stop", "length", "repetition"})
 
 _Shape = TypeVar("_Shape", bound=BaseModel)
+_Read = TypeVar("_Read")
 
 
 class Fault(Exception):  # noqa: N818 - the reason part of an EngineError, without its role
     """An exchange with an engine gave no usable answer."""
 
-    def __init__(self, *, reason: FaultReason, status: int | None = None) -> None:
+    def __init__(
+        self, *, reason: FaultReason, status: int | None = None, begun: bool = False
+    ) -> None:
         super().__init__(reason)
         self.reason: FaultReason = reason
         self.status = status  # the HTTP status, when one other than 200 came back
+        self.begun = begun  # whether the engine had begun to answer, with status 200
 
 
 class Exchange(Protocol):
@@ -55,6 +52,17 @@ class Exchange(Protocol):
 
     async def post(self, path: str, payload: Mapping[str, object], *, timeout: float) -> bytes:  # noqa: ASYNC109
         """The body of the answer. Raises Fault."""
+        ...
+
+    async def stream(
+        self,
+        path: str,
+        payload: Mapping[str, object],
+        on_data: Callable[[bytes], None],
+        *,
+        timeout: float,  # noqa: ASYNC109
+    ) -> None:
+        """Give `on_data` the data of each server-sent event. Raises Fault, and what it raises."""
         ...
 
     async def get(self, path: str, *, timeout: float) -> bytes:  # noqa: ASYNC109
@@ -79,11 +87,35 @@ class VllmEngine:
         The call ends after `timeout` seconds or the engine's own limit, whichever is less.
         """
         body = json.dumps(payload).encode()
-        return await self._exchange("POST", path, body, timeout)
+        return await self._exchange("POST", path, body, timeout, _bounded_body)
+
+    async def stream(
+        self,
+        path: str,
+        payload: Mapping[str, object],
+        on_data: Callable[[bytes], None],
+        *,
+        timeout: float,  # noqa: ASYNC109
+    ) -> None:
+        """Give `on_data` the data of each server-sent event that answers a JSON request.
+
+        Limits as for `post`, on the whole stream. Raises Fault, and what `on_data` raises.
+        """
+
+        async def read(response: aiohttp.ClientResponse) -> None:
+            reader = EventReader()
+
+            def take(piece: bytes) -> None:
+                for data in reader.feed(piece):
+                    on_data(data)
+
+            await _bounded(response, take)
+
+        await self._exchange("POST", path, json.dumps(payload).encode(), timeout, read)
 
     async def get(self, path: str, *, timeout: float) -> bytes:  # noqa: ASYNC109
         """The body of the answer to a GET. Raises Fault."""
-        return await self._exchange("GET", path, None, timeout)
+        return await self._exchange("GET", path, None, timeout, _bounded_body)
 
     async def _exchange(
         self,
@@ -91,11 +123,13 @@ class VllmEngine:
         path: str,
         body: bytes | None,
         timeout: float,  # noqa: ASYNC109
-    ) -> bytes:
+        read: Callable[[aiohttp.ClientResponse], Awaitable[_Read]],
+    ) -> _Read:
         limit = min(timeout, self._timeout)
         if limit <= 0:
             raise Fault(reason="timeout")
         headers = {"Content-Type": "application/json"} if body is not None else None
+        begun = False
         try:
             async with (
                 asyncio.timeout(limit),
@@ -105,13 +139,14 @@ class VllmEngine:
             ):
                 if response.status != _OK:
                     raise Fault(reason=_fault_of(response.status), status=response.status)
-                return await _bounded_body(response)
+                begun = True
+                return await read(response)
         except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError) as error:
             raise Fault(reason="unreachable") from error
         except TimeoutError as error:
             raise Fault(reason="timeout") from error
-        except aiohttp.ClientConnectionError as error:  # closed or reset without an answer
-            raise Fault(reason="failed") from error
+        except aiohttp.ClientConnectionError as error:  # closed or reset
+            raise Fault(reason="failed", begun=begun) from error
         except aiohttp.ClientError as error:  # cut off, badly encoded, or not HTTP at all
             raise Fault(reason="bad_response") from error
 
@@ -138,91 +173,6 @@ async def open_engine(
         yield VllmEngine(session, url, timeout)
 
 
-class VllmGenerator:
-    """Fills the Generator port: a model under its name on the server.
-
-    A text is continued through `/v1/completions`. A conversation goes through
-    `/v1/chat/completions`, where the server applies the model's own chat template; a turn that
-    is begun is left open and gone on with.
-    """
-
-    def __init__(self, engine: Exchange, role: Role, model: str) -> None:
-        self._engine = engine
-        self._role = role
-        self._model = model
-
-    async def generate(  # noqa: PLR0913 - the port's signature
-        self,
-        prompt: Prompt,
-        *,
-        n: int,
-        temperature: float,
-        top_p: float,
-        max_tokens: int,
-        timeout: float,  # noqa: ASYNC109
-    ) -> Generation:
-        """`n` completions of `prompt`, in the server's order. Raises EngineError."""
-        sampling = {
-            "n": n,
-            "temperature": temperature,
-            "top_p": top_p,
-            "max_tokens": max_tokens,
-        }
-        path, asked = _asked(prompt)
-        payload = {"model": self._model, **asked, **sampling}
-        try:
-            body = await self._engine.post(path, payload, timeout=timeout)
-            response = (
-                _written(body) if isinstance(prompt, Chat) else parse(CompletionResponse, body)
-            )
-            completions = _completions(response, n)
-        except Fault as fault:
-            raise EngineError(self._role, fault.reason) from fault
-        return Generation(
-            completions, response.usage.prompt_tokens, response.usage.completion_tokens
-        )
-
-
-def _asked(prompt: Prompt) -> tuple[str, dict[str, object]]:
-    """Where a prompt goes, and how it is put there."""
-    if isinstance(prompt, str):
-        return "/v1/completions", {"prompt": prompt}
-    return "/v1/chat/completions", conversation(prompt)
-
-
-def conversation(chat: Chat) -> dict[str, object]:
-    """A conversation in a request: with a turn to go on with, or with a new one to open."""
-    turns = [{"role": turn.role, "content": turn.content} for turn in chat.messages]
-    begun = bool(chat.begun.strip())
-    if begun:
-        turns.append({"role": "assistant", "content": chat.begun})
-    return {
-        "messages": turns,
-        "add_generation_prompt": not begun,
-        "continue_final_message": begun,
-    }
-
-
-def _written(body: bytes) -> CompletionResponse:
-    """A chat's answer as completions. Raises Fault."""
-    response = parse(ChatResponse, body)
-    choices = (
-        CompletionChoice(index=one.index, text=one.message.content, finish_reason=one.finish_reason)
-        for one in response.choices
-    )
-    return CompletionResponse(choices=tuple(choices), usage=response.usage)
-
-
-def _completions(response: CompletionResponse, n: int) -> tuple[Completion, ...]:
-    """The `n` completions in order. Raises Fault unless each is there once, and whole."""
-    choices = sorted(response.choices, key=lambda choice: choice.index)
-    if [choice.index for choice in choices] != list(range(n)):
-        raise Fault(reason="bad_response")
-    if any(choice.finish_reason not in _WHOLE_TEXT for choice in choices):
-        raise Fault(reason="failed")  # aborted on the server's side
-    return tuple(Completion(choice.text, choice.finish_reason) for choice in choices)
-
-
 def parse(shape: type[_Shape], body: bytes) -> _Shape:
     """`body` as JSON of this shape. Raises Fault."""
     try:
@@ -232,13 +182,20 @@ def parse(shape: type[_Shape], body: bytes) -> _Shape:
 
 
 async def _bounded_body(response: aiohttp.ClientResponse) -> bytes:
-    """The whole body. Raises Fault when it is larger than any sound answer."""
+    """The whole body. Raises Fault."""
     body = bytearray()
-    async for chunk in response.content.iter_chunked(_READ_BYTES):
-        body += chunk
-        if len(body) > MAX_RESPONSE_BYTES:
-            raise Fault(reason="bad_response")
+    await _bounded(response, body.extend)
     return bytes(body)
+
+
+async def _bounded(response: aiohttp.ClientResponse, take: Callable[[bytes], None]) -> None:
+    """Give `take` the body as it comes. Raises Fault when it is larger than any sound answer."""
+    size = 0
+    async for piece in response.content.iter_chunked(_READ_BYTES):
+        size += len(piece)
+        if size > MAX_RESPONSE_BYTES:
+            raise Fault(reason="bad_response")
+        take(piece)
 
 
 def _fault_of(status: int) -> FaultReason:

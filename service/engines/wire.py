@@ -58,6 +58,53 @@ class ChatResponse(_Wire):
     usage: CompletionUsage
 
 
+class CompletionPiece(_Wire):
+    """Text that was added to one of the `n` completions; a reason with the last."""
+
+    index: Count
+    text: str
+    finish_reason: str | None = None
+
+
+class CompletionChunk(_Wire):
+    """An event of a streamed `POST /v1/completions`; the last before the end has the usage."""
+
+    choices: tuple[CompletionPiece, ...]
+    usage: CompletionUsage | None = None
+
+
+class ChatDelta(_Wire):
+    """What the assistant added; nothing where a turn is opened or closed."""
+
+    content: str | None = None
+
+
+class ChatPiece(_Wire):
+    """Text that was added to one of the `n` turns; a reason with the last."""
+
+    index: Count
+    delta: ChatDelta
+    finish_reason: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The text alone, "" for none."""
+        return self.delta.content or ""
+
+
+class ChatChunk(_Wire):
+    """An event of a streamed `POST /v1/chat/completions`."""
+
+    choices: tuple[ChatPiece, ...]
+    usage: CompletionUsage | None = None
+
+
+class StreamFailure(_Wire):
+    """The event that ends a stream which failed; its words are for nobody."""
+
+    error: dict[str, object]
+
+
 class PoolingUsage(_Wire):
     """Tokens of all inputs together."""
 

@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeAlias, TypeVar, assert_never
 
 from models.formats.answers import parse_answer
@@ -15,9 +16,12 @@ from service.engines.ports import (
     FaultReason,
     Generation,
     Generator,
+    NoCallLeftError,
     OutcomeScorer,
     StepScorer,
+    spending,
 )
+from service.refinement.progress import Delta, Tell
 from service.refinement.selection import RERANKING
 from service.refinement.state import stage_of
 from service.refinement.types import (
@@ -41,11 +45,13 @@ from service.refinement.types import (
     Stage,
     State,
     StepsScored,
+    Stopped,
     Task,
 )
 
 _T = TypeVar("_T")
 _Reason: TypeAlias = FaultReason | DegradedReason
+_OnText: TypeAlias = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,7 @@ class _Meter:
     """What one action has used so far."""
 
     engine_calls: int = 0
+    more_calls: int = 0  # of these, beyond those that were promised
     prompt_tokens: int = 0
     generated_tokens: int = 0
 
@@ -85,14 +92,25 @@ class _Meter:
 class Calls:
     """Performs the actions of one request; its time starts when this is made.
 
-    `clock` gives monotonic seconds.
+    `clock` gives monotonic seconds. With `tell`, the draft and the refinements are asked for
+    as they are written, and it is told of their texts.
     """
 
-    def __init__(self, task: Task, engines: Engines, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        task: Task,
+        engines: Engines,
+        clock: Callable[[], float],
+        tell: Tell | None = None,
+    ) -> None:
         self._task = task
         self._engines = engines
         self._clock = clock
+        self._tell = tell
         self._start = clock()
+        self._stopped: set[Action] = set()
+        self.spare = 0  # engine calls that may be made beyond those promised
+        self.more_calls = 0  # those made so, by actions that have not ended
 
     def elapsed(self) -> float:
         """Seconds since the start of the request."""
@@ -111,6 +129,11 @@ class Calls:
             event = await self._event(action, state, meter)
         except _NothingError as nothing:
             event = Failed(action, Degradation(stage, nothing.reason))
+        except asyncio.CancelledError:
+            if action not in self._stopped:
+                raise
+            event = Stopped(action)
+        self.more_calls -= meter.more_calls
         return event, Cost(
             stage=stage,
             started=started,
@@ -119,6 +142,12 @@ class Calls:
             prompt_tokens=meter.prompt_tokens,
             generated_tokens=meter.generated_tokens,
         )
+
+    def stop(self, action: Action, task: asyncio.Task[tuple[Event, Cost]]) -> None:
+        """Cancel the task that performs `action`; it ends with `Stopped`."""
+        if action not in self._stopped:
+            self._stopped.add(action)
+            task.cancel()
 
     async def _event(self, action: Action, state: State, meter: _Meter) -> Event:
         match action:
@@ -149,6 +178,7 @@ class Calls:
                     temperature=sampling.temperature,
                     max_tokens=action.max_tokens,
                     seconds=self._time_left(),
+                    on_text=self._teller(Stage.DRAFT),
                 )
             )
             more = group.create_task(
@@ -174,8 +204,15 @@ class Calls:
             degraded=tuple(missing),
         )
 
-    async def _draw(
-        self, meter: _Meter, *, n: int, temperature: float, max_tokens: int, seconds: float
+    async def _draw(  # noqa: PLR0913 - one call, spelled out
+        self,
+        meter: _Meter,
+        *,
+        n: int,
+        temperature: float,
+        max_tokens: int,
+        seconds: float,
+        on_text: _OnText | None = None,
     ) -> tuple[tuple[Completion, ...], _Reason | None]:
         """`n` solutions of the student, or fewer and why."""
         if n == 0:
@@ -193,6 +230,7 @@ class Calls:
                     top_p=top_p,
                     max_tokens=max_tokens,
                     timeout=timeout,
+                    on_text=on_text,
                 ),
             )
         except _NothingError as nothing:
@@ -221,7 +259,8 @@ class Calls:
         refiner = self._engines.formats.global_refiner
         prompt = refiner.global_refiner(self._task.question, state.candidates[0].solution)
         engine = self._engines.global_refiner
-        completion = await self._refine(engine, prompt, action.max_tokens, meter)
+        on_text = self._teller(Stage.REFINE_GLOBALLY)
+        completion = await self._refine(engine, prompt, action.max_tokens, meter, on_text)
         return Refined(_candidate(CandidateKind.GLOBAL, completion, refiner))
 
     async def _refine_locally(self, action: RefineLocally, state: State, meter: _Meter) -> Refined:
@@ -229,12 +268,18 @@ class Calls:
         refiner = self._engines.formats.local_refiner
         prompt = refiner.local_refiner(self._task.question, draft, action.first_error)
         engine = self._engines.local_refiner
-        completion = await self._refine(engine, prompt, action.max_tokens, meter)
+        on_text = self._teller(Stage.REFINE_LOCALLY)
+        completion = await self._refine(engine, prompt, action.max_tokens, meter, on_text)
         kept = prefix_before(draft, action.first_error)
         return Refined(_candidate(CandidateKind.LOCAL, completion, refiner, kept))
 
     async def _refine(
-        self, engine: Generator, prompt: Prompt, max_tokens: int, meter: _Meter
+        self,
+        engine: Generator,
+        prompt: Prompt,
+        max_tokens: int,
+        meter: _Meter,
+        on_text: _OnText | None,
     ) -> Completion:
         sampling = self._task.sampling
         seconds = self._time_left_before_rerank()
@@ -248,6 +293,7 @@ class Calls:
                 top_p=sampling.top_p,
                 max_tokens=max_tokens,
                 timeout=timeout,
+                on_text=on_text,
             ),
         )
         meter.add(generation)
@@ -283,14 +329,32 @@ class Calls:
         meter.engine_calls += 1
         limit = asyncio.timeout(seconds)
         try:
-            async with limit:
-                return await call(seconds)
+            with spending(partial(self._spend, meter)):
+                async with limit:
+                    return await call(seconds)
         except EngineError as error:
             raise _NothingError(error.reason) from error
+        except NoCallLeftError as error:
+            raise _NothingError(DegradedReason.CALL_CAP) from error
         except TimeoutError:
             if not limit.expired():
                 raise
             raise _NothingError(DegradedReason.DEADLINE) from None
+
+    def _spend(self, meter: _Meter, count: int) -> bool:
+        """Take as many calls as are asked for beyond the promised one, if they are to spare."""
+        if self.spare < count:
+            return False
+        self.spare -= count
+        self.more_calls += count
+        meter.more_calls += count
+        meter.engine_calls += count
+        return True
+
+    def _teller(self, stage: Stage) -> _OnText | None:
+        """What takes the text of a stage as it is written; None when nobody asks for it."""
+        tell = self._tell
+        return None if tell is None else lambda text: tell(Delta(stage, text))
 
     def _time_left(self) -> float:
         return self._task.budget.deadline - self.elapsed()

@@ -65,6 +65,33 @@ def advance(state: State) -> tuple[State, tuple[Action, ...]]:
     return state, tuple(actions)
 
 
+def spare_calls(state: State) -> int:
+    """How many engine calls the actions in flight may make beyond those promised to them.
+
+    What is still to be promised is left alone: the rerank and, while the draft is being scored,
+    the local refinement. A draft comes first: without it nothing else is of use.
+    """
+    drafting = next((action for action in in_flight(state) if isinstance(action, Draft)), None)
+    if drafting is not None:
+        ahead = 1 if drafting.samples else 0
+    else:
+        ranks = state.task.strategy in RERANKING and Rerank() not in state.started
+        refines = state.task.strategy in _REFINES_LOCALLY and ScoreSteps(0) in in_flight(state)
+        ahead = ranks + refines
+    return max(0, calls_left(state) - ahead)
+
+
+def useless(state: State) -> frozenset[Action]:
+    """The actions in flight whose result can change nothing any more.
+
+    Step scores rank the candidates only if every one has them, so when the SORM fails on one,
+    those of the others are no longer needed.
+    """
+    if Rerank() not in state.ended or not _sorm_failed(state):
+        return frozenset()
+    return frozenset(action for action in in_flight(state) if isinstance(action, ScoreSteps))
+
+
 def _wanted(state: State) -> Action | None:
     """The first action the strategy would begin now, the caps aside."""
     if not _tried(state, Draft):

@@ -2,14 +2,15 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from models.formats.critique import mark
 from service.engines.ports import FaultReason
 from service.refinement.calls import Calls, Engines
-from service.refinement.policy import advance
-from service.refinement.state import apply
+from service.refinement.policy import advance, spare_calls, useless
+from service.refinement.progress import Advanced, Tell
+from service.refinement.state import apply, critique_of
 from service.refinement.types import (
+    Action,
     Candidate,
     Cost,
     DegradedReason,
@@ -62,37 +63,50 @@ class Outcome:
     @property
     def critique(self) -> str | None:
         """The draft with `[BAD]` before its first error, None when no error was found."""
-        if self.state.first_error is None:
-            return None
-        return mark(self.draft.solution, self.state.first_error)
+        return critique_of(self.state)
 
 
-async def refine(task: Task, engines: Engines, clock: Callable[[], float]) -> Outcome:
+async def refine(
+    task: Task, engines: Engines, clock: Callable[[], float], tell: Tell | None = None
+) -> Outcome:
     """Answer one question within its budget.
 
-    `clock` gives monotonic seconds. Raises NoDraftError. Cancelling it cancels every engine
-    call in flight. Anything an engine raises that is no EngineError is a bug and propagates,
-    in an ExceptionGroup.
+    `clock` gives monotonic seconds. `tell` is told of the draft and the refinements as they are
+    written, which the engines are then asked for, and of every event once it has been applied.
+
+    Raises NoDraftError. Cancelling it cancels every engine call in flight. Anything an engine
+    raises that is no EngineError is a bug and propagates, in an ExceptionGroup.
     """
-    calls = Calls(task, engines, clock)
-    state, selection = await _run(State(task), calls)
+    calls = Calls(task, engines, clock, tell)
+    state, selection = await _run(State(task), calls, tell)
     if selection is None:
         reasons = [missing.reason for missing in state.degraded if missing.stage is Stage.DRAFT]
         raise NoDraftError(reasons[-1], state)  # missing samples were reported before
     return Outcome(state=state, selection=selection, seconds=calls.elapsed())
 
 
-async def _run(state: State, calls: Calls) -> tuple[State, Selection | None]:
-    """Start what the policy names and feed back what ends, until it says Finish."""
-    running: list[asyncio.Task[tuple[Event, Cost]]] = []
+async def _run(state: State, calls: Calls, tell: Tell | None) -> tuple[State, Selection | None]:
+    """Start what the policy names and feed back what ends, until it says Finish.
+
+    What it no longer needs is cancelled.
+    """
+    running: dict[asyncio.Task[tuple[Event, Cost]], Action] = {}
     async with asyncio.TaskGroup() as group:
         while True:
-            state, actions = advance(state)
+            state, actions = advance(replace(state, more_calls=calls.more_calls))
+            calls.spare = spare_calls(state)
             for action in actions:
                 if isinstance(action, Finish):
                     return state, action.selection
-                running.append(group.create_task(calls.perform(action, state)))
+                running[group.create_task(calls.perform(action, state))] = action
+            unneeded = useless(state)
+            for task, action in running.items():
+                if action in unneeded:
+                    calls.stop(action, task)
             await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             for task in [task for task in running if task.done()]:
-                running.remove(task)
-                state = apply(state, *task.result())
+                del running[task]
+                event, cost = task.result()
+                state = apply(state, event, cost)
+                if tell is not None:
+                    tell(Advanced(event, state))

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import assert_never
 
+from models.formats.critique import mark
 from models.formats.steps import first_error
 from service.refinement.types import (
     Action,
@@ -25,6 +26,7 @@ from service.refinement.types import (
     Stage,
     State,
     StepsScored,
+    Stopped,
 )
 
 
@@ -82,7 +84,7 @@ def in_flight(state: State) -> frozenset[Action]:
 def calls_left(state: State) -> int:
     """Engine calls that are neither made nor promised to an action in flight."""
     promised = sum(calls_of(action) for action in in_flight(state))
-    return state.task.budget.max_calls - state.engine_calls - promised
+    return state.task.budget.max_calls - state.engine_calls - state.more_calls - promised
 
 
 def tokens_left(state: State) -> int:
@@ -90,6 +92,13 @@ def tokens_left(state: State) -> int:
     promised = sum(tokens_of(action) for action in in_flight(state))
     used = state.generated_tokens + state.lost_tokens
     return max(0, state.task.budget.max_generated_tokens - used - promised)
+
+
+def critique_of(state: State) -> str | None:
+    """The draft with `[BAD]` before its first error, None when no error was found."""
+    if state.first_error is None:
+        return None
+    return mark(state.candidates[0].solution, state.first_error)
 
 
 def begin(state: State, action: Action) -> State:
@@ -138,6 +147,8 @@ def apply(state: State, event: Event, cost: Cost) -> State:
             return _with_outcome_scores(state, event)
         case Failed():
             return degrade(_write_off(state, action, cost), event.degradation)
+        case Stopped():
+            return _write_off(state, action, cost)
         case _:
             assert_never(event)
 
@@ -153,7 +164,7 @@ def _source(state: State, event: Event) -> Action:
 
 def _gives(action: Action, event: Event) -> bool:
     match action, event:
-        case _, Failed(action=source):
+        case _, (Failed(action=source) | Stopped(action=source)):
             return source == action
         case ScoreSteps(candidate=asked), StepsScored(candidate=given):
             return asked == given

@@ -235,7 +235,14 @@ class Failed:
     degradation: Degradation
 
 
-Event: TypeAlias = Drafted | StepsScored | Refined | Reranked | Failed
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """An action that was cancelled because nothing had a use for it any more."""
+
+    action: Action
+
+
+Event: TypeAlias = Drafted | StepsScored | Refined | Reranked | Failed | Stopped
 
 
 # --- state -------------------------------------------------------------------------------
@@ -253,5 +260,6 @@ class State:
     degraded: tuple[Degradation, ...] = ()
     costs: tuple[Cost, ...] = ()
     engine_calls: int = 0  # of ended actions
+    more_calls: int = 0  # of actions in flight, beyond those promised to them
     generated_tokens: int = 0  # of ended actions, as the engines counted them
     lost_tokens: int = 0  # granted to generations that failed without saying what they used

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from models.formats.writing import Prompt
@@ -36,6 +36,7 @@ class MeteredGenerator:
         top_p: float,
         max_tokens: int,
         timeout: float,  # noqa: ASYNC109
+        on_text: Callable[[str], None] | None = None,
     ) -> Generation:
         """As the inner port."""
         with _counted(self._metrics, self._role):
@@ -46,6 +47,7 @@ class MeteredGenerator:
                 top_p=top_p,
                 max_tokens=max_tokens,
                 timeout=timeout,
+                on_text=on_text,
             )
 
 

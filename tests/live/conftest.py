@@ -37,6 +37,7 @@ class Service:
     url: str
     generation: str
     scoring: str
+    said: list[str]  # by `glore up`, line by line
 
     def client(self) -> httpx2.Client:
         """A client of the gateway that waits as long as a loaded machine needs."""
@@ -76,7 +77,7 @@ def service(pytestconfig: pytest.Config) -> Iterator[Service]:
     try:
         _wait_ready(gateway, process, said, pytestconfig)
         family += psutil.Process(process.pid).children(recursive=True)
-        yield Service(gateway, generation, scoring)
+        yield Service(gateway, generation, scoring, said)
         family += psutil.Process(process.pid).children(recursive=True)
     finally:
         if process.poll() is None:

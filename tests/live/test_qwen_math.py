@@ -23,8 +23,9 @@ from models.formats.steps import split_steps
 from models.serving.presets import step_pooling
 from service.app import connect_vllm, create_app
 from service.engines import fitness
+from service.engines.generating import conversation
 from service.engines.scoring import VllmStepScorer
-from service.engines.vllm import conversation, open_engine
+from service.engines.vllm import open_engine
 from service.refinement.calls import Calls
 from service.refinement.types import (
     Budget,

@@ -1,31 +1,93 @@
-"""The scoring engine dies: answers go on, and say what they lack. Last in the alphabet."""
+"""The scoring engine is killed while questions are answered. Last in the alphabet."""
 
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
 
+import httpx2
 import psutil
 
-from .conftest import Service
+from .conftest import START_SECONDS, Service
 from .test_solve import check_candidates, solve
 
 
-def test_a_dead_scoring_engine_costs_scores_never_the_answer(service: Service) -> None:
-    listener(int(service.scoring.rsplit(":", 1)[1])).kill()
-    until = time.monotonic() + 60
-    with service.client() as client:
-        while (ready := client.get("/readyz")).status_code == 200:
-            assert time.monotonic() < until
+@dataclass
+class Asking:
+    """The answers of one who asks without a pause; each must be an answer."""
+
+    service: Service
+    answers: list[dict[str, Any]] = field(default_factory=list)
+    over: threading.Event = field(default_factory=threading.Event)
+    wrong: list[str] = field(default_factory=list)
+
+    def ask(self) -> None:
+        """Ask until it is over."""
+        while not self.over.is_set():
+            response = solve(self.service, strategy="glore", sampling={"max_tokens": 32})
+            if response.status_code != 200:
+                self.wrong.append(response.text)
+                return
+            self.answers.append(response.json())
+
+    def wait(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """The next answer that is as `wanted`, of a question asked from now on."""
+        begin, until = len(self.answers) + 1, time.monotonic() + START_SECONDS
+        while time.monotonic() < until:
+            assert not self.wrong
+            for answer in self.answers[begin:]:
+                if wanted(answer):
+                    return answer
             time.sleep(0.2)
-        assert ready.status_code == 503
-        assert ready.json()["engines"]["generation"] == "ready"
-        assert ready.json()["engines"]["scoring"] != "ready"
-    response = solve(service, strategy="glore")
-    assert response.status_code == 200, response.text
-    answer = response.json()
-    assert answer["degraded"]
-    assert answer["selected"]["reason"] != "outcome_score"
-    assert all(candidate["outcome_score"] is None for candidate in answer["candidates"])
-    check_candidates(answer)
-    assert solve(service, strategy="draft").json()["degraded"] == []
+        raise AssertionError(self.answers[begin:])
+
+
+@contextmanager
+def asking(service: Service) -> Iterator[Asking]:
+    one = Asking(service)
+    thread = threading.Thread(target=one.ask)
+    thread.start()
+    try:
+        yield one
+    finally:
+        one.over.set()
+        thread.join()
+    assert not one.wrong
+
+
+def test_a_killed_engine_costs_scores_never_the_answer_and_comes_back(service: Service) -> None:
+    with asking(service) as one, service.client() as client:
+        one.wait(lambda answer: not answer["degraded"])
+        listener(int(service.scoring.rsplit(":", 1)[1])).kill()
+        ready = _wait_ready(client, ready=False)
+        assert ready["engines"]["generation"] == "ready"
+        assert ready["engines"]["scoring"] != "ready"
+        without = one.wait(lambda answer: bool(answer["degraded"]))
+        back = _wait_ready(client, ready=True)
+        assert back["engines"] == {"generation": "ready", "scoring": "ready"}
+        whole = one.wait(lambda answer: not answer["degraded"])
+    assert {item["stage"] for item in without["degraded"]} <= {"score", "rerank"}
+    assert without["selected"]["reason"] != "outcome_score"
+    assert all(candidate["outcome_score"] is None for candidate in without["candidates"])
+    check_candidates(without)
+    check_candidates(whole)
+    said = "".join(service.said)
+    for line in ("scoring engine: ended (status 137)", "scoring engine: ready again"):
+        assert line in said
+
+
+def _wait_ready(client: httpx2.Client, *, ready: bool) -> dict[str, Any]:
+    """What /readyz says once it says so."""
+    until = time.monotonic() + START_SECONDS
+    while time.monotonic() < until:
+        response = client.get("/readyz")
+        if (response.status_code == 200) is ready:
+            found: dict[str, Any] = response.json()
+            return found
+        time.sleep(0.1)
+    raise AssertionError(response.text)
 
 
 def listener(port: int) -> psutil.Process:

@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from loadtest.simulation.server import Simulator, running
+from loadtest.simulation.server import UPSTREAM_TEXT, Simulator, running
 from loadtest.simulation.settings import FAULTS, Fault, Simulated, Timing, parse_fault
 from loadtest.simulator import parsed
 from models.formats.answers import parse_answer
@@ -184,6 +184,16 @@ async def test_a_connection_breaks_before_or_within_the_answer(kind: str) -> Non
         if kind == "cut":
             with pytest.raises(aiohttp.ClientError):
                 await streamed(client, "/v1/completions", {**ASKED, "stream": True})
+
+
+@pytest.mark.parametrize("kind", ["slow", "400", "429", "500", "cut", "garbage", "nan", "empty"])
+async def test_the_headers_of_a_faulty_answer_have_that_text_too(kind: str) -> None:
+    async with engine(faults=(parse_fault(kind),)) as (_, client):
+        async with client.post("/v1/completions", json=ASKED) as response:
+            assert response.headers["X-Simulated-Fault"] == f"{kind}; {UPSTREAM_TEXT}"
+            assert (response.reason == UPSTREAM_TEXT) is (kind in {"400", "429", "500"})
+        async with client.get("/health") as response:
+            assert "X-Simulated-Fault" not in response.headers
 
 
 async def test_a_hanging_engine_never_answers_and_a_slow_one_does() -> None:

@@ -1,7 +1,7 @@
 """Hand-written stand-ins for the ports, and an app on top of them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -20,7 +20,7 @@ LOCAL_TAIL = "3 * 4 = 12\n#### 12"
 
 @dataclass(slots=True)
 class FakeGenerator:
-    """Gives `text` for every completion, or fails, or never answers."""
+    """Gives `text` for every completion, or fails, or never answers; tells its lines first."""
 
     role: Role
     text: str = DRAFT
@@ -28,6 +28,7 @@ class FakeGenerator:
     bug: Exception | None = None
     hangs: bool = False
     calls: int = 0
+    streamed: int = 0
     prompts: list[Prompt] = field(default_factory=list)
     called: asyncio.Event = field(default_factory=asyncio.Event)
     cancelled: bool = False
@@ -41,9 +42,15 @@ class FakeGenerator:
         top_p: float,  # noqa: ARG002
         max_tokens: int,  # noqa: ARG002
         timeout: float,  # noqa: ARG002, ASYNC109
+        on_text: Callable[[str], None] | None = None,
     ) -> Generation:
         self.calls += 1
+        self.streamed += on_text is not None
         self.prompts.append(prompt)
+        if on_text is not None:
+            for line in self.text.splitlines(keepends=True):
+                on_text(line)
+                await asyncio.sleep(0)
         self.called.set()
         if self.hangs:
             try:

@@ -5,11 +5,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from tests.clients.python import samples
 
+EVENTS = "text/event-stream"
 READY = {"status": "ready", "engines": {"generation": "ready", "scoring": "ready"}}
 
 
@@ -19,6 +21,7 @@ class FakeGateway:
 
     url: str = ""
     solve: tuple[int, dict[str, Any]] = field(default_factory=lambda: (200, samples.result()))
+    events: bytes | None = None  # what a stream tells; None: what leads to `solve`
     ready: tuple[int, dict[str, Any]] = (200, READY)
     asked: list[dict[str, Any]] = field(default_factory=list)
     keys: list[str | None] = field(default_factory=list)  # Authorization, as it came
@@ -39,15 +42,23 @@ def fake_gateway() -> Iterator[FakeGateway]:
             length = int(self.headers["Content-Length"])
             gateway.keys.append(self.headers["Authorization"])
             gateway.asked.append(json.loads(self.rfile.read(length)))
-            self._answer(*gateway.solve)
+            status, body = gateway.solve
+            if status != HTTPStatus.OK or self.headers["Accept"] != EVENTS:
+                self._answer(status, body)
+            elif gateway.events is None:
+                self._write(status, EVENTS, samples.as_events(samples.told(body)))
+            else:
+                self._write(status, EVENTS, gateway.events)
 
         def log_message(self, *_arguments: object) -> None:
             """Say nothing."""
 
         def _answer(self, status: int, body: dict[str, Any]) -> None:
-            content = json.dumps(body).encode()
+            self._write(status, "application/json", json.dumps(body).encode())
+
+        def _write(self, status: int, media_type: str, content: bytes) -> None:
             self.send_response(status)
-            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Type", media_type)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)

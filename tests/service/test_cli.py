@@ -47,7 +47,7 @@ def assert_one_line(result: Result, status: int, text: str) -> None:
 def test_without_arguments_the_help_is_shown() -> None:
     result = glore()
     assert result.exit_code == 2
-    for command in ("solve", "eval", "key", "serve", "up", "train"):
+    for command in ("ask", "eval", "key", "serve", "up", "train"):
         assert command in result.output
 
 
@@ -67,13 +67,13 @@ def test_the_help_loads_nothing_heavy() -> None:
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["sovle", "x"], "No such command 'sovle'"),
-        (["solve"], "Missing argument"),
-        (["solve", QUESTION, "--nope"], "No such option"),
-        (["solve", QUESTION, "--deadline", "soon"], "--deadline"),
-        (["solve", QUESTION, "--strategy", "greedy"], "no strategy 'greedy'"),
-        (["solve", QUESTION, "--url", "gateway"], "not an http or https URL"),
-        (["solve", "  "], "the question is empty"),
+        (["akt", "x"], "No such command 'akt'"),
+        (["ask"], "Missing argument"),
+        (["ask", QUESTION, "--nope"], "No such option"),
+        (["ask", QUESTION, "--deadline", "soon"], "--deadline"),
+        (["ask", QUESTION, "--strategy", "greedy"], "no strategy 'greedy'"),
+        (["ask", QUESTION, "--url", "gateway"], "not an http or https URL"),
+        (["ask", "  "], "the question is empty"),
         (["eval", "--n", "0"], "--n"),
         (["eval", "--strategies", "draft,greedy"], "no strategy 'greedy'"),
         (["eval", "--strategies", "draft", "--one-pass"], "one pass"),
@@ -85,45 +85,64 @@ def test_a_wrong_argument_is_one_line_and_status_2(arguments: list[str], text: s
     assert_one_line(glore(*arguments), 2, text)
 
 
-@pytest.mark.parametrize("command", [["solve", QUESTION, "--deadline", "0.2"], ["eval"]])
+@pytest.mark.parametrize("command", [["ask", QUESTION, "--deadline", "0.2"], ["eval"]])
 def test_an_unreachable_service_is_one_line_and_status_1(
     command: list[str], unused_url: str
 ) -> None:
-    assert_one_line(glore(*command, "--url", unused_url), 1, f"nothing answers at {unused_url}")
+    assert_one_line(glore(*command, "--url", unused_url), 1, f"no answer from {unused_url}")
 
 
-def test_solve_shows_steps_candidates_and_winner(gateway: FakeGateway) -> None:
+def test_ask_shows_steps_refinements_candidates_and_winner(gateway: FakeGateway) -> None:
     gateway.solve = (200, samples.result(selected=1))
-    result = glore("solve", QUESTION, "--url", gateway.url, "--strategy", "glore")
+    result = glore("ask", QUESTION, "--url", gateway.url, "--strategy", "glore")
     assert result.exit_code == 0, result.output
     lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
     assert "0.98 3 x 4 = 12" in lines
     assert "0.21 12 - 2 = 12 <- first error" in lines
+    assert "Global refinement" in lines
+    assert "Local refinement" in lines
     assert "0.20 draft 12" in lines
     assert "0.90 global refinement 10 <- winner" in lines
     assert "Answer: 10" in lines
+    assert "It has the highest outcome score." in lines
+    assert "\x1b" not in result.stdout  # no terminal: nothing but text
     assert gateway.asked[0]["question"] == QUESTION
 
 
-def test_solve_reads_the_url_from_the_environment(
+def test_no_line_is_wrapped_where_nobody_looks_at_a_screen(gateway: FakeGateway) -> None:
+    body = samples.result()
+    body["draft"]["steps"][0]["text"] = "3 x 4 " * 100 + "= 12"
+    gateway.solve = (200, body)
+    result = glore("ask", QUESTION, "--url", gateway.url)
+    assert f"  0.98  {'3 x 4 ' * 100}= 12" in result.stdout
+
+
+def test_ask_reads_the_question_from_standard_input(gateway: FakeGateway) -> None:
+    command = ["ask", "-", "--url", gateway.url]
+    assert CliRunner().invoke(main, command, input=f"{QUESTION}\n").exit_code == 0
+    assert gateway.asked[0]["question"] == f"{QUESTION}\n"
+    assert_one_line(CliRunner().invoke(main, command, input=" \n"), 2, "the question is empty")
+
+
+def test_ask_reads_the_url_from_the_environment(
     gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GLORE_URL", gateway.url)
-    assert glore("solve", QUESTION).exit_code == 0
+    assert glore("ask", QUESTION).exit_code == 0
 
 
 def test_the_key_comes_from_the_environment(
     gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    glore("solve", QUESTION, "--url", gateway.url)
+    glore("ask", QUESTION, "--url", gateway.url)
     monkeypatch.setenv("GLORE_API_KEY", "k-1")
-    glore("solve", QUESTION, "--url", gateway.url)
+    glore("ask", QUESTION, "--url", gateway.url)
     monkeypatch.setenv("GLORE_API_KEY", "")
-    glore("solve", QUESTION, "--url", gateway.url)
+    glore("ask", QUESTION, "--url", gateway.url)
     assert gateway.keys == [None, "Bearer k-1", None]
 
 
-@pytest.mark.parametrize("command", [["solve", QUESTION], ["eval"]])
+@pytest.mark.parametrize("command", [["ask", QUESTION], ["eval"]])
 def test_a_key_that_cannot_be_sent_is_not_quoted(
     command: list[str], gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,7 +154,7 @@ def test_a_key_that_cannot_be_sent_is_not_quoted(
 
 def test_a_gateway_that_asks_for_a_key_says_how_to_give_it(gateway: FakeGateway) -> None:
     gateway.solve = (401, samples.problem(401, "Send a key."))
-    result = glore("solve", QUESTION, "--url", gateway.url)
+    result = glore("ask", QUESTION, "--url", gateway.url)
     assert_one_line(result, 1, "asks for an API key; set GLORE_API_KEY")
 
 
@@ -152,20 +171,23 @@ def test_a_name_that_is_none_is_told() -> None:
     assert_one_line(glore("key", "a b"), 2, "a key's name is")
 
 
-def test_solve_prints_json(gateway: FakeGateway) -> None:
-    result = glore("solve", QUESTION, "--url", gateway.url, "--json")
+def test_ask_prints_json(gateway: FakeGateway) -> None:
+    result = glore("ask", QUESTION, "--url", gateway.url, "--json")
     assert json.loads(result.stdout) == samples.result()
 
 
-def test_solve_sends_its_options(gateway: FakeGateway) -> None:
+def test_ask_sends_its_options(gateway: FakeGateway) -> None:
     options = ["--strategy", "best_of_n", "--n", "4", "--temperature", "0.5", "--deadline", "9"]
-    glore("solve", QUESTION, "--url", gateway.url, *options)
+    options += ["--max-engine-calls", "7", "--max-generated-tokens", "900"]
+    glore("ask", QUESTION, "--url", gateway.url, *options)
     assert gateway.asked == [
         {
             "question": QUESTION,
             "strategy": "best_of_n",
             "sampling": {"n": 4, "temperature": 0.5},
             "deadline_ms": 9000,
+            "max_engine_calls": 7,
+            "max_generated_tokens": 900,
         }
     ]
 
@@ -173,19 +195,33 @@ def test_solve_sends_its_options(gateway: FakeGateway) -> None:
 def test_a_refused_question_names_the_field(gateway: FakeGateway) -> None:
     faults = [{"field": "question", "message": "must not be blank"}]
     gateway.solve = (422, samples.problem(422, "The request is not valid.", errors=faults))
-    result = glore("solve", QUESTION, "--url", gateway.url)
+    result = glore("ask", QUESTION, "--url", gateway.url)
     assert_one_line(result, 2, "question: must not be blank")
 
 
-def test_no_draft_in_time_is_one_line(gateway: FakeGateway) -> None:
-    gateway.solve = (504, samples.problem(504, "No draft in time."))
-    result = glore("solve", QUESTION, "--url", gateway.url)
-    assert_one_line(result, 1, "504: No draft in time.")
+@pytest.mark.parametrize("status", [429, 503, 504])
+def test_what_may_work_later_has_a_status_of_its_own(gateway: FakeGateway, status: int) -> None:
+    gateway.solve = (status, samples.problem(status, "Not now."))
+    result = glore("ask", QUESTION, "--url", gateway.url, "--deadline", "0.2")
+    assert_one_line(result, 3, f"{status}: Not now.")
+
+
+def test_an_error_in_mid_stream_is_one_line(gateway: FakeGateway) -> None:
+    events = [*samples.told(samples.result())[:2], ("error", samples.problem(504, "No draft."))]
+    gateway.events = samples.as_events(events)
+    result = glore("ask", QUESTION, "--url", gateway.url)
+    assert_one_line(result, 3, "504: No draft. (request req-1)")
+
+
+def test_a_stream_that_is_cut_off_is_one_line(gateway: FakeGateway) -> None:
+    gateway.events = samples.as_events(samples.told(samples.result())[:2])
+    result = glore("ask", QUESTION, "--url", gateway.url)
+    assert_one_line(result, 1, "the answer was cut off")
 
 
 def test_another_service_is_one_line(gateway: FakeGateway) -> None:
-    gateway.solve = (200, {"hello": "world"})
-    assert_one_line(glore("solve", QUESTION, "--url", gateway.url), 1, "not a result of this API")
+    gateway.events = b'event: done\ndata: {"hello": "world"}\n\n'
+    assert_one_line(glore("ask", QUESTION, "--url", gateway.url), 1, "not a result of this API")
 
 
 def test_eval_measures_and_goes_on(gateway: FakeGateway, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
 from schemathesis.openapi import from_asgi
 
+from service.api.events import SolveEvents
 from service.app import create_app
 from service.keys import new_key
 from service.settings import Settings
@@ -47,7 +48,12 @@ class Found:
 
 
 def fuzz(
-    settings: Settings, engines: FakeEngines, *, examples: int, phases: tuple[str, ...]
+    settings: Settings,
+    engines: FakeEngines,
+    *,
+    examples: int,
+    phases: tuple[str, ...],
+    accept: str = "*/*",
 ) -> Found:
     """Ask a gateway on these engines `examples` random questions, valid and not."""
     app = create_app(settings, connect=engines.connect)
@@ -56,8 +62,9 @@ def fuzz(
         "generation": {"max-examples": examples, "database": "none"},
         "phases": {phase: {"enabled": phase in phases} for phase in (*ALL_PHASES, "stateful")},
     }
+    config["headers"] = {"Accept": accept}
     if settings.keyring:
-        config["headers"] = {"Authorization": f"Bearer {KEY}"}
+        config["headers"]["Authorization"] = f"Bearer {KEY}"
     schema = from_asgi("/openapi.json", app, config=SchemathesisConfig.from_dict(config))
     found = Found()
     for event in from_schema(schema).execute():
@@ -76,6 +83,7 @@ def test_nothing_breaks_a_gateway_with_keys(settings: Settings, engines: FakeEng
     found = fuzz(keyed, engines, examples=10, phases=ALL_PHASES)
     assert found.failures == []
     assert found.requests["POST /solve"] > 100
+    assert found.requests["POST /v1/chat/completions"] > 100
     assert engines.student.calls > 0
 
 
@@ -83,6 +91,25 @@ def test_nothing_breaks_an_open_gateway(settings: Settings, engines: FakeEngines
     found = fuzz(settings, engines, examples=10, phases=("fuzzing",))
     assert found.failures == []
     assert engines.student.calls > 0
+
+
+def test_nothing_breaks_a_gateway_that_is_asked_for_events(
+    settings: Settings, engines: FakeEngines
+) -> None:
+    found = fuzz(
+        settings, engines, examples=10, phases=("examples", "fuzzing"), accept="text/event-stream"
+    )
+    assert found.failures == []
+    assert engines.student.streamed > 0
+
+
+def test_an_event_of_another_shape_is_found(
+    settings: Settings, engines: FakeEngines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SolveEvents, "failed", lambda *_: b"id: 1\nevent: other\ndata: {}\n\n")
+    engines.student.fault = "failed"
+    found = fuzz(settings, engines, examples=4, phases=("examples",), accept="text/event-stream")
+    assert any("response_schema_conformance" in failure for failure in found.failures)
 
 
 def test_a_bug_is_found(settings: Settings, engines: FakeEngines) -> None:

@@ -2,20 +2,16 @@
 
 import asyncio
 import json
-import threading
-import time
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
-import uvicorn
 from pydantic import AnyHttpUrl
 
 from service.app import create_app
 from service.settings import EngineSettings, Settings
 from tests.service.engines.fake_vllm import FakeVllm, fake_vllm
 from tests.service.fakes import QUESTION
-
-LIMIT_S = 40.0  # ends a test that hangs; generous, for machines that are busy
+from tests.service.listening import LIMIT_S, listening
 
 
 @pytest_asyncio.fixture
@@ -26,22 +22,11 @@ async def generation() -> AsyncIterator[FakeVllm]:
 
 @pytest_asyncio.fixture
 async def port(settings: Settings, generation: FakeVllm) -> AsyncIterator[int]:
-    """The port of a gateway that runs in a thread, on one fake vLLM."""
+    """The port of a gateway on one fake vLLM."""
     engine = EngineSettings(url=AnyHttpUrl(generation.url))
-    app = create_app(settings.model_copy(update={"generation": engine, "scoring": engine}))
-    config = uvicorn.Config(app, port=0, access_log=False, log_config=None)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    give_up = time.monotonic() + LIMIT_S
-    while not server.started:
-        assert thread.is_alive()
-        assert time.monotonic() < give_up
-        await asyncio.sleep(0.01)
-    yield server.servers[0].sockets[0].getsockname()[1]
-    server.should_exit = True
-    await asyncio.to_thread(thread.join, LIMIT_S)
-    assert not thread.is_alive()
+    changes = {"generation": engine, "scoring": engine}
+    async with listening(create_app(settings.model_copy(update=changes))) as port:
+        yield port
 
 
 async def test_hanging_up_aborts_the_work_at_vllm(port: int, generation: FakeVllm) -> None:

@@ -1,6 +1,7 @@
 """Answers of a gateway, as they go over the wire, and the parts they are made of."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 QUESTION = "Ann has 3 bags with 4 apples each and eats 2. How many apples are left?"
@@ -97,3 +98,58 @@ def problem(status: int, detail: str, **more: object) -> dict[str, Any]:
         "request_id": "req-1",
         **more,
     }
+
+
+def told(body: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """The events of a stream that ends with this result, names and data."""
+    draft, *others = ({**each, "outcome_score": None} for each in body["candidates"])
+    samples = [each for each in others if each["kind"] == "sample"]
+    refined = [each for each in others if each["kind"] != "sample"]
+    steps = body["draft"]["steps"]
+    half = len(draft["solution"]) // 2
+    events: list[tuple[str, dict[str, Any]]] = [
+        ("draft.delta", {"text": draft["solution"][:half]}),
+        ("draft.delta", {"text": draft["solution"][half:]}),
+        (
+            "draft",
+            {"candidate": draft, "samples": samples, "steps": [each["text"] for each in steps]},
+        ),
+    ]
+    if steps and steps[0]["score"] is not None:
+        parts = {key: body["draft"][key] for key in ("threshold", "critique")}
+        events += [
+            ("scores", {"candidate": 0, "scores": [each["score"] for each in steps]}),
+            ("first_error", {"index": body["draft"]["first_error"], **parts}),
+        ]
+    for place, each in enumerate(refined, start=1 + len(samples)):
+        events += [
+            ("refined.delta", {"kind": each["kind"], "text": each["solution"]}),
+            ("refined", {"candidate": each, "place": place}),
+        ]
+    return [*events, ("selected", body["selected"]), ("done", dict(body))]
+
+
+def as_events(events: Iterable[tuple[str, object]]) -> bytes:
+    """Events as they go over the wire, numbered from 1."""
+    return b"".join(
+        f"id: {number}\nevent: {name}\ndata: {json.dumps(data)}\n\n".encode()
+        for number, (name, data) in enumerate(events, start=1)
+    )
+
+
+def line(index: int, **parts: object) -> bytes:
+    """A line of a batch: with `result` it is ok, with `error` it is not."""
+    body = {"index": index, "id": None, "result": None, "error": None, **parts}
+    body["status"] = "error" if body["result"] is None else "ok"
+    return json.dumps(body).encode() + b"\n"
+
+
+def last_line(ok: int, errors: int = 0) -> bytes:
+    """The end of a batch."""
+    return json.dumps({"done": True, "ok": ok, "errors": errors}).encode() + b"\n"
+
+
+def broken_line(*, ok: int, errors: int, error: dict[str, Any]) -> bytes:
+    """The last line of a batch that could not be gone on with."""
+    content = {"done": False, "ok": ok, "errors": errors, "error": error}
+    return json.dumps(content).encode() + b"\n"

@@ -1,9 +1,7 @@
 """Both clients against the same fake gateway: every test runs for each of them."""
 
 import asyncio
-import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
@@ -23,120 +21,20 @@ from glore_client import (
     InvalidResponseError,
     NotFound,
     RateLimited,
-    Readiness,
-    RetryPolicy,
     Sampling,
     ServiceUnavailable,
-    SolveResult,
     UnprocessableEntity,
 )
 from tests.clients.python import samples
+from tests.clients.python.fakes import Caller, Gateway, error, ok
 from tests.clients.python.samples import QUESTION
-
-Answer = httpx2.Response | Exception
-POLICY = RetryPolicy(jitter=lambda: 1.0)
-
-
-@dataclass
-class Gateway:
-    """Gives its answers in order, the last one for ever, and remembers what it was asked."""
-
-    answers: list[Answer]
-    requests: list[httpx2.Request] = field(default_factory=list)
-    pauses: list[float] = field(default_factory=list)
-    now: float = 0.0
-    seconds_per_call: float = 0.0
-
-    def handle(self, request: httpx2.Request) -> httpx2.Response:
-        self.requests.append(request)
-        self.now += self.seconds_per_call
-        answer = self.answers[min(len(self.requests), len(self.answers)) - 1]
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    def sleep(self, seconds: float) -> None:
-        self.pauses.append(seconds)
-        self.now += seconds
-
-    async def sleep_async(self, seconds: float) -> None:
-        self.sleep(seconds)
-
-    def clock(self) -> float:
-        return self.now
-
-    def body(self, index: int = 0) -> dict[str, Any]:
-        body: dict[str, Any] = json.loads(self.requests[index].content)
-        return body
-
-
-class Caller:
-    """`Client` or `AsyncClient`, called the same way."""
-
-    def __init__(self, *, is_async: bool) -> None:
-        self.is_async = is_async
-
-    def solve(self, gateway: Gateway, **settings: Any) -> SolveResult:  # noqa: ANN401
-        if not self.is_async:
-            with self.sync(gateway) as client:
-                return client.solve(QUESTION, **settings)
-
-        async def ask() -> SolveResult:
-            async with self.asynchronous(gateway) as client:
-                return await client.solve(QUESTION, **settings)
-
-        return asyncio.run(ask())
-
-    def ready(self, gateway: Gateway) -> Readiness:
-        if not self.is_async:
-            with self.sync(gateway) as client:
-                return client.ready()
-
-        async def ask() -> Readiness:
-            async with self.asynchronous(gateway) as client:
-                return await client.ready()
-
-        return asyncio.run(ask())
-
-    def sync(self, gateway: Gateway) -> Client:
-        return Client(
-            "http://gateway",
-            headers={"X-Team": "maths"},
-            retry=POLICY,
-            transport=httpx2.MockTransport(gateway.handle),
-            sleep=gateway.sleep,
-            clock=gateway.clock,
-        )
-
-    def asynchronous(self, gateway: Gateway) -> AsyncClient:
-        return AsyncClient(
-            "http://gateway",
-            headers={"X-Team": "maths"},
-            retry=POLICY,
-            transport=httpx2.MockTransport(gateway.handle),
-            sleep=gateway.sleep_async,
-            clock=gateway.clock,
-        )
-
-
-@pytest.fixture(params=["sync", "async"])
-def caller(request: pytest.FixtureRequest) -> Caller:
-    return Caller(is_async=request.param == "async")
-
-
-def ok(**parts: Any) -> httpx2.Response:  # noqa: ANN401
-    return httpx2.Response(200, json=samples.result(**parts))
-
-
-def error(status: int, **headers: str) -> httpx2.Response:
-    body = samples.problem(status, "It went wrong.")
-    return httpx2.Response(status, json=body, headers={"X-Request-ID": "req-9", **headers})
 
 
 def test_the_question_goes_out_and_the_answer_comes_back(caller: Caller) -> None:
     gateway = Gateway([ok(selected=1)])
     result = caller.solve(gateway, request_id="mine")
     assert result.answer == "10"
+    assert gateway.requests[0].headers["Accept"] == "application/json"
     assert str(gateway.requests[0].url) == "http://gateway/solve"
     assert gateway.requests[0].headers["X-Request-ID"] == "mine"
     assert gateway.requests[0].headers["X-Team"] == "maths"
@@ -175,6 +73,26 @@ def test_only_the_settings_that_were_given_are_sent(caller: Caller) -> None:
     assert gateway.body()["sampling"] == {"n": 4}
     assert gateway.body()["strategy"] == "best_of_n"
     assert gateway.body()["deadline_ms"] == 2500
+
+
+def test_the_parts_of_a_budget_are_sent(caller: Caller) -> None:
+    gateway = Gateway([ok()])
+    caller.solve(gateway, max_engine_calls=4, max_generated_tokens=300)
+    assert gateway.body()["max_engine_calls"] == 4
+    assert gateway.body()["max_generated_tokens"] == 300
+
+
+def test_the_gateway_is_told_what_is_left_of_the_callers_own_time(caller: Caller) -> None:
+    gateway = Gateway([error(503), ok()], seconds_per_call=1.5)
+    caller.solve(gateway, deadline=60.0, timeout=10.0)
+    left = [request.headers["Glore-Deadline-Ms"] for request in gateway.requests]
+    assert left == ["9750", "7750"]  # a quarter of a second is kept for the way back
+
+
+def test_no_less_time_is_passed_on_than_a_gateway_takes(caller: Caller) -> None:
+    gateway = Gateway([ok()])
+    caller.solve(gateway, timeout=0.05)
+    assert gateway.requests[0].headers["Glore-Deadline-Ms"] == "100"
 
 
 def test_the_timeout_follows_the_deadline(caller: Caller) -> None:

@@ -1,29 +1,156 @@
 """The client against what the gateway documents of itself: neither may drift alone."""
 
 import json
-from typing import Any
+from typing import Any, TypeAlias, get_args
 
 import pytest
+from pydantic import BaseModel, SecretStr
 
-from glore_client import Sampling, SolveResult
-from glore_client.exchange import SolveCall
-from glore_client.results import Readiness
+from glore_client import Problem, Question, Readiness, Sampling, SolveEvent, SolveResult, Strategy
+from glore_client.batches import BrokenLine, ErrorLine, LastLine, OkLine
+from glore_client.events import READERS
+from glore_client.questions import EVENTS, NDJSON, BatchCall, shared_by_all, solve_call
 from service.api.examples import RESPONSE
 from service.api.schemas import SolveRequest
-from service.refinement.types import Strategy
+from service.app import create_app
+from service.settings import Settings
+
+Schema: TypeAlias = dict[str, Any]
+
+FULL = Question(
+    "How many?",
+    id="a",
+    strategy="draft",
+    sampling=Sampling(temperature=0.7, top_p=0.9, max_tokens=100, n=4),
+    deadline=30.0,
+    max_engine_calls=4,
+    max_generated_tokens=500,
+)
+SHARED = shared_by_all(
+    {"sampling": FULL.sampling, "max_engine_calls": 4, "max_generated_tokens": 5}
+)
+
+
+@pytest.fixture(scope="module")
+def document() -> Schema:
+    settings = Settings(threshold=0.5, store=SecretStr("off"))
+    schema: Schema = create_app(settings).openapi()
+    return schema
+
+
+def shape(schema: Schema, names: Schema, *, null: bool = True) -> object:
+    """Fields and types, without descriptions, bounds, words of an enum, and what is required.
+
+    `null`: whether a field that may be null differs from one that may not.
+    """
+    if "$ref" in schema:
+        return shape(names[schema["$ref"].rpartition("/")[2]], names, null=null)
+    if "anyOf" in schema:
+        shapes = [shape(each, names, null=null) for each in schema["anyOf"]]
+        kept = [each for each in shapes if null or each != "null"]
+        return kept[0] if len(kept) == 1 else kept
+    if "properties" in schema:
+        fields = schema["properties"].items()
+        return {name: shape(each, names, null=null) for name, each in fields}
+    if isinstance(schema.get("additionalProperties"), dict):
+        return {"*": shape(schema["additionalProperties"], names, null=null)}
+    if schema["type"] == "array":
+        return [shape(schema["items"], names, null=null)]
+    return schema["type"]
+
+
+def ours(model: type[BaseModel], *, null: bool = True) -> Any:  # noqa: ANN401 - as JSON is
+    schema = model.model_json_schema(mode="serialization")
+    return shape(schema, schema.get("$defs", {}), null=null)
+
+
+def theirs(name: str, document: Schema, *, null: bool = True) -> Any:  # noqa: ANN401
+    schemas = document["components"]["schemas"]
+    return shape(schemas[name], schemas, null=null)
+
+
+def content(document: Schema, path: str) -> Schema:
+    described: Schema = document["paths"][path]["post"]["responses"]["200"]["content"]
+    return described
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [(SolveResult, "SolveResponse"), (Readiness, "Ready"), (LastLine, "BatchDone")],
+)
+def test_every_field_of_an_answer_is_typed(
+    model: type[BaseModel], name: str, document: Schema
+) -> None:
+    assert ours(model) == theirs(name, document)
+
+
+def test_every_field_of_a_problem_is_typed(document: Schema) -> None:
+    # a proxy's problem may say less
+    assert ours(Problem, null=False) == theirs("Problem", document, null=False)
+
+
+def test_every_event_is_typed_to_the_last_field(document: Schema) -> None:
+    described = content(document, "/solve")[EVENTS]["itemSchema"]["oneOf"]
+    data = {
+        each["properties"]["event"]["const"]: each["properties"]["data"]["contentSchema"]
+        for each in described
+    }
+    assert data.keys() == READERS.keys() | {"error"}
+    classes = {
+        kind.model_fields["event"].default: kind for kind in get_args(get_args(SolveEvent)[0])
+    }
+    assert classes.keys() == READERS.keys()
+    named = {"selected": "selected", "done": "result"}
+    for event, kind in classes.items():
+        fields = ours(kind)
+        assert fields.pop("event") == "string"
+        held = fields[named[event]] if event in named else fields
+        assert held == theirs(data[event]["$ref"].rpartition("/")[2], document), event
+
+
+def test_every_field_of_a_line_is_typed(document: Schema) -> None:
+    assert NDJSON in content(document, "/solve/batch")
+    both = {**ours(OkLine, null=False), **ours(ErrorLine, null=False)}
+    assert both == theirs("BatchLine", document, null=False)
+    assert ours(BrokenLine, null=False) == theirs("BatchBroken", document, null=False)
+
+
+def test_every_field_of_a_question_can_be_sent(document: Schema) -> None:
+    body = solve_call(FULL, {}, "r").send(0.0).body
+    assert body is not None
+    assert body.keys() == theirs("SolveRequest", document).keys()
+    assert ours(Sampling, null=False) == theirs("SamplingIn", document)
+    assert list(get_args(Strategy)) == document["components"]["schemas"]["Strategy"]["enum"]
+
+
+def test_every_field_of_a_batch_can_be_sent(document: Schema) -> None:
+    body: Any = BatchCall([FULL], SHARED, "key", 9.0, 9.0, "r").send(0.0).body
+    assert body.keys() == theirs("BatchRequest", document).keys()
+    assert body["questions"][0].keys() == theirs("BatchQuestion", document).keys()
+
+
+def test_every_header_of_a_call_is_sent(document: Schema) -> None:
+    sent = {
+        "/solve": solve_call(FULL, {}, "r").send(0.0).headers,
+        "/solve/batch": BatchCall([FULL], SHARED, "key", 9.0, 9.0, "r").send(0.0).headers,
+    }
+    for path, headers in sent.items():
+        parameters = document["paths"][path]["post"]["parameters"]
+        asked = {each["name"] for each in parameters if each["in"] == "header"}
+        assert asked - {"Accept"} == headers.keys() - {"Accept", "X-Request-ID"}
 
 
 def test_the_client_keeps_every_field_of_the_documented_response() -> None:
-    example: dict[str, Any] = json.loads(json.dumps(RESPONSE))
+    example: Schema = json.loads(json.dumps(RESPONSE))
     assert SolveResult.model_validate(example).model_dump(mode="json") == example
 
 
-@pytest.mark.parametrize("strategy", list(Strategy))
+@pytest.mark.parametrize("strategy", get_args(Strategy))
 def test_the_gateway_takes_what_the_client_sends(strategy: Strategy) -> None:
-    sampling = Sampling(temperature=0.7, top_p=0.9, max_tokens=100, n=4)
-    call = SolveCall("How many?", strategy.value, sampling, 30.0, 35.0, "r")
+    call = solve_call(FULL.text, {"strategy": strategy, "sampling": FULL.sampling}, "r")
     request = SolveRequest.model_validate(call.send(0.0).body)
-    assert request.deadline_ms == 30_000
+    assert request.strategy == strategy
+    assert request.deadline_ms == 60_000
     assert request.sampling.n == 4
 
 

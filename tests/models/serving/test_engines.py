@@ -6,6 +6,7 @@ import pytest
 from models.serving import engines
 from models.serving.bundle import Bundle
 from models.serving.cache import Cache
+from models.serving.guard import GRACE
 from models.serving.processes import Launch
 
 
@@ -58,6 +59,14 @@ def test_thresholds_of_the_environment_win(paper_bundle: Bundle) -> None:
     given = {"GLORE_THRESHOLDS_FILE": "mine.json"}
     launch = engines.gateway("127.0.0.1", 8000, [], paper_bundle, environment=given)
     assert launch.environment["GLORE_THRESHOLDS_FILE"] == "mine.json"
+
+
+def test_nobody_waits_long_for_a_gateway_whose_engines_stop(paper_bundle: Bundle) -> None:
+    given = {"GLORE_GRACE": "2"}
+    launch = engines.gateway("127.0.0.1", 8000, [], paper_bundle, environment=given)
+    assert float(launch.environment["GLORE_DRAIN_DELAY"]) == 0
+    assert launch.environment["GLORE_GRACE"] == "2"
+    assert float(engines.STOPPING["GLORE_GRACE"]) < GRACE
 
 
 def test_an_engine_has_at_least_one_thread() -> None:

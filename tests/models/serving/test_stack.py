@@ -1,11 +1,8 @@
 import os
 import socket
 import sys
-import threading
-import time
 from pathlib import Path
 
-import psutil
 import pytest
 
 from models.serving import stack as stack_module
@@ -82,23 +79,6 @@ def test_a_misfit_ends_the_start_with_its_reason(tmp_path: Path) -> None:
     assert "docs/models.md" in caught.value.way_out
 
 
-def test_a_dead_engine_is_started_again_but_not_for_ever(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(stack_module, "_TICK", 0.05)
-    said: list[str] = []
-    dying = launch("scoring", "raise SystemExit(4)")
-    with Stack(tmp_path) as stack:
-        stack.start(dying)
-        stack.start(launch("gateway", "import time; time.sleep(3); raise SystemExit(5)"))
-        with pytest.raises(ServingError, match="The gateway ended with status 5"):
-            stack.watch(said.append)
-    assert len(said) == 4
-    assert all("The scoring engine ended (status 4)" in line for line in said)
-    assert "once too often" in said[-1]
-    assert (tmp_path / "scoring.ended.log").exists()
-
-
 def test_a_process_that_chatters_for_ever_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,28 +88,3 @@ def test_a_process_that_chatters_for_ever_is_told(
         stack.start(launch("scoring", chatter))
         with pytest.raises(ServingError, match="The scoring engine was not ready after"):
             stack.wait_ready(["scoring"], silent)
-
-
-def test_a_killed_engine_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stack_module, "_TICK", 0.05)
-    engine = launch("scoring")
-    said: list[str] = []
-    with Stack(tmp_path) as stack:
-        stack.start(engine)
-        stack.start(launch("gateway", "import time; time.sleep(8)"))
-        stack.wait_ready(["scoring"], silent, 60)
-        killer = threading.Thread(target=_kill_listener, args=(engine.port,))
-        killer.start()
-        with pytest.raises(ServingError, match="gateway"):
-            stack.watch(said.append)
-        killer.join()
-        assert len(said) == 1
-        assert is_ready(engine)
-
-
-def _kill_listener(port: int) -> None:
-    time.sleep(0.2)
-    for process in psutil.process_iter(["cmdline"]):
-        command = process.info["cmdline"] or []
-        if command[-1:] == [str(port)] and "models.serving.guard" not in command:
-            process.kill()

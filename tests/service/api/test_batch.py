@@ -1,6 +1,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -9,8 +10,9 @@ import pytest_asyncio
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-from service.api.batch_schemas import BatchDone, BatchLine
+from service.api.batch_schemas import BatchBroken, BatchDone, BatchLine
 from service.app import create_app
+from service.batches.store import BatchName, NothingKept, StoreFailedError
 from service.settings import Settings
 from tests.service.api.asgi import Exchange
 from tests.service.fakes import QUESTION, FakeEngines
@@ -233,3 +235,71 @@ async def test_a_slow_reader_holds_back_the_work(
     reading.set()
     await running
     assert engines.student.calls == lines == 20
+
+
+class FailingStore(NothingKept):
+    """Keeps `good` results and fails from then on."""
+
+    def __init__(self, good: int) -> None:
+        self.good = good
+
+    async def finish(self, name: BatchName, index: int, holder: str, result: str) -> bool:
+        if self.good == 0:
+            message = "disk I/O error"
+            raise StoreFailedError(message)
+        self.good -= 1
+        return await super().finish(name, index, holder, result)
+
+
+async def test_a_store_that_fails_in_the_middle_is_told_in_the_last_line(
+    app: FastAPI, client: httpx2.AsyncClient
+) -> None:
+    app.state.context = replace(app.state.context, store=FailingStore(3))
+    asked = {"questions": questions(20)}
+    response = await client.post(PATH, json=asked, headers={"Idempotency-Key": "k"})
+    *lines, last = response.text.splitlines()
+    assert len(lines) == 3
+    assert all(BatchLine.model_validate_json(line).status == "ok" for line in lines)
+    broken = BatchBroken.model_validate_json(last)
+    assert (broken.done, broken.ok, broken.errors) == (False, 3, 0)
+    assert broken.error.type == "/problems/store-unavailable"
+    assert broken.error.request_id == response.headers["X-Request-ID"]
+    assert "disk" not in response.text
+    metrics = (await client.get("/metrics")).text
+    assert 'route="/solve/batch",status="503"' in metrics
+
+
+async def test_a_bug_in_the_middle_is_told_in_the_last_line(
+    app: FastAPI, client: httpx2.AsyncClient
+) -> None:
+    class Buggy(NothingKept):
+        async def claim(self, *_arguments: object) -> bool:
+            message = "hidden"
+            raise RuntimeError(message)
+
+    app.state.context = replace(app.state.context, store=Buggy())
+    asked = {"questions": questions(2)}
+    response = await client.post(PATH, json=asked, headers={"Idempotency-Key": "k"})
+    broken = BatchBroken.model_validate_json(response.text)
+    assert broken.error.type == "/problems/internal-error"
+    assert "hidden" not in response.text
+
+
+async def test_each_question_that_is_asked_counts_against_the_rate(
+    settings: Settings, engines: FakeEngines
+) -> None:
+    changes = {"rate_per_minute": 6, "rate_burst": 8}
+    app = create_app(settings.model_copy(update=changes), connect=engines.connect)
+    transport = httpx2.ASGITransport(app=app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(transport=transport, base_url="http://gateway") as client,
+    ):
+        asked = {"questions": questions(4)}
+        for _ in range(2):  # 4 questions, then a request that asks for nothing new
+            assert (await post(client, asked, key="k"))[1].ok == 4
+        assert (await post(client, {"questions": questions(20)}))[1].ok == 20
+        refused = await client.post(PATH, json=asked)
+    assert refused.status_code == 429
+    # 8 at once, 4 + 1 + 20 taken, one more wanted, a token in ten seconds
+    assert 175 <= int(refused.headers["Retry-After"]) <= 180

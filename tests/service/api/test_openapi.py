@@ -1,3 +1,4 @@
+import json
 from typing import Any
 
 import httpx2
@@ -5,6 +6,7 @@ import pytest_asyncio
 from pydantic import SecretStr
 
 from service.api import examples
+from service.api.events import EVENTS
 from service.api.health import Ready
 from service.api.problems import Problem
 from service.api.schemas import SolveRequest, SolveResponse
@@ -20,7 +22,16 @@ async def document(client: httpx2.AsyncClient) -> dict[str, Any]:
 
 
 async def test_all_paths_are_described(document: dict[str, Any]) -> None:
-    assert set(document["paths"]) == {"/solve", "/solve/batch", "/livez", "/readyz", "/metrics"}
+    assert set(document["paths"]) == {
+        "/solve",
+        "/solve/batch",
+        "/v1/chat/completions",
+        "/v1/models",
+        "/v1/models/{model}",
+        "/livez",
+        "/readyz",
+        "/metrics",
+    }
 
 
 async def test_errors_are_described_as_problems(document: dict[str, Any]) -> None:
@@ -94,14 +105,25 @@ def test_the_severalare_valid() -> None:
     Ready.model_validate(examples.NOT_READY)
 
 
+async def test_a_stream_is_described_event_by_event(document: dict[str, Any]) -> None:
+    content = document["paths"]["/solve"]["post"]["responses"]["200"]["content"]
+    described = content["text/event-stream"]
+    shapes = described["itemSchema"]["oneOf"]
+    assert [shape["properties"]["event"]["const"] for shape in shapes] == list(EVENTS)
+    for shape in shapes:
+        reference = shape["properties"]["data"]["contentSchema"]["$ref"]
+        assert reference.rpartition("/")[2] in document["components"]["schemas"]
+    blocks = described["example"].removesuffix("\n\n").split("\n\n")
+    for number, block in enumerate(blocks, start=1):
+        first, name, data = block.split("\n")
+        assert first == f"id: {number}"
+        event, told = name.removeprefix("event: "), json.loads(data.removeprefix("data: "))
+        assert EVENTS[event].model_validate(told).model_dump(mode="json") == told
+    assert told == examples.RESPONSE
+
+
 async def test_the_example_request_is_taken(client: httpx2.AsyncClient) -> None:
     for example in examples.REQUESTS.values():
         response = await client.post("/solve", json=example["value"])
         assert response.status_code == 200
         assert set(response.json()) == set(examples.RESPONSE)
-
-
-async def test_the_docs_page_is_there(client: httpx2.AsyncClient) -> None:
-    response = await client.get("/docs")
-    assert response.status_code == 200
-    assert "/openapi.json" in response.text

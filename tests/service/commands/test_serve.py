@@ -1,3 +1,4 @@
+import os
 import signal
 import socket
 import subprocess
@@ -9,6 +10,7 @@ import pytest
 
 from service.commands.errors import CommandFailedError
 from service.commands.serve import bind
+from tests.service.processes import free_port
 
 
 def test_a_socket_is_ready_for_connections() -> None:
@@ -38,6 +40,29 @@ def test_the_gateway_serves_without_engines_and_stops_at_ctrl_c() -> None:
             _, log = process.communicate(timeout=30)
     assert process.returncode == 0, log
     assert "Traceback" not in log
+
+
+@pytest.mark.parametrize(
+    ("store", "said"),
+    [
+        ("sqlite:////proc/none/batches.sqlite3", "GLORE_STORE: "),
+        ("postgresql://someone:hidden@127.0.0.1:1/glore", "GLORE_STORE: "),
+    ],
+)
+def test_a_store_that_cannot_be_opened_is_one_line(store: str, said: str) -> None:
+    command = [sys.executable, "-m", "service.cli", "serve", "--port", str(free_port())]
+    ended = subprocess.run(  # noqa: S603 - our own command
+        command,
+        env=os.environ | {"GLORE_STORE": store},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert said in ended.stderr
+    for unwanted in ("Traceback", "hidden", '"level"'):
+        assert unwanted not in ended.stderr
 
 
 def _alive(port: int, process: subprocess.Popen[str]) -> bool:

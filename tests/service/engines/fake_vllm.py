@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Literal
 
 from aiohttp import web
 
@@ -35,6 +35,37 @@ def completion(*texts: str, **changes: object) -> dict[str, Any]:
             "prompt_tokens_details": None,
         },
     } | changes
+
+
+def completion_stream(*pieces: str, **last: object) -> list[object]:
+    """The events of a streamed `POST /v1/completions`; `last` changes the last choice."""
+    head = {"id": "cmpl-1", "object": "text_completion", "created": 1, "model": "student"}
+    choices: list[dict[str, object]] = [
+        {"index": 0, "text": piece, "logprobs": None, "finish_reason": None} for piece in pieces
+    ]
+    choices[-1] |= {"finish_reason": "stop", "stop_reason": None} | last
+    counts = {"prompt_tokens": 7, "total_tokens": 12, "completion_tokens": 5}
+    return [
+        *(head | {"choices": [choice]} for choice in choices),
+        head | {"choices": [], "usage": counts},
+        "[DONE]",
+    ]
+
+
+def chat_stream(*pieces: str) -> list[object]:
+    """The events of a streamed `POST /v1/chat/completions`."""
+    events: list[Any] = completion_stream("", *pieces)
+    for event in events[:-1]:
+        for choice in event["choices"]:
+            choice["delta"] = {"content": choice.pop("text")}
+    events[0]["choices"][0]["delta"]["role"] = "assistant"
+    return events
+
+
+def as_events(*data: object) -> bytes:
+    """Server-sent events of these; what is no text is sent as JSON."""
+    texts = (each if isinstance(each, str) else json.dumps(each) for each in data)
+    return b"".join(f"data: {text}\n\n".encode() for text in texts)
 
 
 def chat_completion(*texts: str, **changes: object) -> dict[str, Any]:
@@ -126,6 +157,26 @@ class FakeVllm:
             await response.write(body)
             assert request.transport is not None
             request.transport.close()
+            return response
+
+        self.answers[path] = answer
+
+    def streams(self, path: str, body: bytes, end: Literal["whole", "cut", "hang"]) -> None:
+        """Answer `path` with the beginning of a stream, and with its end if it is whole."""
+
+        async def answer(request: web.Request) -> web.StreamResponse:
+            response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+            await response.prepare(request)
+            await response.write(body)
+            if end == "hang":
+                self.hanging.set()
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    self.aborted.set()
+            if end == "cut":
+                assert request.transport is not None
+                request.transport.close()
             return response
 
         self.answers[path] = answer

@@ -5,8 +5,9 @@ import json
 import pytest
 
 from models.formats.chat import Chat, ChatPrompts, Message
+from service.engines.generating import VllmGenerator, conversation
 from service.engines.ports import Completion, EngineError, Generation
-from service.engines.vllm import VllmEngine, VllmGenerator, conversation
+from service.engines.vllm import VllmEngine
 from tests.service.engines.fake_vllm import FakeVllm, chat_completion
 
 CHAT = "/v1/chat/completions"

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from models.formats.sequence_scores import SequenceScores
 from service.engines.classify import VllmSequenceScorer
-from service.engines.ports import EngineError, FaultReason, Scores
+from service.engines.ports import EngineError, FaultReason, NoCallLeftError, Scores, spending
 from service.engines.vllm import VllmEngine
 from tests.service.engines.fake_vllm import FakeVllm, classification
 
@@ -94,3 +94,18 @@ async def test_one_failure_fails_the_call(server: FakeVllm, engine: VllmEngine) 
         await score(engine, "#### 2", "#### 3")
     assert caught.value.reason == "overloaded"
     assert len(server.bodies) == 2
+
+
+@pytest.mark.parametrize("left", [0, 1, 2])
+async def test_each_solution_is_one_of_the_calls_that_the_request_may_make(
+    server: FakeVllm, engine: VllmEngine, left: int
+) -> None:
+    rewards(server, dict.fromkeys(("#### 1", "#### 2", "#### 3"), 0.0))
+    with spending(lambda count: count <= left):
+        if left < 2:
+            with pytest.raises(NoCallLeftError):
+                await score(engine, "#### 1", "#### 2", "#### 3")
+        else:
+            assert (await score(engine, "#### 1", "#### 2", "#### 3")).values == (0.5,) * 3
+        assert (await score(engine, "#### 1", "")).values == (0.5, 0.0)
+    assert len(server.bodies) == (4 if left == 2 else 1)

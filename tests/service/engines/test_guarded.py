@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pytest
 
@@ -31,6 +31,19 @@ class Engine:
         if isinstance(answer, Fault):
             raise answer
         return answer
+
+    async def stream(
+        self,
+        path: str,
+        payload: Mapping[str, object],
+        on_data: Callable[[bytes], None],
+        *,
+        timeout: float,  # noqa: ASYNC109
+    ) -> None:
+        """The answer as one event; a fault that comes after the beginning comes after an event."""
+        if self.answers and isinstance(fault := self.answers[0], Fault) and fault.begun:
+            on_data(b"begun")
+        on_data(await self.post(path, payload, timeout=timeout))
 
     async def get(self, path: str, *, timeout: float) -> bytes:  # noqa: ASYNC109
         assert timeout == 1.0
@@ -72,6 +85,46 @@ async def test_what_may_have_been_begun_is_not(reason: FaultReason, status: int 
         await ask(engine)
     assert caught.value.reason == reason
     assert engine.retries == 0
+
+
+async def stream(engine: GuardedEngine, told: list[bytes]) -> None:
+    await engine.stream("/pooling", {"model": "sorm"}, told.append, timeout=5.0)
+
+
+@pytest.mark.parametrize("reason", ["unreachable", "overloaded", "failed"])
+async def test_a_stream_that_was_not_begun_is_asked_for_again(reason: FaultReason) -> None:
+    inner = Engine(Fault(reason=reason), b"at last")
+    engine, clock = guarded(inner)
+    told: list[bytes] = []
+    await stream(engine, told)
+    assert told == [b"at last"]
+    assert engine.retries == 1
+    assert inner.timeouts == pytest.approx([5.0, 5.0 - clock.slept[0]])
+
+
+@pytest.mark.parametrize("reason", ["unreachable", "overloaded", "failed", "bad_response"])
+async def test_a_stream_that_was_begun_is_not(reason: FaultReason) -> None:
+    engine, _ = guarded(Engine(Fault(reason=reason, begun=True)))
+    told: list[bytes] = []
+    with pytest.raises(Fault) as caught:
+        await stream(engine, told)
+    assert caught.value.reason == reason
+    assert told == [b"begun"]
+    assert engine.retries == 0
+
+
+async def test_streams_that_fail_open_the_circuit() -> None:
+    inner = Engine(*[Fault(reason="failed", begun=True)] * 3)
+    engine, clock = guarded(inner)
+    for _ in range(3):
+        with pytest.raises(Fault, match="failed"):
+            await stream(engine, [])
+    with pytest.raises(Fault, match="circuit_open"):
+        await stream(engine, [])
+    assert len(inner.timeouts) == 3  # not asked
+    clock.advance(BREAKER.rest)
+    await stream(engine, [])
+    assert circuit_of(engine) is Circuit.CLOSED
 
 
 async def test_an_engine_that_fails_is_left_alone_and_tried_again_later() -> None:

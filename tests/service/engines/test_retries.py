@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.engines.ports import EngineError, FaultReason
+from service.engines.ports import EngineError, FaultReason, spending
 from service.engines.retries import SAFE, Retrier, RetryBudget, RetrySettings, wait_before
 from tests.service.clock import ManualClock
 
@@ -87,7 +87,38 @@ def test_what_is_saved_up_is_bounded() -> None:
     budget = RetryBudget(SETTINGS)
     for _ in range(1000):
         budget.earn()
-    assert [budget.spend() for _ in range(3)] == [True, True, False]
+    for _ in range(2):
+        assert budget.allows
+        budget.spend()
+    assert not budget.allows
+
+
+async def test_a_retry_is_one_of_the_calls_that_the_request_may_make() -> None:
+    clock = ManualClock()
+    left = [1]
+
+    def more(count: int) -> bool:
+        left[0] -= count
+        return left[0] >= 0
+
+    one = retrier(clock)
+    engine = Engine(clock, "unreachable", "unreachable")
+    with spending(more), pytest.raises(EngineError):
+        await one.call(engine, 100.0, safe)
+    assert len(engine.given) == 2
+    assert left == [-1]  # asked for a second one, which it was not granted
+    assert one.retries == 1
+
+
+async def test_a_request_is_not_asked_for_what_the_engine_has_not_left() -> None:
+    clock = ManualClock()
+    one = retrier(clock, RetrySettings(saved=0.0, share=0.0))
+
+    def more(count: int) -> bool:
+        pytest.fail(f"asked for {count}")
+
+    with spending(more), pytest.raises(EngineError):
+        await one.call(Engine(clock, "unreachable"), 100.0, safe)
 
 
 @given(st.integers(1, 20), st.integers())

@@ -4,13 +4,9 @@ import socket
 
 import pytest
 
+from service.engines.generating import VllmGenerator
 from service.engines.ports import Completion, EngineError, FaultReason, Generation
-from service.engines.vllm import (
-    MAX_RESPONSE_BYTES,
-    VllmEngine,
-    VllmGenerator,
-    open_engine,
-)
+from service.engines.vllm import MAX_RESPONSE_BYTES, VllmEngine, open_engine
 from tests.service.engines.fake_vllm import FakeVllm, completion
 
 COMPLETIONS = "/v1/completions"

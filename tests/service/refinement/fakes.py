@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from models.formats.writing import Prompt
 from service.engines.ports import (
@@ -12,6 +12,7 @@ from service.engines.ports import (
     Generation,
     Role,
     Scores,
+    more_calls,
 )
 from service.refinement.calls import Engines
 from tests.service.refinement.builders import DRAFT, GLOBAL
@@ -38,6 +39,7 @@ class Asked:
     top_p: float = 1.0
     max_tokens: int = 0
     texts: tuple[str, ...] = ()  # what was to be scored
+    streamed: bool = False
 
 
 @dataclass
@@ -50,12 +52,17 @@ class FakeEngine:
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     asked: list[Asked] = field(default_factory=list)
     cancelled: int = 0
+    wants: int = 0  # engine calls beyond the one promised, for each call of the port
+    took: int = 0  # of these, granted
     on_call: Callable[[], None] = lambda: None
 
     async def pass_gate(self, asked: Asked) -> None:
         self.asked.append(asked)
         self.arrived.set()
         self.on_call()
+        for _ in range(self.wants):
+            await asyncio.sleep(0)
+            self.took += more_calls()
         try:
             if self.gate is not None:
                 await self.gate.wait()
@@ -70,7 +77,10 @@ class FakeEngine:
 
 @dataclass
 class FakeGenerator(FakeEngine):
-    """Gives `text` for one completion and `samples` for several; 5 tokens each, prompt 20."""
+    """Gives `text` for one completion and `samples` for several; 5 tokens each, prompt 20.
+
+    The text is told line by line before the gate and the fault.
+    """
 
     text: str = ""
     samples: tuple[str, ...] = ()
@@ -85,8 +95,13 @@ class FakeGenerator(FakeEngine):
         top_p: float,
         max_tokens: int,
         timeout: float,  # noqa: ASYNC109 - the port's signature
+        on_text: Callable[[str], None] | None = None,
     ) -> Generation:
-        await self.pass_gate(Asked(timeout, prompt, n, temperature, top_p, max_tokens))
+        if on_text is not None:
+            for line in self.text.splitlines(keepends=True):
+                on_text(line)
+        asked = Asked(timeout, prompt, n, temperature, top_p, max_tokens)
+        await self.pass_gate(replace(asked, streamed=on_text is not None))
         texts = (self.text,) if n == 1 and not self.samples else self.samples[:n]
         completions = tuple(Completion(text, self.finish_reason) for text in texts)
         return Generation(completions, prompt_tokens=20, generated_tokens=5 * len(texts))
@@ -110,6 +125,7 @@ class FakeStudent(FakeEngine):
         top_p: float,
         max_tokens: int,
         timeout: float,  # noqa: ASYNC109 - the port's signature
+        on_text: Callable[[str], None] | None = None,
     ) -> Generation:
         engine = self.draft if not self.draft.asked else self.samples
         return await engine.generate(
@@ -119,6 +135,7 @@ class FakeStudent(FakeEngine):
             top_p=top_p,
             max_tokens=max_tokens,
             timeout=timeout,
+            on_text=on_text,
         )
 
 

@@ -1,7 +1,8 @@
 """Client for a GLoRe gateway: a question in, a refined answer out.
 
 Start with `Client` (or `AsyncClient`) and its `solve`; what it returns is in
-`glore_client.results`, what it raises is drawn in `glore_client.errors`.
+`glore_client.results`, what it raises is drawn in `glore_client.errors`. `stream` tells of a
+question while it is answered (`glore_client.events`); `solve_many` and `solve_batch` ask many.
 """
 
 from glore_client.client import AsyncClient, Client
@@ -11,6 +12,7 @@ from glore_client.errors import (
     APITimeoutError,
     AuthenticationError,
     BadGateway,
+    Conflict,
     ContentTooLarge,
     GatewayTimeout,
     GloreError,
@@ -22,7 +24,20 @@ from glore_client.errors import (
     ServiceUnavailable,
     UnprocessableEntity,
 )
-from glore_client.exchange import RetryPolicy
+from glore_client.events import (
+    DoneEvent,
+    DraftDelta,
+    DraftWritten,
+    FirstError,
+    RefinedDelta,
+    RefinedWritten,
+    SelectedEvent,
+    SolveEvent,
+    StepScores,
+)
+from glore_client.outcomes import Answered, Failed, Outcome
+from glore_client.progress import Progress
+from glore_client.questions import CallOptions, Question, SolveOptions
 from glore_client.results import (
     Candidate,
     Degraded,
@@ -38,37 +53,58 @@ from glore_client.results import (
     Strategy,
     Usage,
 )
+from glore_client.retries import RetryPolicy
+from glore_client.streams import AsyncStream, Stream
 
 __all__ = [
     "APIConnectionError",
     "APIStatusError",
     "APITimeoutError",
+    "Answered",
     "AsyncClient",
+    "AsyncStream",
     "AuthenticationError",
     "BadGateway",
+    "CallOptions",
     "Candidate",
     "Client",
+    "Conflict",
     "ContentTooLarge",
     "Degraded",
+    "DoneEvent",
     "Draft",
+    "DraftDelta",
+    "DraftWritten",
+    "Failed",
     "FieldError",
+    "FirstError",
     "GatewayTimeout",
     "GloreError",
     "InternalServerError",
     "InvalidResponseError",
     "MethodNotAllowed",
     "NotFound",
+    "Outcome",
     "Problem",
+    "Progress",
+    "Question",
     "RateLimited",
     "Readiness",
+    "RefinedDelta",
+    "RefinedWritten",
     "RetryPolicy",
     "Sampling",
     "Selected",
+    "SelectedEvent",
     "ServiceUnavailable",
+    "SolveEvent",
+    "SolveOptions",
     "SolveResult",
     "StageUsage",
     "Step",
+    "StepScores",
     "Strategy",
+    "Stream",
     "UnprocessableEntity",
     "Usage",
 ]

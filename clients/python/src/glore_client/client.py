@@ -1,29 +1,45 @@
 """`Client` and `AsyncClient`: the same calls, carried out with and without await."""
 
 import asyncio
-import ipaddress
-import re
 import time
-import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterable,
+    Mapping,
+)
+from contextlib import aclosing, closing
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self, TypeVar, Unpack
 
 import httpx2
 
 from glore_client import exchange
-from glore_client.exchange import SLACK, Flow, Pause, Reply, RetryPolicy, SolveCall
-from glore_client.results import Readiness, Sampling, SolveResult, Strategy
+from glore_client.calls import Calls, new_id, refuse_text
+from glore_client.carriers import AsyncCarrier, Carrier
+from glore_client.errors import GloreError
+from glore_client.many import Ask, Lent, solve_many, solve_many_blocking
+from glore_client.outcomes import Answered, Failed, Outcome
+from glore_client.progress import Progress
+from glore_client.questions import CallOptions, Question, SolveOptions
+from glore_client.results import Readiness, SolveResult
+from glore_client.retries import RetryPolicy
+from glore_client.steps import Flow
+from glore_client.streams import AsyncStream, Stream
+from glore_client.window import Window
 
 T = TypeVar("T")
 
 DEFAULT_URL = "http://127.0.0.1:8000"
-DEFAULT_DEADLINE = 60.0
 READY_TIMEOUT = 10.0
-_KEY = re.compile(r"[!-~]+")
+STREAM_SILENCE = 30.0  # a gateway gives a sign of life every 10 s by default
+BATCH_SILENCE = 300.0  # a batch may wait for others, and gives none
 
 
-class Client:
+class Client(Calls):
     """Asks a GLoRe gateway. Close it, or use it as a context manager.
 
     `api_key` is sent with every call, as `Authorization: Bearer KEY`. `transport` and `sleep`
@@ -42,38 +58,87 @@ class Client:
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        super().__init__(base_url, api_key, headers, retry, clock)
         self._http = httpx2.Client(
-            base_url=_checked(base_url),
-            headers=_headers(headers, api_key),
+            base_url=base_url,
+            headers=self._headers,
             transport=transport,
-            trust_env=not _is_loopback(base_url),
+            trust_env=self._trust_env,
         )
-        self._retry = retry or RetryPolicy()
+        self._transport = transport
         self._sleep = sleep
-        self._clock = clock
 
-    def solve(  # noqa: PLR0913 - all by keyword, all with defaults
+    def solve(
         self,
-        question: str,
+        question: str | Question,
         *,
-        strategy: Strategy = "glore",
-        sampling: Sampling | None = None,
-        deadline: float = DEFAULT_DEADLINE,
-        timeout: float | None = None,
         request_id: str | None = None,
+        **options: Unpack[CallOptions],
     ) -> SolveResult:
-        """The answer to `question`.
+        """The answer to `question`. Raises GloreError, or ValueError for a time that is none."""
+        return self._value(self._solving(question, request_id, options))
 
-        `deadline`: seconds the gateway may take; it answers with what it has by then.
-        `timeout`: seconds this call may take, tries and pauses together; by default the
-        deadline and 5 s. Raises GloreError, or ValueError for a time that is none.
+    def stream(
+        self,
+        question: str | Question,
+        *,
+        silence: float = STREAM_SILENCE,
+        request_id: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Stream:
+        """What is told of `question` while it is answered: `with client.stream(...) as events`.
+
+        `silence`: seconds without a byte after which the gateway is taken for gone. That `timeout`
+        is over is seen at the next sign of life. Raises ValueError for a time that is none.
         """
-        call = _call(question, strategy, sampling, deadline, timeout, request_id)
-        return self._carry_out(exchange.solve(call, self._retry, self._clock))
+        return Stream(self._carrier(self._telling(question, silence, request_id, options)))
+
+    def solve_many(
+        self,
+        questions: Iterable[str | Question],
+        *,
+        concurrency: int = 8,
+        ordered: bool = True,
+        progress: Progress = False,
+        **options: Unpack[CallOptions],
+    ) -> Generator[Outcome, None, None]:
+        """How each question ended, `concurrency` asked at a time; in order, or as they end.
+
+        A question that fails is told as `Failed`. `questions` may be endless: a question is taken
+        when there is room for it. An interrupt, or `close()` of what is returned, cancels the
+        rest. `progress`: True for a bar, or a function that gets how many of how many are done.
+        """
+        refuse_text(questions)
+        asynchronous = self._asynchronous()
+        return solve_many_blocking(
+            _asking(asynchronous, options),
+            asynchronous,
+            questions,
+            Window(concurrency, ordered=ordered),
+            progress,
+        )
+
+    def solve_batch(
+        self,
+        questions: Iterable[str | Question],
+        *,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+        silence: float = BATCH_SILENCE,
+        request_id: str | None = None,
+        **options: Unpack[SolveOptions],
+    ) -> Generator[Outcome, None, None]:
+        """How each question ended, as they end, from one `POST /solve/batch`.
+
+        With an `idempotency_key` the gateway keeps what has ended; an answer that is cut off is
+        then asked for again and goes on. Seconds: `timeout` for all, `silence` without a line.
+        """
+        flow = self._batching(questions, idempotency_key, timeout, silence, request_id, options)
+        return self._items(flow)
 
     def ready(self, *, timeout: float = READY_TIMEOUT) -> Readiness:
         """Whether the gateway and its engines can answer, asked once. Raises GloreError."""
-        return self._carry_out(exchange.ready(_new_id(), timeout))
+        return self._value(exchange.ready(new_id(), timeout))
 
     def close(self) -> None:
         """Close the connections."""
@@ -90,35 +155,40 @@ class Client:
     ) -> None:
         self.close()
 
-    def _carry_out(self, flow: Flow[T]) -> T:
-        reply: Reply = None
-        while True:
-            try:
-                step = flow.send(reply)
-            except StopIteration as stop:
-                result: T = stop.value
-                return result
-            if isinstance(step, Pause):
-                self._sleep(step.seconds)
-                reply = None
-                continue
-            try:
-                reply = self._http.request(
-                    step.method,
-                    step.path,
-                    headers=step.headers,
-                    json=step.body,
-                    timeout=step.timeouts(),
-                )
-            except httpx2.RequestError as error:
-                reply = error
+    def _carrier(self, flow: Flow[T]) -> Carrier[T]:
+        return Carrier(flow, self._http, self._sleep)
+
+    def _value(self, flow: Flow[T]) -> T:
+        with closing(self._carrier(flow)) as carrier:
+            return next(carrier)
+
+    def _items(self, flow: Flow[T]) -> Generator[T, None, None]:
+        with closing(self._carrier(flow)) as carrier:
+            yield from carrier
+
+    def _asynchronous(self) -> "AsyncClient":
+        """A client like this one, for asyncio."""
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+        if self._sleep is not time.sleep:
+
+            async def sleep(seconds: float) -> None:
+                await asyncio.to_thread(self._sleep, seconds)
+
+        return AsyncClient(
+            self._base_url,
+            headers=self._headers,
+            retry=self._retry,
+            transport=None if self._transport is None else Lent(self._transport),
+            sleep=sleep,
+            clock=self._clock,
+        )
 
 
-class AsyncClient:
+class AsyncClient(Calls):
     """Asks a GLoRe gateway from asyncio. Close it, or use it as an async context manager.
 
     A cancelled call closes its connection, and the gateway then stops its engines' work.
-    `api_key`, `transport`, `sleep` and what is raised: see `Client`.
+    The arguments, the calls and what they raise: see `Client`.
     """
 
     def __init__(  # noqa: PLR0913 - all by keyword, all with defaults
@@ -132,29 +202,69 @@ class AsyncClient:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        super().__init__(base_url, api_key, headers, retry, clock)
         self._http = httpx2.AsyncClient(
-            base_url=_checked(base_url),
-            headers=_headers(headers, api_key),
+            base_url=base_url,
+            headers=self._headers,
             transport=transport,
-            trust_env=not _is_loopback(base_url),
+            trust_env=self._trust_env,
         )
-        self._retry = retry or RetryPolicy()
         self._sleep = sleep
-        self._clock = clock
 
-    async def solve(  # noqa: PLR0913 - all by keyword, all with defaults
+    async def solve(
         self,
-        question: str,
+        question: str | Question,
         *,
-        strategy: Strategy = "glore",
-        sampling: Sampling | None = None,
-        deadline: float = DEFAULT_DEADLINE,
-        timeout: float | None = None,  # noqa: ASYNC109 - covers pauses and tries; a plain number
         request_id: str | None = None,
+        **options: Unpack[CallOptions],
     ) -> SolveResult:
         """The answer to `question`; see `Client.solve`."""
-        call = _call(question, strategy, sampling, deadline, timeout, request_id)
-        return await self._carry_out(exchange.solve(call, self._retry, self._clock))
+        return await self._value(self._solving(question, request_id, options))
+
+    def stream(
+        self,
+        question: str | Question,
+        *,
+        silence: float = STREAM_SILENCE,
+        request_id: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncStream:
+        """`async with client.stream(...) as events`; see `Client.stream`."""
+        return AsyncStream(self._carrier(self._telling(question, silence, request_id, options)))
+
+    def solve_many(
+        self,
+        questions: AsyncIterable[str | Question] | Iterable[str | Question],
+        *,
+        concurrency: int = 8,
+        ordered: bool = True,
+        progress: Progress = False,
+        **options: Unpack[CallOptions],
+    ) -> AsyncGenerator[Outcome, None]:
+        """How each question ended; see `Client.solve_many`.
+
+        Whoever stops before the end should `aclose()` it, as `contextlib.aclosing` does.
+        """
+        refuse_text(questions)
+        window: Window[asyncio.Task[Outcome]] = Window(concurrency, ordered=ordered)
+        return solve_many(_asking(self, options), questions, window, progress)
+
+    def solve_batch(
+        self,
+        questions: Iterable[str | Question],
+        *,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+        silence: float = BATCH_SILENCE,
+        request_id: str | None = None,
+        **options: Unpack[SolveOptions],
+    ) -> AsyncGenerator[Outcome, None]:
+        """How each question ended, as they end; see `Client.solve_batch`.
+
+        Whoever stops before the end should `aclose()` it, as `contextlib.aclosing` does.
+        """
+        flow = self._batching(questions, idempotency_key, timeout, silence, request_id, options)
+        return self._items(flow)
 
     async def ready(
         self,
@@ -162,7 +272,7 @@ class AsyncClient:
         timeout: float = READY_TIMEOUT,  # noqa: ASYNC109 - handed to the transport
     ) -> Readiness:
         """Whether the gateway and its engines can answer, asked once. Raises GloreError."""
-        return await self._carry_out(exchange.ready(_new_id(), timeout))
+        return await self._value(exchange.ready(new_id(), timeout))
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -179,81 +289,26 @@ class AsyncClient:
     ) -> None:
         await self.aclose()
 
-    async def _carry_out(self, flow: Flow[T]) -> T:
-        reply: Reply = None
-        while True:
-            try:
-                step = flow.send(reply)
-            except StopIteration as stop:
-                result: T = stop.value
-                return result
-            if isinstance(step, Pause):
-                await self._sleep(step.seconds)
-                reply = None
-                continue
-            try:
-                reply = await self._http.request(
-                    step.method,
-                    step.path,
-                    headers=step.headers,
-                    json=step.body,
-                    timeout=step.timeouts(),
-                )
-            except httpx2.RequestError as error:
-                reply = error
+    def _carrier(self, flow: Flow[T]) -> AsyncCarrier[T]:
+        return AsyncCarrier(flow, self._http, self._sleep)
+
+    async def _value(self, flow: Flow[T]) -> T:
+        async with aclosing(self._carrier(flow)) as carrier:
+            return await anext(carrier)
+
+    async def _items(self, flow: Flow[T]) -> AsyncGenerator[T, None]:
+        async with aclosing(self._carrier(flow)) as carrier:
+            async for item in carrier:
+                yield item
 
 
-def _call(  # noqa: PLR0913 - what both clients were given
-    question: str,
-    strategy: Strategy,
-    sampling: Sampling | None,
-    deadline: float,
-    timeout: float | None,
-    request_id: str | None,
-) -> SolveCall:
-    return SolveCall(
-        question=question,
-        strategy=strategy,
-        sampling=sampling,
-        deadline=deadline,
-        timeout=deadline + SLACK if timeout is None else timeout,
-        request_id=request_id or _new_id(),
-    )
+def _asking(client: AsyncClient, options: CallOptions) -> Ask:
+    """What asks one of many questions, and tells how it ended instead of raising."""
 
+    async def ask(index: int, question: Question) -> Outcome:
+        try:
+            return Answered(index, question, await client.solve(question, **options))
+        except GloreError as error:
+            return Failed(index, question, error)
 
-def _new_id() -> str:
-    return uuid.uuid4().hex
-
-
-def _checked(base_url: str) -> str:
-    try:
-        url = httpx2.URL(base_url)
-    except httpx2.InvalidURL as error:
-        message = f"not a URL: {base_url!r}"
-        raise ValueError(message) from error
-    if url.scheme not in {"http", "https"} or not url.host:
-        message = f"not an http or https URL: {base_url!r}"
-        raise ValueError(message)
-    return base_url
-
-
-def _headers(headers: Mapping[str, str] | None, api_key: str | None) -> httpx2.Headers:
-    """What goes out with every call. Raises ValueError, which does not quote the key."""
-    sent = httpx2.Headers(headers)
-    if api_key is not None:
-        if not _KEY.fullmatch(api_key):
-            message = "the API key is empty or has characters that a header cannot carry"
-            raise ValueError(message)
-        sent["Authorization"] = f"Bearer {api_key}"
-    return sent
-
-
-def _is_loopback(base_url: str) -> bool:
-    """Whether the gateway runs on this machine, so that no proxy can lead there."""
-    host = httpx2.URL(base_url).host
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return ask

@@ -8,6 +8,7 @@ GloreError
 │   ├── AuthenticationError     401, the key is missing or wrong
 │   ├── NotFound                404
 │   ├── MethodNotAllowed        405
+│   ├── Conflict                409, the idempotency key belongs to another batch
 │   ├── ContentTooLarge         413
 │   ├── UnprocessableEntity     422, `errors` names the fields
 │   ├── RateLimited             429
@@ -80,6 +81,10 @@ class MethodNotAllowed(APIStatusError):  # noqa: N818 - named after the status
     """405."""
 
 
+class Conflict(APIStatusError):  # noqa: N818 - named after the status
+    """409: the idempotency key was used for a batch of other questions."""
+
+
 class ContentTooLarge(APIStatusError):  # noqa: N818 - named after the status
     """413: the request is larger than the gateway reads."""
 
@@ -106,7 +111,7 @@ class BadGateway(APIStatusError):  # noqa: N818 - named after the status
 
 
 class ServiceUnavailable(APIStatusError):  # noqa: N818 - named after the status
-    """503: the student gave no draft."""
+    """503: no draft, no place among those that wait, or no store for a batch."""
 
 
 class GatewayTimeout(APIStatusError):  # noqa: N818 - named after the status
@@ -118,6 +123,7 @@ BY_STATUS: Mapping[int, type[APIStatusError]] = MappingProxyType(
         401: AuthenticationError,
         404: NotFound,
         405: MethodNotAllowed,
+        409: Conflict,
         413: ContentTooLarge,
         422: UnprocessableEntity,
         429: RateLimited,

@@ -23,21 +23,23 @@ class Sampling(BaseModel):
     n: int | None = None  # candidates of best_of_n, the draft included
 
 
-class _Received(BaseModel):
+class Received(BaseModel):
+    """What a gateway says; fields that are not known are left out."""
+
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class Candidate(_Received):
+class Candidate(Received):
     """One whole solution. `answer` is None when it states none."""
 
     kind: str  # "draft", "sample", "global_refinement", "local_refinement"
     solution: str
     answer: str | None = None
     outcome_score: float | None = None  # 0..1, None when not ranked
-    finish_reason: str | None = None  # "stop", or "length" when cut off
+    finish_reason: str  # "stop", or "length" when cut off
 
 
-class Selected(_Received):
+class Selected(Received):
     """Which candidate won and why."""
 
     candidate: int  # its place in `candidates`
@@ -46,7 +48,7 @@ class Selected(_Received):
     explanation: str
 
 
-class Step(_Received):
+class Step(Received):
     """One line of the draft. A score is 0..1, None when steps were not scored."""
 
     index: int
@@ -54,7 +56,7 @@ class Step(_Received):
     score: float | None = None
 
 
-class Draft(_Received):
+class Draft(Received):
     """The draft as the step scorer saw it.
 
     `first_error` is the index of the first step scored below `threshold`; `critique` is the
@@ -63,11 +65,11 @@ class Draft(_Received):
 
     steps: tuple[Step, ...]
     first_error: int | None = None
-    threshold: float | None = None
+    threshold: float
     critique: str | None = None
 
 
-class StageUsage(_Received):
+class StageUsage(Received):
     """What one stage used; times in seconds, `started` counted from the request's start."""
 
     stage: str  # "draft", "score", "refine_globally", "refine_locally", "rerank"
@@ -78,7 +80,7 @@ class StageUsage(_Received):
     generated_tokens: int
 
 
-class Usage(_Received):
+class Usage(Received):
     """What the whole request used; stages run side by side, so their times do not add up."""
 
     seconds: float
@@ -88,14 +90,14 @@ class Usage(_Received):
     stages: tuple[StageUsage, ...] = ()
 
 
-class Degraded(_Received):
+class Degraded(Received):
     """A stage that gave nothing, and why."""
 
     stage: str
     reason: str
 
 
-class SolveResult(_Received):
+class SolveResult(Received):
     """The answer to a question, and how it came about."""
 
     id: str
@@ -110,11 +112,16 @@ class SolveResult(_Received):
     degraded: tuple[Degraded, ...] = ()
 
 
-class Readiness(_Received):
+class Readiness(Received):
     """Whether the gateway can answer, and the state of each engine."""
 
     status: str  # "ready" or "not_ready"
     engines: Mapping[str, str] = Field(default_factory=dict)  # engine -> "ready", "starting", ...
+    missing_models: Mapping[str, tuple[str, ...]] | None = None  # engine -> what it does not serve
+    problems: Mapping[str, str] | None = None  # engine -> why it does not fit its roles
+    circuits: Mapping[str, str] | None = (
+        None  # engine -> "open", "half_open"; the others are closed
+    )
 
     @property
     def ready(self) -> bool:
@@ -122,14 +129,14 @@ class Readiness(_Received):
         return self.status == "ready"
 
 
-class FieldError(_Received):
+class FieldError(Received):
     """A field of the request and what is wrong with it."""
 
     field: str
     message: str
 
 
-class Problem(_Received):
+class Problem(Received):
     """An error as the gateway states it (RFC 9457)."""
 
     type: str = "about:blank"

@@ -1,4 +1,4 @@
-"""Requests, answers and the retry policy, without a client around them."""
+"""The retry policy and the tree of errors, without a client around them."""
 
 from datetime import UTC, datetime
 
@@ -13,8 +13,7 @@ from glore_client import (
     RateLimited,
     RetryPolicy,
 )
-from glore_client.exchange import SolveCall, retry_after
-from tests.clients.python.samples import QUESTION
+from glore_client.retries import Tries, retry_after
 
 NOW = datetime(2026, 11, 23, 20, 0, 0, tzinfo=UTC)
 
@@ -72,6 +71,24 @@ def test_only_a_call_that_never_reached_the_gateway_is_repeated() -> None:
     assert policy.wait(0, GloreError("something else", request_id="r")) is None
 
 
+@pytest.mark.parametrize(
+    "cause", [httpx2.ReadTimeout("slow"), httpx2.RemoteProtocolError("hung up")]
+)
+def test_a_repeatable_call_may_have_reached_the_gateway(cause: httpx2.RequestError) -> None:
+    policy = RetryPolicy()
+    assert policy.wait(0, connection_error(cause), repeatable=True) is not None
+    assert policy.wait(0, status_error(409), repeatable=True) is None
+    assert policy.wait(0, GloreError("x", request_id="r"), repeatable=True) is None
+
+
+def test_a_try_that_brought_something_gives_all_retries_back() -> None:
+    tries = Tries(RetryPolicy(max_retries=1), lambda: 0.0, 10.0)
+    tries.again()
+    assert tries.wait(status_error(503)) is None
+    tries.progressed()
+    assert tries.wait(status_error(503)) is not None
+
+
 def test_waits_double_up_to_a_limit_and_half_is_random() -> None:
     highest = RetryPolicy(max_retries=9, jitter=lambda: 1.0)
     waits = [highest.wait(retries, status_error(503)) for retries in range(7)]
@@ -90,21 +107,6 @@ def test_retry_after_goes_before_the_own_wait_unless_too_long() -> None:
     assert policy.wait(0, status_error(503, after=61.0)) is None
     spread = RetryPolicy(jitter=lambda: 1.0).wait(0, status_error(503, after=10.0))
     assert spread == pytest.approx(11.0)
-
-
-@pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), float("inf")])
-def test_times_that_are_none_are_refused(seconds: float) -> None:
-    with pytest.raises(ValueError, match="positive number of seconds"):
-        SolveCall(QUESTION, "glore", None, seconds, 10.0, "r")
-
-
-def test_a_later_try_has_less_time() -> None:
-    call = SolveCall(QUESTION, "glore", None, deadline=10.0, timeout=15.0, request_id="r")
-    send = call.send(elapsed=4.0)
-    assert send.body is not None
-    assert send.body["deadline_ms"] == 6000
-    assert send.timeout == 11.0
-    assert send.timeouts().connect == 5.0
 
 
 def test_errors_form_the_documented_tree() -> None:

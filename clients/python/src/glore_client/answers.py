@@ -1,0 +1,130 @@
+"""What came of a step: the value in it, or the error that it is."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import httpx2
+from pydantic import ValidationError
+
+from glore_client.errors import (
+    BY_STATUS,
+    APIConnectionError,
+    APIStatusError,
+    APITimeoutError,
+    GloreError,
+    InvalidResponseError,
+)
+from glore_client.results import Problem, SolveResult
+from glore_client.retries import retry_after
+from glore_client.steps import CONNECT_TIMEOUT, Reply, Send
+
+C = TypeVar("C", bytes, str)
+T = TypeVar("T")
+
+
+def received(reply: Reply, send: Send, request_id: str) -> httpx2.Response:
+    """The response to `send`. Raises APIConnectionError."""
+    if isinstance(reply, httpx2.Response):
+        return reply
+    if isinstance(reply, httpx2.ConnectTimeout):
+        message = f"no connection within {min(send.timeout, CONNECT_TIMEOUT):.1f} s"
+        raise APITimeoutError(message, request_id=request_id) from reply
+    if isinstance(reply, httpx2.TimeoutException):
+        message = f"no answer within {send.timeout:.1f} s"
+        raise APITimeoutError(message, request_id=request_id) from reply
+    raise _broken_off(reply, request_id)
+
+
+def opened(reply: Reply, send: Send, request_id: str, media_type: str) -> httpx2.Response:
+    """The response to `send`, which is to be read bit by bit. Raises GloreError."""
+    response = received(reply, send, request_id)
+    if response.status_code != httpx2.codes.OK:
+        raise error_of(response, request_id)
+    given = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if given != media_type:
+        message = f"the answer is {given or 'of no type'}, not {media_type}"
+        raise InvalidResponseError(message, request_id=id_of(response, request_id))
+    return response
+
+
+def heard(reply: Reply, send: Send, request_id: str) -> bytes:
+    """The bytes that were read. Raises APIConnectionError, at the end as well."""
+    if isinstance(reply, bytes):
+        if reply:
+            return reply
+        message = "the answer was cut off"
+        raise APIConnectionError(message, request_id=request_id)
+    if isinstance(reply, httpx2.TimeoutException):
+        message = f"not a sign of life within {send.silence:.1f} s"
+        raise APITimeoutError(message, request_id=request_id) from reply
+    raise _broken_off(reply, request_id)
+
+
+def result_of(response: httpx2.Response, request_id: str) -> SolveResult:
+    """The result in a response. Raises APIStatusError, InvalidResponseError."""
+    if response.status_code != httpx2.codes.OK:
+        raise error_of(response, request_id)
+    result = validated(SolveResult.model_validate_json, response.content, request_id)
+    return consistent(result, request_id)
+
+
+def error_of(response: httpx2.Response, request_id: str) -> GloreError:
+    """The error that a response is."""
+    status = response.status_code
+    if response.is_success:
+        message = f"status {status} is not an answer of this API"
+        return InvalidResponseError(message, request_id=request_id)
+    try:
+        problem = Problem.model_validate_json(response.content)
+    except ValidationError:
+        problem = None
+    return BY_STATUS.get(status, APIStatusError)(
+        status=status,
+        request_id=id_of(response, request_id),
+        problem=problem,
+        retry_after=retry_after(response.headers, datetime.now(UTC)),
+    )
+
+
+def problem_error(problem: Problem, request_id: str) -> GloreError:
+    """The error that a problem is, which came without a response of its own."""
+    request_id = problem.request_id or request_id
+    if problem.status is None:
+        message = "the answer is a problem without a status"
+        return InvalidResponseError(message, request_id=request_id)
+    kind = BY_STATUS.get(problem.status, APIStatusError)
+    return kind(status=problem.status, request_id=request_id, problem=problem)
+
+
+def validated(read: Callable[[C], T], content: C, request_id: str) -> T:
+    """What `read` makes of the content. Raises InvalidResponseError for its ValidationError."""
+    try:
+        return read(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "body"
+        message = f"the answer is not a result of this API: {place}: {first['msg']}"
+        raise InvalidResponseError(message, request_id=request_id) from error
+
+
+def consistent(result: SolveResult, request_id: str) -> SolveResult:
+    """The result itself. Raises InvalidResponseError for a winner that it does not hold."""
+    if not 0 <= result.selected.candidate < len(result.candidates):
+        message = "the answer selects a candidate that it does not hold"
+        raise InvalidResponseError(message, request_id=request_id)
+    return result
+
+
+def id_of(response: httpx2.Response, request_id: str) -> str:
+    """The id under which the gateway knows the request."""
+    return str(response.headers.get("X-Request-ID", request_id))
+
+
+def _broken_off(reply: Reply, request_id: str) -> APIConnectionError:
+    what = "cannot connect" if isinstance(reply, httpx2.ConnectError) else "the call broke off"
+    error = APIConnectionError(
+        f"{what}: {str(reply) or type(reply).__name__}", request_id=request_id
+    )
+    error.__cause__ = reply if isinstance(reply, httpx2.RequestError) else None
+    return error

@@ -1,0 +1,116 @@
+"""Many questions in one request, told as they end, as a flow of steps."""
+
+from collections.abc import Callable, Iterator
+from typing import Literal, TypeAlias
+
+from pydantic import TypeAdapter
+
+from glore_client.answers import consistent, heard, id_of, opened, problem_error, validated
+from glore_client.errors import APITimeoutError, GloreError, InvalidResponseError
+from glore_client.ndjson import LineParser
+from glore_client.outcomes import Answered, Failed, Outcome
+from glore_client.questions import NDJSON, BatchCall
+from glore_client.results import Problem, Received, SolveResult
+from glore_client.retries import RetryPolicy, Tries
+from glore_client.sse import TooLongError
+from glore_client.steps import Flow, Give, Pause, Read
+
+
+class _Line(Received):
+    index: int
+    id: str | None
+
+
+class OkLine(_Line):
+    """One question has ended with a result."""
+
+    status: Literal["ok"]
+    result: SolveResult
+
+
+class ErrorLine(_Line):
+    """One question has ended with a problem."""
+
+    status: Literal["error"]
+    error: Problem
+
+
+class LastLine(Received):
+    """How many questions ended in which way."""
+
+    done: Literal[True]
+    ok: int
+    errors: int
+
+
+class BrokenLine(Received):
+    """The batch cannot be gone on with now: the store failed, or the gateway."""
+
+    done: Literal[False]
+    ok: int
+    errors: int
+    error: Problem
+
+
+_Lines: TypeAlias = OkLine | ErrorLine | LastLine | BrokenLine
+_LINE: TypeAdapter[_Lines] = TypeAdapter(_Lines)
+
+
+def solve_batch(call: BatchCall, policy: RetryPolicy, clock: Callable[[], float]) -> Flow[Outcome]:
+    """Ask for all, and give how each question ended, once, in the order in which they end.
+
+    With a key, an answer that was cut off is asked for again; the retries are counted anew with
+    every line. Raises GloreError for what befell the batch, not one question.
+    """
+    tries = Tries(policy, clock, call.timeout)
+    untold = set(range(len(call.questions)))
+    while untold:
+        send = call.send(tries.elapsed)
+        try:
+            response = opened((yield send), send, call.request_id, NDJSON)
+            request_id = id_of(response, call.request_id)
+            parser = LineParser()
+            while True:
+                chunk = heard((yield Read()), send, request_id)
+                for line in _lines(parser, chunk, request_id):
+                    if isinstance(line, LastLine):
+                        _require_all_told(untold, request_id)
+                        return
+                    if isinstance(line, BrokenLine):
+                        raise problem_error(line.error, request_id)
+                    if line.index in untold:  # else it was told before the answer was cut off
+                        untold.discard(line.index)
+                        tries.progressed()
+                        yield Give(_outcome(line, call, request_id))
+                if tries.passed() >= call.timeout:
+                    message = f"the batch was not done within {call.timeout:.1f} s"
+                    raise APITimeoutError(message, request_id=request_id)
+        except GloreError as error:
+            wait = tries.wait(error, repeatable=call.key is not None)
+            if wait is None:
+                raise
+        yield Pause(wait)
+        tries.again()
+
+
+def _lines(parser: LineParser, chunk: bytes, request_id: str) -> Iterator[_Lines]:
+    """The lines that end in `chunk`. Raises InvalidResponseError."""
+    try:
+        lines = parser.feed(chunk)
+    except TooLongError as error:
+        raise InvalidResponseError(str(error), request_id=request_id) from None
+    for line in lines:
+        yield validated(_LINE.validate_json, line, request_id)
+
+
+def _outcome(line: OkLine | ErrorLine, call: BatchCall, request_id: str) -> Outcome:
+    question = call.questions[line.index]
+    if isinstance(line, OkLine):
+        return Answered(line.index, question, consistent(line.result, request_id))
+    return Failed(line.index, question, problem_error(line.error, request_id))
+
+
+def _require_all_told(untold: set[int], request_id: str) -> None:
+    if untold:
+        message = f"the batch ended without {len(untold)} of its questions"
+        raise InvalidResponseError(message, request_id=request_id)

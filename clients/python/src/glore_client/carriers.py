@@ -1,0 +1,138 @@
+"""What carries the steps of a flow out: with await and without, and nothing else."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from typing import Generic, Self, TypeVar
+
+import httpx2
+
+from glore_client.steps import Flow, Give, Pause, Read, Reply, Send
+
+T = TypeVar("T")
+
+
+class Carrier(Generic[T]):
+    """An iterator over what a flow gives. Close it: that breaks off what is under way."""
+
+    def __init__(self, flow: Flow[T], http: httpx2.Client, sleep: Callable[[float], None]) -> None:
+        self._flow = flow
+        self._http = http
+        self._sleep = sleep
+        self._response: httpx2.Response | None = None
+        self._body: Iterator[bytes] = iter(())
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> T:
+        reply: Reply = None
+        try:
+            while True:
+                step = self._flow.send(reply)
+                if isinstance(step, Give):
+                    return step.item
+                reply = self._carry_out(step)
+        except BaseException:  # the end of the flow, its error, or an interrupt
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End the flow, and the connection if it is in use."""
+        self._flow.close()
+        self._hang_up()
+
+    def _carry_out(self, step: Send | Read | Pause) -> Reply:
+        try:
+            if isinstance(step, Send):
+                return self._send(step)
+            if isinstance(step, Read):
+                return next(self._body, b"")
+        except httpx2.RequestError as error:
+            return error
+        self._hang_up()
+        self._sleep(step.seconds)
+        return None
+
+    def _send(self, step: Send) -> httpx2.Response:
+        request = self._http.build_request(
+            step.method, step.path, headers=step.headers, json=step.body, timeout=step.timeouts()
+        )
+        response = self._response = self._http.send(request, stream=True)
+        if step.silence is None or response.is_error:
+            response.read()
+        else:  # the transport reads its time limit anew when the body begins
+            response.request.extensions["timeout"]["read"] = step.silence
+            self._body = response.iter_bytes()
+        return response
+
+    def _hang_up(self) -> None:
+        if self._response is not None:
+            self._response.close()
+            self._response = None
+
+
+class AsyncCarrier(Generic[T]):
+    """The same, as an async iterator."""
+
+    def __init__(
+        self, flow: Flow[T], http: httpx2.AsyncClient, sleep: Callable[[float], Awaitable[None]]
+    ) -> None:
+        self._flow = flow
+        self._http = http
+        self._sleep = sleep
+        self._response: httpx2.Response | None = None
+        self._body: AsyncGenerator[bytes, None] | None = None
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        reply: Reply = None
+        try:
+            while True:
+                try:
+                    step = self._flow.send(reply)
+                except StopIteration:
+                    raise StopAsyncIteration from None
+                if isinstance(step, Give):
+                    return step.item
+                reply = await self._carry_out(step)
+        except BaseException:  # the end of the flow, its error, or a cancellation
+            await self.aclose()
+            raise
+
+    async def aclose(self) -> None:
+        """End the flow, and the connection if it is in use."""
+        self._flow.close()
+        await self._hang_up()
+
+    async def _carry_out(self, step: Send | Read | Pause) -> Reply:
+        try:
+            if isinstance(step, Send):
+                return await self._send(step)
+            if isinstance(step, Read):
+                return b"" if self._body is None else await anext(self._body, b"")
+        except httpx2.RequestError as error:
+            return error
+        await self._hang_up()
+        await self._sleep(step.seconds)
+        return None
+
+    async def _send(self, step: Send) -> httpx2.Response:
+        request = self._http.build_request(
+            step.method, step.path, headers=step.headers, json=step.body, timeout=step.timeouts()
+        )
+        response = self._response = await self._http.send(request, stream=True)
+        if step.silence is None or response.is_error:
+            await response.aread()
+        else:
+            response.request.extensions["timeout"]["read"] = step.silence
+            self._body = response.aiter_bytes()
+        return response
+
+    async def _hang_up(self) -> None:
+        if self._body is not None:
+            await self._body.aclose()
+            self._body = None
+        if self._response is not None:
+            await self._response.aclose()
+            self._response = None

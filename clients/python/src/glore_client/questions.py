@@ -1,0 +1,189 @@
+"""What is asked, and how it goes over the wire."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
+from typing import TypedDict
+
+from glore_client.results import Sampling, Strategy
+from glore_client.retries import SHORTEST_DEADLINE
+from glore_client.steps import Send
+
+DEFAULT_STRATEGY: Strategy = "glore"
+DEFAULT_DEADLINE = 60.0
+SLACK = 5.0  # seconds a client waits beyond the deadline that it gave the gateway
+WAY_BACK = 0.25  # seconds, at most, that the gateway gets less than the client has left
+EVENTS = "text/event-stream"
+NDJSON = "application/x-ndjson"
+
+
+class SolveOptions(TypedDict, total=False):
+    """How a question is to be answered. What is left out is as the comment says."""
+
+    strategy: Strategy  # "glore"
+    sampling: Sampling | None  # the gateway's choice
+    deadline: float  # seconds the gateway may take; 60
+    max_engine_calls: int | None  # as many as the gateway allows
+    max_generated_tokens: int | None  # as many as the gateway allows
+
+
+class CallOptions(SolveOptions, total=False):
+    """The same, and `timeout`: seconds the whole call may take, tries and pauses together."""
+
+    timeout: float | None  # the deadline and 5 s
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One of many questions. What is not None goes before what is said for all of them."""
+
+    text: str
+    _: KW_ONLY
+    id: str | None = None  # the caller's own name for it
+    strategy: Strategy | None = None
+    sampling: Sampling | None = None
+    deadline: float | None = None
+    max_engine_calls: int | None = None
+    max_generated_tokens: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a deadline that is none. Raises ValueError."""
+        if self.deadline is not None:
+            require_time("deadline", self.deadline)
+
+    @classmethod
+    def of(cls, given: "str | Question") -> "Question":
+        """A question in either form."""
+        return cls(given) if isinstance(given, str) else given
+
+
+@dataclass(frozen=True, slots=True)
+class SolveCall:
+    """One question. `deadline` is the gateway's, `timeout` the client's, both in seconds.
+
+    Both count from the first try, so a try after a pause has less of each.
+    """
+
+    question: Question
+    deadline: float
+    timeout: float
+    request_id: str
+
+    def __post_init__(self) -> None:
+        """Refuse times that are no times. Raises ValueError."""
+        require_time("deadline", self.deadline)
+        require_time("timeout", self.timeout)
+
+    def send(self, elapsed: float, silence: float | None = None) -> Send:
+        """The request as it goes out `elapsed` seconds after the first try.
+
+        With `silence`, in seconds, events are asked for instead of one answer.
+        """
+        left = self.timeout - elapsed
+        asked = _on_the_wire(self.question, self.deadline - elapsed)
+        headers = {
+            "Accept": "application/json" if silence is None else EVENTS,
+            "X-Request-ID": self.request_id,
+            "Glore-Deadline-Ms": str(_milliseconds(left - min(WAY_BACK, left / 10))),
+        }
+        return Send(
+            "POST",
+            "/solve",
+            headers,
+            {"question": self.question.text, **asked},
+            left,
+            None if silence is None else min(silence, left),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BatchCall:
+    """Many questions in one request; its body is the same at every try.
+
+    `timeout` and `silence` in seconds: the whole call, and without a line.
+    """
+
+    questions: Sequence[Question]
+    shared: Question  # without a text: what is said for all of them
+    key: str | None
+    timeout: float
+    silence: float
+    request_id: str
+
+    def send(self, elapsed: float) -> Send:
+        """The request as it goes out `elapsed` seconds after the first try."""
+        headers = {"Accept": NDJSON, "X-Request-ID": self.request_id}
+        if self.key is not None:
+            headers["Idempotency-Key"] = self.key
+        body = {
+            "questions": [
+                {"question": each.text, **_named(each), **_on_the_wire(each, each.deadline)}
+                for each in self.questions
+            ],
+            **_on_the_wire(self.shared, self.shared.deadline),
+        }
+        patience = min(self.silence, self.timeout - elapsed)
+        return Send("POST", "/solve/batch", headers, body, patience, patience)
+
+
+def shared_by_all(options: SolveOptions) -> Question:
+    """What is said for every question, as a question without a text."""
+    return Question(
+        "",
+        strategy=options.get("strategy", DEFAULT_STRATEGY),
+        sampling=options.get("sampling"),
+        deadline=options.get("deadline", DEFAULT_DEADLINE),
+        max_engine_calls=options.get("max_engine_calls"),
+        max_generated_tokens=options.get("max_generated_tokens"),
+    )
+
+
+def solve_call(given: str | Question, options: CallOptions, request_id: str) -> SolveCall:
+    """A question with its options, its own first. Raises ValueError for a time that is none."""
+    own, shared = Question.of(given), shared_by_all(options)
+    deadline = own.deadline or shared.deadline or DEFAULT_DEADLINE
+    timeout = options.get("timeout")
+    question = Question(
+        own.text,
+        id=own.id,
+        strategy=own.strategy or shared.strategy,
+        sampling=own.sampling or shared.sampling,
+        max_engine_calls=_first(own.max_engine_calls, shared.max_engine_calls),
+        max_generated_tokens=_first(own.max_generated_tokens, shared.max_generated_tokens),
+    )
+    return SolveCall(
+        question, deadline, deadline + SLACK if timeout is None else timeout, request_id
+    )
+
+
+def require_time(name: str, seconds: float) -> None:
+    """Raise ValueError unless it is a time that something can take."""
+    if not (math.isfinite(seconds) and seconds > 0):
+        message = f"{name} must be a positive number of seconds, not {seconds}"
+        raise ValueError(message)
+
+
+def _first(own: int | None, shared: int | None) -> int | None:
+    return shared if own is None else own
+
+
+def _named(question: Question) -> Mapping[str, object]:
+    return {} if question.id is None else {"id": question.id}
+
+
+def _on_the_wire(question: Question, deadline: float | None) -> dict[str, object]:
+    """The options of a question, those that were given; `deadline` in seconds."""
+    sampling = question.sampling
+    given = {
+        "strategy": question.strategy,
+        "sampling": None if sampling is None else sampling.model_dump(exclude_none=True),
+        "deadline_ms": None if deadline is None else math.floor(1000 * deadline),
+        "max_engine_calls": question.max_engine_calls,
+        "max_generated_tokens": question.max_generated_tokens,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _milliseconds(seconds: float) -> int:
+    """Whole ones, and no fewer than the gateway takes."""
+    return max(math.floor(1000 * seconds), round(1000 * SHORTEST_DEADLINE))

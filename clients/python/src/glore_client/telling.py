@@ -1,0 +1,85 @@
+"""A question that is told of while it is answered, as a flow of steps."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from glore_client.answers import consistent, heard, id_of, opened, problem_error, validated
+from glore_client.errors import APITimeoutError, GloreError, InvalidResponseError
+from glore_client.events import READERS, DoneEvent, SolveEvent
+from glore_client.questions import EVENTS, SolveCall
+from glore_client.results import Problem
+from glore_client.retries import RetryPolicy, Tries
+from glore_client.sse import EventParser, ServerSentEvent, TooLongError
+from glore_client.steps import Flow, Give, Pause, Read
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """It is the question's turn; `request_id` is the gateway's name for it."""
+
+    request_id: str
+
+
+Told: TypeAlias = Opened | SolveEvent
+
+
+def tell(
+    call: SolveCall, silence: float, policy: RetryPolicy, clock: Callable[[], float]
+) -> Flow[Told]:
+    """Ask for events, and ask again where that is safe and none has been given. Raises GloreError.
+
+    Gives `Opened` once and then the events, `done` last. `silence`: seconds without a byte.
+    """
+    tries = Tries(policy, clock, min(call.deadline, call.timeout))
+    is_open = told = False
+    while True:
+        send = call.send(tries.elapsed, silence)
+        try:
+            response = opened((yield send), send, call.request_id, EVENTS)
+            request_id = id_of(response, call.request_id)
+            if not is_open:
+                is_open = True
+                yield Give(Opened(request_id))
+            parser = EventParser()
+            while True:
+                chunk = heard((yield Read()), send, request_id)
+                for event in _events(parser, chunk, request_id):
+                    told = True
+                    yield Give(event)
+                    if isinstance(event, DoneEvent):
+                        return
+                if tries.passed() >= call.timeout:
+                    message = f"no answer within {call.timeout:.1f} s"
+                    raise APITimeoutError(message, request_id=request_id)
+        except GloreError as error:
+            wait = None if told else tries.wait(error)
+            if wait is None:
+                raise
+        yield Pause(wait)
+        tries.again()
+
+
+def _events(parser: EventParser, chunk: bytes, request_id: str) -> Iterator[SolveEvent]:
+    """The events that end in `chunk`. Raises the problem of an `error`, InvalidResponseError."""
+    try:
+        messages = parser.feed(chunk)
+    except TooLongError as error:
+        raise InvalidResponseError(str(error), request_id=request_id) from None
+    for message in messages:
+        event = _event(message, request_id)
+        if event is not None:
+            yield event
+
+
+def _event(message: ServerSentEvent, request_id: str) -> SolveEvent | None:
+    if message.event == "error":
+        problem = validated(Problem.model_validate_json, message.data, request_id)
+        raise problem_error(problem, request_id)
+    read = READERS.get(message.event)
+    if read is None:
+        return None
+    event = validated(read, message.data, request_id)
+    if isinstance(event, DoneEvent):
+        consistent(event.result, request_id)
+    return event

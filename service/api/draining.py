@@ -1,0 +1,83 @@
+"""The end of a gateway's life: it stops being ready, goes on answering, and then stops working.
+
+A balancer sends nothing more once `/readyz` says no; until it has looked, requests still come,
+and are answered. What is not answered within the grace time is answered with a problem.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.errors import ShuttingDownError
+
+_TOO_LATE: Final = "The gateway stops, and could not answer within its grace time."
+
+
+class Drain:
+    """How near its end the gateway is. Call it in the thread of the event loop."""
+
+    def __init__(self) -> None:
+        self._begun = False
+        self._over = False
+        self._limits: set[asyncio.Timeout] = set()
+
+    @property
+    def begun(self) -> bool:
+        """Whether the gateway is about to stop: it is not ready any more."""
+        return self._begun
+
+    def begin(self) -> None:
+        """Stop being ready. A signal handler may call this."""
+        self._begun = True
+
+    def end(self) -> None:
+        """End all work."""
+        self._begun = self._over = True
+        now = asyncio.get_running_loop().time()
+        for limit in self._limits:
+            limit.reschedule(now)
+
+    @asynccontextmanager
+    async def work(self) -> AsyncIterator[None]:
+        """Work that is cancelled when it must end. Raises ShuttingDownError then, and after."""
+        if self._over:
+            raise ShuttingDownError(_TOO_LATE)
+        limit = asyncio.timeout(None)
+        try:
+            async with limit:
+                self._limits.add(limit)
+                yield
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise ShuttingDownError(_TOO_LATE) from None
+        finally:
+            self._limits.discard(limit)
+
+
+class LastAnswersMiddleware:
+    """Has clients close their connections once the gateway is about to stop.
+
+    Their next requests then go over new connections, and so to other gateways.
+    """
+
+    def __init__(self, app: ASGIApp, drain: Drain) -> None:
+        self._app = app
+        self._drain = drain
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass an HTTP request on, and mark its answer."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_marked(message: Message) -> None:
+            if message["type"] == "http.response.start" and self._drain.begun:
+                MutableHeaders(scope=message)["Connection"] = "close"
+            await send(message)
+
+        await self._app(scope, receive, send_marked)

@@ -1,0 +1,48 @@
+"""`POST /v1/chat/completions`: the question in a user's message, the refined answer back."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+
+from service.api.answering import answer
+from service.api.context import Context, context_of
+from service.api.openai.catalog import strategy_of
+from service.api.openai.chunks import CHUNK_SCHEMA, Chunks
+from service.api.openai.completion import ChatCompletion, Head
+from service.api.openai.document import CHAT_ERRORS
+from service.api.openai.request import ChatRequest, chat_task
+from service.api.record import record_of
+from service.api.solve import LONGEST_DEADLINE_MS, LeftMs, require_json, within
+from service.api.stream import MEDIA_TYPE, EventStreamResponse
+
+router = APIRouter(tags=["OpenAI"])
+
+
+@router.post(
+    "/v1/chat/completions",
+    summary="Answer a question in OpenAI's words",
+    dependencies=[Depends(require_json)],
+    response_model=ChatCompletion,
+    responses={200: {"content": {MEDIA_TYPE: {"itemSchema": CHUNK_SCHEMA}}}, **CHAT_ERRORS},
+)
+async def complete(
+    body: ChatRequest,
+    request: Request,
+    context: Annotated[Context, Depends(context_of)],
+    left_ms: LeftMs = LONGEST_DEADLINE_MS,
+) -> ChatCompletion | Response:
+    """Answer the question of the one user message as `POST /solve` would.
+
+    What cannot be honoured is an error that names the parameter, never dropped. How the answer
+    came about is in `glore`. With `stream` the answer comes in chunks; it is known late, and their
+    `glore` tells what happens before. Closing the connection cancels all work.
+    """
+    record_of(request.scope).ask(strategy_of(body.model).value)
+    task = within(chat_task(body, context.limits), left_ms)
+    head = Head(body.model)
+    if body.stream:
+        options = body.stream_options
+        chunks = Chunks(head, include_usage=bool(options and options.include_usage))
+        return EventStreamResponse(task, context, chunks, late=True)
+    return ChatCompletion.of(await answer(task, request, context), head)

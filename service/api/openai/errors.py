@@ -1,0 +1,98 @@
+"""Errors in OpenAI's shape, with what openai's clients go by.
+
+The status picks the class of the exception (401 AuthenticationError, 429 RateLimitedError, and so
+on), `code` says what is wrong and `param` where. The clients try 429 and 5xx again and wait for as
+long as Retry-After says; `x-should-retry` keeps them from it where another try would do the same
+work for nothing.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Final, Self
+
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, Field
+
+from service.api.openai.neutral import UNSUPPORTED_PARAMETER, UNSUPPORTED_VALUE
+from service.api.problems import Problem
+from service.errors import (
+    FieldFault,
+    InvalidRequestError,
+    NoDraftInTimeError,
+    RateLimitedError,
+    UnauthorizedError,
+)
+
+# What is wrong with a parameter, by pydantic's word for it.
+_FAULT_CODES: Final[Mapping[str, str]] = {
+    "missing": "missing_required_parameter",
+    "extra_forbidden": UNSUPPORTED_PARAMETER,
+    UNSUPPORTED_PARAMETER: UNSUPPORTED_PARAMETER,
+    UNSUPPORTED_VALUE: UNSUPPORTED_VALUE,
+    "literal_error": UNSUPPORTED_VALUE,
+}
+_CODES: Final[Mapping[str, str]] = {  # by slug, where OpenAI has a word of its own
+    UnauthorizedError.slug: "invalid_api_key",
+    RateLimitedError.slug: "rate_limit_exceeded",
+    InvalidRequestError.slug: "invalid_value",
+}
+_FUTILE: Final = frozenset({HTTPStatus.INTERNAL_SERVER_ERROR, NoDraftInTimeError.status})
+_KIND: Final = re.compile(r"^(messages\.\d+)\.(?:user|instruction)(?=\.|$)")
+
+
+class ErrorDetail(BaseModel):
+    """What is wrong, for people and for programs."""
+
+    message: str
+    type: str = Field(description="`invalid_request_error`, `rate_limit_error` or `server_error`.")
+    param: str | None = Field(default=None, description="The first parameter at fault, dotted.")
+    code: str
+
+
+class ErrorResponse(BaseModel):
+    """An error as OpenAI's clients read it."""
+
+    error: ErrorDetail
+
+    @classmethod
+    def of(cls, problem: Problem, faults: Sequence[FieldFault] = ()) -> Self:
+        """The problem with these faults; their order is kept."""
+        slug = problem.type.rpartition("/")[2]
+        code = _CODES.get(slug, slug.replace("-", "_"))
+        kind = _type_of(problem.status)
+        if not faults:
+            return cls(error=ErrorDetail(message=problem.detail, type=kind, code=code))
+        params = [_param(fault) for fault in faults]
+        told = zip(params, faults, strict=True)
+        return cls(
+            error=ErrorDetail(
+                message="; ".join(f"{param or 'body'}: {fault.message}" for param, fault in told),
+                type=kind,
+                param=params[0],
+                code=_FAULT_CODES.get(faults[0].kind, code),
+            )
+        )
+
+
+def respond(problem: Problem, faults: Sequence[FieldFault], headers: Mapping[str, str]) -> Response:
+    """The problem in OpenAI's shape; a field that is not acceptable is 400 there, not 422."""
+    status = problem.status
+    if status == HTTPStatus.UNPROCESSABLE_ENTITY:
+        status = HTTPStatus.BAD_REQUEST
+    added = {"x-should-retry": "false"} if status in _FUTILE else {}
+    content = ErrorResponse.of(problem, faults).model_dump()
+    return JSONResponse(content, status, {**headers, **added})
+
+
+def _type_of(status: int) -> str:
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return "rate_limit_error"
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return "server_error"
+    return "invalid_request_error"
+
+
+def _param(fault: FieldFault) -> str | None:
+    """The place of the fault without the kind of message that pydantic names in it."""
+    return None if fault.field == "body" else _KIND.sub(r"\1", fault.field)

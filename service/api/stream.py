@@ -1,0 +1,120 @@
+"""Answers told while they are worked on, as server-sent events (WHATWG HTML, section 9.2)."""
+
+import asyncio
+import logging
+from typing import Final, Protocol
+
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from service.api.context import Context
+from service.api.disconnect import while_connected
+from service.api.problems import Problem, internal_problem, problem_of
+from service.api.record import RequestRecord, record_of
+from service.api.schemas import SolveResponse
+from service.api.telling import Silence, Telling, telling
+from service.errors import ClientGoneError, ProblemError
+from service.refinement.progress import Advanced, Delta
+from service.refinement.types import Task
+
+MEDIA_TYPE: Final = "text/event-stream"
+HEARTBEAT: Final = b": heartbeat\n\n"
+_STALLED_S: Final = 30.0  # a client that takes nothing for so long is taken for gone
+_HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # the latter: nginx
+_log = logging.getLogger("glore.streams")
+
+
+class Wording(Protocol):
+    """The events of one stream, whole and in bytes; empty where there is nothing to say."""
+
+    def told(self, item: Delta | Advanced | SolveResponse) -> bytes:
+        """What is said of it; the response comes last."""
+        ...
+
+    def failed(self, problem: Problem) -> bytes:
+        """What is said, as the last, when there will be no response."""
+        ...
+
+
+class EventStreamResponse(Response):
+    """Works on a question while it is sent; stops when the client goes away.
+
+    It begins when it is the question's turn, or, when it is `late`, with the first that is said.
+    What goes wrong before that is raised, and so answered as for any other response. After that the
+    record has the status that the answer would have had.
+    """
+
+    media_type = MEDIA_TYPE
+
+    def __init__(
+        self, task: Task, context: Context, wording: Wording, *, late: bool = False
+    ) -> None:
+        super().__init__(headers=_HEADERS)
+        del self.headers["content-length"]
+        self._task = task
+        self._context = context
+        self._wording = wording
+        self._late = late
+        self._begun = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send all events. Raises OverloadedError, and ClientGoneError before the first byte."""
+        record = record_of(scope)
+        try:
+            await while_connected(receive, self._answer(record, send))
+        except ClientGoneError as error:
+            if not self._begun:
+                raise
+            record.status = error.status
+            record.fields["client_gone"] = True
+
+    async def _answer(self, record: RequestRecord, send: Send) -> None:
+        async with telling(self._task, self._context, record) as told:
+            if not self._late:
+                await self._begin(send)
+            try:
+                await self._tell(told, send)
+            except ClientGoneError:
+                raise
+            except Exception as error:
+                if not self._begun:
+                    raise
+                problem = _problem(error, record.request_id)
+                record.status = problem.status
+                await self._write(send, self._wording.failed(problem))
+            await self._write(send, b"", more=False)
+
+    async def _tell(self, told: Telling, send: Send) -> None:
+        async for item in told:
+            said = HEARTBEAT if isinstance(item, Silence) else self._wording.told(item)
+            if said:
+                await self._write(send, said)
+
+    async def _begin(self, send: Send) -> None:
+        self._begun = True
+        start = {"status": self.status_code, "headers": self.raw_headers}
+        await _send(send, {"type": "http.response.start", **start})
+
+    async def _write(self, send: Send, content: bytes, *, more: bool = True) -> None:
+        if not self._begun:
+            await self._begin(send)
+        await _send(send, {"type": "http.response.body", "body": content, "more_body": more})
+
+
+async def _send(send: Send, message: Message) -> None:
+    """Send it as soon as the client takes it. Raises ClientGoneError when it does not."""
+    try:
+        async with asyncio.timeout(_STALLED_S):
+            await send(message)
+    except (TimeoutError, OSError):
+        reason = "The client has stopped taking the answer."
+        raise ClientGoneError(reason) from None
+
+
+def _problem(error: Exception, request_id: str) -> Problem:
+    """What ends a stream without a response; a bug is logged and not told of."""
+    if isinstance(error, ProblemError):
+        return problem_of(error, request_id)
+    fields = {"request_id": request_id}
+    _log.error("unhandled error in a stream", exc_info=error, extra={"fields": fields})
+    return internal_problem(request_id)

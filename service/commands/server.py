@@ -1,0 +1,66 @@
+"""uvicorn's server with an end in three steps: not ready, not listening, not working."""
+
+import asyncio
+import math
+import signal
+import time
+from socket import socket
+from types import FrameType
+from typing import Final
+
+import uvicorn
+from fastapi import FastAPI
+
+from service.api.draining import Drain
+
+_LAST_ANSWERS: Final = 5.0  # seconds for answers to get out once all work has ended
+
+
+class GatewayServer(uvicorn.Server):
+    """Serves an app until SIGTERM or SIGINT.
+
+    From the signal on the app is not ready. It listens for `delay` seconds more, for a balancer
+    to see that; then what it works on has `grace` seconds. After SIGINT it does not listen any
+    more. A second signal ends the first wait, one more the other.
+    """
+
+    def __init__(self, app: FastAPI, drain: Drain, *, delay: float, grace: float) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                timeout_graceful_shutdown=math.ceil(grace + _LAST_ANSWERS),
+            )
+        )
+        self._drain = drain
+        self._delay = delay
+        self._grace = grace
+        self._hurry = False
+        self._leaves: float | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to leave, or leave sooner; uvicorn has this called as a signal handler."""
+        if not self._drain.begun:
+            self._drain.begin()
+            self._hurry = sig == signal.SIGINT
+            super().handle_exit(sig, frame)
+        elif not self._hurry:
+            self._hurry = True
+        else:
+            self._drain.end()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Whether to stop listening; uvicorn asks ten times a second."""
+        if not await super().on_tick(counter):
+            return False
+        now = time.monotonic()
+        if self._leaves is None:
+            self._leaves = now + self._delay
+        return self._hurry or now >= self._leaves
+
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        """Stop listening, and wait for what is being worked on."""
+        end = asyncio.get_running_loop().call_later(self._grace, self._drain.end)
+        await super().shutdown(sockets)
+        end.cancel()

@@ -1,0 +1,71 @@
+"""A streamed completion, put together from the data of its events."""
+
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+from pydantic import TypeAdapter, ValidationError
+
+from service.engines.vllm import Fault
+from service.engines.wire import (
+    ChatChunk,
+    CompletionChoice,
+    CompletionChunk,
+    CompletionResponse,
+    CompletionUsage,
+    StreamFailure,
+)
+
+Chunks: TypeAlias = TypeAdapter[CompletionChunk | ChatChunk | StreamFailure]
+COMPLETION: Final[Chunks] = TypeAdapter(CompletionChunk | StreamFailure)
+CHAT: Final[Chunks] = TypeAdapter(ChatChunk | StreamFailure)
+_DONE: Final = b"[DONE]"
+
+
+class StreamedCompletion:
+    """One completion (n = 1) on its way; `on_text` is called with every text that is not empty.
+
+    `chunks` is the shape of the events. Anything out of order is a fault: text after the end, an
+    end that does not come, tokens that are not counted.
+    """
+
+    def __init__(self, chunks: Chunks, on_text: Callable[[str], None]) -> None:
+        self._chunks = chunks
+        self._on_text = on_text
+        self._texts: list[str] = []
+        self._finish_reason: str | None = None
+        self._usage: CompletionUsage | None = None
+        self._done = False
+
+    def take(self, data: bytes) -> None:
+        """Read the next event. Raises Fault."""
+        if self._done:
+            raise Fault(reason="bad_response")
+        if data == _DONE:
+            self._done = True
+            return
+        chunk = self._parsed(data)
+        self._usage = chunk.usage or self._usage
+        for choice in chunk.choices:
+            if choice.index != 0 or self._finish_reason is not None:
+                raise Fault(reason="bad_response")
+            self._finish_reason = choice.finish_reason
+            if choice.text:
+                self._texts.append(choice.text)
+                self._on_text(choice.text)
+
+    def whole(self) -> CompletionResponse:
+        """The completion, once its stream has ended. Raises Fault when that was too early."""
+        if not self._done or self._finish_reason is None or self._usage is None:
+            raise Fault(reason="bad_response")
+        text = "".join(self._texts)
+        choice = CompletionChoice(index=0, text=text, finish_reason=self._finish_reason)
+        return CompletionResponse(choices=(choice,), usage=self._usage)
+
+    def _parsed(self, data: bytes) -> CompletionChunk | ChatChunk:
+        try:
+            chunk = self._chunks.validate_json(data)
+        except ValidationError:
+            raise Fault(reason="bad_response") from None  # its text would quote the event
+        if isinstance(chunk, StreamFailure):
+            raise Fault(reason="failed", begun=True)
+        return chunk

@@ -1,0 +1,32 @@
+"""What is told of a question while it is being answered."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from service.refinement.types import Event, Stage, State
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """Text, never empty, that a stage has just written: the draft or one of the refinements.
+
+    All deltas of a stage together are what its model wrote: not yet stripped or read as its
+    family is, and for the local refinement without the steps that are kept. A stage may fail
+    after its deltas.
+    """
+
+    stage: Stage
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Advanced:
+    """An event, and the state after it."""
+
+    event: Event
+    state: State
+
+
+Progress: TypeAlias = Delta | Advanced
+Tell: TypeAlias = Callable[[Progress], None]  # called in the event loop; never blocks

@@ -1,0 +1,56 @@
+"""A stream over a real connection, with pauses."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+class Server:
+    """Tells its parts, seconds of silence among them, and notes when it was heard and left."""
+
+    def __init__(self, *parts: bytes | float) -> None:
+        self.parts = parts
+        self.begun = threading.Event()  # the first part is on its way
+        self.left = threading.Event()  # whoever listened has hung up
+        self.over = threading.Event()
+        self.url = ""
+
+    def tell(self, handler: BaseHTTPRequestHandler) -> None:
+        handler.rfile.read(int(handler.headers["Content-Length"]))
+        handler.send_response(200)
+        handler.send_header("Content-Type", "text/event-stream")
+        handler.end_headers()
+        try:
+            for part in self.parts:
+                if isinstance(part, float):
+                    self.over.wait(part)
+                else:
+                    handler.wfile.write(part)
+                    handler.wfile.flush()
+                    self.begun.set()
+        except OSError:
+            self.left.set()
+
+
+@contextmanager
+def serving(*parts: bytes | float) -> Iterator[Server]:
+    server = Server(*parts)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            server.tell(self)
+
+        def log_message(self, *_arguments: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        server.url = f"http://127.0.0.1:{http.server_port}"
+        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.over.set()
+            http.shutdown()
+            thread.join()

@@ -1,0 +1,78 @@
+"""What goes over the wire."""
+
+import pytest
+
+from glore_client import Question, Sampling
+from glore_client.questions import BatchCall, shared_by_all, solve_call
+from tests.clients.python.samples import QUESTION
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), float("inf")])
+def test_times_that_are_none_are_refused(seconds: float) -> None:
+    with pytest.raises(ValueError, match="deadline must be a positive number of seconds"):
+        solve_call(QUESTION, {"deadline": seconds}, "r")
+    with pytest.raises(ValueError, match="timeout must be a positive number of seconds"):
+        solve_call(QUESTION, {"timeout": seconds}, "r")
+    with pytest.raises(ValueError, match="deadline must be a positive number of seconds"):
+        Question(QUESTION, deadline=seconds)
+
+
+def test_a_later_try_has_less_time() -> None:
+    call = solve_call(QUESTION, {"deadline": 10.0, "timeout": 15.0}, "r")
+    send = call.send(elapsed=4.0)
+    assert send.body is not None
+    assert send.body["deadline_ms"] == 6000
+    assert send.timeout == 11.0
+    assert send.timeouts().connect == 5.0
+    assert send.headers["Glore-Deadline-Ms"] == "10750"
+
+
+def test_no_silence_lasts_longer_than_the_call() -> None:
+    call = solve_call(QUESTION, {"timeout": 15.0}, "r")
+    assert call.send(4.0, silence=30.0).silence == 11.0
+    assert call.send(4.0, silence=5.0).silence == 5.0
+    assert call.send(4.0).silence is None
+
+
+def test_what_a_question_says_goes_before_what_is_said_for_all() -> None:
+    question = Question(
+        QUESTION, strategy="draft", deadline=3.0, max_engine_calls=1, sampling=Sampling(n=2)
+    )
+    call = solve_call(
+        question,
+        {"strategy": "glore", "deadline": 9.0, "max_engine_calls": 5, "max_generated_tokens": 7},
+        "r",
+    )
+    assert call.send(0.0).body == {
+        "question": QUESTION,
+        "strategy": "draft",
+        "sampling": {"n": 2},
+        "deadline_ms": 3000,
+        "max_engine_calls": 1,
+        "max_generated_tokens": 7,
+    }
+    assert call.timeout == 8.0
+
+
+def test_a_batch_says_for_each_question_only_what_is_its_own() -> None:
+    call = BatchCall(
+        [Question("One?", id="a", strategy="draft"), Question("Two?", max_generated_tokens=5)],
+        shared_by_all({"deadline": 9.0, "max_engine_calls": 4}),
+        "key-1",
+        100.0,
+        30.0,
+        "r",
+    )
+    send = call.send(80.0)
+    assert send.body == {
+        "questions": [
+            {"question": "One?", "id": "a", "strategy": "draft"},
+            {"question": "Two?", "max_generated_tokens": 5},
+        ],
+        "strategy": "glore",
+        "deadline_ms": 9000,
+        "max_engine_calls": 4,
+    }
+    assert send.body == call.send(0.0).body
+    assert send.headers["Idempotency-Key"] == "key-1"
+    assert send.silence == 20.0

@@ -1,0 +1,82 @@
+"""Texts as real vLLM writes them, and questions told while they are answered."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from models.formats.chat import Chat, Message
+from models.formats.prompts import student_prompt
+from models.formats.writing import Prompt
+from service.engines.generating import VllmGenerator
+from service.engines.ports import Generation
+from service.engines.vllm import open_engine
+
+from .conftest import Service
+from .test_solve import QUESTION, check_candidates
+
+Event = tuple[str, dict[str, Any]]
+
+
+def told(service: Service, **body: object) -> Iterator[Event]:
+    """The events of a stream, as they come."""
+    request = {"question": QUESTION, "deadline_ms": 590_000, **body}
+    headers = {"Accept": "text/event-stream"}
+    with (
+        service.client() as client,
+        client.stream("POST", "/solve", json=request, headers=headers) as response,
+    ):
+        assert response.status_code == 200
+        name = ""
+        for line in response.iter_lines():
+            field, _, value = line.partition(": ")
+            if field == "event":
+                name = value
+            elif field == "data":
+                yield name, json.loads(value)
+
+
+@pytest.mark.parametrize(
+    "prompt", [student_prompt(QUESTION), Chat((Message("user", QUESTION),))], ids=["text", "chat"]
+)
+async def test_a_streamed_text_is_the_whole_one(service: Service, prompt: Prompt) -> None:
+    async with open_engine(service.generation, api_key=None, timeout=500) as engine:
+        student = VllmGenerator(engine, "student", "student")
+        pieces: list[str] = []
+
+        async def generate(**how: Any) -> Generation:  # noqa: ANN401
+            return await student.generate(
+                prompt, n=1, temperature=0.0, top_p=1.0, max_tokens=24, timeout=500, **how
+            )
+
+        streamed = await generate(on_text=pieces.append)
+        assert streamed == await generate()
+    assert len(pieces) > 3
+    assert "".join(pieces) == streamed.completions[0].text
+
+
+def test_a_question_is_told_while_it_is_answered(service: Service) -> None:
+    events = list(told(service, sampling={"max_tokens": 64}))
+    names = [name for name, _ in events]
+    assert set(names) >= {"draft.delta", "draft", "scores", "first_error", "refined", "selected"}
+    assert "error" not in names
+    name, done = events[-1]
+    assert name == "done"
+    assert done["degraded"] == []
+    check_candidates(done)
+    written = [data["text"] for name, data in events if name == "draft.delta"]
+    assert len(written) > 3
+    assert "".join(written).strip() == done["candidates"][0]["solution"]
+    for kind in ("global_refinement", "local_refinement"):
+        texts = [
+            data["text"]
+            for name, data in events
+            if name == "refined.delta" and data["kind"] == kind
+        ]
+        of_kind = [each["solution"] for each in done["candidates"] if each["kind"] == kind]
+        assert all(solution.endswith("".join(texts).strip()) for solution in of_kind)
+    with service.client() as client:
+        request = {"question": QUESTION, "strategy": "draft", "sampling": {"max_tokens": 64}}
+        whole = client.post("/solve", json={**request, "deadline_ms": 590_000}).json()
+    assert whole["solution"] == done["candidates"][0]["solution"]

@@ -1,0 +1,44 @@
+import copy
+
+import pytest
+
+from service.api.examples import RESPONSE
+from service.api.openai.completion import ChatCompletion, Head, finish_reason
+from service.api.schemas import SolveResponse
+
+
+def test_a_completion_carries_the_answer_and_its_trace() -> None:
+    response = SolveResponse.model_validate(RESPONSE)
+    completion = ChatCompletion.of(response, Head("glore", "chatcmpl-1", 7))
+    shown = completion.model_dump(mode="json")
+    assert shown.pop("glore") == RESPONSE
+    assert shown == {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 7,
+        "model": "glore",
+        "choices": [
+            {
+                "index": 0,
+                "message": {
+                    "role": "assistant",
+                    "content": RESPONSE["solution"],
+                    "refusal": None,
+                },
+                "logprobs": None,
+                "finish_reason": "stop",
+            }
+        ],
+        "usage": {"prompt_tokens": 676, "completion_tokens": 97, "total_tokens": 773},
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "told"), [("stop", "stop"), ("length", "length"), ("abort", "stop")]
+)
+def test_it_ends_as_the_selected_candidate_does(given: str, told: str) -> None:
+    response = copy.deepcopy(RESPONSE)
+    for place, candidate in enumerate(response["candidates"]):
+        selected = place == response["selected"]["candidate"]
+        candidate["finish_reason"] = given if selected else "length"
+    assert finish_reason(SolveResponse.model_validate(response)) == told

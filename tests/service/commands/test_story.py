@@ -1,0 +1,117 @@
+"""How a question looks while it is answered, event by event."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from rich.console import Console, RenderableType
+
+from glore_client import SolveResult
+from glore_client.events import READERS
+from service.commands.story import Story, colour, conclusion, picture
+from tests.clients.python import samples
+
+RESULT = samples.result(selected=1)
+
+
+def printed(part: RenderableType, *, colours: bool = False) -> str:
+    system: Literal["standard"] | None = "standard" if colours else None
+    console = Console(width=100, highlight=False, force_terminal=colours, color_system=system)
+    with console.capture() as capture:
+        console.print(part)
+    return capture.get()
+
+
+def shown(events: Sequence[tuple[str, dict[str, Any]]], *, colours: bool = False) -> str:
+    """The picture after these events."""
+    story = Story()
+    for name, data in events:
+        story.note(READERS[name](json.dumps(data)))
+    return printed(picture(story), colours=colours)
+
+
+def until(name: str, events: Sequence[tuple[str, dict[str, Any]]]) -> list[tuple[str, Any]]:
+    """The events up to the first of this name."""
+    names = [each for each, _ in events]
+    return list(events[: names.index(name) + 1])
+
+
+STORY = samples.told(RESULT)
+
+
+def test_the_draft_is_shown_as_it_is_written() -> None:
+    text = shown(STORY[:1])
+    assert "3 x 4 = 12" in text
+    assert "####" not in text
+    assert "#### 12" in shown(STORY[:2])
+
+
+def test_a_whole_draft_is_shown_in_steps_that_wait_for_their_scores() -> None:
+    text = shown(until("draft", STORY))
+    assert "     -  3 x 4 = 12" in text
+    assert "first error" not in text
+
+
+def test_colours_follow_the_threshold() -> None:
+    assert colour(0.49, 0.5) == "red"
+    assert colour(0.5, 0.5) == "yellow"
+    assert colour(0.75, 0.5) == "green"
+    assert colour(0.5, 0.3) == "yellow"
+
+
+def test_steps_are_coloured_and_the_first_error_is_marked() -> None:
+    text = shown(until("first_error", STORY), colours=True)
+    assert "\x1b[32m0.98\x1b[0m" in text
+    assert "\x1b[32m3 x 4 = 12 " in text
+    assert "\x1b[31m12 - 2 = 12" in text
+    assert "\x1b[1;31m<- first error\x1b[0m" in text
+
+
+def test_refinements_are_shown_as_they_are_written() -> None:
+    events = until("first_error", STORY)
+    delta = {"kind": "global_refinement", "text": "Let me see"}
+    text = shown([*events, ("refined.delta", delta)])
+    assert "Global refinement\n  Let me see" in text
+
+
+def test_a_local_refinement_begins_with_the_steps_that_it_keeps() -> None:
+    events = until("first_error", STORY)
+    delta = {"kind": "local_refinement", "text": "12 - 2 = 10"}
+    text = shown([*events, ("refined.delta", delta)])
+    assert "Local refinement\n  3 x 4 = 12" in text
+    assert "\n  12 - 2 = 10" in text
+
+
+def test_scores_of_other_candidates_are_not_those_of_the_draft() -> None:
+    events = until("draft", STORY)
+    assert shown([*events, ("scores", {"candidate": 1, "scores": [0.1, 0.1, 0.1]})]) == shown(
+        events
+    )
+
+
+def test_text_of_a_model_is_neither_markup_nor_a_command_to_the_terminal() -> None:
+    text = shown([("draft.delta", {"text": "[red]3[/red] [/nothing] \x1b[2J\x9b2J\r7"})])
+    assert "[red]3[/red] [/nothing] \ufffd[2J\ufffd2J\ufffd7" in text
+
+
+def test_the_end_tells_the_candidates_and_the_winner() -> None:
+    text = printed(conclusion(SolveResult.model_validate(RESULT)))
+    assert "0.20  draft" in text
+    assert "0.90  global refinement  10  <- winner" in text
+    assert "Answer: 10\nIt has the highest outcome score." in text
+    assert "request req-1" in text
+
+
+def test_a_draft_alone_needs_no_list_of_candidates() -> None:
+    body = samples.result(
+        strategy="draft", candidates=[samples.candidate("draft", None)], first_error=None
+    )
+    text = printed(conclusion(SolveResult.model_validate(body)))
+    assert "Candidates" not in text
+    assert "Answer: none stated" in text
+
+
+def test_what_is_missing_is_said() -> None:
+    body = samples.result(degraded=[{"stage": "refine_locally", "reason": "deadline"}])
+    text = printed(conclusion(SolveResult.model_validate(body)))
+    assert "Without refine locally: deadline." in text

@@ -1,0 +1,186 @@
+"""Completions as they are written. Whole ones: test_vllm.py, test_chat.py."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from models.formats.chat import Chat, Message
+from models.formats.writing import Prompt
+from service.engines.generating import VllmGenerator
+from service.engines.ports import Completion, EngineError, FaultReason, Generation
+from service.engines.vllm import MAX_RESPONSE_BYTES, VllmEngine
+from tests.service.engines.fake_vllm import (
+    FakeVllm,
+    as_events,
+    chat_completion,
+    chat_stream,
+    completion,
+    completion_stream,
+)
+
+COMPLETIONS = "/v1/completions"
+CHAT = "/v1/chat/completions"
+PROMPT = "Question: 1 + 1?\nSolution:\n"
+LIMIT_S = 30.0  # ends a test that hangs; generous, for machines that are busy
+
+
+async def generate(
+    engine: VllmEngine,
+    told: list[str],
+    prompt: Prompt = PROMPT,
+    timeout: float = 30.0,  # noqa: ASYNC109
+) -> Generation:
+    generator = VllmGenerator(engine, "student", "student")
+    return await generator.generate(
+        prompt,
+        n=1,
+        temperature=0.5,
+        top_p=0.9,
+        max_tokens=64,
+        timeout=timeout,
+        on_text=told.append,
+    )
+
+
+async def test_a_text_is_told_as_it_is_written(server: FakeVllm, engine: VllmEngine) -> None:
+    server.streams(
+        COMPLETIONS, as_events(*completion_stream("1 + 1", "", " = 2\n", "#### 2")), "whole"
+    )
+    told: list[str] = []
+    generation = await generate(engine, told)
+    assert generation == Generation((Completion("1 + 1 = 2\n#### 2", "stop"),), 7, 5)
+    assert told == ["1 + 1", " = 2\n", "#### 2"]
+    assert server.bodies == [
+        {
+            "model": "student",
+            "prompt": PROMPT,
+            "n": 1,
+            "temperature": 0.5,
+            "top_p": 0.9,
+            "max_tokens": 64,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+    ]
+
+
+async def test_a_turn_is_told_as_it_is_written(server: FakeVllm, engine: VllmEngine) -> None:
+    server.streams(CHAT, as_events(*chat_stream("1 + 1", " = 2")), "whole")
+    told: list[str] = []
+    generation = await generate(engine, told, Chat((Message("user", "1 + 1?"),)))
+    assert generation == Generation((Completion("1 + 1 = 2", "stop"),), 7, 5)
+    assert told == ["1 + 1", " = 2"]
+    assert server.bodies[0]["stream"] is True
+
+
+async def test_a_text_is_told_before_its_end(server: FakeVllm, engine: VllmEngine) -> None:
+    server.streams(COMPLETIONS, as_events(*completion_stream("a", "b")[:1]), "hang")
+    told: list[str] = []
+    call = asyncio.create_task(generate(engine, told))
+    async with asyncio.timeout(LIMIT_S):
+        while not told:  # noqa: ASYNC110 - a list has no event
+            await asyncio.sleep(0.01)
+        assert told == ["a"]
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        await server.aborted.wait()
+
+
+async def test_an_empty_text_is_not_told(server: FakeVllm, engine: VllmEngine) -> None:
+    server.streams(COMPLETIONS, as_events(*completion_stream("")), "whole")
+    told: list[str] = []
+    assert (await generate(engine, told)).completions == (Completion("", "stop"),)
+    assert told == []
+
+
+def changed(place: int, **changes: object) -> bytes:
+    """A sound stream of two texts, with one of its four events changed."""
+    events: list[Any] = completion_stream("a", "b")
+    events[place] |= changes
+    return as_events(*events)
+
+
+SOUND = completion_stream("a", "b")
+FIRST, SECOND, USAGE, DONE = SOUND
+ERROR = {"error": {"message": "upstream text", "type": "InternalServerError", "code": 500}}
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "bad_response"),
+        (b"not an event", "bad_response"),
+        (json.dumps(completion("a")).encode(), "bad_response"),
+        (as_events("not json"), "bad_response"),
+        (as_events("null"), "bad_response"),
+        (as_events({}), "bad_response"),
+        (as_events(chat_completion("a"), USAGE, DONE), "bad_response"),
+        (b"data: \xff\xfe\n\n", "bad_response"),
+        (as_events("[" * 100_000), "bad_response"),
+        (as_events(FIRST, SECOND, USAGE), "bad_response"),
+        (as_events(FIRST, SECOND, DONE), "bad_response"),
+        (as_events(FIRST, USAGE, DONE), "bad_response"),
+        (as_events(FIRST, SECOND, FIRST, USAGE, DONE), "bad_response"),
+        (as_events(*SOUND, DONE), "bad_response"),
+        (as_events(*SOUND, FIRST), "bad_response"),
+        (as_events(USAGE, DONE), "bad_response"),
+        (as_events(DONE), "bad_response"),
+        (as_events(*SOUND)[:-1], "bad_response"),
+        (changed(0, choices=None), "bad_response"),
+        (changed(0, choices=[{"index": 1, "text": "a", "finish_reason": None}]), "bad_response"),
+        (changed(0, choices=[{"index": 0, "text": None, "finish_reason": None}]), "bad_response"),
+        (changed(0, choices=[{"index": 0, "text": "\ud800"}]), "bad_response"),
+        (changed(2, usage={"prompt_tokens": 7}), "bad_response"),
+        (changed(2, usage={"prompt_tokens": 7, "completion_tokens": "5"}), "bad_response"),
+        (as_events(ERROR), "failed"),
+        (as_events(FIRST, ERROR, DONE), "failed"),
+        (as_events(*completion_stream("a", finish_reason="abort")), "failed"),
+    ],
+)
+async def test_a_stream_that_is_not_sound_is_a_fault(
+    server: FakeVllm, engine: VllmEngine, body: bytes, reason: FaultReason
+) -> None:
+    server.streams(COMPLETIONS, body, "whole")
+    with pytest.raises(EngineError) as caught:
+        await generate(engine, [])
+    assert caught.value.reason == reason
+    assert str(caught.value) == f"student: {reason}"
+
+
+async def test_a_stream_cut_off_is_a_bad_response(server: FakeVllm, engine: VllmEngine) -> None:
+    server.streams(COMPLETIONS, as_events(*SOUND[:2]), "cut")
+    told: list[str] = []
+    with pytest.raises(EngineError, match="bad_response"):
+        await generate(engine, told)
+    assert told == ["a", "b"]
+
+
+async def test_a_stream_that_stops_runs_into_the_time_limit(
+    server: FakeVllm, engine: VllmEngine
+) -> None:
+    server.streams(COMPLETIONS, as_events(*SOUND[:2]), "hang")
+    with pytest.raises(EngineError, match="timeout"):
+        await generate(engine, [], timeout=0.1)
+
+
+@pytest.mark.parametrize("line", [b"data: ", b": comment\n\n"])
+async def test_a_stream_without_end_is_not_read_to_its_end(
+    server: FakeVllm, engine: VllmEngine, line: bytes
+) -> None:
+    server.streams(COMPLETIONS, line * (MAX_RESPONSE_BYTES // len(line) + 1), "whole")
+    with pytest.raises(EngineError, match="bad_response"):
+        await generate(engine, [])
+
+
+@pytest.mark.parametrize(("status", "reason"), [(400, "rejected"), (429, "overloaded")])
+async def test_a_refusal_is_a_fault_as_for_bodies(
+    server: FakeVllm, engine: VllmEngine, status: int, reason: FaultReason
+) -> None:
+    server.sends(COMPLETIONS, as_events(*SOUND), status)
+    told: list[str] = []
+    with pytest.raises(EngineError, match=reason):
+        await generate(engine, told)
+    assert told == []

@@ -1,0 +1,82 @@
+"""What every fault of every engine costs under every strategy, written down.
+
+A fault is known to the client by its reason in `degraded`; which engine had it, and what the
+strategy asks of that engine, decides the rest. An engine that a strategy does not ask costs it
+nothing, whatever the fault.
+"""
+
+from typing import Final
+
+from service.engines.ports import Role
+from service.refinement.types import Strategy
+
+WRITERS: Final = frozenset({"student", "global_refiner", "local_refiner"})
+SCORERS: Final = frozenset({"sorm", "orm"})
+
+# What befalls an engine, and the reason that `degraded` gives. `-`: nothing is missing.
+REASONS: Final = {
+    "refused": "unreachable",  # nobody listens at its address
+    "reset": "failed",  # it closes the connection without an answer, each time it is asked
+    "hang": "deadline",
+    "slow": "-",  # ten times as slow as it was, and within the deadline
+    "400": "rejected",
+    "429": "overloaded",
+    "500": "failed",
+    "cut": "bad_response",  # it closes the connection in the middle of the body
+    "garbage": "bad_response",  # status 200, no JSON
+    "nan": "bad_response",  # scores that are no numbers
+    "count": "wrong_scores",  # one score too few
+    "empty": "bad_response",  # a text without a character
+    "endless": "-",  # a text up to the token limit: it is kept, with finish_reason `length`
+}
+
+# What cannot be: a text has no scores, scores have no text.
+IMPOSSIBLE: Final = frozenset(
+    {(writer, fault) for writer in WRITERS for fault in ("nan", "count")}
+    | {(scorer, fault) for scorer in SCORERS for fault in ("empty", "endless")}
+)
+
+# The response, by what is lost. `lost` is every fault with a reason that has no line of its own;
+# REASON stands for that reason. Where a fault has no line it costs nothing: see `nothing`.
+TABLE: Final = """
+engine          fault    strategy   status  candidates                selected by     degraded
+
+nothing         -        draft      200     draft                     strategy        -
+nothing         -        global     200     draft,global              strategy        -
+nothing         -        local      200     draft,local               strategy        -
+nothing         -        glore      200     draft,global,local        outcome_score   -
+nothing         -        best_of_n  200     draft,sample,sample       outcome_score   -
+
+student         lost     *          503     -                         -               -
+student         hang     *          504     -                         -               -
+student         endless  local      200     draft                     strategy        -
+student         endless  glore      200     draft,global              outcome_score   -
+
+global_refiner  lost     global     200     draft                     only_candidate  refine_globally:REASON
+global_refiner  lost     glore      200     draft,local               outcome_score   refine_globally:REASON
+
+local_refiner   lost     local      200     draft                     only_candidate  refine_locally:REASON
+local_refiner   lost     glore      200     draft,global              outcome_score   refine_locally:REASON
+
+sorm            lost     local      200     draft                     only_candidate  score:REASON
+sorm            lost     glore      200     draft,global              outcome_score   score:REASON
+
+orm             lost     glore      200     draft,global,local        step_score      rerank:REASON
+orm             hang     glore      200     draft,global,local        fallback        rerank:REASON
+orm             lost     best_of_n  200     draft,sample,sample       step_score      rerank:REASON
+orm             hang     best_of_n  200     draft,sample,sample       fallback        rerank:REASON
+"""  # noqa: E501 - a table has the width that it has
+
+
+def expected(engine: Role, fault: str, strategy: Strategy) -> str:
+    """The line of the table that holds: status, candidates, selected by, degraded."""
+    rows = [line.split() for line in TABLE.strip().splitlines()[1:] if line]
+    found = {(row[0], row[1], row[2]): row[3:] for row in rows}
+    reason = REASONS[fault]
+    keys = [(engine, fault, strategy), (engine, fault, "*")]
+    if reason != "-":
+        keys += [(engine, "lost", strategy), (engine, "lost", "*")]
+    for key in (*keys, ("nothing", "-", strategy)):
+        if key in found:
+            return " ".join(found[key]).replace("REASON", reason)
+    raise KeyError(engine, fault, strategy)

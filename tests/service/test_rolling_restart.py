@@ -1,0 +1,91 @@
+"""Two gateways behind a balancer, replaced one after the other under a steady load."""
+
+import asyncio
+import signal
+from collections import Counter
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+
+import httpx2
+
+from glore_client import AsyncClient, RetryPolicy
+from loadtest.simulation.server import running
+from loadtest.simulation.settings import Simulated, Timing
+from tests.service.balancer import Balancer, balanced
+from tests.service.processes import START_S, Served, free_port, served
+
+ASKERS = 6  # of each kind
+ONCE = RetryPolicy(max_retries=0)  # what is lost is not asked again
+
+
+@dataclass(slots=True)
+class Load:
+    """Questions asked one after the other, by several askers, until it is over."""
+
+    url: str
+    over: bool = False
+    answered: Counter[str] = field(default_factory=Counter)  # by kind
+
+    async def by_sdk(self) -> None:
+        """Ask with the SDK. Raises whatever it raises."""
+        async with AsyncClient(self.url, retry=ONCE) as client:
+            while not self.over:
+                result = await client.solve("How many?")
+                assert not result.degraded
+                self.answered["sdk"] += 1
+
+    async def by_stream(self) -> None:
+        """Ask for streams with a plain client, and read each to its end."""
+        accept = {"Accept": "text/event-stream"}
+        async with httpx2.AsyncClient(timeout=START_S, trust_env=False, headers=accept) as client:
+            while not self.over:
+                response = await client.post(f"{self.url}/solve", json={"question": "How many?"})
+                assert response.status_code == 200
+                assert "event: done\n" in response.text.rstrip().rpartition("\n\n")[2]
+                self.answered["stream"] += 1
+
+
+async def test_no_question_is_lost_when_gateways_are_replaced() -> None:
+    timing = Timing(first_token=0.05, spread=0.3)
+    ports = free_port(), free_port()
+    settings = {"drain_delay": "2", "grace": "30"}
+    async with AsyncExitStack() as stack, running(Simulated(timing=timing)) as (_, engine):
+
+        async def start(port: int) -> Served:
+            return await stack.enter_async_context(served(engine, port, **settings))
+
+        gateways = [await start(port) for port in ports]
+        balancer = await stack.enter_async_context(balanced(*(each.url for each in gateways)))
+        await _ready(balancer, 2)
+        load = Load(balancer.url)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(ASKERS):
+                group.create_task(load.by_sdk())
+                group.create_task(load.by_stream())
+            for old, port in zip(gateways, ports, strict=True):
+                await _asked(load)
+                old.tell(signal.SIGTERM)
+                assert await old.ended() == 0
+                await _asked(load)  # the other one does it all
+                await start(port)
+                await _ready(balancer, 2)
+            await _asked(load)
+            load.over = True
+    assert balancer.refused == 0
+    assert load.answered["sdk"] > ASKERS
+    assert load.answered["stream"] > ASKERS
+
+
+async def _ready(balancer: Balancer, count: int) -> None:
+    """Wait until the balancer knows so many gateways that are ready."""
+    async with asyncio.timeout(START_S):
+        while len(balancer.ready) != count:  # noqa: ASYNC110 - it has no event for it
+            await asyncio.sleep(0.02)
+
+
+async def _asked(load: Load) -> None:
+    """Wait until each asker has had an answer or two."""
+    enough = sum(load.answered.values()) + 2 * 2 * ASKERS
+    async with asyncio.timeout(START_S):
+        while sum(load.answered.values()) < enough:  # noqa: ASYNC110 - it has no event for it
+            await asyncio.sleep(0.02)

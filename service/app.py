@@ -175,7 +175,8 @@ async def connect_vllm(settings: Settings) -> AsyncIterator[Connected]:
         for role in ROLES:
             name, engine = settings.engine_of(role)
             if name not in servers:
-                servers[name] = _guarded(await stack.enter_async_context(_open(engine)))
+                opened = await stack.enter_async_context(_open(engine))
+                servers[name] = _guarded(opened, settings.hedge_after)
             by_role[role] = servers[name]
             served.setdefault(name, []).append(settings.models.of(role))
             checks.setdefault(name, []).extend(_checks(settings, role, servers[name]))
@@ -227,12 +228,13 @@ async def _store(settings: Settings) -> AsyncIterator[Store | None]:
         yield store
 
 
-def _guarded(engine: VllmEngine) -> GuardedEngine:
+def _guarded(engine: VllmEngine, hedge_after: float | None) -> GuardedEngine:
     """An engine behind a breaker and retries of its own."""
     return GuardedEngine(
         engine,
         CircuitBreaker(BreakerSettings(), time.monotonic),
         Retrier(RetrySettings(), time.monotonic, asyncio.sleep),
+        hedge_after,
     )
 
 

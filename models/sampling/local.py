@@ -17,6 +17,7 @@ from models.sampling.port import Rollout
 from models.sampling.prefixes import Family, families
 from models.sampling.shared import ATTENTION, SharedCache, register
 
+_PROMPT_TOKENS = 40_000  # of all prompts at a time, padding included: 1 GB of keys and values
 _READ_TOGETHER = 32  # prompts, in order of length
 # Keys and values of some prompts per layer, and the logits after each.
 _Read: TypeAlias = tuple[list[tuple[torch.Tensor, torch.Tensor]], torch.Tensor]
@@ -60,13 +61,18 @@ class LocalSampler:
         batch: list[Family] = []
         waiting = sorted(families(encoded), key=lambda family: len(family.ids))
         for family in waiting:
-            if batch and n * sum(len(f.members) for f in [*batch, family]) > self.rows:
+            if batch and not self._fit([*batch, family], n):
                 self._batch(batch, encoded, results, n, temperature, max_tokens)
                 batch = []
             batch.append(family)
         if batch:
             self._batch(batch, encoded, results, n, temperature, max_tokens)
         return results
+
+    def _fit(self, batch: Sequence[Family], n: int) -> bool:
+        """Whether so many rollouts are drawn at a time; the last family is the longest."""
+        prompts = sum(len(family.members) for family in batch)
+        return n * prompts <= self.rows and prompts * len(batch[-1].ids) <= _PROMPT_TOKENS
 
     @torch.inference_mode()
     def _batch(  # noqa: PLR0913 - one step of `sample`

@@ -1,37 +1,24 @@
 """`POST /solve`: a question in, one refined answer out."""
 
-from dataclasses import replace
-from typing import Annotated, Final
+from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Header, Request
+from fastapi import APIRouter, Body, Depends, Request
 from fastapi.responses import Response
 
 from service.api.accept import prefers_events
 from service.api.answering import answer
+from service.api.callers import RESERVED_SHARE, Left
 from service.api.context import Context, Limits, context_of
 from service.api.events import EVENT_SCHEMA, SolveEvents
 from service.api.examples import REQUESTS, RESPONSE, STREAM
 from service.api.openapi import SOLVE_ERRORS
 from service.api.problems import invalid_request
 from service.api.record import record_of
-from service.api.schemas import MIN_DEADLINE_MS, SolveRequest, SolveResponse
+from service.api.schemas import SolveRequest, SolveResponse
 from service.api.stream import MEDIA_TYPE as EVENT_STREAM
 from service.api.stream import EventStreamResponse
 from service.errors import FieldFault, UnsupportedMediaTypeError
 from service.refinement.types import Budget, Sampling, Task
-
-DEADLINE_HEADER: Final = "Glore-Deadline-Ms"
-LONGEST_DEADLINE_MS: Final = 3_600_000  # as much as a server can be set to give
-_RESERVED_SHARE: Final = 0.2  # of the deadline, at most, is kept for reranking
-
-LeftMs = Annotated[
-    int,
-    Header(
-        alias=DEADLINE_HEADER,
-        ge=MIN_DEADLINE_MS,
-        description="What is left of the caller's own deadline; the smaller of both counts.",
-    ),
-]
 
 router = APIRouter()
 
@@ -65,7 +52,7 @@ async def solve(
     body: Annotated[SolveRequest, Body(openapi_examples=REQUESTS)],
     request: Request,
     context: Annotated[Context, Depends(context_of)],
-    left_ms: LeftMs = LONGEST_DEADLINE_MS,
+    left: Left,
 ) -> SolveResponse | Response:
     """Draft a solution, refine it as the strategy says, and return the best candidate.
 
@@ -74,7 +61,7 @@ async def solve(
     is answered; the last event is `done`, with the whole answer, or `error`, with a problem.
     """
     record_of(request.scope).ask(body.strategy.value)
-    task = within(task_of(body, context.limits), left_ms)
+    task = left.bound(task_of(body, context.limits))
     if prefers_events(",".join(request.headers.getlist("accept"))):
         return EventStreamResponse(task, context, SolveEvents())
     return await answer(task, request, context)
@@ -119,16 +106,7 @@ def task_of(body: SolveRequest, limits: Limits) -> Task:
             deadline=deadline,
             max_calls=calls,
             max_generated_tokens=tokens,
-            rerank_reserve=min(limits.rerank_reserve, deadline * _RESERVED_SHARE),
+            rerank_reserve=min(limits.rerank_reserve, deadline * RESERVED_SHARE),
         ),
         threshold=limits.threshold,
     )
-
-
-def within(task: Task, left_ms: int) -> Task:
-    """The task with what its caller has left of a deadline, if that is less."""
-    if left_ms / 1000 >= task.budget.deadline:
-        return task
-    deadline = left_ms / 1000
-    reserve = min(task.budget.rerank_reserve, deadline * _RESERVED_SHARE)
-    return replace(task, budget=replace(task.budget, deadline=deadline, rerank_reserve=reserve))

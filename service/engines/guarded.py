@@ -6,6 +6,7 @@ from functools import partial
 from typing import TypeVar
 
 from service.engines.breaker import Circuit, CircuitBreaker
+from service.engines.hedging import hedged
 from service.engines.retries import SAFE, Retrier
 from service.engines.vllm import Exchange, Fault
 
@@ -13,12 +14,23 @@ _Given = TypeVar("_Given")
 
 
 class GuardedEngine:
-    """Refuses calls while the engine is unwell, and makes some again; both count per engine."""
+    """Refuses calls while the engine is unwell, and makes some again; both count per engine.
 
-    def __init__(self, engine: Exchange, breaker: CircuitBreaker, retrier: Retrier) -> None:
+    `hedge_after`: seconds after which a call whose answer is not streamed is made once more beside
+    itself; None: never.
+    """
+
+    def __init__(
+        self,
+        engine: Exchange,
+        breaker: CircuitBreaker,
+        retrier: Retrier,
+        hedge_after: float | None = None,
+    ) -> None:
         self._engine = engine
         self._breaker = breaker
         self._retrier = retrier
+        self._hedge_after = hedge_after
 
     @property
     def circuit(self) -> Circuit:
@@ -30,11 +42,17 @@ class GuardedEngine:
         """How many calls were made again so far."""
         return self._retrier.retries
 
+    @property
+    def hedges(self) -> int:
+        """How many calls were made once more beside themselves."""
+        return self._retrier.hedges
+
     async def post(self, path: str, payload: Mapping[str, object], *, timeout: float) -> bytes:  # noqa: ASYNC109
         """The body of the answer, within `timeout` seconds for all attempts. Raises Fault."""
 
         async def once(seconds: float) -> bytes:
-            return await self._once(partial(self._engine.post, path, payload, timeout=seconds))
+            call = partial(self._engine.post, path, payload, timeout=seconds)
+            return await hedged(partial(self._once, call), self._hedge_after, self._retrier.again)
 
         return await self._retrier.call(once, timeout, _retryable)
 

@@ -77,6 +77,15 @@ class Retrier:
         self._rng = rng or random.Random()  # noqa: S311 - not for secrets
         self._budget = RetryBudget(settings)
         self.retries = 0
+        self.hedges = 0
+
+    def again(self) -> bool:
+        """Whether a call may be made beside itself; it is then one more, and counted."""
+        granted = self._budget.allows and more_calls()
+        if granted:
+            self._budget.spend()
+            self.hedges += 1
+        return granted
 
     async def call(
         self,

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from service.api.answering import answer
+from service.api.callers import Left
 from service.api.context import Context, context_of
 from service.api.openai.catalog import strategy_of
 from service.api.openai.chunks import CHUNK_SCHEMA, Chunks
@@ -13,7 +14,7 @@ from service.api.openai.completion import ChatCompletion, Head
 from service.api.openai.document import CHAT_ERRORS
 from service.api.openai.request import ChatRequest, chat_task
 from service.api.record import record_of
-from service.api.solve import LONGEST_DEADLINE_MS, LeftMs, require_json, within
+from service.api.solve import require_json
 from service.api.stream import MEDIA_TYPE, EventStreamResponse
 
 router = APIRouter(tags=["OpenAI"])
@@ -30,7 +31,7 @@ async def complete(
     body: ChatRequest,
     request: Request,
     context: Annotated[Context, Depends(context_of)],
-    left_ms: LeftMs = LONGEST_DEADLINE_MS,
+    left: Left,
 ) -> ChatCompletion | Response:
     """Answer the question of the one user message as `POST /solve` would.
 
@@ -39,7 +40,7 @@ async def complete(
     `glore` tells what happens before. Closing the connection cancels all work.
     """
     record_of(request.scope).ask(strategy_of(body.model).value)
-    task = within(chat_task(body, context.limits), left_ms)
+    task = left.bound(chat_task(body, context.limits))
     head = Head(body.model)
     if body.stream:
         options = body.stream_options

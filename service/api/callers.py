@@ -1,0 +1,60 @@
+"""What a caller has left of its own budget, said in headers: it only makes a request's smaller."""
+
+from dataclasses import dataclass, replace
+from typing import Annotated, Final
+
+from fastapi import Depends, Header
+
+from service.api.schemas import MIN_DEADLINE_MS
+from service.refinement.types import Budget, Task
+
+DEADLINE_HEADER: Final = "Glore-Deadline-Ms"
+CALLS_HEADER: Final = "Glore-Max-Engine-Calls"
+TOKENS_HEADER: Final = "Glore-Max-Generated-Tokens"
+ANY_NUMBER: Final = 2**31 - 1  # what says nothing
+RESERVED_SHARE: Final = 0.2  # of the deadline, at most, is kept for reranking
+_WHAT: Final = "What is left of the caller's own"
+_RULE: Final = "the smaller of this and the request's counts."
+
+
+@dataclass(frozen=True, slots=True)
+class CallersBudget:
+    """What is left of each; more than any request may have where the caller did not say."""
+
+    deadline_ms: int = ANY_NUMBER
+    engine_calls: int = ANY_NUMBER
+    generated_tokens: int = ANY_NUMBER
+
+    def bound(self, task: Task) -> Task:
+        """The task with the smaller of both budgets."""
+        budget = task.budget
+        deadline = min(budget.deadline, self.deadline_ms / 1000)
+        return replace(
+            task,
+            budget=Budget(
+                deadline=deadline,
+                max_calls=min(budget.max_calls, self.engine_calls),
+                max_generated_tokens=min(budget.max_generated_tokens, self.generated_tokens),
+                rerank_reserve=min(budget.rerank_reserve, deadline * RESERVED_SHARE),
+            ),
+        )
+
+
+async def _callers_budget(
+    deadline_ms: Annotated[
+        int,
+        Header(alias=DEADLINE_HEADER, ge=MIN_DEADLINE_MS, description=f"{_WHAT} deadline; {_RULE}"),
+    ] = ANY_NUMBER,
+    engine_calls: Annotated[
+        int,
+        Header(alias=CALLS_HEADER, ge=1, description=f"{_WHAT} engine calls; {_RULE}"),
+    ] = ANY_NUMBER,
+    generated_tokens: Annotated[
+        int,
+        Header(alias=TOKENS_HEADER, ge=1, description=f"{_WHAT} generated tokens; {_RULE}"),
+    ] = ANY_NUMBER,
+) -> CallersBudget:
+    return CallersBudget(deadline_ms, engine_calls, generated_tokens)
+
+
+Left = Annotated[CallersBudget, Depends(_callers_budget)]  # what handlers ask for

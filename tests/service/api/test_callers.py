@@ -1,0 +1,50 @@
+"""What a caller has left of its own budget makes a request's smaller, never larger."""
+
+import httpx2
+import pytest
+
+from service.api.callers import CallersBudget
+from service.refinement.types import Budget, Sampling, Strategy, Task
+
+BODY = {"question": "How many?"}
+TASK = Task("How many?", Strategy.GLORE, Sampling(), Budget(10.0, 8, 1000, 1.0), 0.5)
+
+
+@pytest.mark.parametrize(
+    ("left", "budget"),
+    [
+        (CallersBudget(), Budget(10.0, 8, 1000, 1.0)),
+        (CallersBudget(deadline_ms=2000), Budget(2.0, 8, 1000, 0.4)),
+        (CallersBudget(8000, 3, 100), Budget(8.0, 3, 100, 1.0)),
+        (CallersBudget(60_000, 99, 99_999), Budget(10.0, 8, 1000, 1.0)),
+    ],
+)
+def test_the_smaller_of_both_counts(left: CallersBudget, budget: Budget) -> None:
+    assert left.bound(TASK).budget == budget
+
+
+@pytest.mark.parametrize("path", ["/solve", "/v1/chat/completions"])
+@pytest.mark.parametrize(
+    ("header", "reason"),
+    [("Glore-Max-Engine-Calls", "call_cap"), ("Glore-Max-Generated-Tokens", "token_cap")],
+)
+async def test_a_header_bounds_what_is_spent(
+    client: httpx2.AsyncClient, path: str, header: str, reason: str
+) -> None:
+    chat = {"model": "glore", "messages": [{"role": "user", "content": "How many?"}]}
+    body = BODY if path == "/solve" else chat
+    answer = await client.post(path, json=body, headers={header: "1"})
+    assert answer.status_code == 200
+    trace = answer.json() if path == "/solve" else answer.json()["glore"]
+    assert [candidate["kind"] for candidate in trace["candidates"]] == ["draft"]
+    assert {item["reason"] for item in trace["degraded"]} == {reason}
+
+
+@pytest.mark.parametrize("header", ["Glore-Max-Engine-Calls", "Glore-Max-Generated-Tokens"])
+@pytest.mark.parametrize("value", ["0", "-1", "many", "1e3", ""])
+async def test_a_header_that_is_no_count_is_refused(
+    client: httpx2.AsyncClient, header: str, value: str
+) -> None:
+    answer = await client.post("/solve", json=BODY, headers={header: value})
+    assert answer.status_code == 422
+    assert header in answer.json()["detail"]

@@ -5,6 +5,7 @@ run folder with it, so that others go on from its adapters and rollouts, or rela
 
 The students' problems are not kept either: some are of the GSM8K file that was named, which is
 not ours to pass on. Their stages are done again, with the same outcome, when it is named again.
+Nor are scorers that do not ship, once they have been compared.
 Of the tables' records what the models wrote and scored is kept, without the questions.
 """
 
@@ -14,6 +15,8 @@ import re
 import shutil
 import sys
 from pathlib import Path
+
+from models.serving.bundle import ROLES
 
 _ADAPTER = ("adapter_config.json", "adapter_model.safetensors", "head.safetensors")
 _LINES = ".jsonl"
@@ -37,7 +40,7 @@ def keep(run: Path, out: Path) -> list[str]:
         elif path.suffix == ".json":
             shutil.copyfile(path, out / path.name)
             packed.append(path.name)
-        elif (path / _ADAPTER[1]).is_file():
+        elif (path / _ADAPTER[1]).is_file() and not _is_compared(path, run):
             packed += [_copy(path / name, out / path.name) for name in _ADAPTER]
             portable(out / path.name / _ADAPTER[0])
     for path in sorted(run.glob("evaluation/*/*/*.json*")):
@@ -66,6 +69,12 @@ def unpack(kept: Path, run: Path) -> None:
             target.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
         else:
             shutil.copyfile(path, target)
+
+
+def _is_compared(adapter: Path, run: Path) -> bool:
+    """Whether it is a scorer that does not ship, and whose figures stand in `steps` already."""
+    ships = adapter.name in ROLES or adapter.name.startswith("student_")
+    return not ships and (run / "steps.done.json").is_file()
 
 
 def portable(config: Path) -> None:

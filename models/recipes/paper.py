@@ -12,7 +12,7 @@ from models.training.adapters import AdapterConfig
 from models.training.loop import LoopConfig
 
 # Seconds of the stages in the run of models/kept/paper, one thread each (student_0: two) on cores
-# that did other work too. Those that are not here were not run yet.
+# that did other work too.
 _EXPECTED = {
     "problems": 3,
     "student_0": 1973,
@@ -27,6 +27,13 @@ _EXPECTED = {
     "sorm": 710,
     "orm": 1578,
     "local_refiner": 302,
+    "global_refiner": 1498,
+    "sorm_ratio": 763,
+    "sorm_to_error": 1114,
+    "orm_control": 1680,
+    "test": 1530,
+    "held_out": 8,
+    "steps": 952,
 }
 
 

@@ -72,6 +72,18 @@ def test_records_are_kept_without_questions_that_are_not_ours(run: Path, tmp_pat
     assert (again / "ei/easy/rollouts.jsonl").read_text() == '{"of": "easy"}\n'
 
 
+@pytest.mark.parametrize("compared", [False, True])
+def test_a_scorer_that_does_not_ship_is_kept_until_it_is_compared(
+    run: Path, tmp_path: Path, *, compared: bool
+) -> None:
+    (run / "sorm").rename(run / "sorm_ratio")
+    if compared:
+        (run / "steps.done.json").write_text("{}")
+    packed = keep(run, tmp_path / "kept")
+    assert ("sorm_ratio/adapter_model.safetensors" in packed) is not compared
+    assert "student_0/adapter_model.safetensors" in packed
+
+
 def test_keeping_twice_gives_the_same_bytes(run: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
         keep(run, tmp_path / name)

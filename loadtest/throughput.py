@@ -25,9 +25,10 @@ from models.data.problems import Problem
 from models.formats.prompts import continuation_prompt, student_prompt
 from models.formats.steps import closed, prefix_before, split_steps
 from models.sampling.local import LocalSampler
-from models.training.adapters import AdapterConfig, device, train_generator
+from models.training.adapters import AdapterConfig, train_generator
 from models.training.examples import CompletionExample
 from models.training.loop import LoopConfig
+from models.training.precision import device, fast_dtype
 
 _ROWS = 128  # rollouts at a time, both ways
 _TEMPERATURE = 0.8
@@ -84,7 +85,7 @@ def plain_sampling(model: Path, prompts: list[str], n: int, most: int) -> float:
     """The same with `generate`, as many rollouts at a time, prompts of like length together."""
     tokenizer = AutoTokenizer.from_pretrained(model, padding_side="left")
     tokenizer.pad_token = tokenizer.eos_token
-    causal = AutoModelForCausalLM.from_pretrained(model, dtype=torch.bfloat16).to(device()).eval()
+    causal = AutoModelForCausalLM.from_pretrained(model, dtype=fast_dtype()).to(device()).eval()
     ordered = sorted(prompts, key=len)
     started, tokens = time.perf_counter(), 0
     for start in range(0, len(ordered), _ROWS // n):

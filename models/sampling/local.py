@@ -16,8 +16,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
 from models.sampling.port import Rollout
 from models.sampling.prefixes import Family, families
 from models.sampling.shared import ATTENTION, SharedCache, register
+from models.training.precision import device, fast_dtype
 
-_PROMPT_TOKENS = 40_000  # of all prompts at a time, padding included: 1 GB of keys and values
+_PROMPT_TOKENS = 40_000  # of all prompts at a time, padding included: 1 to 2 GB of keys and values
 _READ_TOGETHER = 32  # prompts, in order of length
 # Keys and values of some prompts per layer, and the logits after each.
 _Read: TypeAlias = tuple[list[tuple[torch.Tensor, torch.Tensor]], torch.Tensor]
@@ -32,12 +33,12 @@ class LocalSampler:
     def __init__(
         self, model: Path, *, seed: int, rows: int = 512, adapter: Path | None = None
     ) -> None:
-        """Loads `model` in bfloat16, with the LoRA `adapter` added to its weights.
+        """Loads `model` in `fast_dtype`, with the LoRA `adapter` added to its weights.
 
         `seed` fixes the draws on one machine.
         """
         register()
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = device()
         self.tokenizer = AutoTokenizer.from_pretrained(model)
         loaded = AutoModelForCausalLM.from_pretrained(
             model, dtype=torch.float32, attn_implementation=ATTENTION
@@ -46,7 +47,7 @@ class LocalSampler:
             from peft import PeftModel  # noqa: PLC0415 - only where there is an adapter
 
             loaded = PeftModel.from_pretrained(loaded, adapter).merge_and_unload()
-        self.model = loaded.to(torch.bfloat16).to(self.device).eval()
+        self.model = loaded.to(fast_dtype()).to(self.device).eval()
         self.rows = rows
         self.generator = torch.Generator(self.device).manual_seed(seed)
 

@@ -1,7 +1,6 @@
 """LoRA adapters on a frozen base: one for each generating role, one for each reward model.
 
-LoRA: Hu et al. 2022. The frozen weights are kept in bfloat16 while training (faster
-than float32 on CPUs with AVX512-BF16, less memory on GPUs); adapters and head
+LoRA: Hu et al. 2022. The frozen weights are kept in `fast_dtype` while training; adapters and head
 are trained in float32. Serving merges and runs in float32.
 """
 
@@ -26,6 +25,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenize
 from models.formats.prompts import student_prompt
 from models.training.examples import CompletionExample, Encoded, ScoreExample
 from models.training.loop import LoopConfig, LoopReport, train
+from models.training.precision import device, fast_dtype
 
 _NO_LOSS = -100
 
@@ -37,11 +37,6 @@ class AdapterConfig:
     rank: int = 16
     alpha: int = 32
     loop: LoopConfig = field(default_factory=LoopConfig)
-
-
-def device() -> torch.device:
-    """The accelerator if there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def encode_completion(tokenizer: PreTrainedTokenizerBase, example: CompletionExample) -> Encoded:
@@ -86,7 +81,7 @@ def train_generator(  # noqa: PLR0913 - what, on what, and where to
 
     def loss_of(batch: list[Encoded]) -> torch.Tensor:
         ids, mask, targets = _padded(batch, tokenizer.eos_token_id)
-        with torch.autocast(ids.device.type, dtype=torch.bfloat16):
+        with _autocast(ids.device.type):
             hidden = causal.model(input_ids=ids, attention_mask=mask, use_cache=False)[0]
             wanted = targets != _NO_LOSS
             logits = causal.lm_head(hidden[wanted])
@@ -118,7 +113,7 @@ def train_scorer(
 
     def loss_of(batch: list[Encoded]) -> torch.Tensor:
         ids, mask, targets = _padded(batch, tokenizer.eos_token_id)
-        with torch.autocast(ids.device.type, dtype=torch.bfloat16):
+        with _autocast(ids.device.type):
             hidden = decoder(input_ids=ids, attention_mask=mask, use_cache=False)[0]
         wanted = targets != _NO_LOSS
         logits = head(hidden[wanted].float())[:, 0]
@@ -145,9 +140,13 @@ def merge(base: Path, adapter: Path, out: Path) -> None:
     AutoTokenizer.from_pretrained(base).save_pretrained(out)
 
 
+def _autocast(device_type: str) -> torch.autocast:
+    return torch.autocast(device_type, dtype=torch.bfloat16, enabled=fast_dtype() == torch.bfloat16)
+
+
 def _with_adapter(base: Path, config: AdapterConfig) -> PeftModel:
     torch.manual_seed(config.loop.seed)
-    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16).to(device())
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=fast_dtype()).to(device())
     lora = LoraConfig(r=config.rank, lora_alpha=config.alpha, target_modules="all-linear")
     adapted = get_peft_model(model, lora)
     for parameter in adapted.parameters():

@@ -10,8 +10,9 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from models.formats.prompts import student_prompt
-from models.training.adapters import device, encode_scores
+from models.training.adapters import encode_scores
 from models.training.examples import ScoreExample
+from models.training.precision import device
 
 _BATCH_TOKENS = 4096  # padding included
 _PACK_TOKENS = 512  # a question and its solutions; a single solution may be longer

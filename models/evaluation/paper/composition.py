@@ -111,13 +111,10 @@ class LazyScorer:
     @cached_property
     def scorer(self) -> "StepScorer":
         """The model itself."""
-        import torch  # noqa: PLC0415
-
+        from models.training.precision import fast_dtype  # noqa: PLC0415 - torch
         from models.training.scoring import StepScorer  # noqa: PLC0415 - torch
 
-        return StepScorer(
-            self.base, self.adapter, head=self.head, row=self.row, dtype=torch.bfloat16
-        )
+        return StepScorer(self.base, self.adapter, head=self.head, row=self.row, dtype=fast_dtype())
 
     def load(self) -> None:
         """Load the model now."""

@@ -167,6 +167,7 @@ def tasks_of(strategy: Strategy, count: int, threshold: float) -> list[Task]:
                 max_generated_tokens=_MOST_TOKENS,
             ),
             threshold=threshold,
+            gate=threshold,
         )
         for number in range(count)
     ]

@@ -1,8 +1,8 @@
 """`python -m loadtest.simulator`: an engine without a model, for load tests and faults.
 
-Speaks vLLM's completions, chat, pooling, health and metrics; see `--help` for its timing and
+Speaks what the gateway asks of vLLM, its health and its metrics; see `--help` for its timing and
 faults, all seeded. One simulator can stand for both engines:
-`GLORE_ENGINES__GENERATION__URL` and `GLORE_ENGINES__SCORING__URL` may name the same.
+`GLORE_GENERATION__URL` and `GLORE_SCORING__URL` may name the same.
 """
 
 import argparse
@@ -25,6 +25,8 @@ def parsed(arguments: list[str] | None = None) -> tuple[Simulated, str, int]:
     parser.add_argument("--per-request", type=float, default=0.02, metavar="SHARE")
     parser.add_argument("--spread", type=float, default=0.1, metavar="SIGMA")
     parser.add_argument("--slots", type=int, default=256)
+    parser.add_argument("--refusal", type=float, default=0.0, metavar="S")
+    parser.add_argument("--outage", type=float, default=1.0, metavar="S")
     parser.add_argument("--right", type=float, default=0.6, metavar="SHARE")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--api-key")
@@ -47,9 +49,15 @@ def parsed(arguments: list[str] | None = None) -> tuple[Simulated, str, int]:
         per_request=given.per_request,
         spread=given.spread,
         slots=given.slots,
+        refusal=given.refusal,
     )
     settings = Simulated(
-        timing=timing, faults=faults, seed=given.seed, right=given.right, api_key=given.api_key
+        timing=timing,
+        faults=faults,
+        seed=given.seed,
+        right=given.right,
+        api_key=given.api_key,
+        outage=given.outage,
     )
     return settings, given.host, given.port
 

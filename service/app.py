@@ -22,13 +22,14 @@ from models.formats.sequence_scores import SequenceScores
 from models.formats.writing import RoleFormats
 from service.api import batch, docs_page, health, solve
 from service.api.access import AccessMiddleware, Gate
-from service.api.admission import Admission
+from service.api.admission import Admission, Places
 from service.api.context import Context, Limits
 from service.api.draining import Drain, LastAnswersMiddleware
 from service.api.middleware import (
     REQUEST_ID_HEADER,
     BodyLimitMiddleware,
     ObserveMiddleware,
+    PlacesMiddleware,
     RequestIdMiddleware,
 )
 from service.api.openai import catalog, chat
@@ -67,11 +68,11 @@ _DESCRIPTION = (
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """Engines that can be called, and a probe for each server behind them."""
+    """Engines that can be called, a probe for each server behind them, a guard for each role."""
 
     engines: Engines
     probes: Mapping[str, Probe]
-    guards: Mapping[str, Guarded] = field(default_factory=dict)
+    guards: Mapping[Role, Guarded] = field(default_factory=dict)
 
 
 Connect: TypeAlias = Callable[[], AbstractAsyncContextManager[Connected]]
@@ -92,6 +93,7 @@ def create_app(
         max_generated_tokens=settings.max_generated_tokens,
         rerank_reserve=settings.rerank_reserve,
         threshold=settings.first_error_threshold,
+        gate=settings.draft_gate,
         max_question=settings.max_question,
         max_batch=settings.max_batch,
     )
@@ -117,6 +119,7 @@ def create_app(
                 store=store,
                 pace=Pace(settings.batch_concurrency, settings.batch_lease),
                 heartbeat=settings.heartbeat,
+                student=settings.engine_of("student")[0],
             )
             yield
 
@@ -139,8 +142,11 @@ def create_app(
     app.add_middleware(  # the last one is outermost
         BodyLimitMiddleware,
         limit=settings.max_body,
+        patience=settings.body_timeout,
         others={batch.PATH: settings.max_batch_body},
     )
+    places = Places(settings.max_batches, time.monotonic)
+    app.add_middleware(PlacesMiddleware, path=batch.PATH, place=places.place)
     app.add_middleware(AccessMiddleware, gate=gate)
     app.add_middleware(ObserveMiddleware, metrics=metrics)
     if settings.cors_origins:
@@ -166,20 +172,22 @@ def from_environment() -> FastAPI:
 
 @asynccontextmanager
 async def connect_vllm(settings: Settings) -> AsyncIterator[Connected]:
-    """The five roles on the vLLM servers of the settings; one connection pool per server."""
+    """The five roles on the vLLM servers of the settings.
+
+    One connection pool per server; one breaker and one budget of retries per role.
+    """
     async with AsyncExitStack() as stack:
-        servers: dict[str, GuardedEngine] = {}
+        servers: dict[str, VllmEngine] = {}
         served: dict[str, list[str]] = {}
         checks: dict[str, list[Check]] = {}
         by_role: dict[Role, GuardedEngine] = {}
         for role in ROLES:
             name, engine = settings.engine_of(role)
             if name not in servers:
-                opened = await stack.enter_async_context(_open(engine))
-                servers[name] = _guarded(opened, settings.hedge_after)
-            by_role[role] = servers[name]
+                servers[name] = await stack.enter_async_context(_open(engine))
+            by_role[role] = _guarded(servers[name], settings.hedge_after)
             served.setdefault(name, []).append(settings.models.of(role))
-            checks.setdefault(name, []).extend(_checks(settings, role, servers[name]))
+            checks.setdefault(name, []).extend(_checks(settings, role, by_role[role]))
 
         def generator(role: Role) -> VllmGenerator:
             return VllmGenerator(by_role[role], role, settings.models.of(role))
@@ -205,7 +213,7 @@ async def connect_vllm(settings: Settings) -> AsyncIterator[Connected]:
                 name: VllmProbe(servers[name], models, settings.probe_timeout, checks[name])
                 for name, models in served.items()
             },
-            guards=servers,
+            guards=by_role,
         )
 
 

@@ -58,7 +58,7 @@ def ask(  # noqa: PLR0913 - one option each
     ],
     *,
     strategy: Annotated[
-        str, typer.Option(help="glore, draft, global, local or best_of_n.")
+        str, typer.Option(help="glore, gated, draft, global, local or best_of_n.")
     ] = "glore",
     url: Url = DEFAULT_URL,
     deadline: Annotated[float, typer.Option(min=0.1, help="Seconds the gateway may take.")] = 60.0,

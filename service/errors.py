@@ -4,7 +4,7 @@
     ├── EngineError            (engines.ports)      an engine gave no usable answer; costs its
     │                                               candidate, never leaves the algorithm
     ├── NoDraftError           (refinement.runner)  no draft, so no answer; becomes one of the
-    │                                               two marked * below
+    │                                               three marked * below
     └── GatewayError                                everything raised at the gateway's own edge
         ├── ConfigurationError                      settings that make no sense; ends the start
         └── ProblemError                            ends a request; status and slug below
@@ -13,12 +13,14 @@
             ├── ModelNotFoundError           404    model-not-found
             ├── InvalidRequestError          422    invalid-request
             ├── UnsupportedMediaTypeError    415    unsupported-media-type
+            ├── BodyTooLateError             408    body-too-late
             ├── BodyTooLargeError            413    body-too-large
             ├── ClientGoneError              499    client-gone (for logs; nobody reads it)
             ├── IdempotencyMismatchError     409    idempotency-mismatch
             ├── OverloadedError              503    overloaded
             ├── ShuttingDownError            503    shutting-down
             ├── StoreUnavailableError        503    store-unavailable
+            ├── StudentRejectedError *       502    student-rejected
             ├── StudentUnavailableError *    503    student-unavailable
             └── NoDraftInTimeError *         504    no-draft-in-time
 
@@ -107,6 +109,15 @@ class UnsupportedMediaTypeError(ProblemError):
     title = "The body must be JSON"
 
 
+class BodyTooLateError(ProblemError):
+    """The body was not there in the time that the gateway waits for one."""
+
+    status = 408
+    slug = "body-too-late"
+    title = "The body did not come in time"
+    headers = MappingProxyType({"Connection": "close"})  # the rest of it may still come
+
+
 class BodyTooLargeError(ProblemError):
     """The body is larger than the gateway reads."""
 
@@ -124,7 +135,7 @@ class ClientGoneError(ProblemError):
 
 
 class OverloadedError(ProblemError):
-    """As many questions are being answered, and wait, as the gateway takes on."""
+    """As many questions or batches are being answered, and wait, as the gateway takes on."""
 
     status = 503
     slug = "overloaded"
@@ -159,6 +170,14 @@ class StoreUnavailableError(ProblemError):
     slug = "store-unavailable"
     title = "The store of batches is not available"
     headers = MappingProxyType({"Retry-After": "5"})
+
+
+class StudentRejectedError(ProblemError):
+    """The student's engine does not take the request: another try would end in the same way."""
+
+    status = 502
+    slug = "student-rejected"
+    title = "No draft: the student's engine refused the request"
 
 
 class StudentUnavailableError(ProblemError):

@@ -189,12 +189,14 @@ class Settings(BaseSettings):
     threshold: float | None = Field(
         default=None, ge=0, le=1, allow_inf_nan=False
     )  # None: from the file
+    gate: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)  # the same
 
     max_deadline: Seconds = 120.0  # the longest `deadline_ms` a request may ask for
     max_calls: int = Field(default=16, ge=1, le=1000)  # engine calls of one request
     max_generated_tokens: int = Field(default=8192, ge=1)  # of one request
     rerank_reserve: Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)] = 1.0  # seconds
     max_body: int = Field(default=64 * 1024, ge=1024)  # bytes of a request's body
+    body_timeout: Seconds = 30.0  # for the whole body of a request, from its beginning
     max_running: int = Field(default=64, ge=1, le=10_000)  # questions worked on at once
     max_waiting: int = Field(default=64, ge=0, le=100_000)  # behind them; more are refused
     max_question: int = Field(default=4000, ge=1, le=MOST_QUESTION)  # characters
@@ -205,6 +207,7 @@ class Settings(BaseSettings):
     drain_delay: Annotated[float, Field(ge=0, le=600, allow_inf_nan=False)] = 5.0
     grace: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = 20.0
 
+    max_batches: int = Field(default=16, ge=1, le=1000)  # at once; more are refused
     max_batch: int = Field(default=1000, ge=1, le=10_000)  # questions of one batch
     max_batch_body: int = Field(default=4 * 1024 * 1024, ge=1024)  # bytes
     batch_concurrency: int = Field(default=8, ge=1, le=1000)  # questions of one batch at once
@@ -221,8 +224,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _threshold_can_be_known(self) -> Self:
-        if self.threshold is None:
-            _read_threshold(self.thresholds_file)
+        _ = self.first_error_threshold, self.draft_gate
         return self
 
     @model_validator(mode="after")
@@ -242,7 +244,20 @@ class Settings(BaseSettings):
         """A step score below it is an error: GLORE_THRESHOLD, else the bundle's, else 0.5."""
         if self.threshold is not None:
             return self.threshold
-        return _read_threshold(self.thresholds_file)
+        return _read_threshold(self.thresholds_file, "first_error", f"{PREFIX}THRESHOLD")
+
+    @property
+    def draft_gate(self) -> float:
+        """`gated` takes a draft with no step score below it: GLORE_GATE, else the bundle's.
+
+        Without either, or when GLORE_THRESHOLD says that the file's thresholds are not wanted,
+        it is the threshold of a first error.
+        """
+        if self.gate is not None:
+            return self.gate
+        if self.threshold is not None or not _names(self.thresholds_file, "gate"):
+            return self.first_error_threshold
+        return _read_threshold(self.thresholds_file, "gate", f"{PREFIX}GATE")
 
     @property
     def keyring(self) -> Keyring:
@@ -307,17 +322,26 @@ def _read_keys(file: Path) -> tuple[Key, ...]:
         raise ValueError(message) from None
 
 
-def _read_threshold(file: Path) -> float:
-    """`first_error` in the file, 0.5 when there is no file. Raises ValueError otherwise."""
+def _names(file: Path, name: str) -> bool:
+    """Whether the file of thresholds has one of this name."""
+    try:
+        content: object = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, Mapping) and name in content
+
+
+def _read_threshold(file: Path, name: str, setting: str) -> float:
+    """What the file says of `name`, 0.5 when there is no file. Raises ValueError otherwise."""
     try:
         content: object = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return DEFAULT_THRESHOLD
     except (OSError, ValueError):
-        message = f"{file.name} cannot be read as JSON; set {PREFIX}THRESHOLD to do without it"
+        message = f"{file.name} cannot be read as JSON; set {setting} to do without it"
         raise ValueError(message) from None
-    value = content.get("first_error") if isinstance(content, Mapping) else None
+    value = content.get(name) if isinstance(content, Mapping) else None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        message = f"{file.name} has no `first_error` in 0..1; set {PREFIX}THRESHOLD"
+        message = f"{file.name} has no `{name}` in 0..1; set {setting}"
         raise ValueError(message)
     return float(value)

@@ -11,51 +11,24 @@ import json
 import math
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from itertools import count
+from typing import Final, TypeAlias
 
 from aiohttp import web
 
-from loadtest.simulation import shapes, writing
-from loadtest.simulation.settings import SLOW_FACTOR, FaultKind, Simulated
+from loadtest.simulation import gauges, shapes, writing
+from loadtest.simulation.calls import UPSTREAM_TEXT, Call, Refused, as_json, failed, hang_up
+from loadtest.simulation.listening import Outages, listening
+from loadtest.simulation.sending import Events, more_text, send_whole
+from loadtest.simulation.settings import OVERLONG_BY, SLOW_FACTOR, FaultKind, Simulated
+from loadtest.simulation.tokenizing import Vocabulary, rendered
 
-_REFUSALS: Final[Mapping[str, tuple[int, str]]] = {
-    "400": (400, "BadRequestError"),
-    "429": (429, "TooManyRequests"),
-    "500": (500, "InternalServerError"),
-}
-# In every answer that a fault befell: whoever passes it on leaks what an engine says.
-UPSTREAM_TEXT: Final = "simulated fault: this text belongs to the engine and to nobody else"
+__all__ = ["UPSTREAM_TEXT", "Call", "Simulator", "running"]
 _SCORED: Final = 2  # labels of the head
 _FAULT: Final = web.RequestKey("fault", str)
-_Stage: TypeAlias = Callable[["Call"], Awaitable[web.StreamResponse]]
-
-
-class Refused(Exception):  # noqa: N818 - an answer, not a failure of the simulator
-    """A request that a sound engine refuses."""
-
-    def __init__(self, status: int, message: str, kind: str, param: str | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.kind = kind
-        self.param = param
-
-    def answer(self) -> web.Response:
-        """The refusal as the engine words it."""
-        return _json(shapes.error(self.status, str(self), self.kind, self.param), self.status)
-
-
-@dataclass(slots=True)
-class Call:
-    """One request on its way: what was asked, what befalls it, and its own random numbers."""
-
-    request: web.Request
-    body: dict[str, Any]
-    model: str
-    fault: FaultKind | None
-    rng: random.Random
+_Stage: TypeAlias = Callable[[Call], Awaitable[web.StreamResponse]]
 
 
 class Simulator:
@@ -65,10 +38,11 @@ class Simulator:
         self.settings = settings
         self.running = 0
         self.waiting = 0
-        self.finished: Counter[str] = Counter()  # by "stop", "length", "abort", "pooled"
+        self.finished: Counter[str] = Counter()  # by gauges.REASONS, and "pooled"
         self.came: Counter[bytes] = Counter()
         self.faults: Counter[str] = Counter()
         self._slots = asyncio.Semaphore(settings.timing.slots)
+        self._vocabulary = Vocabulary()
 
     def app(self) -> web.Application:
         """All endpoints. Serve it with handler cancellation on (`running` does)."""
@@ -79,10 +53,12 @@ class Simulator:
                 web.get("/health", self._health),
                 web.get("/metrics", self._metrics),
                 web.get("/v1/models", self._models),
-                web.post("/tokenize", self._tokenize),
+                web.post("/tokenize", self._aside(self._tokenize)),
+                web.post("/detokenize", self._aside(self._detokenize)),
                 web.post("/v1/completions", self._endpoint(self._complete)),
                 web.post("/v1/chat/completions", self._endpoint(self._chat)),
                 web.post("/pooling", self._endpoint(self._pool)),
+                web.post("/classify", self._endpoint(self._classify)),
             ]
         )
         return app
@@ -94,34 +70,30 @@ class Simulator:
 
     async def _models(self, _request: web.Request) -> web.Response:
         known = self.settings
-        return _json(shapes.models(known.models, known.max_model_len))
+        return as_json(shapes.models(known.models, known.max_model_len))
 
-    async def _tokenize(self, request: web.Request) -> web.Response:
-        body = await request.json()
-        pieces = writing.tokens(str(body.get("prompt", "")))
-        ids = [int.from_bytes(hashlib.sha256(p.encode()).digest()[:2], "big") for p in pieces]
-        return _json(
-            {
-                "count": len(ids),
-                "max_model_len": self.settings.max_model_len,
-                "tokens": ids,
-                "token_strs": pieces if body.get("return_token_strs") else None,
-            }
-        )
+    async def _tokenize(self, call: Call) -> web.StreamResponse:
+        ids, pieces = self._vocabulary.encode(rendered(call.body))
+        strings = pieces if call.body.get("return_token_strs") else None
+        return as_json(shapes.tokenized(ids, strings, self.settings.max_model_len))
+
+    async def _detokenize(self, call: Call) -> web.StreamResponse:
+        return as_json({"prompt": self._vocabulary.decode(call.body.get("tokens", []))})
 
     async def _metrics(self, _request: web.Request) -> web.Response:
-        label = f'engine="0",model_name="{self.settings.models[0]}"'
-        gauges = {"vllm:num_requests_running": self.running}
-        gauges["vllm:num_requests_waiting"] = self.waiting
-        lines = []
-        for name, value in gauges.items():
-            lines += [f"# HELP {name} {name}", f"# TYPE {name} gauge"]
-            lines.append(f"{name}{{{label}}} {float(value)}")
-        name = "vllm:request_success_total"
-        lines += [f"# HELP {name} {name}", f"# TYPE {name} counter"]
-        for reason, count in sorted(self.finished.items()):
-            lines.append(f'{name}{{{label},finished_reason="{reason}"}} {float(count)}')
-        return web.Response(text="\n".join(lines) + "\n")
+        text = gauges.exposition(self.settings.models[0], self.running, self.waiting, self.finished)
+        return web.Response(body=text.encode(), headers={"Content-Type": gauges.MEDIA_TYPE})
+
+    def _aside(self, stage: _Stage) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        """What no model is asked for: it takes no slot, and no fault befalls it."""
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            try:
+                return await stage(self._call(request, await request.read()))
+            except Refused as refused:
+                return refused.answer()
+
+        return handle
 
     def _endpoint(self, stage: _Stage) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def handle(request: web.Request) -> web.StreamResponse:
@@ -171,7 +143,8 @@ class Simulator:
 
     def _fault(self, model: str, rng: random.Random) -> FaultKind | None:
         for fault in self.settings.faults:
-            if fault.model in (None, model) and rng.random() < fault.share:
+            asked = fault.model in (None, model) and fault.kind != "refused"
+            if asked and rng.random() < fault.share:
                 return fault.kind
         return None
 
@@ -179,14 +152,18 @@ class Simulator:
         """The answer of a fault that needs no work; None if the work is to be done."""
         match call.fault:
             case "reset":
-                _hang_up(call)
+                await asyncio.sleep(self.settings.timing.refusal)
+                hang_up(call)
                 return web.Response()
             case "hang":
                 async with self._slot():
                     await asyncio.Event().wait()
             case "400" | "429" | "500" as status:
-                code, kind = _REFUSALS[status]
-                return _json(shapes.error(code, UPSTREAM_TEXT, kind), code, UPSTREAM_TEXT)
+                await asyncio.sleep(self.settings.timing.refusal)
+                return failed(int(status))
+            case "broken" if not call.streamed:
+                self.finished["error"] += 1
+                return failed(500)
             case "garbage":
                 return web.Response(text=f"{{{UPSTREAM_TEXT}", content_type="application/json")
             case _:
@@ -231,62 +208,58 @@ class Simulator:
         texts = [self._text(call, prompt, most) for _ in range(n)]
         lengths = [len(writing.tokens(text)) for text, _ in texts]
         await self._wait(call, self._first(asked))
-        if body.get("stream"):
+        if call.streamed:
             return await self._stream(call, texts, asked, chat=chat)
         await self._wait(call, self.settings.timing.between_tokens * max(lengths, default=0))
         made = shapes.chat if chat else shapes.completion
         for _, reason in texts:
             self.finished[reason] += 1
-        return await self._send(call, made(call.model, texts, shapes.usage(asked, sum(lengths))))
+        return await send_whole(call, made(call.model, texts, shapes.usage(asked, sum(lengths))))
 
     def _text(self, call: Call, prompt: str, most: int) -> tuple[str, str]:
         """A text and why it ended; cut at the token limit."""
-        if call.fault == "empty":
+        if call.fault in {"empty", "unbounded"}:
             return "", "stop"
-        if call.fault == "endless":
-            text = writing.endless(call.rng)
-        else:
+        if call.fault not in {"endless", "overlong"}:
             text = writing.written(prompt, call.rng, self.settings.right)
+        else:
+            text = writing.endless(call.rng)
         pieces = writing.tokens(text)
+        if call.fault == "overlong":
+            return "".join(pieces[: most + OVERLONG_BY]), "stop"
         return ("".join(pieces[:most]), "length") if len(pieces) > most else (text, "stop")
 
     async def _stream(
         self, call: Call, texts: Sequence[tuple[str, str]], asked: int, *, chat: bool
     ) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
-        await response.prepare(call.request)
+        events = Events(call)
+        await events.begin()
         head = shapes.stream_head("chatcmpl" if chat else "cmpl", call.model)
-
-        async def event(content: Mapping[str, Any]) -> None:
-            await response.write(f"data: {json.dumps(content)}\n\n".encode())
-
+        chunk = shapes.chat_chunk if chat else shapes.completion_chunk
         if chat:
             for index in range(len(texts)):
-                await event(shapes.chat_opening(head, index))
-        pieces = [writing.tokens(text) for text, _ in texts]
-        half = max((len(each) for each in pieces), default=0) // 2
-        for place in range(max((len(each) for each in pieces), default=0) or 1):
+                await events.send(shapes.chat_opening(head, index))
+        pieces = [writing.tokens(text) or [""] for text, _ in texts]
+        longest = max((len(each) for each in pieces), default=0)
+        for place in count() if call.fault == "unbounded" else range(longest):
             await self._wait(call, self.settings.timing.between_tokens)
-            if call.fault == "cut" and place >= half:
-                _hang_up(call)
-                return response
+            if place == longest // 2 and await events.middle():
+                self.finished["error"] += call.fault == "broken"
+                return events.response
+            if call.fault == "unbounded":
+                await events.send(chunk(head, 0, more_text(), None))
+                continue
             for index, each in enumerate(pieces):
-                last = place >= len(each) - 1
-                reason = texts[index][1] if last else None
-                if place < max(len(each), 1):
-                    piece = each[place] if each else ""
-                    await event(
-                        shapes.chat_chunk(head, index, piece, reason)
-                        if chat
-                        else shapes.completion_chunk(head, index, piece, reason)
-                    )
+                if place < len(each):
+                    reason = texts[index][1] if place == len(each) - 1 else None
+                    await events.send(chunk(head, index, each[place], reason))
         if (call.body.get("stream_options") or {}).get("include_usage"):
-            counts = shapes.stream_usage(asked, sum(len(each) for each in pieces))
-            await event(shapes.usage_chunk(head, counts))
-        await response.write(b"data: [DONE]\n\n")
+            written = sum(len(writing.tokens(text)) for text, _ in texts)
+            await events.send(shapes.usage_chunk(head, shapes.stream_usage(asked, written)))
+        await events.done()
         for _, reason in texts:
             self.finished[reason] += 1
-        return response
+        return events.response
 
     async def _pool(self, call: Call) -> web.StreamResponse:
         given = call.body.get("input")
@@ -301,20 +274,20 @@ class Simulator:
         if call.fault == "count":
             rows = [each[:-1] for each in rows]
         self.finished["pooled"] += 1
-        return await self._send(call, shapes.pooling(call.model, rows, asked))
+        return await send_whole(call, shapes.pooling(call.model, rows, asked))
 
-    async def _send(self, call: Call, content: Mapping[str, Any]) -> web.StreamResponse:
-        """The whole answer, or half of it and an end."""
-        body = json.dumps(content).encode()
-        if call.fault != "cut":
-            return web.Response(body=body, content_type="application/json")
-        response = web.StreamResponse(
-            headers={"Content-Type": "application/json", "Content-Length": str(len(body))}
-        )
-        await response.prepare(call.request)
-        await response.write(body[: len(body) // 2])
-        _hang_up(call)
-        return response
+    async def _classify(self, call: Call) -> web.StreamResponse:
+        turns = call.body.get("messages")
+        if not isinstance(turns, list) or not turns:
+            raise Refused(400, "messages must be a list here", "BadRequestError")
+        prompt = rendered({**call.body, "add_generation_prompt": False})
+        asked = len(writing.tokens(prompt))
+        await self._wait(call, self._first(asked))
+        chance = min(row[0] for row in writing.score_rows(f"{turns[-1]['content']}\n", 1))
+        value = chance if call.body.get("use_activation", True) else writing.logit(chance)
+        labels = {"nan": [math.nan], "count": []}.get(call.fault or "", [value])
+        self.finished["pooled"] += 1
+        return await send_whole(call, shapes.classification(call.model, labels, asked))
 
     def _first(self, prompt_tokens: int) -> float:
         timing = self.settings.timing
@@ -329,20 +302,9 @@ class Simulator:
         await asyncio.sleep(seconds * busy * drawn * slow)
 
 
-def _json(content: Mapping[str, Any], status: int = 200, reason: str | None = None) -> web.Response:
-    body = json.dumps(content).encode()
-    return web.Response(body=body, status=status, reason=reason, content_type="application/json")
-
-
 async def _mark(request: web.Request, response: web.StreamResponse) -> None:
     if _FAULT in request:
         response.headers["X-Simulated-Fault"] = f"{request[_FAULT]}; {UPSTREAM_TEXT}"
-
-
-def _hang_up(call: Call) -> None:
-    """End the connection as a crash does: a reset, no last chunk."""
-    if call.request.transport is not None:  # else the client was first
-        call.request.transport.abort()
 
 
 @asynccontextmanager
@@ -355,9 +317,9 @@ async def running(
         simulator.app(), handler_cancellation=True, access_log=None, shutdown_timeout=0.1
     )
     await runner.setup()
+    outages = Outages(settings.refused, settings.outage, random.Random(settings.seed))  # noqa: S311
     try:
-        await web.TCPSite(runner, host, port).start()
-        taken = runner.addresses[0][1]
-        yield simulator, f"http://{host}:{taken}"
+        async with listening(runner, host, port, outages) as taken:
+            yield simulator, f"http://{host}:{taken}"
     finally:
         await runner.cleanup()

@@ -150,6 +150,19 @@ def pooling(model: str, rows: Sequence[Sequence[Sequence[float]]], prompt: int) 
     }
 
 
+def classification(model: str, values: Sequence[float], prompt: int) -> Json:
+    """`POST /classify` for one conversation; the values of its labels."""
+    best = max(range(len(values)), key=values.__getitem__, default=0)
+    item = {"index": 0, "label": f"LABEL_{best}", "probs": values, "num_classes": len(values)}
+    return {**_head("classify", "list", model), "data": [item], "usage": usage(prompt, 0)}
+
+
+def tokenized(ids: Sequence[int], strings: Sequence[str] | None, max_model_len: int) -> Json:
+    """`POST /tokenize`; the strings are null unless they were asked for."""
+    counts = {"count": len(ids), "max_model_len": max_model_len}
+    return {**counts, "tokens": ids, "token_strs": strings}
+
+
 def error(status: int, message: str, kind: str, param: str | None = None) -> Json:
     """Any refusal; `param` names the field at fault."""
     return {"error": {"message": message, "type": kind, "param": param, "code": status}}

@@ -1,18 +1,19 @@
 """What a simulated model writes: sums that are right or wrong, in this project's form."""
 
+import math
 import random
 import re
 
 from models.formats.critique import BAD
 
-_TOKEN = re.compile(r"\d|\s?[^\W\d]+|\s|[^\w\s]|_")
+_TOKEN = re.compile(r"\d| ?[^\W\d]+|\s|[^\w\s]|_")
 _LAST_SOLUTION = "Solution:\n"
 _LINES = 3
 _LARGEST = 20
 
 
 def tokens(text: str) -> list[str]:
-    """`text` in pieces about as long as a tokenizer's: words, digits, signs."""
+    """`text` in pieces about as long as a tokenizer's: words, digits, signs, newlines."""
     return _TOKEN.findall(text)
 
 
@@ -51,3 +52,8 @@ def score_rows(text: str, labels: int) -> list[list[float]]:
         shift = random.Random(line).random() / 10  # noqa: S311 - not for secrets
         rows.append([(0.1 if wrong else 0.8) + shift] * labels)
     return rows
+
+
+def logit(chance: float) -> float:
+    """The value whose logistic function is `chance`, in 0..1 without its ends."""
+    return math.log(chance / (1.0 - chance))

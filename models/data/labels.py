@@ -27,14 +27,24 @@ Judged: TypeAlias = Literal["any_right", "ratio"]
 
 @dataclass(frozen=True, slots=True)
 class CleanUps:
-    """Which clean-ups of the SORM labels are on."""
+    """Which clean-ups of the SORM labels are on.
 
-    consistent: bool = True  # every step before a good one is good
+    Judged by ratio, steps are never made consistent: whether a step keeps its prefix's chance
+    says nothing of the steps before. So `consistent` has no effect there, and switching it
+    off is a ValueError: a comparison of both settings would compare the same labels.
+    """
+
+    consistent: bool = True  # every step before a good one is good, judged by any_right
     used: bool = True  # the result of a good step is used later, or its label is dropped
     balanced: bool = True  # as many good as bad labels at each prefix length
     after_error: bool = True  # steps after the first bad one keep their labels
     judged: Judged = "any_right"
     kept_chance: float = 0.5  # of the prefix's chance, for a good step when judged by ratio
+
+    def __post_init__(self) -> None:
+        if self.judged == "ratio" and not self.consistent:
+            message = "judged by ratio, steps are never made consistent: leave `consistent` alone"
+            raise ValueError(message)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,9 @@ from pathlib import Path
 from models.data.problems import Problem, Split, is_easy, make_problem, split_of, text_key
 
 _SUFFIX = " Give the result as your final answer. Do not include units."
-_BLOCK = 50_000  # problems behind one seed; seeds are spread so that blocks never overlap
+_BLOCK = 50_000  # problems at a time; seeds are spread so that the blocks of two never overlap
+_FAR = 10**12  # from one block of a seed to its next: past the first blocks of all smaller seeds
+_BLOCKS = 20  # of one seed at most
 HELD_OUT_TEMPLATES = 15
 SYMBOLIC = ("easy", "all", "templates_easy", "templates_all")
 
@@ -71,11 +73,12 @@ def held_out_templates(templates: Sequence[int]) -> frozenset[int]:
 def gsm_symbolic(
     seed: int, keep: Callable[[Problem], bool] | None = None, *, held_out: bool = False
 ) -> Iterator[Problem]:
-    """Up to 50,000 generated problems, the same for the same seed.
+    """Up to a million generated problems, the same in the same order for the same seed.
 
     Those of the held-out templates alone, or all but those. `source` names the template.
     reasoning-gym draws item i of seed s from `Random(s + i)`, so neighbouring seeds would
-    share problems: seeds are spread by the block size.
+    share problems: seeds (up to 20 million) are spread by the size of a block. A seed's first
+    block is what it always was; the others, which begin where it ends, lie far behind.
     """
     with warnings.catch_warnings():
         # a package it loads compares with `is`: nothing for our users to see
@@ -83,20 +86,22 @@ def gsm_symbolic(
         import reasoning_gym  # noqa: PLC0415 - the training extra
         from reasoning_gym.arithmetic.gsm_symbolic.gsm_symbolic import tasks_ok  # noqa: PLC0415
 
-    dataset = reasoning_gym.create_dataset("gsm_symbolic", seed=seed * _BLOCK, size=_BLOCK)
     apart = held_out_templates(tasks_ok)
-    for index, template in enumerate(dataset.task_indices):
-        if (template in apart) != held_out:
-            continue
-        entry = dataset[index]
-        problem = make_problem(
-            id_=f"gsm_symbolic-{seed}-{index}",
-            question=entry["question"].removesuffix(_SUFFIX),
-            solution=entry["metadata"]["answer_cot"],
-            source=f"gsm_symbolic/{template}",
-        )
-        if problem and (keep is None or keep(problem)):
-            yield problem
+    for block in range(_BLOCKS):
+        first = seed * _BLOCK + block * _FAR
+        dataset = reasoning_gym.create_dataset("gsm_symbolic", seed=first, size=_BLOCK)
+        for index, template in enumerate(dataset.task_indices):
+            if (template in apart) != held_out:
+                continue
+            entry = dataset[index]
+            problem = make_problem(
+                id_=f"gsm_symbolic-{seed}-{block * _BLOCK + index}",
+                question=entry["question"].removesuffix(_SUFFIX),
+                solution=entry["metadata"]["answer_cot"],
+                source=f"gsm_symbolic/{template}",
+            )
+            if problem and (keep is None or keep(problem)):
+                yield problem
 
 
 def gsm8k(path: Path) -> Iterator[Problem]:

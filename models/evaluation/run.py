@@ -5,6 +5,7 @@
 <folder>/responses.jsonl  every response (see `journal`)
 <folder>/table.md         the table
 <folder>/report.json      everything: the plan, the command, the rows, the paired tests
+<folder>/CARD.md          the run card: configuration, seed, counts, time, tokens
 ```
 """
 
@@ -18,6 +19,7 @@ from typing import Any
 from glore_client import Sampling, Strategy
 from models.data.problems import Problem
 from models.evaluation.asking import Manner, Solver, ask_all
+from models.evaluation.card import as_card
 from models.evaluation.journal import Journal, JournalError, open_journal
 from models.evaluation.outcomes import (
     DERIVED,
@@ -156,16 +158,21 @@ def report_as_json(report: Report) -> dict[str, Any]:
 
 
 def _write(folder: Path, report: Report, *, command: str, n: int, started: datetime) -> None:
+    finished = datetime.now(UTC)
     whole = {
         "command": command,
         "n": n,
         "started": started.isoformat(timespec="seconds"),
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "finished": finished.isoformat(timespec="seconds"),
         **report_as_json(report),
     }
     text = json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
     (folder / "report.json").write_text(text, encoding="utf-8")
     (folder / "table.md").write_text(as_markdown(report.rows), encoding="utf-8")
+    card = as_card(
+        asdict(report.plan), report.rows, command=command, n=n, started=started, finished=finished
+    )
+    (folder / "CARD.md").write_text(card, encoding="utf-8")
 
 
 def _judged(

@@ -5,10 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from models.recipes.recipe import Recipe
+    from models.recipes.run import Run
     from models.sampling.port import MakeSampler
 
-RECIPES = ("first_light", "paper", "smoke")
+RECIPES = ("first_light", "paper", "paper_gpu", "smoke")
 
 
 class UnknownNameError(ValueError):
@@ -26,11 +29,12 @@ def run_recipe(
     """Carry out recipe `name` in `run_dir`, or one stage of it; done stages are skipped.
 
     `base` is the folder of the base checkpoint, `make_sampler` goes before the recipe's own.
+    Says at each stage, and every ten minutes, how long what was asked for will still take.
     Raises UnknownNameError, or
     OtherRecipeError when `run_dir` holds a run with other settings.
     """
     # torch is loaded only when something is trained
-    from models.recipes.progress import spoken, time_left  # noqa: PLC0415
+    from models.recipes.progress import spoken  # noqa: PLC0415
     from models.recipes.run import Run  # noqa: PLC0415
     from models.recipes.stages import Stages  # noqa: PLC0415
 
@@ -42,12 +46,31 @@ def run_recipe(
         message = f"no stage {stage!r}; the stages are {', '.join(stages)}"
         raise UnknownNameError(message)
     run.remember(recipe.settings())
+    wanted = tuple(stages) if stage is None else (stage,)
     for number, (each, work) in enumerate(stages.items(), start=1):
-        if stage in (None, each) and not run.is_done(each):
-            took = {name: float(values["seconds"]) for name, values in run.counts().items()}
-            left = spoken(time_left(recipe.expected, took, [n for n in stages if n not in took]))
-            print(f"stage {number}/{len(stages)} {each} (time left: {left})", flush=True)  # noqa: T201 - progress of a command
-            run.stage(each, work)
+        if each in wanted and not run.is_done(each):
+            named = f"stage {number}/{len(stages)} {each}"
+
+            def tell(named: str = named) -> None:
+                left = spoken(run_left(recipe.expected, run, wanted))
+                print(f"{named} (time left: {left})", flush=True)  # noqa: T201 - progress of a command
+
+            tell()
+            run.stage(each, work, tell)
+
+
+def run_left(expected: "Mapping[str, float]", run: "Run", wanted: "Sequence[str]") -> float | None:
+    """Seconds that those of the stages `wanted` that are not done will take; None if not known.
+
+    `expected` are the seconds where the recipe was measured. What a stage that was killed had
+    already is deducted, and no stage counts less than nothing.
+    """
+    from models.recipes.progress import time_left  # noqa: PLC0415
+
+    took = {name: float(values["seconds"]) for name, values in run.counts().items()}
+    each = {name: time_left(expected, took, [name]) for name in wanted if name not in took}
+    known = [max(0.0, left - run.spent(name)) for name, left in each.items() if left is not None]
+    return sum(known) if known else None
 
 
 def _recipe(name: str) -> "Recipe":
@@ -56,6 +79,7 @@ def _recipe(name: str) -> "Recipe":
     made = {
         "first_light": first_light.first_light,
         "paper": paper.paper,
+        "paper_gpu": paper.paper_gpu,
         "smoke": paper.smoke,
     }
     if name not in made:

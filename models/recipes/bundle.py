@@ -1,6 +1,7 @@
 """A finished run as a bundle: five adapters, one head, thresholds, and a card."""
 
 import shutil
+from collections.abc import Sequence
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -12,13 +13,16 @@ from models.recipes.recipe import Recipe
 from models.recipes.run import Counts, Run
 
 ROLES = ("student", "sorm", "orm", "global_refiner", "local_refiner")
+CURVE_FILES = ("sorm_curve.json", "orm_curve.json", "gate_curve.json")  # of the thresholds
 _FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
-def write_bundle(run: Run, recipe: Recipe) -> Counts:
+def write_bundle(run: Run, recipe: Recipe, stages: Sequence[str]) -> Counts:
     """`<run>/bundle`, in the layout of models/bundle. Returns the size of each role in bytes.
 
-    `head.safetensors` holds `score.weight`, float32, 2 x hidden size: the SORM's row first.
+    `head.safetensors` holds `score.weight`, float32, 2 x hidden size: the SORM's row first. The
+    curves that the thresholds were read from stand beside them. `stages`, in their order, is
+    for the card.
     """
     out = run.path("bundle")
     sizes: Counts = {}
@@ -32,6 +36,7 @@ def write_bundle(run: Run, recipe: Recipe) -> Counts:
     columns = sorted([(SORM_COLUMN, "sorm"), (ORM_COLUMN, "orm")])
     rows = [load_file(run.path(role) / "head.safetensors")["score.weight"] for _, role in columns]
     save_file({"score.weight": torch.cat(rows).contiguous()}, out / "head.safetensors")
-    shutil.copyfile(run.path("thresholds.json"), out / "thresholds.json")
-    write_card(run, recipe, out)
+    for name in ("thresholds.json", *CURVE_FILES):
+        shutil.copyfile(run.path(name), out / name)
+    write_card(run, recipe, stages, out)
     return sizes

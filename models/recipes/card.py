@@ -1,6 +1,7 @@
 """The card of a run: configuration and seeds, counts of every filter, time, tokens, curves."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,11 @@ _HEADER = (
 _APART = {"seconds", "trained_tokens", "tokens", "losses", "training_seconds"}
 
 
-def write_card(run: Run, recipe: Recipe, out: Path) -> None:
-    """`CARD.md` and `curves.png` of a run in the folder `out`."""
-    (out / "CARD.md").write_text(card(recipe, run.counts(), run.seconds()), encoding="utf-8")
-    losses = {
-        stage: values["losses"] for stage, values in run.counts().items() if "losses" in values
-    }
+def write_card(run: Run, recipe: Recipe, stages: Sequence[str], out: Path) -> None:
+    """`CARD.md` and `curves.png` of a run in the folder `out`; `stages` in their order."""
+    counts = run.counts(stages)
+    (out / "CARD.md").write_text(card(recipe, counts, run.seconds()), encoding="utf-8")
+    losses = {stage: values["losses"] for stage, values in counts.items() if "losses" in values}
     thresholds = {role: _read(run.path(f"{role}_curve.json")) for role in recipe.scorers}
     draw_curves(losses, thresholds, _read(run.path("gate_curve.json")), out / CURVES)
 

@@ -52,8 +52,10 @@ def keep(run: Path, out: Path) -> list[str]:
 def unpack(kept: Path, run: Path) -> None:
     """Begin the run folder `run` with what `kept` holds.
 
-    Raises FileExistsError when the folder holds a run already, FileNotFoundError when there
-    is nothing kept.
+    It appears at once where there was none. A folder that holds other things is filled, data
+    first, then what says that a stage is done, `recipe.json` last: after a kill the same call
+    does it again. Raises FileExistsError when the folder holds a run already, FileNotFoundError
+    when there is nothing kept.
     """
     if not (kept / "recipe.json").is_file():
         message = f"{kept} holds no kept run"
@@ -61,14 +63,41 @@ def unpack(kept: Path, run: Path) -> None:
     if (run / "recipe.json").exists():
         message = f"{run} holds a run already; leave out --start-from to go on with it"
         raise FileExistsError(message)
-    run.mkdir(parents=True, exist_ok=True)
-    for path in sorted(each for each in kept.rglob("*") if each.is_file()):
-        target = run / path.relative_to(kept)
+    run = run.resolve()
+    if not _is_free(run):
+        _fill(kept, run)
+        return
+    beside = run.with_name(f"{run.name}.unpacking")
+    shutil.rmtree(beside, ignore_errors=True)  # of a killed attempt
+    _fill(kept, beside)
+    beside.replace(run)
+
+
+def _is_free(run: Path) -> bool:
+    """Whether another folder can be renamed to `run`: it is absent, or empty and nobody's place."""
+    if not run.exists():
+        return True
+    return not (any(run.iterdir()) or run.is_mount() or run == Path.cwd())
+
+
+def _fill(kept: Path, run: Path) -> None:
+    """Every file of `kept`, each whole or absent, in the order in which they rely on others."""
+    files = [path.relative_to(kept) for path in kept.rglob("*") if path.is_file()]
+    for name in sorted(files, key=_reliance):
+        content = (kept / name).read_bytes()
+        target = run / name
+        if name.suffix == ".gz":
+            content, target = gzip.decompress(content), target.with_suffix("")
         target.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix == ".gz":
-            target.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
-        else:
-            shutil.copyfile(path, target)
+        partial = target.with_name(f"{target.name}.partial")
+        partial.write_bytes(content)
+        partial.replace(target)
+
+
+def _reliance(name: Path) -> tuple[int, Path]:
+    """Data first, then the stages that are done, the recipe last; by name among equals."""
+    rank = 2 if name == Path("recipe.json") else int(name.name.endswith(".done.json"))
+    return rank, name
 
 
 def _is_compared(adapter: Path, run: Path) -> bool:

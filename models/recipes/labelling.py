@@ -7,7 +7,16 @@ learn from the same samples and rollouts.
 from collections.abc import Sequence
 
 from models.data.files import read_jsonl, write_jsonl
-from models.data.labels import LabelCounts, balance, orm_examples, sorm_examples
+from models.data.labels import (
+    BAD,
+    LabelCounts,
+    balance,
+    by_solution,
+    make_consistent,
+    orm_examples,
+    raw_labels,
+    sorm_examples,
+)
 from models.data.pairs import global_pairs, local_pairs
 from models.data.rollouts import PrefixRollouts, Sample, steps_of
 from models.data.search import compare
@@ -30,7 +39,8 @@ class Labelling:
         With a control the ORM takes the share of right samples as it is; without one it is
         given balanced classes itself.
         """
-        samples = [row for row in self._samples() if steps_of(row.solution)]
+        every = self._samples()
+        samples = [row for row in every if steps_of(row.solution)]
         balanced = half_right(samples, self.recipe.orm_samples, self.seed)
         main = (
             sampling.shuffled(samples, self.seed)[: self.recipe.orm_samples]
@@ -38,6 +48,8 @@ class Labelling:
             else balanced
         )
         counts = {
+            "samples": len(every),
+            "without_steps": len(every) - len(samples),
             "orm_samples": write_jsonl(self.run.path("orm.jsonl"), orm_examples(main)),
             "orm_right": sum(sample.right for sample in main),
         }
@@ -63,14 +75,14 @@ class Labelling:
     def pairs(self) -> Counts:
         """Global pairs from samples and rollouts, local pairs from the rollouts."""
         samples, rollouts = self._samples(), self._rollouts()
-        each = self.recipe.drafts_per_pair
-        whole = global_pairs(
-            samples, each, self.seed, rollouts=rollouts, most=self.recipe.global_pairs
-        )
+        each, most = self.recipe.drafts_per_pair, self.recipe.global_pairs
+        whole = global_pairs(samples, each, self.seed, rollouts=rollouts, most=most)
         local = local_pairs(rollouts, samples, each, self.seed)
         return {
             "global_pairs": write_jsonl(self.run.path("global_refiner.jsonl"), whole),
+            "global_pairs_in_all": len(global_pairs(samples, each, self.seed, rollouts=rollouts)),
             "local_pairs": write_jsonl(self.run.path("local_refiner.jsonl"), local),
+            **target_counts(rollouts, samples),
         }
 
     def _samples(self) -> list[Sample]:
@@ -86,6 +98,15 @@ def half_right(samples: Sequence[Sample], most: int, seed: int) -> list[Sample]:
     wrong = sampling.shuffled([s for s in samples if not s.right], seed)
     size = min(len(right), len(wrong), most // 2)
     return [*right[:size], *wrong[:size]]
+
+
+def target_counts(rollouts: Sequence[PrefixRollouts], samples: Sequence[Sample]) -> Counts:
+    """Of how many solutions a step is bad, and how many of those have no right continuation."""
+    labels = [make_consistent(raw_labels(group)) for group in by_solution(rollouts)]
+    wrong = sum(BAD in each for each in labels)
+    # with one draft for each solution there is one pair for each that has a target
+    targets = len(local_pairs(rollouts, samples, 1, seed=0))
+    return {"solutions_with_error": wrong, "without_local_target": wrong - targets}
 
 
 def _named(name: str, counts: LabelCounts) -> Counts:

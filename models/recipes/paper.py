@@ -1,4 +1,4 @@
-"""The recipe of the tables: everything the paper does, at a size two cores can carry."""
+"""The recipes of the tables: everything the paper does, at a size two cores or a GPU can carry."""
 
 import os
 from dataclasses import replace
@@ -85,6 +85,47 @@ def paper() -> Recipe:
         },
         expected=_EXPECTED,
     )
+
+
+def paper_gpu() -> Recipe:
+    """`paper` at a size for a GPU, where the paper has its effects: see docs/gpu.md. Not run yet.
+
+    Thousands of problems, a second round of expert iteration, and batches sixteen times as large;
+    ranks and rates are those of `paper`, and so are the stages.
+    """
+    small = paper()
+    student = _in_large_batches(small.student, epochs=2)
+    refiner = _in_large_batches(small.global_refiner)
+    return replace(
+        small,
+        name="paper_gpu",
+        mixture=Mixture(easy=16_000, all=8000, gsm8k=4000, drills=2000, seed=1),
+        student=student,
+        expert_iteration=ExpertIteration(
+            rounds=2,
+            problems=Tiers(easy=4000, all=4000, seed=11),
+            n=8,
+            most=4,
+            replay=8000,
+            training=replace(student, loop=replace(student.loop, epochs=1, rate=4e-4)),
+        ),
+        sampled=Sampled(
+            problems=Tiers(easy=4000, all=4000, seed=21), n=8, rollouts=8, labelled=8000
+        ),
+        validation=Tiers(easy=500, all=500, seed=31),
+        test=Tiers(easy=500, all=500, seed=41),
+        orm_samples=16_000,
+        orm=_in_large_batches(small.orm),
+        sorm=_in_large_batches(small.sorm, epochs=2),
+        global_refiner=refiner,
+        local_refiner=refiner,
+        global_pairs=16_000,
+        expected={},
+    )
+
+
+def _in_large_batches(config: AdapterConfig, epochs: int = 1) -> AdapterConfig:
+    return replace(config, loop=replace(config.loop, epochs=epochs, batch_tokens=16_384))
 
 
 def smoke() -> Recipe:

@@ -1,7 +1,7 @@
 """The configuration of a run: everything that decides what comes out."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,8 @@ from models.data.labels import CleanUps
 from models.recipes.mixture import Mixture
 from models.sampling.port import MakeSampler
 from models.training.adapters import AdapterConfig
+
+_ROUND = 1000  # between the seeds of two rounds: more than the seeds of one run are apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +40,9 @@ class Sampled:
 class ExpertIteration:
     """Rounds of sampling training problems and learning from what came out right.
 
-    Each round draws `n` solutions of fresh `problems` (their seed goes up by one a round),
-    keeps the right and different ones, at most `most` of a problem, and trains the student's
-    adapter on from where it is, on those and `replay` problems of its first mixture.
+    Each round draws `n` solutions of fresh `problems` (with seeds of its own), keeps the right
+    and different ones, at most `most` of a problem, and trains the student's adapter on from
+    where it is, on those and `replay` problems of its first mixture.
     """
 
     rounds: int
@@ -51,6 +53,14 @@ class ExpertIteration:
     training: AdapterConfig
     temperature: float = 0.8
     max_tokens: int = 200
+
+    def problems_of(self, number: int) -> Tiers:
+        """The problems of round `number`, counted from 1; the first has the seed as it is.
+
+        A tier takes the seed, or one of the two after it, so rounds are further apart than that.
+        A GSM8K file is one whatever the seed: of it, only problems trained on are left out.
+        """
+        return replace(self.problems, seed=self.problems.seed + _ROUND * (number - 1))
 
 
 @dataclass(frozen=True, slots=True)

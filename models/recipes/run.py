@@ -3,12 +3,14 @@
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeAlias
 
 Counts: TypeAlias = dict[str, Any]
+
+_TELL_SECONDS = 600.0
 
 
 class OtherRecipeError(ValueError):
@@ -16,11 +18,22 @@ class OtherRecipeError(ValueError):
 
 
 class Clock:
-    """The time a stage takes, over all its attempts: kept in a file, every few seconds."""
+    """The time a stage takes, over all its attempts: kept in a file, every few seconds.
 
-    def __init__(self, file: Path, every: float = 5.0) -> None:
+    `tell` is called every `tell_every` seconds, on a thread of the clock's own.
+    """
+
+    def __init__(
+        self,
+        file: Path,
+        every: float = 5.0,
+        tell: Callable[[], None] | None = None,
+        tell_every: float = _TELL_SECONDS,
+    ) -> None:
         self.file = file
         self.every = every
+        self.tell = tell
+        self.tell_every = tell_every
         self._before = _number(file)
         self._started = time.monotonic()
         self._over = threading.Event()
@@ -43,8 +56,12 @@ class Clock:
         return self._before + time.monotonic() - self._started
 
     def _keep(self) -> None:
+        told = time.monotonic()
         while not self._over.wait(self.every):
             _write(self.file, self._passed())
+            if self.tell and time.monotonic() - told >= self.tell_every:
+                told = time.monotonic()
+                self.tell()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,25 +81,33 @@ class Run:
         """
         text = json.dumps(settings, indent=1, default=str) + "\n"
         path = self.path("recipe.json")
-        if path.exists() and path.read_text(encoding="utf-8") != text:
+        if not path.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            partial = path.with_suffix(".partial")
+            partial.write_text(text, encoding="utf-8")
+            partial.replace(path)
+        elif path.read_text(encoding="utf-8") != text:
             message = f"{self.folder} holds a run with other settings; name another folder"
             raise OtherRecipeError(message)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
 
     def is_done(self, name: str) -> bool:
         """Whether a stage was finished before."""
         return self.path(f"{name}.done.json").exists()
 
-    def stage(self, name: str, work: Callable[[], Counts]) -> Counts:
-        """Do `work` unless it was done before; remember what it counted and its seconds."""
+    def stage(
+        self, name: str, work: Callable[[], Counts], tell: Callable[[], None] | None = None
+    ) -> Counts:
+        """Do `work` unless it was done before; remember what it counted and its seconds.
+
+        `tell` is called every ten minutes while it works.
+        """
         done = self.path(f"{name}.done.json")
         if done.exists():
             counts: Counts = json.loads(done.read_text(encoding="utf-8"))
             return counts
         self.folder.mkdir(parents=True, exist_ok=True)
         clock = self.path(f"{name}.clock")
-        with Clock(clock) as spent:
+        with Clock(clock, tell=tell) as spent:
             counts = work()
         counts["seconds"] = round(spent.seconds, 1)
         partial = done.with_suffix(".partial")
@@ -91,16 +116,24 @@ class Run:
         clock.unlink(missing_ok=True)
         return counts
 
+    def spent(self, name: str) -> float:
+        """The seconds that a stage which is not finished has had already."""
+        return _number(self.path(f"{name}.clock"))
+
     def seconds(self) -> float:
         """What all finished stages took."""
         return sum(float(values["seconds"]) for values in self.counts().values())
 
-    def counts(self) -> dict[str, Counts]:
-        """What every finished stage counted, by stage, in the order they were finished."""
-        done = sorted(self.folder.glob("*.done.json"), key=lambda path: path.stat().st_mtime_ns)
+    def counts(self, order: Sequence[str] = ()) -> dict[str, Counts]:
+        """What every finished stage counted, by stage: those in `order` first, others by name.
+
+        The files' times say nothing: in a run that was unpacked they are all about the same.
+        """
+        done = {path.name.removesuffix(".done.json") for path in self.folder.glob("*.done.json")}
+        names = [*(name for name in order if name in done), *sorted(done.difference(order))]
         return {
-            path.name.removesuffix(".done.json"): json.loads(path.read_text(encoding="utf-8"))
-            for path in done
+            name: json.loads(self.path(f"{name}.done.json").read_text(encoding="utf-8"))
+            for name in names
         }
 
 

@@ -5,8 +5,10 @@ from functools import partial
 from pathlib import Path
 
 from models.data.files import read_jsonl
+from models.data.labels import UNLABELLED
 from models.data.problems import Split
 from models.data.rollouts import Sample, steps_of
+from models.formats.answers import parse_answer
 from models.recipes import sampling
 from models.recipes.bundle import write_bundle
 from models.recipes.labelling import Labelling
@@ -73,7 +75,8 @@ class Stages:
         chosen = sampling.choose_labelled(
             rows, config.labelled, config.wrong_share, config.problems.seed
         )
-        return self._roll_out(chosen, "rollouts.jsonl", config.problems.seed + 1)
+        counts = choosing_counts(rows, chosen)
+        return {**counts, **self._roll_out(chosen, "rollouts.jsonl", config.problems.seed + 1)}
 
     def held_out(self, split: Split, tiers: Tiers) -> Counts:
         """Greedy drafts of problems of another split, and rollouts of their prefixes."""
@@ -88,15 +91,20 @@ class Stages:
         rows = [row for row in read_jsonl(path, Sample) if len(steps_of(row.solution)) > 1]
         rolled = self._roll_out(rows, f"{split}_rollouts.jsonl", tiers.seed + 1)
         tokens = drawn["tokens"] + rolled["tokens"]
-        return {**drawn, "tokens": tokens, "prefixes": rolled["prefixes"]}
+        return {
+            **drawn,
+            "single_step": drawn["samples"] - len(rows),
+            "tokens": tokens,
+            "prefixes": rolled["prefixes"],
+        }
 
     def scorer(self, role: str, config: AdapterConfig) -> Counts:
         """A reward model on the last student: base, head and loss positions are those of all."""
         examples = list(read_jsonl(self.run.path(f"{role}.jsonl"), ScoreExample))
         out = self.run.path(role)
-        return report_counts(
-            adapters.train_scorer(self.students.merged, examples, config, out, role)
-        )
+        report = adapters.train_scorer(self.students.merged, examples, config, out, role)
+        unlabelled = sum(max(example.labels, default=UNLABELLED) < 0 for example in examples)
+        return {"read": len(examples), "without_labels": unlabelled, **report_counts(report)}
 
     def refiner(self, role: str, config: AdapterConfig) -> Counts:
         """A refiner on the last student."""
@@ -108,7 +116,7 @@ class Stages:
 
     def bundle(self) -> Counts:
         """The five adapters, the head, the thresholds and the card, as they ship."""
-        return write_bundle(self.run, self.recipe)
+        return write_bundle(self.run, self.recipe, tuple(self.all()))
 
     def _roll_out(self, chosen: Sequence[Sample], file: str, seed: int) -> Counts:
         config = self.recipe.sampled
@@ -121,3 +129,17 @@ class Stages:
 
     def _sampler(self, seed: int) -> Sampler:
         return self.recipe.make_sampler(self.students.merged, seed)
+
+
+def choosing_counts(samples: Sequence[Sample], chosen: Sequence[Sample]) -> Counts:
+    """What stands between the `samples` and those `chosen` for labelling, filter by filter."""
+    stepped = [sample for sample in samples if len(steps_of(sample.solution)) > 1]
+    different = {(sample.problem, sample.solution): sample for sample in stepped}
+    answered = sum(parse_answer(solution) is not None for _, solution in different)
+    return {
+        "samples": len(samples),
+        "single_step": len(samples) - len(stepped),
+        "duplicates": len(stepped) - len(different),
+        "without_answer": len(different) - answered,
+        "not_needed": answered - len(chosen),
+    }

@@ -7,13 +7,14 @@ adapter on the base, `student_<r>`, and a plain checkpoint, `merged_<r>`.
 import random
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 from models.data.files import read_jsonl, write_jsonl
 from models.data.problems import Problem
 from models.data.rollouts import Sample, steps_of
+from models.data.sources import gsm8k
 from models.recipes import sampling
 from models.recipes.mixture import mix, sft_example
 from models.recipes.recipe import ExpertIteration, Recipe
@@ -74,6 +75,7 @@ class Students:
             "problems": len(problems),
             **asdict(self.recipe.mixture),
             **{f"from_{source}": sources.count(source) for source in sorted(set(sources))},
+            **(gsm8k_counts(self.recipe.gsm8k) if self.recipe.gsm8k else {}),
         }
 
     def supervised(self) -> Counts:
@@ -89,15 +91,10 @@ class Students:
 
     def sample(self, iteration: ExpertIteration, number: int) -> Counts:
         """Solutions of fresh training problems by the student of the round before."""
-        seed = iteration.problems.seed + number - 1
+        tiers = iteration.problems_of(number)
         return sampling.sample_solutions(
-            sampling.tier_problems(
-                replace(iteration.problems, seed=seed),
-                "train",
-                self.known_before(number),
-                self.recipe.gsm8k,
-            ),
-            self.recipe.make_sampler(self.run.path(f"merged_{number - 1}"), seed),
+            sampling.tier_problems(tiers, "train", self.known_before(number), self.recipe.gsm8k),
+            self.recipe.make_sampler(self.run.path(f"merged_{number - 1}"), tiers.seed),
             self.run.path(f"ei_{number}_samples.jsonl"),
             Drawing(iteration.n, iteration.temperature, iteration.max_tokens),
         )
@@ -164,6 +161,13 @@ def right_and_different(samples: Sequence[Sample], most: int, seed: int) -> list
         for different in by_problem.values()
         for sample in rng.sample(list(different.values()), min(most, len(different)))
     ]
+
+
+def gsm8k_counts(file: Path) -> Counts:
+    """How many problems a GSM8K-format file holds, and how many of them state no answer."""
+    with file.open(encoding="utf-8") as lines:
+        held = sum(1 for _ in lines)
+    return {"gsm8k_lines": held, "gsm8k_without_answer": held - sum(1 for _ in gsm8k(file))}
 
 
 def report_counts(report: LoopReport) -> Counts:

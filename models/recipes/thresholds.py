@@ -78,7 +78,7 @@ class Thresholds:
             points = [{**asdict(point), "f1": point.f1} for point in curve(validation)]
             self._keep(f"{role}_curve.json", points)
             on_validation = figures(validation, chosen[role])
-            counts[role] = {"validation_f1": on_validation.f1}
+            counts[role] = {"validation_f1": on_validation.f1, "threshold": chosen[role]}
             if self.run.path("test_rollouts.jsonl").exists():
                 at = figures(self._labelled("test", role), chosen[role])
                 counts[role] |= {**asdict(at), "f1": at.f1}

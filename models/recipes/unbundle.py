@@ -13,6 +13,7 @@ from pathlib import Path
 from safetensors.torch import load_file, save_file
 
 from models.formats.scores import ORM_COLUMN, SORM_COLUMN
+from models.recipes.bundle import CURVE_FILES
 from models.serving.build import builders
 from models.serving.bundle import ADAPTER_FILES, HEAD_FILE, ROLES, THRESHOLDS_FILE, Bundle
 from models.serving.cache import Cache, default_cache
@@ -39,6 +40,9 @@ def unbundle(bundle: Bundle, base: Path, run: Path) -> None:
             row = head[_COLUMNS[role] : _COLUMNS[role] + 1].contiguous()
             save_file({"score.weight": row}, folder / HEAD_FILE)
     shutil.copyfile(bundle.thresholds, run / THRESHOLDS_FILE)
+    for curve in (bundle.path / name for name in CURVE_FILES):
+        if curve.exists():  # bundles of before have none
+            shutil.copyfile(curve, run / curve.name)
 
 
 def main() -> None:

@@ -1,6 +1,8 @@
-"""Which sampler a run uses: chosen once, made when a stage samples, ended with the run."""
+"""Which sampler a run uses: chosen once, made when a stage samples, and ended with it."""
 
+import gc
 import os
+import sys
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -55,7 +57,9 @@ class SamplerChoice:
 def make(choice: SamplerChoice) -> Iterator[MakeSampler]:
     """What makes the samplers of one run; all that they started ends with the block.
 
-    Nothing is started before a sampler is made. Making and using one raises SamplingError.
+    Nothing is started before a sampler is made. A server that was started for one ends when
+    the sampler does, so that it holds no memory while something is trained. Making and using
+    one raises SamplingError.
     """
     with ExitStack() as stack:
         make_kind: Callable[[SamplerChoice, ExitStack], MakeSampler] = {
@@ -78,21 +82,21 @@ def _local(_choice: SamplerChoice, _stack: ExitStack) -> MakeSampler:
 
 
 def _vllm(choice: SamplerChoice, stack: ExitStack) -> MakeSampler:
-    servers = stack.enter_context(ExitStack())
-
     def vllm(checkpoint: Path, _seed: int) -> Sampler:
         from models.sampling.server import own_server  # noqa: PLC0415
         from models.sampling.vllm import VllmSampler, served_name  # noqa: PLC0415
 
         if choice.engine_urls:
             (url,) = choice.engine_urls
-            name = served_name(url, checkpoint, choice.api_key)
-            key = choice.api_key
-        else:
-            servers.close()  # that of another checkpoint
-            name = checkpoint.name
-            url, key = servers.enter_context(own_server(checkpoint, name))
-        return VllmSampler(url, name, api_key=key, concurrency=choice.concurrency)
+            name, key = served_name(url, checkpoint, choice.api_key), choice.api_key
+            return VllmSampler(url, name, api_key=key, concurrency=choice.concurrency)
+        _leave_gpu()
+        server, name = ExitStack(), checkpoint.name
+        url, own_key = server.enter_context(own_server(checkpoint, name))
+        sampler = VllmSampler(url, name, api_key=own_key, concurrency=choice.concurrency)
+        # it leaves the GPU to training when the stage is over, and ends with the run at the latest
+        stack.callback(weakref.finalize(sampler, server.close))
+        return sampler
 
     return vllm
 
@@ -118,6 +122,7 @@ def _ray(choice: SamplerChoice, stack: ExitStack) -> MakeSampler:
             key = choice.api_key
             named = [UrlEngine(url, served_name(url, checkpoint, key), key) for url in urls]
             return RaySampler(named, seed=seed, concurrency=choice.concurrency)
+        _leave_gpu()
         alone = choice.ray_address is None
         count = choice.engines or max(1, gpus())
         hosts = hosted(checkpoint.resolve(), count, gpu=gpus() > 0, alone=alone)
@@ -127,3 +132,11 @@ def _ray(choice: SamplerChoice, stack: ExitStack) -> MakeSampler:
         return sampler
 
     return ray
+
+
+def _leave_gpu() -> None:
+    """Give back what torch keeps of the training before: a server wants nearly the whole GPU."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        gc.collect()
+        torch.cuda.empty_cache()  # nothing where torch was not on a GPU

@@ -5,10 +5,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias, runtime_checkable
 
+from models.sampling.prefixes import together
+
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """One sampled completion. `finished` is False when it was cut off at the token limit."""
+    """One sampled completion. `finished` is False when it was cut off at the token limit.
+
+    `tokens` are those of the text: the end token, drawn where `finished`, is not counted.
+    """
 
     text: str
     finished: bool
@@ -50,7 +55,8 @@ def finished(
 ) -> Iterator[list[tuple[int, list[Rollout]]]]:
     """Places and rollouts of up to `at_once` prompts, as they are finished, until all are.
 
-    A streaming sampler gets all prompts together, another one `at_once` at a time.
+    A streaming sampler gets all prompts together, another one up to `at_once` at a time: as
+    many as leave those that go on from one another in one call.
     """
     how = asdict(drawing)
     if isinstance(sampler, StreamingSampler):
@@ -63,9 +69,9 @@ def finished(
         if several:
             yield several
         return
-    for start in range(0, len(prompts), at_once):
-        drawn = sampler.sample(prompts[start : start + at_once], **how)
-        yield list(enumerate(drawn, start))
+    for places in together(prompts, at_once):
+        drawn = sampler.sample([prompts[place] for place in places], **how)
+        yield list(zip(places, drawn, strict=True))
 
 
 # (checkpoint folder, seed) -> something that samples from it

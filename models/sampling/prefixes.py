@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +27,30 @@ def families(prompts: Sequence[Sequence[int]]) -> list[Family]:
         else:
             found.append((ids, [place]))
     return [Family(ids, tuple(members)) for ids, members in found]
+
+
+def together(prompts: Sequence[str], most: int) -> list[range]:
+    """All places in order, up to `most` at a time, prompts that go on from one another together.
+
+    So the prefixes of one solution, which follow each other, are not parted; only a row of
+    more than `most` is.
+    """
+    parts: list[range] = []
+    for row in _rows(prompts):
+        for start in range(row.start, row.stop, most):
+            stop = min(start + most, row.stop)
+            if parts and stop - parts[-1].start <= most:
+                parts[-1] = range(parts[-1].start, stop)
+            else:
+                parts.append(range(start, stop))
+    return parts
+
+
+def _rows(prompts: Sequence[str]) -> list[range]:
+    """Prompts of which each begins with the one before it, as long as possible."""
+    starts = [
+        place
+        for place in range(len(prompts))
+        if not place or not prompts[place].startswith(prompts[place - 1])
+    ]
+    return [range(a, b) for a, b in pairwise([*starts, len(prompts)])]

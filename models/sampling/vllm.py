@@ -117,5 +117,7 @@ def _same(there: Path, here: Path) -> bool:
 
 
 def _rollout(choice: dict[str, Any]) -> Rollout:
+    """No request names a text to stop at: what `stop` was for is an end token, the last id."""
+    ended = choice["finish_reason"] == "stop"
     tokens = len(choice.get("token_ids") or ())
-    return Rollout(str(choice["text"]), choice["finish_reason"] == "stop", tokens)
+    return Rollout(str(choice["text"]), ended, max(0, tokens - ended))

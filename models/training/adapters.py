@@ -4,6 +4,7 @@ LoRA: Hu et al. 2022. The frozen weights are kept in `fast_dtype` while training
 are trained in float32. Serving merges and runs in float32.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,11 +50,19 @@ def encode_completion(tokenizer: PreTrainedTokenizerBase, example: CompletionExa
 
 
 def encode_scores(tokenizer: PreTrainedTokenizerBase, example: ScoreExample) -> Encoded:
-    """Token ids of question and steps; the target of a step stands at its newline."""
+    """Token ids of question and steps; the target of a step stands at its newline.
+
+    Raises ValueError when the newline is no token of its own there, as with a tokenizer that
+    makes one token of a full stop and a newline: scores are read at newlines.
+    """
+    newline = tokenizer("\n", add_special_tokens=False)["input_ids"][-1]
     ids = list(tokenizer(student_prompt(example.question), add_special_tokens=False)["input_ids"])
     targets = [_NO_LOSS] * len(ids)
     for step, label in zip(example.steps, example.labels, strict=True):
         tokens = tokenizer(f"{step}\n", add_special_tokens=False)["input_ids"]
+        if tokens[-1] != newline:
+            message = f"the tokenizer merges the newline with what is before it in {step!r}"
+            raise ValueError(message)
         ids += tokens
         targets += [_NO_LOSS] * (len(tokens) - 1) + [label if label >= 0 else _NO_LOSS]
     return Encoded(tuple(ids), tuple(targets))
@@ -90,7 +99,10 @@ def train_generator(  # noqa: PLR0913 - what, on what, and where to
     encoded = [encode_completion(tokenizer, example) for example in examples]
     out.mkdir(parents=True, exist_ok=True)
     checkpoint = out.with_suffix(".checkpoint")
-    report = train(model, encoded, loss_of, config.loop, checkpoint=checkpoint, name=name)
+    begun = (config.rank, config.alpha, _hash(start) if start else None)
+    report = train(
+        model, encoded, loss_of, config.loop, checkpoint=checkpoint, name=name, begun=begun
+    )
     _save_adapter(model, out)
     checkpoint.unlink(missing_ok=True)
     return report
@@ -123,7 +135,10 @@ def train_scorer(
     encoded = [example for example in encoded if any(t != _NO_LOSS for t in example.targets)]
     out.mkdir(parents=True, exist_ok=True)
     checkpoint = out.with_suffix(".checkpoint")
-    report = train(both, encoded, loss_of, config.loop, checkpoint=checkpoint, name=name)
+    begun = (config.rank, config.alpha)
+    report = train(
+        both, encoded, loss_of, config.loop, checkpoint=checkpoint, name=name, begun=begun
+    )
     _save_adapter(model, out)
     save_file(
         {"score.weight": head.weight.detach().float().cpu().contiguous()}, out / "head.safetensors"
@@ -153,6 +168,10 @@ def _with_adapter(base: Path, config: AdapterConfig) -> PeftModel:
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
     return adapted
+
+
+def _hash(adapter: Path) -> str:
+    return hashlib.sha256((adapter / "adapter_model.safetensors").read_bytes()).hexdigest()
 
 
 def _take_weights(model: PeftModel, adapter: Path) -> None:

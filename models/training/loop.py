@@ -1,5 +1,6 @@
 """One loop for every adapter: batches in, loss out, checkpoints it can resume from."""
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -51,11 +52,13 @@ def train(  # noqa: PLR0913 - what, with what, and where it is kept
     *,
     checkpoint: Path,
     name: str,
+    begun: Sequence[object] = (),
 ) -> LoopReport:
     """Train the parameters of `model` that require a gradient; resume from `checkpoint`.
 
-    `loss_of(batch)` gives a scalar. The checkpoint holds weights, optimiser and place, is
-    written every four minutes, and is refused when it was made with another configuration.
+    `loss_of(batch)` gives a scalar. The checkpoint holds weights, optimiser and place, and is
+    written every four minutes. One that was made with another configuration, on other examples
+    or for a model that had `begun` otherwise (plain values: its rank, say) is a ValueError.
     """
     torch.manual_seed(config.seed)
     plan = [
@@ -70,11 +73,14 @@ def train(  # noqa: PLR0913 - what, with what, and where it is kept
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, _schedule(config, len(plan)))
     done, spent, tokens = 0, 0.0, 0
     losses: list[tuple[int, float]] = []
-    identity = json.dumps([asdict(config), len(examples)])
+    identity = json.dumps([asdict(config), _hash(examples), *begun])
     if checkpoint.exists():
-        saved = torch.load(checkpoint, weights_only=True)
+        saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
         if saved["identity"] != identity:
-            message = f"{checkpoint} was made with another configuration; delete it to start anew"
+            message = (
+                f"{checkpoint} was made with another configuration or on other examples; "
+                "delete it to start anew"
+            )
             raise ValueError(message)
         for key, value in saved["weights"].items():
             trained[key].data.copy_(value)
@@ -116,6 +122,14 @@ def train(  # noqa: PLR0913 - what, with what, and where it is kept
                     last_save = time.monotonic()
     model.eval()
     return LoopReport(len(examples), tokens, len(plan), time.monotonic() - started, tuple(losses))
+
+
+def _hash(examples: Sequence[Encoded]) -> str:
+    """SHA-256 of all token ids and targets, in order."""
+    seen = hashlib.sha256()
+    for example in examples:
+        seen.update(json.dumps([example.ids, example.targets]).encode())
+    return seen.hexdigest()
 
 
 def _schedule(config: LoopConfig, steps: int) -> Callable[[int], float]:

@@ -1,4 +1,4 @@
-"""How many questions are worked on at once, and how many may wait for their turn.
+"""How many questions and batches are worked on at once, and how many may wait for their turn.
 
 Work beyond what the engines can do makes every answer late and memory grow, so it is refused at
 once, with the time after which it is worth asking again.
@@ -6,14 +6,15 @@ once, with the time after which it is worth asking again.
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Final
 
-from service.errors import OverloadedError
+from service.errors import NoDraftInTimeError, OverloadedError
 
 _FIRST_GUESS: Final = 5.0  # seconds a question takes, before any was answered
-_WEIGHT: Final = 0.1  # of the newest question in the mean
+_FIRST_GUESS_OF_BATCHES: Final = 60.0
+_WEIGHT: Final = 0.1  # of the newest question or batch in the mean
 _LONGEST_RETRY_AFTER: Final = 60
 
 
@@ -44,14 +45,22 @@ class Admission:
             yield
 
     @asynccontextmanager
-    async def patient_turn(self) -> AsyncIterator[None]:
-        """A place at work for a question of a batch, however long it takes.
+    async def patient_turn(self, patience: float) -> AsyncIterator[None]:
+        """A place at work for a question of a batch. Raises NoDraftInTimeError.
 
-        It is never refused and takes no place in the queue of the others. All batches together
-        have half of the places at most, and as few stand in line before a single question.
+        It is waited for at most `patience` seconds: as long as the batch has. There are as few
+        who wait as there are open batches (`Places`), so it is not refused, and takes no place in
+        the queue of the others. All batches together have half of the places at most, and as few
+        stand in line before a single question.
         """
-        async with self._batches:
-            await self._free.acquire()
+        async with AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(patience):
+                    await stack.enter_async_context(self._batches)
+                    await self._free.acquire()
+            except TimeoutError:
+                message = "There was no turn before the time of the batch was up."
+                raise NoDraftInTimeError(message) from None
             async with self._working():
                 yield
 
@@ -83,3 +92,32 @@ class Admission:
             raise OverloadedError(message, self.retry_after) from None
         finally:
             self.waiting -= 1
+
+
+class Places:
+    """Room for `most` batches at once; nobody waits for it. `clock` gives monotonic seconds."""
+
+    def __init__(self, most: int, clock: Callable[[], float]) -> None:
+        self._most = most
+        self._clock = clock
+        self._mean = _FIRST_GUESS_OF_BATCHES
+        self.taken = 0
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """One of the places, for as long as the block runs. Raises OverloadedError."""
+        if self.taken >= self._most:
+            message = f"{self.taken} batches are being answered."
+            raise OverloadedError(message, self.retry_after)
+        self.taken += 1
+        started = self._clock()
+        try:
+            yield
+        finally:
+            self.taken -= 1
+            self._mean += _WEIGHT * (self._clock() - started - self._mean)
+
+    @property
+    def retry_after(self) -> int:
+        """Whole seconds until a batch should end: a share of the mean time that they take."""
+        return min(max(1, math.ceil(self._mean / self._most)), _LONGEST_RETRY_AFTER)

@@ -8,11 +8,17 @@ from typing import Final
 
 from fastapi import Request
 
+from service.api.callers import RESERVED_SHARE
 from service.api.context import Context
 from service.api.disconnect import while_connected
 from service.api.record import RequestRecord, record_of
 from service.api.schemas import SolveResponse
-from service.errors import NoDraftInTimeError, ProblemError, StudentUnavailableError
+from service.errors import (
+    NoDraftInTimeError,
+    ProblemError,
+    StudentRejectedError,
+    StudentUnavailableError,
+)
 from service.refinement.runner import NoDraftError, Outcome, refine
 from service.refinement.types import Task
 
@@ -22,7 +28,7 @@ _WAITING_SHARE: Final = 0.5  # of the deadline, at most, is spent on waiting for
 async def answer(task: Task, request: Request, context: Context) -> SolveResponse:
     """The answer to a question, once it is its turn.
 
-    Raises OverloadedError, StudentUnavailableError, NoDraftInTimeError, ShuttingDownError;
+    Raises OverloadedError, ShuttingDownError, what `no_draft_problem` gives without a draft, and
     ClientGoneError when the client disconnects, which cancels the work.
     """
     record = record_of(request.scope)
@@ -43,7 +49,8 @@ async def turn(task: Task, context: Context) -> AsyncIterator[Task]:
     asked = context.clock()
     async with context.admission.turn(task.budget.deadline * _WAITING_SHARE):
         left = task.budget.deadline - (context.clock() - asked)
-        yield replace(task, budget=replace(task.budget, deadline=left))
+        reserve = min(task.budget.rerank_reserve, left * RESERVED_SHARE)
+        yield replace(task, budget=replace(task.budget, deadline=left, rerank_reserve=reserve))
 
 
 def found(outcome: Outcome, record: RequestRecord, context: Context) -> SolveResponse:
@@ -65,6 +72,9 @@ def no_draft_problem(error: NoDraftError) -> ProblemError:
     """What a question without a draft is answered with."""
     if error.timed_out:
         return NoDraftInTimeError(f"There was no draft when the time was up: {error.reason}.")
+    if error.reason == "rejected":
+        message = "The student's engine refused the request; the question may be too long for it."
+        return StudentRejectedError(message)
     return StudentUnavailableError(f"The student gave no draft: {error.reason}.")
 
 

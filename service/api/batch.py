@@ -2,7 +2,6 @@
 
 import json
 import logging
-import uuid
 from collections import Counter
 from typing import Annotated, Final
 
@@ -11,16 +10,16 @@ from fastapi.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from service.api.access import ANONYMOUS
-from service.api.answering import no_draft_problem
+from service.api.batch_asking import Asking
 from service.api.batch_body import NDJSON, Batch, batch_of
 from service.api.batch_schemas import BatchBroken, BatchDone, BatchLine
+from service.api.callers import Left
 from service.api.context import Context, context_of
-from service.api.disconnect import while_connected
+from service.api.disconnect import hand_over, while_connected
 from service.api.openapi import BATCH_ERRORS
 from service.api.problems import internal_problem, problem_of
 from service.api.record import RequestRecord, record_of
-from service.api.schemas import SolveResponse
-from service.batches.run import Answer, BatchRun, Told
+from service.batches.run import BatchRun, Told
 from service.batches.store import (
     BatchName,
     NothingKept,
@@ -31,10 +30,8 @@ from service.batches.store import (
 from service.errors import (
     ClientGoneError,
     IdempotencyMismatchError,
-    ShuttingDownError,
     StoreUnavailableError,
 )
-from service.refinement.runner import NoDraftError, refine
 
 PATH: Final = "/solve/batch"
 _SCHEMA: Final = "#/components/schemas/"
@@ -45,7 +42,7 @@ router = APIRouter()
 
 
 class LinesResponse(Response):
-    """Works the batch off while it is sent; stops when the client goes away."""
+    """Works the batch off while it is sent; stops when the client goes away or reads nothing."""
 
     media_type = NDJSON
 
@@ -55,6 +52,7 @@ class LinesResponse(Response):
         name: BatchName,
         store: Store,
         context: Context,
+        asking: Asking,
     ) -> None:
         super().__init__()
         del self.headers["content-length"]
@@ -62,10 +60,19 @@ class LinesResponse(Response):
         self._name = name
         self._store = store
         self._context = context
+        self._asking = asking
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send a line per question and a last one with the counts, and the error if it broke."""
         record = record_of(scope)
+        try:
+            await self._tell_all(receive, send, record)
+        except ClientGoneError as error:
+            record.status = error.status
+            record.fields["client_gone"] = True
+
+    async def _tell_all(self, receive: Receive, send: Send, record: RequestRecord) -> None:
+        """Raises ClientGoneError."""
         counts: Counter[str] = Counter()
 
         async def tell(told: Told) -> None:
@@ -76,27 +83,28 @@ class LinesResponse(Response):
 
         async def write(line: str) -> None:
             message = {"type": "http.response.body", "body": line.encode(), "more_body": True}
-            await send(message)
-
-        async def ask(index: int) -> Answer:
-            return await _answer(self._batch, index, self._context, record)
+            await hand_over(send, message)
 
         work = BatchRun(
-            self._name, len(self._batch.tasks), self._store, ask, tell, self._context.pace
+            self._name,
+            len(self._batch.tasks),
+            self._store,
+            self._asking.answer,
+            tell,
+            self._context.pace,
+            self._asking.is_late,
         )
-        await send(
-            {
-                "type": "http.response.start",
-                "status": self.status_code,
-                "headers": [*self.raw_headers, (b"cache-control", b"no-store")],
-            }
-        )
+        start = {
+            "type": "http.response.start",
+            "status": self.status_code,
+            "headers": [*self.raw_headers, (b"cache-control", b"no-store")],
+        }
+        await hand_over(send, start)
         try:
             await while_connected(receive, work.run())
             broken = None
         except ClientGoneError:
-            record.fields["client_gone"] = True
-            return
+            raise
         except StoreFailedError as error:
             broken = problem_of(_store_failed(error), record.request_id)
         except Exception:  # noqa: BLE001 - too late for a 500; it is logged
@@ -111,7 +119,7 @@ class LinesResponse(Response):
             record.status = broken.status
             last = BatchBroken(done=False, ok=ok, errors=errors, error=broken)
         await write(last.model_dump_json(exclude_none=True) + "\n")
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        await hand_over(send, {"type": "http.response.body", "body": b"", "more_body": False})
 
 
 @router.post(
@@ -143,6 +151,7 @@ class LinesResponse(Response):
 async def solve_batch(
     request: Request,
     context: Annotated[Context, Depends(context_of)],
+    left: Left,
     key: Annotated[
         str | None,
         Header(
@@ -157,8 +166,10 @@ async def solve_batch(
 
     A question that fails costs its line, not the batch. Closing the connection cancels what has
     not ended; with an idempotency key, what has ended is kept. Each question that is asked counts
-    against a rate.
+    against a rate. `Glore-Max-Engine-Calls` and `Glore-Max-Generated-Tokens` bound each question,
+    `Glore-Deadline-Ms` the whole batch.
     """
+    asked = context.clock()
     batch = await batch_of(request, context.limits)
     name = BatchName(_owner(request), key or "")
     store: Store = NothingKept()
@@ -177,7 +188,8 @@ async def solve_batch(
         raise _store_failed(error) from None
     questions = len(batch.tasks) - len(replayed)
     context.gate.count_more(name.owner or ANONYMOUS, max(0, questions - 1))
-    return LinesResponse(batch, name, store, context)
+    asking = Asking(batch.tasks, left, asked, context, record_of(request.scope))
+    return LinesResponse(batch, name, store, context, asking)
 
 
 def _store_failed(error: StoreFailedError) -> StoreUnavailableError:
@@ -189,30 +201,6 @@ def _store_failed(error: StoreFailedError) -> StoreUnavailableError:
 def _owner(request: Request) -> str:
     """Whose the batch is: the name of the API key that asks, "" where there are no keys."""
     return str(record_of(request.scope).fields.get("key", ""))
-
-
-async def _answer(batch: Batch, index: int, context: Context, record: RequestRecord) -> Answer:
-    """The result of one question, or the problem; its deadline begins with its turn."""
-    try:
-        async with context.drain.work(), context.admission.patient_turn():
-            with context.metrics.solving():
-                outcome = await refine(batch.tasks[index], context.engines, context.clock)
-    except ShuttingDownError as error:
-        problem = problem_of(error, record.request_id)
-        return Answer(problem.model_dump_json(exclude_none=True), ok=False)
-    except NoDraftError as error:
-        context.metrics.used(error.state)
-        problem = problem_of(no_draft_problem(error), record.request_id)
-        return Answer(problem.model_dump_json(exclude_none=True), ok=False)
-    except Exception:  # noqa: BLE001 - a bug costs its line, not the batch; it is logged
-        fields = {"request_id": record.request_id, "index": index}
-        _log.exception("unhandled error in a batch", extra={"fields": fields})
-        problem = internal_problem(record.request_id)
-        return Answer(problem.model_dump_json(exclude_none=True), ok=False)
-    context.metrics.solved(outcome)
-    solve_id = f"solve_{uuid.uuid4().hex}"
-    result = SolveResponse.of(outcome, solve_id=solve_id, request_id=record.request_id)
-    return Answer(result.model_dump_json(), ok=True)
 
 
 def _line(told: Told, name: str | None) -> str:

@@ -54,7 +54,7 @@ async def _callers_budget(
         Header(alias=TOKENS_HEADER, ge=1, description=f"{_WHAT} generated tokens; {_RULE}"),
     ] = ANY_NUMBER,
 ) -> CallersBudget:
-    return CallersBudget(deadline_ms, engine_calls, generated_tokens)
+    return CallersBudget(min(deadline_ms, ANY_NUMBER), engine_calls, generated_tokens)
 
 
 Left = Annotated[CallersBudget, Depends(_callers_budget)]  # what handlers ask for

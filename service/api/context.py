@@ -18,13 +18,14 @@ from service.telemetry.metrics import Metrics
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one request may use at most, and the threshold of a first error."""
+    """What one request may use at most, and the thresholds of a first error and of `gated`."""
 
     max_deadline: float  # seconds
     max_calls: int
     max_generated_tokens: int
     rerank_reserve: float  # seconds
     threshold: float
+    gate: float
     max_question: int  # characters
     max_batch: int  # questions
 
@@ -44,6 +45,7 @@ class Context:
     store: Store | None  # of batches
     pace: Pace  # of a batch
     heartbeat: float  # seconds of silence in a stream
+    student: str  # the engine without which there is no answer
 
 
 async def context_of(request: Request) -> Context:

@@ -1,14 +1,15 @@
-"""Stops work that nobody waits for any more."""
+"""Stops work that nobody waits for any more, and notices who has stopped reading."""
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
-from starlette.types import Receive
+from starlette.types import Message, Receive, Send
 
 from service.errors import ClientGoneError
 
 _T = TypeVar("_T")
+_STALLED_S: Final = 30.0  # a client that takes nothing for so long is taken for gone
 
 
 async def while_connected(receive: Receive, work: Coroutine[Any, Any, _T]) -> _T:
@@ -29,6 +30,16 @@ async def while_connected(receive: Receive, work: Coroutine[Any, Any, _T]) -> _T
         task.cancel()
         watcher.cancel()
         await asyncio.gather(task, watcher, return_exceptions=True)
+
+
+async def hand_over(send: Send, message: Message) -> None:
+    """Send it as soon as the client takes it. Raises ClientGoneError when it does not."""
+    try:
+        async with asyncio.timeout(_STALLED_S):
+            await send(message)
+    except (TimeoutError, OSError):
+        reason = "The client has stopped taking the answer."
+        raise ClientGoneError(reason) from None
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -35,7 +35,9 @@ class Drain:
         self._begun = True
 
     def end(self) -> None:
-        """End all work."""
+        """End all work. Once is enough: a signal and the end of the grace time may both say so."""
+        if self._over:
+            return
         self._begun = self._over = True
         now = asyncio.get_running_loop().time()
         for limit in self._limits:

@@ -19,6 +19,10 @@ REQUESTS: Final[dict[str, dict[str, Any]]] = {
         "summary": "Draft, refine, rerank",
         "value": {"question": _QUESTION},
     },
+    "gated": {
+        "summary": "Refine only a draft that the SORM is not sure of",
+        "value": {"question": _QUESTION, "strategy": "gated"},
+    },
     "best_of_n": {
         "summary": "Five samples, the ORM picks one",
         "value": {
@@ -158,6 +162,10 @@ STREAM: Final = "".join(
 )
 
 READY: Final = {"status": "ready", "engines": {"generation": "ready", "scoring": "ready"}}
+DEGRADED: Final = {
+    "status": "degraded",
+    "engines": {"generation": "ready", "scoring": "unreachable"},
+}
 NOT_READY: Final = {
     "status": "not_ready",
     "engines": {"generation": "missing_models", "scoring": "unreachable"},

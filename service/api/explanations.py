@@ -20,6 +20,11 @@ def explain(outcome: Outcome) -> str:
     match outcome.selection.reason:
         case SelectionReason.ONLY_CANDIDATE:
             return _only_candidate(outcome, name)
+        case SelectionReason.ACCEPTED:
+            return (
+                f"No step of the draft scored below the gate, {outcome.state.task.gate:.2f}, "
+                "so it was not refined."
+            )
         case SelectionReason.STRATEGY:
             return _strategy(outcome, name)
         case SelectionReason.OUTCOME_SCORE:

@@ -1,15 +1,22 @@
 """`GET /livez`, `/readyz` and `/metrics`: for supervisors, balancers and Prometheus."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, Field
 
 from service.api.context import Context, context_of
-from service.api.examples import NOT_READY, READY
+from service.api.examples import DEGRADED, NOT_READY, READY
 from service.engines.breaker import Circuit
+from service.engines.ports import Role
 from service.engines.readiness import EngineState
+
+# A wrong setup, which no waiting mends: a gateway that begins with one is not let in.
+_WRONG: Final = frozenset(
+    {EngineState.MISSING_MODELS, EngineState.MISFIT, EngineState.UNAUTHORIZED}
+)
 
 router = APIRouter()
 
@@ -21,9 +28,11 @@ class Alive(BaseModel):
 
 
 class Ready(BaseModel):
-    """Whether every engine can work, and what each one's state is."""
+    """Whether the gateway should be asked, and what the state of each engine is."""
 
-    status: Literal["ready", "not_ready", "stopping"]
+    status: Literal["ready", "degraded", "not_ready", "stopping"] = Field(
+        description="`degraded`: it answers, without what an engine that is down would add."
+    )
     engines: dict[str, EngineState] = Field(description="Empty when the gateway is stopping.")
     missing_models: dict[str, list[str]] | None = Field(
         default=None,
@@ -33,9 +42,9 @@ class Ready(BaseModel):
         default=None,
         description="Why an engine is a misfit for the family of a role; left out when none.",
     )
-    circuits: dict[str, Circuit] | None = Field(
+    circuits: dict[Role, Circuit] | None = Field(
         default=None,
-        description="Circuit breakers that are not closed; an open one is not ready.",
+        description="Roles whose circuit breaker is not closed; an open one is as an engine down.",
     )
 
 
@@ -50,10 +59,17 @@ async def livez() -> Alive:
     summary="Can the engines work?",
     response_model_exclude_none=True,
     responses={
-        200: {"content": {"application/json": {"example": READY}}},
+        200: {
+            "content": {
+                "application/json": {
+                    "examples": {"ready": {"value": READY}, "degraded": {"value": DEGRADED}}
+                }
+            }
+        },
         503: {
             "model": Ready,
-            "description": "At least one engine is not ready, or the gateway is stopping",
+            "description": "The student's engine is not ready, another one is set up wrongly, or "
+            "the gateway is stopping",
             "content": {"application/json": {"example": NOT_READY}},
         },
     },
@@ -61,31 +77,44 @@ async def livez() -> Alive:
 async def readyz(response: Response, context: Annotated[Context, Depends(context_of)]) -> Ready:
     """Asks every engine for its health and its models; the answer is kept for a second.
 
+    While another engine than the student's is down the status is 200, `degraded`: gateways that
+    share the engine should not all be taken out at once.
+
     A gateway that is stopping asks nobody: it still answers, and should be sent nothing more.
     """
     if context.drain.begun:
         response.status_code = 503
         return Ready(status="stopping", engines={})
     statuses = await context.readiness.check()
-    circuits: dict[str, Circuit] = {
-        name: circuit
-        for name, circuit in context.readiness.circuits().items()
+    circuits: dict[Role, Circuit] = {
+        role: circuit
+        for role, circuit in context.readiness.circuits().items()
         if circuit is not Circuit.CLOSED
     }
-    ready = Circuit.OPEN not in circuits.values() and all(
-        status.state is EngineState.READY for status in statuses.values()
-    )
-    if not ready:
+    engines = {name: status.state for name, status in statuses.items()}
+    status = _status(engines, circuits, context.student)
+    if status == "not_ready":
         response.status_code = 503
     missing = {name: list(status.missing) for name, status in statuses.items() if status.missing}
     problems = {name: status.problem for name, status in statuses.items() if status.problem}
     return Ready(
-        status="ready" if ready else "not_ready",
-        engines={name: status.state for name, status in statuses.items()},
+        status=status,
+        engines=engines,
         missing_models=missing or None,
         problems=problems or None,
         circuits=circuits or None,
     )
+
+
+def _status(
+    engines: Mapping[str, EngineState], circuits: Mapping[Role, Circuit], student: str
+) -> Literal["ready", "degraded", "not_ready"]:
+    """What the states come to; `student` is the engine of that role."""
+    down = {name for name, state in engines.items() if state is not EngineState.READY}
+    cut = {role for role, circuit in circuits.items() if circuit is Circuit.OPEN}
+    if student in down or "student" in cut or not _WRONG.isdisjoint(engines.values()):
+        return "not_ready"
+    return "degraded" if down or cut else "ready"
 
 
 @router.get(

@@ -1,11 +1,13 @@
-"""Pure ASGI middleware: the request's id, its log line and metrics, the bound on its body."""
+"""Pure ASGI middleware: the request's id, its log line and metrics, the bounds on its body."""
 
+import asyncio
 import logging
 import re
 import time
 import uuid
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from types import MappingProxyType
 from typing import Final
 
@@ -14,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.problems import internal_error, problem_response
 from service.api.record import path_of, record_of, start_record
-from service.errors import BodyTooLargeError
+from service.errors import BodyTooLargeError, BodyTooLateError, ProblemError
 from service.telemetry.logs import LOGGER
 from service.telemetry.metrics import Metrics
 
@@ -105,20 +107,53 @@ class ObserveMiddleware:
         _log.log(level, "request", extra={"fields": fields})
 
 
+class PlacesMiddleware:
+    """Takes the requests of one path only while there is a place for them.
+
+    `place` is a place for as long as it is entered, or raises a ProblemError, which is then the
+    answer. That is before the body is read: those refused cost no memory. Needs
+    RequestIdMiddleware around it.
+    """
+
+    def __init__(
+        self, app: ASGIApp, path: str, place: Callable[[], AbstractContextManager[None]]
+    ) -> None:
+        self._app = app
+        self._path = path
+        self._place = place
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on what has a place, or needs none."""
+        with ExitStack() as stack:
+            if scope["type"] == "http" and path_of(scope) == self._path:
+                try:
+                    stack.enter_context(self._place())
+                except ProblemError as error:
+                    await problem_response(error, scope)(scope, receive, send)
+                    return
+            await self._app(scope, receive, send)
+
+
 class BodyLimitMiddleware:
     """Refuses bodies of more than `limit` bytes with 413, announced or not.
 
-    `others` are the limits of the paths that have their own.
+    `others` are the limits of the paths that have their own. A body that is not whole `patience`
+    seconds after its request began is not waited for any longer: 408.
 
     The body is read here, before the app runs, so the app sees it as one message. Needs
     RequestIdMiddleware around it.
     """
 
     def __init__(
-        self, app: ASGIApp, limit: int, others: Mapping[str, int] = MappingProxyType({})
+        self,
+        app: ASGIApp,
+        limit: int,
+        patience: float,
+        others: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         self._app = app
         self._limit = limit
+        self._patience = patience
         self._others = others
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -128,12 +163,27 @@ class BodyLimitMiddleware:
             return
         announced = Headers(scope=scope).get("content-length", "0")
         limit = self._others.get(path_of(scope), self._limit)
-        body = await self._read(receive, limit) if self._may_fit(announced, limit) else None
-        if body is None:
-            error = BodyTooLargeError(f"A request's body may have {limit} bytes at most.")
+        try:
+            body = await self._body(receive, announced, limit)
+        except ProblemError as error:
             await problem_response(error, scope)(scope, receive, send)
             return
         await self._app(scope, _replay(body, receive), send)
+
+    async def _body(self, receive: Receive, announced: str, limit: int) -> list[Message]:
+        """The messages of the body. Raises BodyTooLargeError, BodyTooLateError."""
+        body = None
+        if self._may_fit(announced, limit):
+            try:
+                async with asyncio.timeout(self._patience):
+                    body = await self._read(receive, limit)
+            except TimeoutError:
+                message = f"The body was not there within {self._patience:g} s."
+                raise BodyTooLateError(message) from None
+        if body is None:
+            message = f"A request's body may have {limit} bytes at most."
+            raise BodyTooLargeError(message)
+        return body
 
     @staticmethod
     def _may_fit(announced: str, limit: int) -> bool:

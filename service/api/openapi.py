@@ -17,6 +17,7 @@ from service.api.openai.document import describe
 from service.api.problems import MEDIA_TYPE, Problem
 from service.errors import (
     BodyTooLargeError,
+    BodyTooLateError,
     IdempotencyMismatchError,
     InvalidRequestError,
     NoDraftInTimeError,
@@ -24,6 +25,7 @@ from service.errors import (
     ProblemError,
     RateLimitedError,
     StoreUnavailableError,
+    StudentRejectedError,
     StudentUnavailableError,
     UnauthorizedError,
     UnsupportedMediaTypeError,
@@ -83,6 +85,7 @@ def _also(first: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+_LATE: Final = _documented(BodyTooLateError, "The body was not there within 30 s.")
 # Of every path that is not open. Each is documented whether or not this server has keys or a
 # rate, so that a client made from the document knows both.
 _ACCESS_ERRORS: Final[dict[str, dict[str, Any]]] = {
@@ -108,6 +111,7 @@ SOLVE_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
             }
         },
     },
+    408: _LATE,
     413: _documented(BodyTooLargeError, "A request's body may have 65536 bytes at most."),
     415: _documented(
         UnsupportedMediaTypeError, "Send the body as JSON, with Content-Type: application/json."
@@ -116,6 +120,10 @@ SOLVE_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
         InvalidRequestError,
         "1 field is not acceptable: sampling.n",
         [{"field": "sampling.n", "message": "Input should be less than or equal to 8"}],
+    ),
+    502: _documented(
+        StudentRejectedError,
+        "The student's engine refused the request; the question may be too long for it.",
     ),
     503: _also(
         _documented(StudentUnavailableError, "The student gave no draft: unreachable."),
@@ -126,6 +134,7 @@ SOLVE_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
 
 
 BATCH_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
+    408: _LATE,
     413: _documented(BodyTooLargeError, "A request's body may have 4194304 bytes at most."),
     415: _documented(
         UnsupportedMediaTypeError, "Send the body as application/json or application/x-ndjson."
@@ -138,7 +147,10 @@ BATCH_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
         "1 field is not acceptable: questions.3.question",
         [{"field": "questions.3.question", "message": "Field required"}],
     ),
-    503: _documented(StoreUnavailableError, "The results cannot be kept now."),
+    503: _also(
+        _documented(StoreUnavailableError, "The results cannot be kept now."),
+        _documented(OverloadedError, "16 batches are being answered."),
+    ),
 }
 
 

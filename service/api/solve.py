@@ -109,4 +109,5 @@ def task_of(body: SolveRequest, limits: Limits) -> Task:
             rerank_reserve=min(limits.rerank_reserve, deadline * RESERVED_SHARE),
         ),
         threshold=limits.threshold,
+        gate=limits.gate,
     )

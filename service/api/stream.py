@@ -1,14 +1,13 @@
 """Answers told while they are worked on, as server-sent events (WHATWG HTML, section 9.2)."""
 
-import asyncio
 import logging
 from typing import Final, Protocol
 
 from starlette.responses import Response
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from service.api.context import Context
-from service.api.disconnect import while_connected
+from service.api.disconnect import hand_over, while_connected
 from service.api.problems import Problem, internal_problem, problem_of
 from service.api.record import RequestRecord, record_of
 from service.api.schemas import SolveResponse
@@ -19,7 +18,6 @@ from service.refinement.types import Task
 
 MEDIA_TYPE: Final = "text/event-stream"
 HEARTBEAT: Final = b": heartbeat\n\n"
-_STALLED_S: Final = 30.0  # a client that takes nothing for so long is taken for gone
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # the latter: nginx
 _log = logging.getLogger("glore.streams")
 
@@ -93,22 +91,12 @@ class EventStreamResponse(Response):
     async def _begin(self, send: Send) -> None:
         self._begun = True
         start = {"status": self.status_code, "headers": self.raw_headers}
-        await _send(send, {"type": "http.response.start", **start})
+        await hand_over(send, {"type": "http.response.start", **start})
 
     async def _write(self, send: Send, content: bytes, *, more: bool = True) -> None:
         if not self._begun:
             await self._begin(send)
-        await _send(send, {"type": "http.response.body", "body": content, "more_body": more})
-
-
-async def _send(send: Send, message: Message) -> None:
-    """Send it as soon as the client takes it. Raises ClientGoneError when it does not."""
-    try:
-        async with asyncio.timeout(_STALLED_S):
-            await send(message)
-    except (TimeoutError, OSError):
-        reason = "The client has stopped taking the answer."
-        raise ClientGoneError(reason) from None
+        await hand_over(send, {"type": "http.response.body", "body": content, "more_body": more})
 
 
 def _problem(error: Exception, request_id: str) -> Problem:

@@ -4,9 +4,9 @@
         async for item in told:  # Delta | Advanced | Silence, and as the last the SolveResponse
             ...
 
-Entering raises OverloadedError and ShuttingDownError. Iterating raises StudentUnavailableError or
-NoDraftInTimeError when there is no draft, ShuttingDownError, and what else the work raised. Metrics
-and the record are kept here.
+Entering raises OverloadedError and ShuttingDownError. Iterating raises ShuttingDownError, what
+`no_draft_problem` gives when there is no draft, and what else the work raised. Metrics and the
+record are kept here.
 """
 
 import asyncio

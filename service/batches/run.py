@@ -46,23 +46,33 @@ class Pace:
 
 Ask: TypeAlias = Callable[[int], Awaitable[Answer]]
 Tell: TypeAlias = Callable[[Told], Awaitable[None]]
+Late: TypeAlias = Callable[[], bool]
 
 
 class BatchRun:
     """One run through the batch `name` of `size` questions, which has been begun in the store.
 
     `ask` answers a question and never raises; `tell` takes each answer, one at a time, and may
-    be slow: then the work waits. Errors are told and not kept.
+    be slow: then the work waits. Errors are told and not kept. Once it is `late`, `ask` has
+    nothing but an error for every question that is left, those claimed elsewhere included.
     """
 
     def __init__(  # noqa: PLR0913 - one of each
-        self, name: BatchName, size: int, store: Store, ask: Ask, tell: Tell, pace: Pace
+        self,
+        name: BatchName,
+        size: int,
+        store: Store,
+        ask: Ask,
+        tell: Tell,
+        pace: Pace,
+        late: Late = lambda: False,
     ) -> None:
         self._name = name
         self._store = store
         self._ask = ask
         self._tell = tell
         self._pace = pace
+        self._late = late
         self._holder = uuid.uuid4().hex
         self._left = set(range(size))
         self._open: deque[int] = deque()
@@ -96,16 +106,22 @@ class BatchRun:
 
     async def _work(self) -> None:
         while (index := await self._next()) is not None:
-            if not await self._store.claim(self._name, index, self._holder, self._pace.lease):
+            if self._late():
+                await self._told(Told(index, await self._ask(index), replayed=False))
+            elif await self._store.claim(self._name, index, self._holder, self._pace.lease):
+                await self._answer(index)
+            else:
                 self._elsewhere.add(index)
-                continue
-            answer = await self._ask(index)
-            if not answer.ok:
-                await self._store.release(self._name, self._holder, index)
-            elif not await self._store.finish(self._name, index, self._holder, answer.text):
-                self._elsewhere.add(index)  # the lease was lost: the result is another's to give
-                continue
-            await self._told(Told(index, answer, replayed=False))
+
+    async def _answer(self, index: int) -> None:
+        """Ask a question that has been claimed, and tell of it."""
+        answer = await self._ask(index)
+        if not answer.ok:
+            await self._store.release(self._name, self._holder, index)
+        elif not await self._store.finish(self._name, index, self._holder, answer.text):
+            self._elsewhere.add(index)  # the lease was lost: the result is another's to give
+            return
+        await self._told(Told(index, answer, replayed=False))
 
     async def _next(self) -> int | None:
         """An open question, as soon as there is one; None when all have been told."""

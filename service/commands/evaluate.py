@@ -64,7 +64,7 @@ def run_evaluate(  # noqa: PLR0913 - one option each
     except OSError as error:
         message = f"{folder} cannot be written: {error.strerror or error}"
         raise CommandFailedError(message) from error
-    screen.print(f"Responses, table and report: {folder}", highlight=False)
+    screen.print(f"Responses, table, report and card: {folder}", highlight=False)
     if as_json:
         print(json.dumps({"n": n, **report_as_json(report)}, indent=1))  # noqa: T201
     else:

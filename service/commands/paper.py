@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from models.evaluation.paper.card import write_card
 from models.evaluation.paper.collect import Plan
 from models.evaluation.paper.composition import Composition, bundle_scorers, run_scorers
 from models.evaluation.paper.gathering import (
@@ -24,7 +25,9 @@ from models.evaluation.paper.gathering import (
     collect_all,
     read_all,
 )
+from models.evaluation.paper.held_out import TrainedOnError, template_notes
 from models.evaluation.paper.locating import Located
+from models.evaluation.paper.machines import MadeOn
 from models.evaluation.paper.markdown import NOTES, located
 from models.evaluation.paper.phases import OtherModelsError
 from models.evaluation.paper.ports import STUDENTS, RunModels
@@ -76,7 +79,7 @@ def run_paper(options: PaperOptions, *, paper: bool, as_json: bool) -> None:
 
 
 def run_tables(options: PaperOptions, *, as_json: bool) -> None:
-    """Collect what is missing, count, write and print the tables."""
+    """Collect what is missing, count, write the card, write and print the tables."""
     models = RunModels(_folder(options.run_dir))
     wanted = Wanted(_students(options.students), _sizes(options), options.gsm8k)
     with _failures():
@@ -88,10 +91,13 @@ def run_tables(options: PaperOptions, *, as_json: bool) -> None:
             plan = Plan(options.labelled, thresholds.first_error, thresholds.orm_first_error)
             made = Composition(models)
             records = collect_all(models, wanted, plan, made.ports, made.clock())
-        tables = make_tables(records, thresholds)
+        machines = {key: MadeOn(models.phases(*key)).timed() for key in records}
+        notes = template_notes(models.folder, (name for _, name in records))
+        tables = make_tables(records, thresholds, machines, notes)
         command = _command()
         text = write_report(models.tables, tables, command)
-    typer.echo(f"Tables: {models.tables}", err=True)
+        write_card(models, records, tables, command)
+    typer.echo(f"Tables and card: {models.tables}", err=True)
     typer.echo(json.dumps(tables_as_json(tables, command), indent=1) if as_json else text.rstrip())
 
 
@@ -150,13 +156,16 @@ def _students(text: str) -> list[str]:
         if name not in STUDENTS:
             message = f"no student {name!r}; the students are {', '.join(STUDENTS)}"
             raise WrongArgumentError(message)
-    return names
+    if not names:
+        message = f"--students names none; the students are {', '.join(STUDENTS)}"
+        raise WrongArgumentError(message)
+    return list(dict.fromkeys(names))
 
 
 def _sizes(options: PaperOptions) -> dict[str, int]:
     """The sets asked for with their sizes; GSM8K's only when it is named or its file is."""
     try:
-        sizes = parse_sizes(options.sizes) if options.sizes else {}
+        sizes = {} if options.sizes is None else parse_sizes(options.sizes)
     except ValueError as error:
         raise WrongArgumentError(str(error)) from error
     if options.sets is not None:
@@ -170,6 +179,12 @@ def _sizes(options: PaperOptions) -> dict[str, int]:
         if name not in ALL_SETS:
             message = f"no set {name!r}; the sets are {', '.join(ALL_SETS)}"
             raise WrongArgumentError(message)
+    if not names:
+        message = f"--sets names none; the sets are {', '.join(ALL_SETS)}"
+        raise WrongArgumentError(message)
+    if left := [name for name in sizes if name not in names]:
+        message = f"--sizes names {', '.join(left)}, which --sets leaves out"
+        raise WrongArgumentError(message)
     if GSM8K in names and options.gsm8k is None and not options.tables_only:
         message = "the set gsm8k needs GSM8K's training file (--gsm8k FILE)"
         raise WrongArgumentError(message)
@@ -209,6 +224,7 @@ def _failures() -> Iterator[None]:
         OtherModelsError,
         RecordError,
         ThresholdsError,
+        TrainedOnError,
     ) as error:
         raise CommandFailedError(str(error)) from error
     except ValueError as error:  # too few questions, a file in another format

@@ -1,9 +1,14 @@
 """A circuit breaker per engine: calls to an engine that fails are refused before they are made.
 
+Each of the five roles is an engine of its own here, also where several share a server: one that
+is broken must not take its neighbours with it.
+
 It opens when, within a window, enough calls failed and they are a large enough share. Only
 faults of the engine count: a call that took longer than its request could wait says nothing of
 the engine's health, and a request that the engine refuses says the engine is well. After a rest
-one call is let through; if it succeeds the breaker closes, else it rests longer.
+one call is let through, the trial; if it succeeds the breaker closes, else it rests longer. Only
+the trial decides: what a call has to tell that began before the breaker last opened, closed or
+reopened comes too late and changes nothing.
 """
 
 from collections import deque
@@ -37,6 +42,14 @@ class BreakerSettings:
     longest_rest: float = 30.0
 
 
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A call that may be made; to be handed back, once, with what became of it."""
+
+    generation: int  # of the breaker when the call began
+    trial: bool
+
+
 class CircuitBreaker:
     """The breaker of one engine. `clock` gives monotonic seconds."""
 
@@ -47,6 +60,7 @@ class CircuitBreaker:
         self._opened: float | None = None
         self._rest = settings.rest
         self._trying = False
+        self._generation = 0  # how often it has opened, reopened and closed
 
     @property
     def circuit(self) -> Circuit:
@@ -63,49 +77,53 @@ class CircuitBreaker:
             return 0.0
         return max(0.0, self._opened + self._rest - self._clock())
 
-    def admits(self) -> bool:
-        """Whether a call may be made now. Every admitted call must be reported back."""
+    def admits(self) -> Admitted | None:
+        """A call that may be made now, or None. Every admitted call must be reported back."""
         circuit = self.circuit
         if circuit is Circuit.HALF_OPEN and not self._trying:
             self._trying = True
-            return True
-        return circuit is Circuit.CLOSED
+            return Admitted(self._generation, trial=True)
+        return Admitted(self._generation, trial=False) if circuit is Circuit.CLOSED else None
 
-    def succeeded(self) -> None:
-        """An admitted call was answered, whatever the answer was."""
-        if self._trying:
+    def succeeded(self, call: Admitted) -> None:
+        """It was answered, whatever the answer was."""
+        if call.generation != self._generation:
+            return
+        if call.trial:
             self._close()
         self._note(failed=False)
 
-    def failed(self, reason: FaultReason) -> None:
-        """An admitted call was not answered soundly."""
-        if reason not in UNWELL:
-            self._neither(answered=reason != "timeout")
-            return
-        if self._trying:
+    def failed(self, call: Admitted, reason: FaultReason) -> None:
+        """It was not answered soundly: an answer of any kind still shows an engine that is well."""
+        if reason == "timeout":
+            self.given_up(call)
+        elif reason not in UNWELL:
+            self.succeeded(call)
+        elif call.generation == self._generation:
+            self._failed(call)
+
+    def given_up(self, call: Admitted) -> None:
+        """It was cancelled: nothing was learned, and the next call may be the trial."""
+        if call.trial and call.generation == self._generation:
             self._trying = False
-            self._rest = min(2 * self._rest, self._settings.longest_rest)
-            self._opened = self._clock()
+
+    def _failed(self, call: Admitted) -> None:
+        if call.trial:
+            self._open(min(2 * self._rest, self._settings.longest_rest))
             return
         self._note(failed=True)
         failures = sum(failed for _, failed in self._recent)
         enough = failures >= self._settings.failures
-        if self._opened is None and enough and failures >= self._settings.share * len(self._recent):
-            self._opened = self._clock()
+        if enough and failures >= self._settings.share * len(self._recent):
+            self._open(self._settings.rest)
 
-    def given_up(self) -> None:
-        """An admitted call was cancelled: nothing was learned."""
-        self._neither(answered=False)
-
-    def _neither(self, *, answered: bool) -> None:
-        """No fault of the engine: an answer closes the circuit, silence settles nothing."""
-        if answered:
-            self.succeeded()
-        else:
-            self._trying = False
+    def _open(self, rest: float) -> None:
+        self._opened, self._trying, self._rest = self._clock(), False, rest
+        self._generation += 1
 
     def _close(self) -> None:
-        self._opened, self._trying, self._rest = None, False, self._settings.rest
+        self._opened, self._trying = None, False
+        self._generation += 1
         self._recent.clear()
 
     def _note(self, *, failed: bool) -> None:

@@ -1,6 +1,9 @@
 """Models that write, on a vLLM server: the Generator port.
 
 A request never carries a `seed`: on CPU one seeded batch can end the server.
+
+That an answer keeps to the tokens it was granted is checked, not trusted: by the engine's own
+count, and by characters, at CHARACTERS_PER_TOKEN for each token, for an engine that counts wrongly.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,6 +17,8 @@ from service.engines.streamed import CHAT, COMPLETION, StreamedCompletion
 from service.engines.vllm import Exchange, Fault, parse
 from service.engines.wire import ChatResponse, CompletionChoice, CompletionResponse
 
+# The longest tokens in use are runs of 128 spaces; a text of nothing else is still within bounds.
+CHARACTERS_PER_TOKEN: Final = 128
 _WHOLE_TEXT: Final = frozenset({"stop", "length", "repetition"})
 _STREAMED: Final[Mapping[str, object]] = MappingProxyType(
     {"stream": True, "stream_options": {"include_usage": True}}
@@ -59,12 +64,13 @@ class VllmGenerator:
                 body = await self._engine.post(path, payload, timeout=timeout)
                 response = _written(body) if chat else parse(CompletionResponse, body)
             else:
-                streamed = StreamedCompletion(CHAT if chat else COMPLETION, on_text)
+                most = CHARACTERS_PER_TOKEN * max_tokens
+                streamed = StreamedCompletion(CHAT if chat else COMPLETION, on_text, most)
                 await self._engine.stream(
                     path, {**payload, **_STREAMED}, streamed.take, timeout=timeout
                 )
                 response = streamed.whole()
-            completions = _completions(response, n)
+            completions = _completions(response, n, max_tokens)
         except Fault as fault:
             raise EngineError(self._role, fault.reason) from fault
         return Generation(
@@ -102,10 +108,19 @@ def _written(body: bytes) -> CompletionResponse:
     return CompletionResponse(choices=tuple(choices), usage=response.usage)
 
 
-def _completions(response: CompletionResponse, n: int) -> tuple[Completion, ...]:
-    """The `n` completions in order. Raises Fault unless each is there once, and whole."""
+def _completions(response: CompletionResponse, n: int, max_tokens: int) -> tuple[Completion, ...]:
+    """The `n` completions in order.
+
+    Raises Fault unless each is there once, whole, and no longer than `max_tokens` allow.
+    """
     choices = sorted(response.choices, key=lambda choice: choice.index)
     if [choice.index for choice in choices] != list(range(n)):
+        raise Fault(reason="bad_response")
+    longest = max((len(choice.text) for choice in choices), default=0)
+    if (
+        response.usage.completion_tokens > n * max_tokens
+        or longest > CHARACTERS_PER_TOKEN * max_tokens
+    ):
         raise Fault(reason="bad_response")
     if any(choice.finish_reason not in _WHOLE_TEXT for choice in choices):
         raise Fault(reason="failed")  # aborted on the server's side

@@ -1,6 +1,9 @@
-"""An engine behind its circuit breaker, asked again when that is safe."""
+"""An engine behind its circuit breaker, asked again when that is safe.
 
-import asyncio
+An engine here is a role on its server: each role has a breaker and retries of its own, so that
+one which fails is left alone and those beside it on the same server are not.
+"""
+
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import TypeVar
@@ -14,7 +17,7 @@ _Given = TypeVar("_Given")
 
 
 class GuardedEngine:
-    """Refuses calls while the engine is unwell, and makes some again; both count per engine.
+    """Refuses calls while the engine is unwell, and makes some again; both count for it alone.
 
     `hedge_after`: seconds after which a call whose answer is not streamed is made once more beside
     itself; None: never.
@@ -54,7 +57,7 @@ class GuardedEngine:
             call = partial(self._engine.post, path, payload, timeout=seconds)
             return await hedged(partial(self._once, call), self._hedge_after, self._retrier.again)
 
-        return await self._retrier.call(once, timeout, _retryable)
+        return await self._retrier.call(once, timeout, _Retryable())
 
     async def stream(
         self,
@@ -69,29 +72,44 @@ class GuardedEngine:
         async def once(seconds: float) -> None:
             await self._once(partial(self._engine.stream, path, payload, on_data, timeout=seconds))
 
-        await self._retrier.call(once, timeout, _retryable)
+        await self._retrier.call(once, timeout, _Retryable())
 
     async def get(self, path: str, *, timeout: float) -> bytes:  # noqa: ASYNC109
         """As the engine: probes ask whatever the circuit says."""
         return await self._engine.get(path, timeout=timeout)
 
     async def _once(self, call: Callable[[], Awaitable[_Given]]) -> _Given:
-        if not self._breaker.admits():
+        admitted = self._breaker.admits()
+        if admitted is None:
             raise Fault(reason="circuit_open")
         try:
             given = await call()
         except Fault as fault:
-            self._breaker.failed(fault.reason)
+            self._breaker.failed(admitted, fault.reason)
             raise
-        except asyncio.CancelledError:
-            self._breaker.given_up()
+        except BaseException:  # cancelled, or what a reader of events raised
+            self._breaker.given_up(admitted)
             raise
-        self._breaker.succeeded()
+        self._breaker.succeeded(admitted)
         return given
 
 
-def _retryable(error: Exception) -> bool:
-    """Not begun, or ended before any answer: a connection that the server had just closed."""
-    if not isinstance(error, Fault) or error.begun:
-        return False
-    return error.reason in SAFE or (error.reason == "failed" and error.status is None)
+class _Retryable:
+    """Which faults of one call are worth asking again: those of work that was not begun.
+
+    A connection that closes without an answer does not tell whether the work had begun: vLLM
+    sends nothing of a whole answer before it is done. One that was used before was most likely
+    closed for its age while the request was on its way; that is believed once in a call.
+    """
+
+    def __init__(self) -> None:
+        self._believed = False
+
+    def __call__(self, error: Exception) -> bool:
+        """Whether the call may be made again after this."""
+        if not isinstance(error, Fault) or error.begun:
+            return False
+        if error.reason in SAFE:
+            return True
+        believed, self._believed = self._believed, self._believed or error.reused
+        return error.reused and not believed

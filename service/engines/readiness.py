@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 from service.engines.breaker import Circuit
 from service.engines.fitness import Check
+from service.engines.ports import Role
 from service.engines.vllm import Exchange, Fault, parse
 from service.engines.wire import ModelList
 
@@ -101,7 +102,7 @@ class VllmProbe:
 
 
 class Guarded(Protocol):
-    """An engine behind a circuit breaker."""
+    """A role's engine behind a circuit breaker."""
 
     @property
     def circuit(self) -> Circuit:
@@ -117,7 +118,7 @@ class Readiness:
         probes: Mapping[str, Probe],
         clock: Callable[[], float],
         ttl: float = 1.0,
-        guards: Mapping[str, Guarded] = MappingProxyType({}),
+        guards: Mapping[Role, Guarded] = MappingProxyType({}),
     ) -> None:
         self._probes = dict(probes)
         self._guards = guards
@@ -127,9 +128,9 @@ class Readiness:
         self._checked: float | None = None
         self._statuses: Mapping[str, EngineStatus] = MappingProxyType({})
 
-    def circuits(self) -> dict[str, Circuit]:
-        """The circuit of every engine that has a breaker, as it stands now."""
-        return {name: engine.circuit for name, engine in self._guards.items()}
+    def circuits(self) -> dict[Role, Circuit]:
+        """The circuit of every role that has a breaker, as it stands now."""
+        return {role: engine.circuit for role, engine in self._guards.items()}
 
     async def check(self) -> Mapping[str, EngineStatus]:
         """Engine name -> status. Those who ask at the same time share one round of probes."""

@@ -1,11 +1,14 @@
 """Retries of engine calls: in this one layer, inside the request's budget, and few.
 
 Every retry is one of the engine calls that the request may make, and none is made beyond them.
-Only what the engine has certainly not begun, or what costs nothing to ask again, is asked
-again: a connection that could not be made or that ended without an answer, and a server that
-says it is overloaded. A budget per engine keeps retries a small share of its calls, so that an
-engine in trouble is not asked more, but less. Waits are drawn at random up to a bound that
-doubles (full jitter: Brooker, "Exponential Backoff and Jitter", 2015).
+Who calls says which faults are worth it (`service.engines.guarded`): a connection that could not
+be made and a server that says it is overloaded, for then nothing was begun; and, once in a call, a
+connection kept open from an earlier request that closed without an answer, for then most likely
+nothing was. Where it was, the work is done twice and the tokens of the attempt that was lost are
+counted nowhere; the same goes for a call made beside itself (`service.engines.hedging`). A budget
+per engine keeps retries a small share of its calls, so that an engine in trouble is not asked
+more, but less. Waits are drawn at random up to a bound that doubles (full jitter: Brooker,
+"Exponential Backoff and Jitter", 2015).
 """
 
 import random

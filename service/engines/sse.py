@@ -4,27 +4,56 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-_LINE_END: Final = re.compile(rb"\r\n|\n|\r(?!\Z)")  # after a last \r there may come its \n
+MAX_EVENT_BYTES: Final = 64 * 1024
+_LINE_END: Final = re.compile(rb"\r\n?|\n")
+
+
+class EventTooLongError(Exception):
+    """An event is longer than any sound one."""
 
 
 class EventReader:
     """Takes bytes in pieces of any size and gives the data of each event; other fields are left.
 
-    What is not ended by a blank line is no event. It keeps what has not ended, of any size: who
-    feeds it sets the bound.
+    What is not ended by a blank line is no event. An event may have MAX_EVENT_BYTES, without the
+    ends of its lines. Each byte is looked at once, however the bytes are cut.
     """
 
     def __init__(self) -> None:
-        self._rest = b""
-        self._data: list[bytes] = []
+        self._line: list[bytes] = []  # the pieces of the line that has not ended
+        self._data: list[bytes] = []  # of the event that has not ended
+        self._size = 0  # bytes of that event so far, in all its fields
+        self._after_return = False  # the last byte was \r: a \n now would belong to it
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
-        """The data of the events that end in this piece."""
-        *lines, self._rest = _LINE_END.split(self._rest + piece)
-        for line in lines:
+        """The data of the events that end in this piece. Raises EventTooLongError."""
+        if not piece:
+            return
+        begin = int(self._after_return and piece.startswith(b"\n"))
+        self._after_return = piece.endswith(b"\r")
+        for end in _LINE_END.finditer(piece, begin):
+            self._extend(piece[begin : end.start()])
+            begin = end.end()
+            if (data := self._ended()) is not None:
+                yield data
+        self._extend(piece[begin:])
+
+    def _extend(self, part: bytes) -> None:
+        """Add to the line that has not ended."""
+        self._size += len(part)
+        if self._size > MAX_EVENT_BYTES:
+            raise EventTooLongError
+        if part:
+            self._line.append(part)
+
+    def _ended(self) -> bytes | None:
+        """Read the line that has just ended; the data of the event if that ended with it."""
+        line = b"".join(self._line)
+        self._line.clear()
+        if line:
             name, _, value = line.partition(b":")
             if name == b"data":
                 self._data.append(value.removeprefix(b" "))
-            elif not line and self._data:
-                data, self._data = b"\n".join(self._data), []
-                yield data
+            return None
+        data, self._data, self._size = self._data, [], 0
+        return b"\n".join(data) if data else None

@@ -25,12 +25,13 @@ class StreamedCompletion:
     """One completion (n = 1) on its way; `on_text` is called with every text that is not empty.
 
     `chunks` is the shape of the events. Anything out of order is a fault: text after the end, an
-    end that does not come, tokens that are not counted.
+    end that does not come, tokens that are not counted, more than `most` characters.
     """
 
-    def __init__(self, chunks: Chunks, on_text: Callable[[str], None]) -> None:
+    def __init__(self, chunks: Chunks, on_text: Callable[[str], None], most: int) -> None:
         self._chunks = chunks
         self._on_text = on_text
+        self._left = most  # characters that may still come
         self._texts: list[str] = []
         self._finish_reason: str | None = None
         self._usage: CompletionUsage | None = None
@@ -49,6 +50,9 @@ class StreamedCompletion:
             if choice.index != 0 or self._finish_reason is not None:
                 raise Fault(reason="bad_response")
             self._finish_reason = choice.finish_reason
+            self._left -= len(choice.text)
+            if self._left < 0:
+                raise Fault(reason="bad_response")
             if choice.text:
                 self._texts.append(choice.text)
                 self._on_text(choice.text)

@@ -9,14 +9,15 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from types import MappingProxyType
+from dataclasses import dataclass
+from types import MappingProxyType, SimpleNamespace
 from typing import Final, Protocol, TypeVar
 
 import aiohttp
 from pydantic import BaseModel, ValidationError
 
 from service.engines.ports import FaultReason
-from service.engines.sse import EventReader
+from service.engines.sse import EventReader, EventTooLongError
 
 MAX_RESPONSE_BYTES: Final = 4 * 1024 * 1024
 _READ_BYTES: Final = 64 * 1024
@@ -39,12 +40,18 @@ class Fault(Exception):  # noqa: N818 - the reason part of an EngineError, witho
     """An exchange with an engine gave no usable answer."""
 
     def __init__(
-        self, *, reason: FaultReason, status: int | None = None, begun: bool = False
+        self,
+        *,
+        reason: FaultReason,
+        status: int | None = None,
+        begun: bool = False,
+        reused: bool = False,
     ) -> None:
         super().__init__(reason)
         self.reason: FaultReason = reason
         self.status = status  # the HTTP status, when one other than 200 came back
         self.begun = begun  # whether the engine had begun to answer, with status 200
+        self.reused = reused  # whether a connection that was used before closed without an answer
 
 
 class Exchange(Protocol):
@@ -68,6 +75,13 @@ class Exchange(Protocol):
     async def get(self, path: str, *, timeout: float) -> bytes:  # noqa: ASYNC109
         """The body of the answer. Raises Fault."""
         ...
+
+
+@dataclass(slots=True)
+class _Connection:
+    """What one request went through."""
+
+    reused: bool = False  # a connection that was used before
 
 
 class VllmEngine:
@@ -109,7 +123,10 @@ class VllmEngine:
                 for data in reader.feed(piece):
                     on_data(data)
 
-            await _bounded(response, take)
+            try:
+                await _bounded(response, take)
+            except EventTooLongError:
+                raise Fault(reason="bad_response") from None
 
         await self._exchange("POST", path, json.dumps(payload).encode(), timeout, read)
 
@@ -130,11 +147,17 @@ class VllmEngine:
             raise Fault(reason="timeout")
         headers = {"Content-Type": "application/json"} if body is not None else None
         begun = False
+        connection = _Connection()
         try:
             async with (
                 asyncio.timeout(limit),
                 self._session.request(
-                    method, self._url + path, data=body, headers=headers, allow_redirects=False
+                    method,
+                    self._url + path,
+                    data=body,
+                    headers=headers,
+                    allow_redirects=False,
+                    trace_request_ctx=connection,
                 ) as response,
             ):
                 if response.status != _OK:
@@ -146,7 +169,8 @@ class VllmEngine:
         except TimeoutError as error:
             raise Fault(reason="timeout") from error
         except aiohttp.ClientConnectionError as error:  # closed or reset
-            raise Fault(reason="failed", begun=begun) from error
+            unanswered = connection.reused and not begun
+            raise Fault(reason="failed", begun=begun, reused=unanswered) from error
         except aiohttp.ClientError as error:  # cut off, badly encoded, or not HTTP at all
             raise Fault(reason="bad_response") from error
 
@@ -169,8 +193,24 @@ async def open_engine(
         cookie_jar=aiohttp.DummyCookieJar(),
         headers=headers,
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S),
+        trace_configs=[_noting_reuse()],
     ) as session:
         yield VllmEngine(session, url, timeout)
+
+
+def _noting_reuse() -> aiohttp.TraceConfig:
+    """Marks the `_Connection` of a request that goes down a connection used before."""
+
+    async def note(
+        _session: aiohttp.ClientSession,
+        context: SimpleNamespace,
+        _params: aiohttp.TraceConnectionReuseconnParams,
+    ) -> None:
+        context.trace_request_ctx.reused = True
+
+    config = aiohttp.TraceConfig()
+    config.on_connection_reuseconn.append(note)
+    return config
 
 
 def parse(shape: type[_Shape], body: bytes) -> _Shape:

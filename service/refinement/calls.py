@@ -5,7 +5,7 @@ import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeAlias, TypeVar, assert_never
+from typing import Final, TypeAlias, TypeVar, assert_never
 
 from models.formats.answers import parse_answer
 from models.formats.steps import prefix_before, split_steps
@@ -46,8 +46,11 @@ from service.refinement.types import (
     State,
     StepsScored,
     Stopped,
+    Strategy,
     Task,
 )
+
+_GATING_SHARE: Final = 0.5  # of the time that `gated` has for scoring and then refining
 
 _T = TypeVar("_T")
 _Reason: TypeAlias = FaultReason | DegradedReason
@@ -168,7 +171,10 @@ class Calls:
                 assert_never(action)
 
     async def _draft(self, action: Draft, meter: _Meter) -> Drafted:
-        """The draft and the samples, in two calls side by side; either may fail."""
+        """The draft and the samples, in two calls side by side; either may fail.
+
+        Once there are samples, the draft leaves time for reranking as they do.
+        """
         sampling = self._task.sampling
         async with asyncio.TaskGroup() as group:
             one = group.create_task(
@@ -190,7 +196,11 @@ class Calls:
                     seconds=self._time_left_before_rerank(),
                 )
             )
-        (drafts, draft_reason), (samples, samples_reason) = one.result(), more.result()
+            if action.samples and (await more)[0]:
+                await asyncio.wait({one}, timeout=max(0.0, self._time_left_before_rerank()))
+                one.cancel()
+        samples, samples_reason = more.result()
+        drafts, draft_reason = ((), DegradedReason.DEADLINE) if one.cancelled() else one.result()
         if not drafts and not samples:
             raise _NothingError(draft_reason or "bad_response")
         first, *others = (*drafts, *samples)
@@ -243,6 +253,8 @@ class Calls:
         solution = state.candidates[action.candidate].solution
         steps = [step.text for step in split_steps(solution)]
         seconds = self._time_left() if Rerank() in state.ended else self._time_left_before_rerank()
+        if self._task.strategy is Strategy.GATED and Rerank() not in state.ended:
+            seconds *= _GATING_SHARE
         scores = await self._within(
             seconds,
             meter,

@@ -1,11 +1,12 @@
 """What to do next: the algorithm of GLoRe as a pure function of the state.
 
 Order of `glore`: draft -> (global refinement || step scores -> local refinement) -> rerank.
+`gated` scores the draft first, and only refines one that it does not accept.
 The caps on engine calls and generated tokens are kept here: an action that does not fit is
 given up and reported, and one call is kept for reranking. Time is the runner's business.
 """
 
-from service.refinement.selection import RERANKING, select
+from service.refinement.selection import RERANKING, accepted, select
 from service.refinement.state import (
     begin,
     calls_left,
@@ -32,8 +33,8 @@ from service.refinement.types import (
     Task,
 )
 
-_REFINES_GLOBALLY = frozenset({Strategy.GLORE, Strategy.GLOBAL})
-_REFINES_LOCALLY = frozenset({Strategy.GLORE, Strategy.LOCAL})
+_REFINES_GLOBALLY = frozenset({Strategy.GLORE, Strategy.GATED, Strategy.GLOBAL})
+_REFINES_LOCALLY = frozenset({Strategy.GLORE, Strategy.GATED, Strategy.LOCAL})
 _CALLS_WITH_SAMPLES = 3  # the draft, the samples, the rerank
 
 
@@ -77,7 +78,8 @@ def spare_calls(state: State) -> int:
     else:
         ranks = state.task.strategy in RERANKING and Rerank() not in state.started
         refines = state.task.strategy in _REFINES_LOCALLY and ScoreSteps(0) in in_flight(state)
-        ahead = ranks + refines
+        gated = state.task.strategy is Strategy.GATED and not _tried(state, RefineGlobally)
+        ahead = ranks + refines + gated
     return max(0, calls_left(state) - ahead)
 
 
@@ -104,6 +106,10 @@ def _wanted(state: State) -> Action | None:
 def _refinement(state: State) -> Action | None:
     """Refine globally, and beside it look for the first error and refine from there on."""
     strategy = state.task.strategy
+    if strategy is Strategy.GATED and ScoreSteps(0) not in state.ended:
+        return None if ScoreSteps(0) in state.started else ScoreSteps(0)
+    if accepted(state):
+        return None
     if strategy in _REFINES_GLOBALLY and not _tried(state, RefineGlobally):
         return RefineGlobally(_max_tokens(state))
     if strategy in _REFINES_LOCALLY:

@@ -10,7 +10,18 @@ from service.refinement.types import (
     Strategy,
 )
 
-RERANKING = frozenset({Strategy.GLORE, Strategy.BEST_OF_N})
+RERANKING = frozenset({Strategy.GLORE, Strategy.GATED, Strategy.BEST_OF_N})
+
+
+def accepted(state: State) -> bool:
+    """Whether `gated` takes the draft as it is: every step scores at least the gate.
+
+    A draft without steps has nothing that speaks for it.
+    """
+    if state.task.strategy is not Strategy.GATED or not state.candidates:
+        return False
+    scores = state.candidates[0].step_scores
+    return bool(scores) and min(scores) >= state.task.gate
 
 
 def select(state: State) -> Selection | None:
@@ -24,7 +35,8 @@ def select(state: State) -> Selection | None:
     if state.task.strategy not in RERANKING:
         return _unranked(state)
     if len(state.candidates) == 1:
-        return Selection(0, SelectionReason.ONLY_CANDIDATE)
+        alone = SelectionReason.ACCEPTED if accepted(state) else SelectionReason.ONLY_CANDIDATE
+        return Selection(0, alone)
     outcome = [c.outcome_score for c in state.candidates if c.outcome_score is not None]
     if len(outcome) == len(state.candidates):
         return Selection(_highest(outcome), SelectionReason.OUTCOME_SCORE)

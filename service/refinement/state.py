@@ -138,11 +138,12 @@ def apply(state: State, event: Event, cost: Cost) -> State:
             state = replace(state, candidates=event.candidates)
             if event.degraded:
                 state = _write_off(state, action, cost)
-            return degrade(state, *event.degraded)
+            return degrade(state, *event.degraded, *_cut_short(state, action, event.candidates))
         case StepsScored():
             return _with_step_scores(state, event)
         case Refined():
-            return _with_candidate(state, event.candidate)
+            missing = _cut_short(state, action, (event.candidate,))
+            return degrade(_with_candidate(state, event.candidate), *missing)
         case Reranked():
             return _with_outcome_scores(state, event)
         case Failed():
@@ -178,8 +179,32 @@ def _gives(action: Action, event: Event) -> bool:
     return False
 
 
+def _cut_short(
+    state: State, action: Action, written: tuple[Candidate, ...]
+) -> tuple[Degradation, ...]:
+    """What to report of texts that ended where the budget, not the request, ended them."""
+    match action:
+        case Draft():
+            granted = [action.max_tokens] + [action.sample_max_tokens] * (len(written) - 1)
+        case RefineGlobally() | RefineLocally():
+            granted = [action.max_tokens]
+        case _:
+            return ()
+    asked = state.task.sampling.max_tokens
+    return tuple(
+        Degradation(stage_of(action), DegradedReason.TOKEN_CAP)
+        for candidate, tokens in zip(written, granted, strict=True)
+        if candidate.finish_reason == "length" and tokens < asked
+    )
+
+
 def _write_off(state: State, action: Action, cost: Cost) -> State:
-    """What a failed generation may have used unseen stays taken from the token cap."""
+    """What a failed generation may have used unseen stays taken from the token cap.
+
+    A refinement that says what it used and is of no use, being blank, has nothing unseen.
+    """
+    if isinstance(action, RefineGlobally | RefineLocally) and cost.generated_tokens:
+        return state
     lost = max(0, tokens_of(action) - cost.generated_tokens)
     return replace(state, lost_tokens=state.lost_tokens + lost)
 

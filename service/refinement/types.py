@@ -16,6 +16,7 @@ class Strategy(StrEnum):
     """How a question is answered; chosen per request."""
 
     GLORE = "glore"  # draft, both refinements, the ORM picks one of the three (the paper)
+    GATED = "gated"  # the draft when its steps score high enough, otherwise as `glore`
     DRAFT = "draft"  # the draft alone
     GLOBAL = "global"  # the global refinement of the draft, unranked
     LOCAL = "local"  # the local refinement of the draft, unranked; the draft if no error is found
@@ -45,6 +46,7 @@ class SelectionReason(StrEnum):
     """Why the selected candidate won."""
 
     ONLY_CANDIDATE = "only_candidate"  # nothing else was there to choose from
+    ACCEPTED = "accepted"  # `gated`: no step of the draft scores below the gate
     STRATEGY = "strategy"  # `draft`, `global` and `local` do not rank
     OUTCOME_SCORE = "outcome_score"  # highest ORM score
     STEP_SCORE = "step_score"  # no ORM: the highest lowest step score
@@ -90,6 +92,7 @@ class Task:
     sampling: Sampling
     budget: Budget
     threshold: float  # a step score below it is an error
+    gate: float  # of `gated`: a draft with no step score below it is the answer
 
 
 @dataclass(frozen=True, slots=True)

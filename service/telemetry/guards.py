@@ -7,6 +7,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from service.engines.breaker import Circuit
+from service.engines.ports import Role
 
 
 class Guarded(Protocol):
@@ -29,31 +30,31 @@ class Guarded(Protocol):
 
 
 class GuardCollector(Collector):
-    """`glore_engine_circuit`, `glore_engine_retries_total` and `..._hedges_total`, by engine."""
+    """`glore_engine_circuit`, `glore_engine_retries_total` and `..._hedges_total`, by role."""
 
-    def __init__(self, engines: Mapping[str, Guarded]) -> None:
+    def __init__(self, engines: Mapping[Role, Guarded]) -> None:
         self._engines = engines
 
     def collect(self) -> Iterator[Metric]:
-        """A gauge with one series for each state of each engine's circuit, and two counters."""
+        """A gauge with one series for each state of each role's circuit, and two counters."""
         circuit = GaugeMetricFamily(
             "glore_engine_circuit",
-            "1 for the state in which an engine's circuit breaker stands, else 0.",
-            labels=["engine", "state"],
+            "1 for the state in which the circuit breaker of a role stands, else 0.",
+            labels=["role", "state"],
         )
         retries = CounterMetricFamily(
-            "glore_engine_retries", "Calls to an engine that were made again.", labels=["engine"]
+            "glore_engine_retries", "Calls to an engine that were made again.", labels=["role"]
         )
         hedges = CounterMetricFamily(
             "glore_engine_hedges",
             "Calls to an engine that were made once more while the first had not answered.",
-            labels=["engine"],
+            labels=["role"],
         )
-        for name, engine in self._engines.items():
+        for role, engine in self._engines.items():
             for state in Circuit:
-                circuit.add_metric([name, state.value], float(engine.circuit is state))
-            retries.add_metric([name], engine.retries)
-            hedges.add_metric([name], engine.hedges)
+                circuit.add_metric([role, state.value], float(engine.circuit is state))
+            retries.add_metric([role], engine.retries)
+            hedges.add_metric([role], engine.hedges)
         yield circuit
         yield retries
         yield hedges

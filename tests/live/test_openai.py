@@ -25,7 +25,7 @@ def test_a_chat_completion_is_a_refined_answer(service: Service) -> None:
             model="glore", messages=MESSAGES, max_tokens=64, extra_body=PATIENT
         )
         with pytest.raises(BadRequestError, match="seed"):
-            client.chat.completions.create(model="glore", messages=MESSAGES, seed=1)
+            client.chat.completions.create(model="glore", messages=MESSAGES, seed=1, temperature=1)
     assert completion.model_extra is not None
     trace = SolveResponse.model_validate(completion.model_extra["glore"])
     assert trace.degraded == []

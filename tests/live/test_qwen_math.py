@@ -228,6 +228,7 @@ async def test_a_local_refinement_keeps_the_text_before_the_error_byte_for_byte(
         sampling=Sampling(temperature=0.0),
         budget=Budget(deadline=PATIENCE, max_calls=4, max_generated_tokens=64),
         threshold=0.5,
+        gate=0.5,
     )
     candidate = Candidate(CandidateKind.DRAFT, draft, "28", "stop")
     state = State(task, candidates=(candidate,), first_error=2)

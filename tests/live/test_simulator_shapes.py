@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import httpx2
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from loadtest.simulation.server import running
 from loadtest.simulation.settings import Simulated, Timing
@@ -26,6 +27,10 @@ ASKED: dict[str, tuple[str, dict[str, Any]]] = {
     "no such model": ("/v1/completions", {"prompt": PROMPT, "model": "nobody"}),
     "too long": ("/v1/completions", {"prompt": PROMPT, "max_tokens": 100_000}),
     "tokenize": ("/tokenize", {"prompt": PROMPT}),
+    "token strings": ("/tokenize", {"prompt": PROMPT, "return_token_strs": True}),
+    "turns as tokens": ("/tokenize", {"messages": TURNS, "add_generation_prompt": True}),
+    "detokenize": ("/detokenize", {"tokens": [100, 200]}),
+    "tokens of no model": ("/detokenize", {"tokens": [100], "model": "nobody"}),
 }
 
 
@@ -114,6 +119,62 @@ def test_models_have_the_shape_of_vllms(service: Service, simulator: str) -> Non
     theirs, ours = real["data"][0], simulated["data"][0]
     assert theirs.keys() == ours.keys()
     assert real.keys() == simulated.keys()
+
+
+def test_health_has_the_shape_of_vllms(service: Service, simulator: str) -> None:
+    real, simulated = (
+        httpx2.get(f"{url}/health", timeout=600) for url in (service.generation, simulator)
+    )
+    assert (simulated.status_code, simulated.content) == (real.status_code, real.content)
+
+
+def test_metrics_have_the_names_and_labels_of_vllms(service: Service, simulator: str) -> None:
+    real, simulated = (
+        httpx2.get(f"{url}/metrics", timeout=600) for url in (service.generation, simulator)
+    )
+    assert simulated.headers["content-type"] == real.headers["content-type"]
+    theirs, ours = metrics(real.text), metrics(simulated.text)
+    assert len(ours) == 3
+    assert {name: theirs.get(name) for name in ours} == ours
+
+
+def metrics(text: str) -> dict[str, object]:
+    """What there is to know of each metric but its values and the model's name."""
+    return {
+        family.name: (
+            family.type,
+            family.documentation,
+            {
+                (sample.name, frozenset((sample.labels | {"model_name": "any"}).items()))
+                for sample in family.samples
+            },
+        )
+        for family in text_string_to_metric_families(text)
+    }
+
+
+@pytest.mark.parametrize("which", ["real", "simulated"])
+def test_scores_finish_as_vllms_do(service: Service, simulator: str, which: str) -> None:
+    url = service.scoring if which == "real" else simulator
+    before = finished(url)
+    body = {"model": "sorm", "input": f"{PROMPT}2 + 3 = 5\n", "task": "token_classify"}
+    assert ask(url, "/pooling", body).status_code == 200
+    until = time.monotonic() + 60
+    while (now := finished(url)) == before:  # it is counted a little later
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    assert now == before | {"stop": before["stop"] + 1}
+
+
+def finished(url: str) -> dict[str, float]:
+    """How many requests have finished, by reason."""
+    text = httpx2.get(f"{url}/metrics", timeout=60).text
+    return {
+        sample.labels["finished_reason"]: sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == "vllm:request_success_total"
+    }
 
 
 @pytest.mark.parametrize("which", ["real", "simulated"])

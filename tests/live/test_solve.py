@@ -6,6 +6,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx2
@@ -14,11 +15,20 @@ import pytest
 from .conftest import Service
 
 QUESTION = "Tom has 3 boxes with 12 pens each. He gives away 7 pens. How many pens are left?"
+OTHER = "A shelf has 4 rows of 6 books. 5 books are lent. How many books are on the shelf?"
+LONG = {  # a text of it takes minutes
+    "question": "Count slowly.",
+    "strategy": "best_of_n",
+    "deadline_ms": 590_000,
+    "sampling": {"n": 8, "max_tokens": 1024, "temperature": 2},
+}
+IDLE_S = 5.0  # after which an engine that nobody waits for works on nothing
 KINDS = {
     "draft": {"draft"},
     "global": {"draft", "global_refinement"},
     "local": {"draft", "local_refinement"},
     "glore": {"draft", "global_refinement", "local_refinement"},
+    "gated": {"draft", "global_refinement", "local_refinement"},
     "best_of_n": {"draft", "sample"},
 }
 
@@ -91,6 +101,52 @@ def test_a_greedy_answer_repeats(service: Service) -> None:
     assert first == second
 
 
+def test_a_refined_answer_repeats_beside_others(service: Service) -> None:
+    """Alone and in a batch with the like and with others: the same texts, scores and choice."""
+    questions = [QUESTION, OTHER]
+
+    def trace(question: str) -> dict[str, Any]:
+        response = solve(service, strategy="glore", question=question, sampling={"max_tokens": 48})
+        assert response.status_code == 200, response.text
+        return repeatable(response.json())
+
+    alone = {question: trace(question) for question in questions}
+    asked = questions * 3
+    with ThreadPoolExecutor(len(asked)) as pool:
+        together = list(pool.map(trace, asked))
+    for question, found in zip(asked, together, strict=True):
+        assert found == alone[question]
+
+
+def repeatable(answer: dict[str, Any]) -> dict[str, Any]:
+    """What of an answer is the same each time; scores are so to 1e-3.
+
+    Refinements are in the order in which they came, which may differ.
+    """
+    candidates = {
+        each["kind"]: (
+            each["solution"],
+            each["answer"],
+            each["finish_reason"],
+            pytest.approx(each["outcome_score"], abs=1e-3),
+        )
+        for each in answer["candidates"]
+    }
+    selected = {name: answer["selected"][name] for name in ("kind", "reason")}
+    steps = [
+        (step["text"], pytest.approx(step["score"], abs=1e-3)) for step in answer["draft"]["steps"]
+    ]
+    first_error = answer["draft"]["first_error"]
+    return {
+        "candidates": candidates,
+        "selected": selected,
+        "solution": answer["solution"],
+        "steps": steps,
+        "first_error": first_error,
+        "degraded": answer["degraded"],
+    }
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [
@@ -118,9 +174,7 @@ def test_the_longest_question_is_answered(service: Service) -> None:
 @pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
 def test_a_client_that_leaves_frees_the_engine(service: Service, accept: str) -> None:
     """The engine is at work on long texts, the client goes, and the engine's gauge falls to 0."""
-    body = {"question": "Count slowly.", "strategy": "best_of_n", "deadline_ms": 590_000}
-    body |= {"sampling": {"n": 8, "max_tokens": 1024, "temperature": 2}}
-    content = json.dumps(body).encode()
+    content = json.dumps(LONG).encode()
     address = service.url.rpartition("//")[2].split(":")
     with socket.create_connection((address[0], int(address[1]))) as client:
         head = (
@@ -133,7 +187,7 @@ def test_a_client_that_leaves_frees_the_engine(service: Service, accept: str) ->
     _wait(lambda: running(service) == 0)
     took = time.monotonic() - left
     sys.stdout.write(f"idle {took:.2f} s after the client left\n")
-    assert took < 20  # a whole text takes minutes here
+    assert took < IDLE_S
     assert solve(service, strategy="draft").status_code == 200
 
 

@@ -1,8 +1,9 @@
-"""The scoring engine is killed while questions are answered. Last in the alphabet."""
+"""Each engine is killed while questions are answered, and comes back. Last in the alphabet."""
 
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +12,7 @@ import httpx2
 import psutil
 
 from .conftest import START_SECONDS, Service
-from .test_solve import check_candidates, solve
+from .test_solve import LONG, check_candidates, running, solve
 
 
 @dataclass
@@ -78,12 +79,52 @@ def test_a_killed_engine_costs_scores_never_the_answer_and_comes_back(service: S
         assert line in said
 
 
+def test_a_killed_student_is_missed_until_it_is_back(service: Service) -> None:
+    with service.client() as client, ThreadPoolExecutor(1) as pool:
+        _wait_ready(client, ready=True)
+        asked = pool.submit(client.post, "/solve", json=LONG)
+        while running(service) == 0:
+            time.sleep(0.05)
+        listener(int(service.generation.rsplit(":", 1)[1])).kill()
+        in_flight = asked.result()
+        gone = _wait_ready(client, ready=False)
+        without, back = _asked_until_answered(service)
+        ready = _wait_ready(client, ready=True)
+    assert gone["status"] == "not_ready"
+    assert gone["engines"]["generation"] != "ready"
+    assert gone["engines"]["scoring"] == "ready"
+    for response in (in_flight, *without):
+        assert response.status_code == 503
+        assert response.json()["type"] == "/problems/student-unavailable"
+        assert int(response.headers["Retry-After"]) >= 1
+    assert without
+    check_candidates(back.json())
+    assert back.json()["degraded"] == []
+    assert ready["engines"] == {"generation": "ready", "scoring": "ready"}
+    said = "".join(service.said)
+    for line in ("generation engine: ended (status 137)", "generation engine: ready again"):
+        assert line in said
+
+
+def _asked_until_answered(service: Service) -> tuple[list[httpx2.Response], httpx2.Response]:
+    """What a question was answered with until there was an answer, and that."""
+    refused: list[httpx2.Response] = []
+    until = time.monotonic() + START_SECONDS
+    while time.monotonic() < until:
+        response = solve(service, strategy="glore", sampling={"max_tokens": 32})
+        if response.status_code == 200:
+            return refused, response
+        refused.append(response)
+        time.sleep(0.5)
+    raise AssertionError(refused[-1].text)
+
+
 def _wait_ready(client: httpx2.Client, *, ready: bool) -> dict[str, Any]:
     """What /readyz says once it says so."""
     until = time.monotonic() + START_SECONDS
     while time.monotonic() < until:
         response = client.get("/readyz")
-        if (response.status_code == 200) is ready:
+        if (response.json()["status"] == "ready") is ready:
             found: dict[str, Any] = response.json()
             return found
         time.sleep(0.1)

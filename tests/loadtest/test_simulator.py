@@ -3,39 +3,20 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
-from loadtest.simulation.server import UPSTREAM_TEXT, Simulator, running
-from loadtest.simulation.settings import FAULTS, Fault, Simulated, Timing, parse_fault
+from loadtest.simulation.server import UPSTREAM_TEXT
+from loadtest.simulation.settings import FAULTS, Fault, Timing, parse_fault
 from loadtest.simulator import parsed
 from models.formats.answers import parse_answer
-from models.formats.prompts import local_refiner_prompt, student_prompt
+from models.formats.prompts import local_refiner_prompt
 from models.formats.scores import NewlineScores
 from models.formats.steps import split_steps
-
-ASKED = {"model": "student", "prompt": student_prompt("How many?"), "max_tokens": 200}
-
-
-@asynccontextmanager
-async def engine(**changes: Any) -> AsyncIterator[tuple[Simulator, aiohttp.ClientSession]]:  # noqa: ANN401
-    """A running simulator and a client whose base is its URL."""
-    async with (
-        running(Simulated(**changes)) as (simulator, url),
-        aiohttp.ClientSession(base_url=url) as client,
-    ):
-        yield simulator, client
-
-
-async def completed(client: aiohttp.ClientSession, **changes: object) -> dict[str, Any]:
-    async with client.post("/v1/completions", json={**ASKED, **changes}) as response:
-        assert response.status == 200
-        answer: dict[str, Any] = await response.json()
-        return answer
+from tests.loadtest.simulated import ASKED, completed, engine, streamed
 
 
 async def test_a_completion_is_a_solution_with_an_answer() -> None:
@@ -109,13 +90,6 @@ async def test_a_stream_says_the_same_as_a_whole_answer() -> None:
     assert parse_answer("".join(delta["content"] for delta in deltas)) is not None
 
 
-async def streamed(client: aiohttp.ClientSession, path: str, body: object) -> list[str]:
-    async with client.post(path, json=body) as response:
-        assert response.headers["Content-Type"].startswith("text/event-stream")
-        raw = (await response.read()).decode()
-    return [line.removeprefix("data: ") for line in raw.split("\n\n") if line]
-
-
 async def test_a_client_that_goes_away_frees_its_slot() -> None:
     async with engine(timing=Timing(first_token=60.0)) as (simulator, client):
         task = asyncio.create_task(completed(client))
@@ -131,6 +105,23 @@ async def test_a_client_that_goes_away_frees_its_slot() -> None:
             await asyncio.sleep(0.005)
             assert time.monotonic() - started < 5
         assert simulator.finished["abort"] == 1
+
+
+async def test_finished_requests_are_told_by_the_reasons_that_vllm_has() -> None:
+    async with engine() as (_, client):
+        await completed(client, n=2)
+        await completed(client, max_tokens=1)
+        async with client.post("/pooling", json={"model": "sorm", "input": "1\n"}) as response:
+            assert response.status == 200
+        async with client.get("/metrics") as response:
+            families = text_string_to_metric_families(await response.text())
+            found = {
+                sample.labels["finished_reason"]: sample.value
+                for family in families
+                for sample in family.samples
+                if sample.name == "vllm:request_success_total"
+            }
+    assert found == {"stop": 3, "length": 1, "abort": 0, "error": 0, "repetition": 0}
 
 
 async def test_no_more_than_its_slots_run_at_once() -> None:
@@ -267,7 +258,7 @@ def test_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert (host, port) == ("127.0.0.1", 0)
     assert settings.faults == (Fault("nan", 0.5, "sorm"),)
     assert settings.timing.slots == 3
-    for wrong in ("sorm:nap", "nan=2", "nan=x"):
+    for wrong in ("sorm:refused", "sorm:nap", "nan=2", "nan=x"):
         with pytest.raises(SystemExit):
             parsed(["--fault", wrong])
     assert "no share" in capsys.readouterr().err

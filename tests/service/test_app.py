@@ -198,7 +198,7 @@ async def test_an_engine_that_is_gone_costs_its_candidates(settings: Settings) -
     assert {c["kind"] for c in answer["candidates"]} == {"draft", "global_refinement"}
     assert {"stage": "score", "reason": "unreachable"} in answer["degraded"]
     assert {"stage": "rerank", "reason": "unreachable"} in answer["degraded"]
-    assert ready.status_code == 503
+    assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
     assert ready.json()["engines"] == {"generation": "ready", "scoring": "unreachable"}
 
 

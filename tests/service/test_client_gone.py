@@ -59,9 +59,16 @@ ASKED = {"question": "How many?", "deadline_ms": 60_000}
 QUESTION = ("/solve", "application/json", ASKED)
 STREAM = ("/solve", "text/event-stream", ASKED)
 BATCH = ("/solve/batch", "application/x-ndjson", {"questions": [ASKED] * 3})
+CHATTED = {
+    "model": "glore",
+    "messages": [{"role": "user", "content": "How many?"}],
+    "glore": {"deadline_ms": 60_000},
+}
+CHAT = ("/v1/chat/completions", "application/json", CHATTED)
+CHAT_STREAM = ("/v1/chat/completions", "text/event-stream", CHATTED | {"stream": True})
 
 
-@pytest.mark.parametrize("asked", [QUESTION, STREAM, BATCH])
+@pytest.mark.parametrize("asked", [QUESTION, STREAM, BATCH, CHAT, CHAT_STREAM])
 @pytest.mark.parametrize(
     ("hanging", "calls"),
     [(("student",), 1), (("global_refiner", "sorm"), 2), (("orm",), 1)],

@@ -1,6 +1,7 @@
 """The whole gateway before simulated engines: overload, a dying engine, clients that leave."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -13,7 +14,9 @@ from pydantic import AnyHttpUrl
 from loadtest.simulation.server import Simulator, running
 from loadtest.simulation.settings import Simulated, Timing, parse_fault
 from service.app import create_app
-from service.settings import EngineSettings, Settings
+from service.engines.ports import Role
+from service.refinement.types import Strategy
+from service.settings import EngineSettings, RoleEngines, Settings
 
 
 @asynccontextmanager
@@ -53,6 +56,9 @@ async def test_beyond_its_bounds_the_gateway_refuses_at_once(settings: Settings)
     slow = Simulated(timing=Timing(first_token=0.3))
     async with gateway(settings, slow, max_running=2, max_waiting=3) as (client, simulator):
         tasks = [asyncio.create_task(ask(client, strategy="draft")) for _ in range(12)]
+        ended: list[int] = []  # statuses, in the order in which they came
+        for task in tasks:
+            task.add_done_callback(lambda done: ended.append(done.result().status_code))
         seen = []
         while not all(task.done() for task in tasks):
             seen.append(simulator.running)
@@ -60,7 +66,7 @@ async def test_beyond_its_bounds_the_gateway_refuses_at_once(settings: Settings)
         answers = [task.result() for task in tasks]
         after = (await client.get("/metrics")).text
     assert max(seen) == 2
-    assert sorted(answer.status_code for answer in answers) == [200] * 5 + [503] * 7
+    assert ended == [503] * 7 + [200] * 5  # nobody who is refused waits for an answer
     for answer in answers:
         if answer.status_code == 503:
             assert answer.json()["type"] == "/problems/overloaded"
@@ -85,7 +91,7 @@ async def test_waiting_for_a_turn_takes_from_the_deadline(settings: Settings) ->
 async def test_a_dead_engine_opens_its_circuit_and_is_found_again(settings: Settings) -> None:
     faults = (parse_fault("sorm:500"), parse_fault("orm:500"))
     async with gateway(settings, Simulated(faults=faults)) as (client, simulator):
-        for _ in range(6):
+        for _ in range(11):
             answer = await ask(client)
             assert answer.status_code == 200  # the answer does not need the scores
             assert answer.json()["degraded"]
@@ -94,15 +100,72 @@ async def test_a_dead_engine_opens_its_circuit_and_is_found_again(settings: Sett
         # one server plays both engines, so its health says nothing of its scores
         state = (await client.get("/readyz")).json()
         assert reasons == {"circuit_open"}
-        assert state["circuits"] == {"scoring": "open"}
-        assert state["status"] == "not_ready"
-        assert 'glore_engine_circuit{engine="scoring",state="open"} 1.0' in metrics
-        assert 'glore_engine_circuit{engine="generation",state="closed"} 1.0' in metrics
+        assert state["circuits"] == {"sorm": "open", "orm": "open"}
+        assert state["status"] == "degraded"
+        for role in ("sorm", "orm"):
+            assert f'glore_engine_circuit{{role="{role}",state="open"}} 1.0' in metrics
+        for role in ("student", "global_refiner", "local_refiner"):
+            assert f'glore_engine_circuit{{role="{role}",state="closed"}} 1.0' in metrics
         simulator.settings = replace(simulator.settings, faults=())
         await asyncio.sleep(2.1)  # the breaker's rest
         answer = await ask(client)
         assert (await client.get("/readyz")).json()["status"] == "ready"
     assert answer.json()["degraded"] == []
+
+
+ASKED: dict[Role, frozenset[Strategy]] = {
+    "global_refiner": frozenset({Strategy.GLOBAL, Strategy.GLORE, Strategy.GATED}),
+    "local_refiner": frozenset({Strategy.LOCAL, Strategy.GLORE, Strategy.GATED}),
+    "sorm": frozenset({Strategy.LOCAL, Strategy.GLORE, Strategy.GATED}),
+    "orm": frozenset({Strategy.BEST_OF_N, Strategy.GLORE, Strategy.GATED}),
+}
+
+
+@pytest.mark.parametrize("strategy", Strategy)
+@pytest.mark.parametrize("role", ASKED)
+async def test_a_role_that_fails_costs_no_answer_and_leaves_its_neighbours_alone(
+    settings: Settings, role: Role, strategy: Strategy
+) -> None:
+    """One server plays all five roles, and one gateway remembers what they did."""
+    broken = Simulated(faults=(parse_fault(f"{role}:500"),), right=0.0, seed=7)
+    async with gateway(settings, broken) as (client, _):
+        answers = [await ask(client, strategy=strategy) for _ in range(30)]
+        state = (await client.get("/readyz")).json()
+    assert [answer.status_code for answer in answers] == [200] * 30
+    asked = strategy in ASKED[role]
+    missing = [item["reason"] for answer in answers for item in answer.json()["degraded"]]
+    assert ("circuit_open" in missing) == asked
+    assert state.get("circuits", {}) == ({role: "open"} if asked else {})
+
+
+async def test_a_role_without_a_server_opens_its_own_circuit_alone(settings: Settings) -> None:
+    with socket.socket() as holder:  # it takes a port, and nobody listens there
+        holder.bind(("127.0.0.1", 0))
+        port = holder.getsockname()[1]
+        nobody = EngineSettings(url=AnyHttpUrl(f"http://127.0.0.1:{port}"))
+        own = RoleEngines(global_refiner=nobody)
+        async with gateway(settings, Simulated(right=0.0), engines=own) as (client, _):
+            answers = [await ask(client, strategy="global") for _ in range(30)]
+            state = (await client.get("/readyz")).json()
+    assert [answer.status_code for answer in answers] == [200] * 30
+    assert state["circuits"] == {"global_refiner": "open"}
+    assert state["engines"]["global_refiner"] == "unreachable"
+    assert state["engines"]["generation"] == "ready"
+
+
+@pytest.mark.parametrize("hedge_after", [None, 0.05])
+async def test_a_late_engine_is_asked_twice_only_when_that_is_set(
+    settings: Settings, hedge_after: float | None
+) -> None:
+    late = Simulated(timing=Timing(first_token=0.5))
+    async with gateway(settings, late, hedge_after=hedge_after) as (client, simulator):
+        answer = await ask(client, strategy="draft")
+        metrics = (await client.get("/metrics")).text
+    assert answer.status_code == 200
+    times = 1 if hedge_after is None else 2
+    assert list(simulator.came.values()) == [times]
+    assert answer.json()["usage"]["engine_calls"] == times
+    assert f'glore_engine_hedges_total{{role="student"}} {times - 1:.1f}' in metrics
 
 
 @pytest.mark.parametrize("kind", ["429", "reset"])

@@ -158,7 +158,7 @@ async def test_an_engine_that_repeats_its_key_is_not_repeated(
         headers = {"Authorization": f"Bearer {IN_ENVIRONMENT}"}
         answer = await client.post("/solve", json={"question": QUESTION}, headers=headers)
         ready = await client.get("/readyz")
-    assert answer.status_code == 503
+    assert answer.status_code == 502
     assert_silent(answer.text + ready.text)
     assert_silent(log.getvalue())
 

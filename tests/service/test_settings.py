@@ -39,6 +39,12 @@ def test_without_settings_two_engines_of_this_machine_serve_the_five_roles() -> 
     assert (settings.host, settings.port) == ("127.0.0.1", 8000)
 
 
+def test_no_call_is_made_beside_itself_until_that_is_set(env: pytest.MonkeyPatch) -> None:
+    assert load_settings().hedge_after is None
+    env.setenv("GLORE_HEDGE_AFTER", "1.5")
+    assert load_settings().hedge_after == 1.5
+
+
 def test_one_value_of_an_engine_leaves_the_others(env: pytest.MonkeyPatch) -> None:
     env.setenv("GLORE_GENERATION__TIMEOUT", "5")
     env.setenv("GLORE_SCORING__URL", "https://scores.example/prefix")
@@ -264,6 +270,37 @@ def test_a_threshold_that_is_set_goes_before_the_file(
 ) -> None:
     env.setenv("GLORE_THRESHOLD", "0")
     assert threshold(tmp_path / "thresholds.json", "broken") == 0.0
+
+
+@pytest.mark.parametrize(
+    ("content", "variables", "expected"),
+    [
+        ({"first_error": 0.35, "gate": 0.3}, {}, 0.3),
+        ({"first_error": 0.35}, {}, 0.35),
+        ({"first_error": 0.35, "gate": 0.3}, {"GLORE_THRESHOLD": "0.6"}, 0.6),
+        ({"first_error": 0.35, "gate": 0.3}, {"GLORE_GATE": "0.7"}, 0.7),
+    ],
+)
+def test_the_gate_comes_from_the_bundle_or_is_the_threshold(
+    env: pytest.MonkeyPatch,
+    tmp_path: Path,
+    content: dict[str, float],
+    variables: dict[str, str],
+    expected: float,
+) -> None:
+    file = tmp_path / "thresholds.json"
+    file.write_text(json.dumps(content), encoding="utf-8")
+    for name, value in variables.items():
+        env.setenv(name, value)
+    assert Settings(thresholds_file=file).draft_gate == expected
+
+
+def test_a_broken_gate_is_told(env: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "thresholds.json"
+    file.write_text('{"first_error": 0.5, "gate": "high"}', encoding="utf-8")
+    env.setenv("GLORE_THRESHOLDS_FILE", str(file))
+    with pytest.raises(ConfigurationError, match=r"thresholds\.json.*`gate`.*GLORE_GATE"):
+        load_settings()
 
 
 # --- the store ---------------------------------------------------------------------------

@@ -13,6 +13,8 @@ from tests.service.engines.fake_vllm import FakeVllm, fake_vllm
 from tests.service.fakes import QUESTION
 from tests.service.listening import LIMIT_S, listening
 
+BODY_S = 1.0  # for the whole body of a request
+
 
 @pytest_asyncio.fixture
 async def generation() -> AsyncIterator[FakeVllm]:
@@ -24,7 +26,7 @@ async def generation() -> AsyncIterator[FakeVllm]:
 async def port(settings: Settings, generation: FakeVllm) -> AsyncIterator[int]:
     """The port of a gateway on one fake vLLM."""
     engine = EngineSettings(url=AnyHttpUrl(generation.url))
-    changes = {"generation": engine, "scoring": engine}
+    changes = {"generation": engine, "scoring": engine, "body_timeout": BODY_S}
     async with listening(create_app(settings.model_copy(update=changes))) as port:
         yield port
 
@@ -59,3 +61,20 @@ async def test_a_body_without_an_announced_length_is_bounded(port: int) -> None:
         writer.close()
         await writer.wait_closed()
     assert status.startswith(b"HTTP/1.1 413 ")
+
+
+async def test_half_a_body_is_not_waited_for_and_the_connection_is_closed(port: int) -> None:
+    head = (
+        b"POST /solve HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\n"
+        b"Content-Length: 100\r\n\r\n"
+    )
+    async with asyncio.timeout(LIMIT_S):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(head + b'{"question": "How')
+        answer = await reader.read()  # to the end of the connection
+        writer.close()
+        await writer.wait_closed()
+    status, _, rest = answer.partition(b"\r\n")
+    assert status.startswith(b"HTTP/1.1 408 ")
+    assert b"\r\nconnection: close\r\n" in rest.lower()
+    assert b'"/problems/body-too-late"' in rest

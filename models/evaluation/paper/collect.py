@@ -9,20 +9,21 @@
 <phases>/global.jsonl    global refinements of the drafts     global refiner
 <phases>/local.jsonl     local ones, by first error           local refiner
 <phases>/made_with.json  which models and settings each file comes from
+<phases>/made_on.json    which machines the rows of each file come from
 ```
 A local refinement depends on the draft and its first error alone, so critiques that name
 the same step share one, and other thresholds ask only for what is new.
 """
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from models.data.problems import Problem
-from models.data.rollouts import PrefixRollouts, is_right
+from models.data.rollouts import is_right
 from models.evaluation.paper.joining import (
     continued,
     ranked,
@@ -30,12 +31,14 @@ from models.evaluation.paper.joining import (
     whole_solutions,
     with_scores,
 )
+from models.evaluation.paper.machines import MadeOn
 from models.evaluation.paper.phases import (
     BATCH_ROWS,
     Clock,
     Generated,
     Prompt,
     Stamps,
+    TimedRollouts,
     fill,
     generate,
     score,
@@ -74,7 +77,11 @@ class Plan:
 
 
 class Collector:
-    """The phases of one set and one student in the folder `phases`."""
+    """The phases of one set and one student in the folder `phases`.
+
+    `announce` is told the name of each phase (as in `remaining.STEPS`) before its first work;
+    of one where nothing is left to do it is not.
+    """
 
     def __init__(  # noqa: PLR0913 - what is asked, of whom, and where it is kept
         self,
@@ -86,6 +93,7 @@ class Collector:
         phases: Path,
         *,
         clock: Clock = time.perf_counter,
+        announce: Callable[[str], None] = lambda _step: None,
     ) -> None:
         self.set = set_
         self.student = student
@@ -94,7 +102,9 @@ class Collector:
         self.plan = plan
         self.folder = phases
         self.clock = clock
+        self.announce = announce
         self.stamps = Stamps(phases)
+        self.made_on = MadeOn(phases)
         self.questions = {problem.id: problem.question for problem in problems}
 
     def run(self) -> list[Record]:
@@ -137,7 +147,7 @@ class Collector:
             self.ports.student,
             self.plan.samples,
             title=self._title("samples"),
-            load=partial(self.ports.load, "student"),
+            load=partial(self._ready, "samples", "student"),
             clock=self.clock,
         )
         return [replace(r, samples=whole_solutions(rows[r.problem, 0], r.answer)) for r in records]
@@ -154,26 +164,30 @@ class Collector:
         self._stamp("rollouts.jsonl", "student", drawing=self.plan.rollouts)
         rows = fill(
             self.folder / "rollouts.jsonl",
-            PrefixRollouts,
+            TimedRollouts,
             prefixes,
             self._roll_out,
             item_key=lambda item: (item[0].problem, item[1]),
             row_key=lambda row: (row.problem, row.kept),
             chunk=max(1, BATCH_ROWS // self.plan.rollouts.n),
             title=self._title("rollouts"),
+            load=partial(self._ready, "rollouts", "student"),
         )
         labels = {record.problem: step_labels(record, rows) for record in chosen}
         return [replace(r, labels=labels.get(r.problem)) for r in records]
 
-    def _roll_out(self, part: Sequence[tuple[Record, int]]) -> list[PrefixRollouts]:
+    def _roll_out(self, part: Sequence[tuple[Record, int]]) -> list[TimedRollouts]:
         prefixes = [prefix_before(record.draft.text, kept) for record, kept in part]
         prompts = [
             continuation_prompt(record.question, prefix)
             for (record, _), prefix in zip(part, prefixes, strict=True)
         ]
+        started = self.clock()
         drawn = self.ports.student.sample(prompts, **asdict(self.plan.rollouts))
+        tokens = [sum(rollout.tokens for rollout in rollouts) for rollouts in drawn]
+        per_token = (self.clock() - started) / max(1, sum(tokens))
         return [
-            PrefixRollouts(
+            TimedRollouts(
                 problem=record.problem,
                 question=record.question,
                 answer=record.answer,
@@ -181,9 +195,12 @@ class Collector:
                 kept=kept,
                 continuations=tuple(rollout.text for rollout in rollouts),
                 right=tuple(is_right(prefix + rollout.text, record.answer) for rollout in rollouts),
-                tokens=sum(rollout.tokens for rollout in rollouts),
+                tokens=count,
+                seconds=per_token * count,
             )
-            for (record, kept), prefix, rollouts in zip(part, prefixes, drawn, strict=True)
+            for (record, kept), prefix, rollouts, count in zip(
+                part, prefixes, drawn, tokens, strict=True
+            )
         ]
 
     def _globally(self, records: list[Record]) -> list[Record]:
@@ -246,9 +263,10 @@ class Collector:
         for role in roles:
             port = self.ports.sorm if role == "sorm" else self.ports.orm
             self._stamp(f"{role}.jsonl", role, "student")
-            title = self._title(f"{role} of {'drafts' if drafts else 'candidates'}")
+            step = f"{role} of {'drafts' if drafts else 'candidates'}"
             path = self.folder / f"{role}.jsonl"
-            load = partial(self.ports.load, role)
+            load = partial(self._ready, step, role)
+            title = self._title(step)
             rows = score(path, solutions, port, title=title, load=load, clock=self.clock)
             records = [with_scores(record, role, rows) for record in records]
         return records
@@ -265,9 +283,15 @@ class Collector:
             port,
             self.plan.greedy,
             title=self._title(phase),
-            load=partial(self.ports.load, role),
+            load=partial(self._ready, phase, role),
             clock=self.clock,
         )
+
+    def _ready(self, step: str, role: str) -> None:
+        """Called once in a step, before its first work."""
+        self.announce(step)
+        self.ports.load(role)
+        self.made_on.note(f"{step.split(maxsplit=1)[0]}.jsonl", self.ports.machine())
 
     def _stamp(self, file: str, *roles: str, drawing: Drawing | None = None) -> None:
         made_with: dict[str, Any] = {role: self.ports.identities[role] for role in roles}

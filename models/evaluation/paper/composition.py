@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from models.evaluation.paper.machines import Machine, cpu_name
 from models.evaluation.paper.phases import Clock
 from models.evaluation.paper.ports import Ports, RunModels
 from models.formats.scores import ORM_COLUMN, SORM_COLUMN
@@ -60,7 +61,19 @@ class Composition:
             orm=self._orm,
             identities=Identities(self.models, student),
             load=lambda role: roles[role].load(),
+            machine=this_machine,
         )
+
+
+def this_machine() -> Machine:
+    """Where the models run: the GPU if there is one, else the processor; and in which dtype."""
+    import torch  # noqa: PLC0415
+
+    from models.training.precision import device, fast_dtype  # noqa: PLC0415 - torch
+
+    gpu = device().type == "cuda"
+    processor = torch.cuda.get_device_name() if gpu else cpu_name()
+    return Machine(processor, str(fast_dtype()).removeprefix("torch."))
 
 
 class LazySampler:

@@ -1,16 +1,21 @@
 """Collects the records of every set and student that is asked for, and keeps them."""
 
 import fcntl
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tqdm import tqdm
+
 from models.evaluation.paper.collect import Collector, Plan
+from models.evaluation.paper.held_out import check_unseen
 from models.evaluation.paper.phases import Clock
 from models.evaluation.paper.ports import Ports, RunModels
 from models.evaluation.paper.records import Record, read_records, write_records
+from models.evaluation.paper.remaining import Share, TimeLeft
 from models.evaluation.paper.sets import load_set
 
 
@@ -31,36 +36,59 @@ class Wanted:
     gsm8k: Path | None = None
 
 
-def collect_all(
+def tell(line: str) -> None:
+    """A line on standard error, above the bars."""
+    tqdm.write(line, file=sys.stderr)
+
+
+def collect_all(  # noqa: PLR0913 - what is asked, of whom, and two clocks
     models: RunModels,
     wanted: Wanted,
     plan: Plan,
     ports: Callable[[str], Ports],
     clock: Clock = time.process_time,
+    *,
+    wall: Clock = time.monotonic,
+    say: Callable[[str], None] = tell,
 ) -> dict[tuple[str, str], list[Record]]:
     """The records by (student, set), made where they are missing, and written.
 
     `clock` measures the engines' seconds: by default those of this process's processors, which
-    do not depend on what else the machine does while the phases run, hours apart.
+    do not depend on what else the machine does while the phases run, hours apart. Before each
+    phase with something to do, `say` gets how long all of it will still take by `wall`.
 
     All questions are loaded before the first model, so that a wrong file is known at once.
-    Raises ValueError or OSError for those, OtherModelsError for rows of other models,
-    InUseError when another process collects in the same folder.
+    Raises ValueError or OSError for those, TrainedOnError when the run was trained on one,
+    OtherModelsError for rows of other models, InUseError when another process collects in
+    the same folder.
     """
     with _alone(models.folder / "evaluation"):
         sets = {
             name: load_set(name, size, wanted.gsm8k, models.questions(name))
             for name, size in wanted.sizes.items()
         }
+        check_unseen(models.folder, sets)
+        shares = [
+            Share(student, name, len(problems), plan.labelled)
+            for name, problems in sets.items()
+            for student in wanted.students
+        ]
+        left = TimeLeft(models.folder / "evaluation", shares, wall)
         made: dict[tuple[str, str], list[Record]] = {}
-        for name, problems in sets.items():
-            for student in wanted.students:
-                phases = models.phases(student, name)
-                collector = Collector(
-                    name, student, problems, ports(student), plan, phases, clock=clock
-                )
-                made[student, name] = collector.run()
-                write_records(models.records(student, name), made[student, name])
+        for share in shares:
+            student, name = share.student, share.set
+            collector = Collector(
+                name,
+                student,
+                sets[name],
+                ports(student),
+                plan,
+                models.phases(student, name),
+                clock=clock,
+                announce=_announcing(left, share, say),
+            )
+            made[student, name] = collector.run()
+            write_records(models.records(student, name), made[student, name])
         return made
 
 
@@ -79,6 +107,10 @@ def read_all(models: RunModels, wanted: Wanted) -> dict[tuple[str, str], list[Re
         message = f"{models.folder / 'evaluation'} holds no records of these sets and students"
         raise MissingRecordsError(message)
     return found
+
+
+def _announcing(left: TimeLeft, share: Share, say: Callable[[str], None]) -> Callable[[str], None]:
+    return lambda step: say(left.line(share.student, share.set, step))
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from models.evaluation.paper.comparing import Comparison
 from models.evaluation.paper.fixing import Changed, Fixed
 from models.evaluation.paper.locating import Located
+from models.evaluation.paper.machines import Machines, is_one, spoken_machines
 from models.evaluation.paper.tables import Section, Tables
 from models.evaluation.paper.thresholds import Thresholds
 from models.evaluation.stats import wilson
@@ -37,6 +38,8 @@ NOTES = {
 def as_markdown(tables: Tables, command: str) -> str:
     """All tables, one kind after the other, each saying what it was counted from."""
     parts = ["# The paper's tables", "", f"`{command}`", ""]
+    for note in tables.notes:
+        parts += [f"Note: {note}", ""]
     for letter, title in _TITLES.items():
         parts += [f"## {title}", "", NOTES[letter], ""]
         for section in tables.sections:
@@ -130,8 +133,9 @@ def changed(rows: Sequence[Changed]) -> list[str]:
     return grid(header, cells)
 
 
-def compared(comparison: Comparison) -> list[str]:
-    """Table D: the rows, then the paired tests."""
+def compared(comparison: Comparison, machines: Machines) -> list[str]:
+    """Table D: the rows, then the paired tests; no seconds when they do not compare."""
+    timed = is_one(machines)
     header = (
         "strategy", "solutions", "right", "accuracy", "95% interval", "tokens", "seconds",
         "right per 1,000 tokens",
@@ -144,7 +148,7 @@ def compared(comparison: Comparison) -> list[str]:
             f"{100 * row.accuracy:.1f}%",
             f"{100 * row.interval.low:.1f} - {100 * row.interval.high:.1f}%",
             f"{row.tokens:.0f}",
-            f"{row.seconds:.2f}",
+            f"{row.seconds:.2f}" if timed else "-",
             "-" if row.right_per_1000_tokens is None else f"{row.right_per_1000_tokens:.2f}",
         )
         for row in comparison.rows
@@ -160,7 +164,7 @@ def compared(comparison: Comparison) -> list[str]:
         for pair in comparison.paired
     ]
     tests = grid(("strategy", "against", "equal solutions", "right alone", "McNemar p"), pairs)
-    return [*grid(header, cells), "", *tests]
+    return [*grid(header, cells), "", _made_on(machines), "", *tests]
 
 
 def grid(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
@@ -183,8 +187,20 @@ def _table(letter: str, section: Section) -> list[str]:
         "A": lambda: located(section.located),
         "B": lambda: fixed(section.fixed),
         "C": lambda: changed(section.changed),
-        "D": lambda: compared(section.compared),
+        "D": lambda: compared(section.compared, section.machines),
     }[letter]()
+
+
+def _made_on(machines: Machines) -> str:
+    """Where the seconds of table D come from, or why there are none."""
+    kinds = spoken_machines(machines)
+    if is_one(machines):
+        return f"Seconds: {kinds}."
+    if machines == (None,):
+        return "Seconds are left out: on which machine they were measured was not recorded."
+    if None in machines:
+        return f"Seconds are left out: some are of a machine that was not recorded ({kinds})."
+    return f"Seconds are left out: they are of more than one kind of machine ({kinds})."
 
 
 def _source(section: Section, thresholds: Thresholds, command: str) -> str:

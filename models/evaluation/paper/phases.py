@@ -4,7 +4,6 @@ Chunks are the same however often a phase was stopped: a chunk that is not whole
 again and only what is missing is appended, so sampled rows do not depend on the kill.
 """
 
-import json
 import time
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tqdm import tqdm
 
 from models.data.files import append_jsonl, read_jsonl
+from models.data.rollouts import PrefixRollouts
 from models.evaluation.paper.ports import Scorer
+from models.evaluation.paper.writing import read_json, write_json
 from models.formats.steps import split_steps
 from models.sampling.port import Drawing, Sampler
 
@@ -54,6 +55,13 @@ class Generated:
     texts: tuple[str, ...]
     tokens: tuple[int, ...]
     seconds: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TimedRollouts(PrefixRollouts):
+    """Rollouts of a prefix with the sampler's `seconds`; older rows have none."""
+
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +220,7 @@ class Stamps:
 
     def check(self, file: str, made_with: dict[str, Any]) -> None:
         """Remember what `file` is made with. Raises OtherModelsError when it was something else."""
-        known = json.loads(self.path.read_text(encoding="utf-8")) if self.path.exists() else {}
+        known = read_json(self.path)
         if file in known and known[file] != made_with:
             differing = [key for key in made_with if known[file].get(key) != made_with[key]]
             message = (
@@ -221,8 +229,4 @@ class Stamps:
             )
             raise OtherModelsError(message)
         if file not in known:
-            known[file] = made_with
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            partial = self.path.with_suffix(".partial")
-            partial.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
-            partial.replace(self.path)
+            write_json(self.path, {**known, file: made_with})

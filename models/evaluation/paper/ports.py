@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from models.evaluation.paper.machines import Machine
 from models.sampling.port import Sampler
 
 STUDENTS = ("sft", "ei")
@@ -24,7 +25,7 @@ class Ports:
 
     `identities` says, by role, which weights these are; rows made by other weights are
     refused (see `phases.Stamps`). `load` gets a role ready, so that loading a model is not
-    counted as its work.
+    counted as its work. `machine` says where the models run; None: nobody knows.
     """
 
     student: Sampler
@@ -34,6 +35,7 @@ class Ports:
     orm: Scorer
     identities: Mapping[str, str]
     load: Callable[[str], None] = lambda _role: None
+    machine: Callable[[], Machine | None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)

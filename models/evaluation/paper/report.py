@@ -1,6 +1,5 @@
 """The tables as JSON, and both forms written to the run folder."""
 
-import json
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +10,7 @@ from models.evaluation.paper.fixing import Changed, Fixed
 from models.evaluation.paper.locating import Located
 from models.evaluation.paper.markdown import as_markdown
 from models.evaluation.paper.tables import Section, Tables
+from models.evaluation.paper.writing import write_json, write_whole
 from models.evaluation.stats import wilson
 
 
@@ -19,17 +19,17 @@ def as_json(tables: Tables, command: str) -> dict[str, Any]:
     return {
         "command": command,
         "thresholds": asdict(tables.thresholds),
+        "notes": list(tables.notes),
         "sections": [_section(section) for section in tables.sections],
     }
 
 
 def write_report(folder: Path, tables: Tables, command: str) -> str:
     """`tables.md` and `tables.json` in `folder`. Returns the Markdown. Raises OSError."""
-    folder.mkdir(parents=True, exist_ok=True)
     text = as_markdown(tables, command)
     whole = {**as_json(tables, command), "counted": datetime.now(UTC).isoformat(timespec="seconds")}
-    _write(folder / "tables.md", text)
-    _write(folder / "tables.json", json.dumps(whole, indent=1, ensure_ascii=False) + "\n")
+    write_whole(folder / "tables.md", text)
+    write_json(folder / "tables.json", whole)
     return text
 
 
@@ -53,11 +53,12 @@ def _section(section: Section) -> dict[str, Any]:
         "of": section.of,
         "questions": section.questions,
         "labelled": section.labelled,
+        "machines": [kind and asdict(kind) for kind in section.machines],
         "A": [located_as_json(row) for row in section.located],
         "B": [_fixed(row) for row in section.fixed],
         "C": [_changed(row) for row in section.changed],
         "D": {
-            "rows": [_strategy(row) for row in section.compared.rows],
+            "rows": [_strategy(row, timed=section.timed) for row in section.compared.rows],
             "mcnemar": [asdict(pair) for pair in section.compared.paired],
         },
     }
@@ -79,9 +80,10 @@ def _changed(row: Changed) -> dict[str, Any]:
     return {**asdict(row), "right_after": row.right_after, "p": row.p}
 
 
-def _strategy(row: StrategyRow) -> dict[str, Any]:
+def _strategy(row: StrategyRow, *, timed: bool) -> dict[str, Any]:
     return {
         **asdict(row),
+        "seconds": row.seconds if timed else None,
         "accuracy": row.accuracy,
         "interval95": [row.interval.low, row.interval.high],
         "right_per_1000_tokens": row.right_per_1000_tokens,
@@ -91,9 +93,3 @@ def _strategy(row: StrategyRow) -> dict[str, Any]:
 def _interval(part: int, whole: int) -> list[float]:
     interval = wilson(part, whole)
     return [interval.low, interval.high]
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_suffix(".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)

@@ -76,16 +76,28 @@ def parse_sizes(text: str) -> dict[str, int]:
 def load_set(name: str, size: int, gsm8k: Path | None, kept: Path) -> list[Problem]:
     """The first `size` questions of a set, the same every time; kept in the file `kept`.
 
-    Raises ValueError when there are too few, OSError when the GSM8K file cannot be read.
+    Rows are found again by the ids of the questions, so those of another file or seed must
+    not pass for them. Raises ValueError for such, and when there are too few questions;
+    OSError when the GSM8K file cannot be read.
     """
     if name == GSM8K and gsm8k is None:
         message = "the set gsm8k needs GSM8K's training file (--gsm8k FILE)"
         raise ValueError(message)
-    problems = list(read_jsonl(kept, Problem)) if kept.exists() else []
-    if len(problems) < size:
-        wanted = ALL_SETS[name]
-        source = str(gsm8k) if name == GSM8K else wanted.source or name
-        problems = sources.load(source, size, wanted.seed, wanted.split)
+    wanted = ALL_SETS[name]
+    source = str(gsm8k) if name == GSM8K else wanted.source or name
+    problems = sources.load(source, size, wanted.seed, wanted.split)
+    before = list(read_jsonl(kept, Problem)) if kept.exists() else []
+    if any(_asked(new) != _asked(old) for new, old in zip(problems, before, strict=False)):
+        message = (
+            f"{kept} holds questions of another file or seed than {source}, seed {wanted.seed}; "
+            f"name the file that was used, or another run folder"
+        )
+        raise ValueError(message)
+    if len(before) < size:
         kept.parent.mkdir(parents=True, exist_ok=True)
         write_jsonl(kept, problems)
-    return problems[:size]
+    return problems
+
+
+def _asked(problem: Problem) -> tuple[str, str, str]:
+    return problem.id, problem.question, problem.answer

@@ -2,13 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TypeAlias
 
 from models.evaluation.paper.comparing import Comparison, compare
 from models.evaluation.paper.fixing import Changed, Fixed, change, fix
 from models.evaluation.paper.locating import Located, locate
+from models.evaluation.paper.machines import Machines, is_one, together
 from models.evaluation.paper.records import Record
 from models.evaluation.paper.sets import ALL_SETS, POOLS
 from models.evaluation.paper.thresholds import Thresholds
+
+Key: TypeAlias = tuple[str, str]  # student, set
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +21,7 @@ class Section:
     """What one student's records of one set, or of a pool of sets, show.
 
     `of` says what the questions are; `questions` of them, `labelled` with step labels.
+    `machines` are those whose seconds table D counts.
     """
 
     student: str
@@ -23,41 +29,61 @@ class Section:
     of: str
     questions: int
     labelled: int
+    machines: Machines
     located: tuple[Located, ...]  # table A
     fixed: tuple[Fixed, ...]  # table B
     changed: tuple[Changed, ...]  # table C
     compared: Comparison  # table D
 
+    @property
+    def timed(self) -> bool:
+        """Whether all seconds are of one known kind of machine, so that they compare."""
+        return is_one(self.machines)
+
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """All of it, with what it was made from."""
+    """All of it, with what it was made from; `notes` are for whoever reads the tables."""
 
     thresholds: Thresholds
     sections: tuple[Section, ...]
+    notes: tuple[str, ...] = ()
 
 
 def make_tables(
-    records: Mapping[tuple[str, str], Sequence[Record]], thresholds: Thresholds
+    records: Mapping[Key, Sequence[Record]],
+    thresholds: Thresholds,
+    machines: Mapping[Key, Machines] = MappingProxyType({}),
+    notes: tuple[str, ...] = (),
 ) -> Tables:
-    """A section for each (student, set), and for each pool of which every set is there."""
+    """A section for each (student, set), and for each pool of which every set is there.
+
+    Records that are not among `machines` were made nobody knows where.
+    """
     sections = []
     for student in dict.fromkeys(student for student, _ in records):
         names = [name for owner, name in records if owner == student]
+        where = {name: machines.get((student, name), (None,)) for name in names}
         for name in names:
             chosen = records[student, name]
             of = f"{ALL_SETS[name].what}, seed {ALL_SETS[name].seed}"
-            sections.append(_section(student, name, of, chosen, thresholds))
+            sections.append(_section(student, name, of, chosen, thresholds, where[name]))
         for pool, members in POOLS.items():
             if set(members) <= set(names):
-                together = [record for name in members for record in records[student, name]]
+                pooled = [record for name in members for record in records[student, name]]
                 of = f"the sets {' and '.join(members)} together"
-                sections.append(_section(student, pool, of, together, thresholds))
-    return Tables(thresholds, tuple(sections))
+                kinds = together(where[name] for name in members)
+                sections.append(_section(student, pool, of, pooled, thresholds, kinds))
+    return Tables(thresholds, tuple(sections), notes)
 
 
-def _section(
-    student: str, name: str, of: str, records: Sequence[Record], thresholds: Thresholds
+def _section(  # noqa: PLR0913 - what a section says of itself, and what it is counted from
+    student: str,
+    name: str,
+    of: str,
+    records: Sequence[Record],
+    thresholds: Thresholds,
+    machines: Machines,
 ) -> Section:
     return Section(
         student=student,
@@ -65,6 +91,7 @@ def _section(
         of=of,
         questions=len(records),
         labelled=sum(bool(record.labels) for record in records),
+        machines=machines,
         located=locate(records, thresholds),
         fixed=fix(records),
         changed=change(records),

@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from models.sampling.prefixes import together
+
 
 @dataclass(frozen=True, slots=True)
 class Task:
@@ -63,5 +65,6 @@ def task_key(seed: int, prompt: str, index: int) -> str:
 
 
 def batches(owed: Sequence[Task], size: int) -> list[Sequence[Task]]:
-    """The tasks in order, `size` at a time."""
-    return [owed[start : start + size] for start in range(0, len(owed), size)]
+    """The tasks in order, up to `size` at a time; a batch ends where a solution's prefixes do."""
+    parts = together([task.prompt for task in owed], size)
+    return [owed[part.start : part.stop] for part in parts]

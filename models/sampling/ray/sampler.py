@@ -17,7 +17,7 @@ from models.sampling.ray.workers import Worker, unpacked
 from models.sampling.vllm import SamplingError
 
 _log = logging.getLogger(__name__)
-_BATCH = 8  # prompts in one task: what a killed worker loses at most, times its calls
+_BATCH = 8  # prompts in one task at most: what a killed worker loses at most, times its calls
 _ROUNDS = 4  # how often what is missing is asked for
 _PAUSE = 2.0  # seconds before it is asked for again, doubled each time
 

@@ -4,10 +4,11 @@ import time
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel, Field
 
 from service.api.openai.document import LIST_ERRORS, RETRIEVE_ERRORS
+from service.api.openai.query import refuse_query
 from service.errors import FieldFault, ModelNotFoundError
 from service.refinement.types import Strategy
 
@@ -18,7 +19,7 @@ STRATEGIES: Final[Mapping[str, Strategy]] = {
 KNOWN: Final[dict[str, Any]] = {"enum": list(STRATEGIES)}
 _STARTED: Final = int(time.time())
 
-router = APIRouter(tags=["OpenAI"])
+router = APIRouter(tags=["OpenAI"], dependencies=[Depends(refuse_query)])
 
 
 class Model(BaseModel):
@@ -39,7 +40,7 @@ class ModelList(BaseModel):
 
 @router.get("/v1/models", summary="The models that can be asked", responses=LIST_ERRORS)
 async def list_models() -> ModelList:
-    """`glore` is the whole refinement; the others are its parts and `best_of_n`."""
+    """`glore` is the whole refinement; the others are `gated`, its parts and `best_of_n`."""
     return ModelList(data=[_model(name) for name in STRATEGIES])
 
 

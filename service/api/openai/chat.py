@@ -1,4 +1,4 @@
-"""`POST /v1/chat/completions`: the question in a user's message, the refined answer back."""
+"""`POST /v1/chat/completions`: the question in messages, the refined answer back."""
 
 from typing import Annotated
 
@@ -12,12 +12,13 @@ from service.api.openai.catalog import strategy_of
 from service.api.openai.chunks import CHUNK_SCHEMA, Chunks
 from service.api.openai.completion import ChatCompletion, Head
 from service.api.openai.document import CHAT_ERRORS
+from service.api.openai.query import refuse_query
 from service.api.openai.request import ChatRequest, chat_task
 from service.api.record import record_of
 from service.api.solve import require_json
 from service.api.stream import MEDIA_TYPE, EventStreamResponse
 
-router = APIRouter(tags=["OpenAI"])
+router = APIRouter(tags=["OpenAI"], dependencies=[Depends(refuse_query)])
 
 
 @router.post(
@@ -33,7 +34,7 @@ async def complete(
     context: Annotated[Context, Depends(context_of)],
     left: Left,
 ) -> ChatCompletion | Response:
-    """Answer the question of the one user message as `POST /solve` would.
+    """Answer the question that the messages make as `POST /solve` would.
 
     What cannot be honoured is an error that names the parameter, never dropped. How the answer
     came about is in `glore`. With `stream` the answer comes in chunks; it is known late, and their
@@ -41,7 +42,7 @@ async def complete(
     """
     record_of(request.scope).ask(strategy_of(body.model).value)
     task = left.bound(chat_task(body, context.limits))
-    head = Head(body.model)
+    head = Head(body.model, stop=body.stop or ())
     if body.stream:
         options = body.stream_options
         chunks = Chunks(head, include_usage=bool(options and options.include_usage))

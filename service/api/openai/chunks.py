@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, Field, SerializeAsAny, WithJsonSchema
 
 from service.api.events import EVENTS, events_of
-from service.api.openai.completion import FinishReason, Head, Usage, finish_reason
+from service.api.openai.completion import FinishReason, Head, Usage, ending
 from service.api.openai.errors import ErrorResponse
 from service.api.problems import Problem
 from service.api.schemas import SolveResponse
@@ -117,8 +117,9 @@ class Chunks:
             RefinementEvent(event=name, data=data) for name, data in events_of(response)
         )
         yield from (self._chunk(self._delta(), event=event) for event in before)
-        yield self._chunk(ChunkDelta(content=response.solution))
-        yield self._chunk(self._delta(), event=done, reason=finish_reason(response))
+        text, reason = ending(response, self._head.stop)
+        yield self._chunk(ChunkDelta(content=text))
+        yield self._chunk(self._delta(), event=done, reason=reason)
         if self._include_usage:
             yield self._chunk(usage=Usage.of(response))
         yield _data(DONE)

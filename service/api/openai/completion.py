@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, Self, TypeAlias
 
@@ -15,11 +16,12 @@ _PREFIX: Final = "chatcmpl-"
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What a completion and each of its chunks begin with."""
+    """What a completion and each of its chunks begin with, and where the answer is to end."""
 
     model: str
     id: str = field(default_factory=lambda: f"{_PREFIX}{uuid.uuid4().hex}")
     created: int = field(default_factory=lambda: int(time.time()))  # Unix seconds
+    stop: Sequence[str] = ()  # the answer ends before the first of them
 
 
 class Usage(BaseModel):
@@ -44,7 +46,7 @@ class AssistantMessage(BaseModel):
     """The answer."""
 
     role: Literal["assistant"] = "assistant"
-    content: str = Field(description="The selected solution.")
+    content: str = Field(description="The selected solution, up to the first of `stop`.")
     refusal: None = None
 
 
@@ -74,8 +76,8 @@ class ChatCompletion(BaseModel):
     @classmethod
     def of(cls, response: SolveResponse, head: Head) -> Self:
         """The answer to a question; `head` names what was asked."""
-        message = AssistantMessage(content=response.solution)
-        choice = Choice(message=message, finish_reason=finish_reason(response))
+        text, reason = ending(response, head.stop)
+        choice = Choice(message=AssistantMessage(content=text), finish_reason=reason)
         return cls(
             id=head.id,
             created=head.created,
@@ -86,7 +88,14 @@ class ChatCompletion(BaseModel):
         )
 
 
-def finish_reason(response: SolveResponse) -> FinishReason:
-    """Why the selected solution ends where it does: `length` when it was cut off."""
+def ending(response: SolveResponse, stop: Sequence[str]) -> tuple[str, FinishReason]:
+    """The selected solution up to the first of `stop`, and why it ends where it does.
+
+    `length` when it was cut off before any of them.
+    """
+    whole = response.solution
+    end = min((at for each in stop if (at := whole.find(each)) >= 0), default=None)
+    if end is not None:
+        return whole[:end], "stop"
     candidate = response.candidates[response.selected.candidate]
-    return "length" if candidate.finish_reason == "length" else "stop"
+    return whole, "length" if candidate.finish_reason == "length" else "stop"

@@ -14,13 +14,14 @@ from typing import Final, Self
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 
-from service.api.openai.neutral import UNSUPPORTED_PARAMETER, UNSUPPORTED_VALUE
+from service.api.openai.neutral import TOO_LONG, UNSUPPORTED_PARAMETER, UNSUPPORTED_VALUE
 from service.api.problems import Problem
 from service.errors import (
     FieldFault,
     InvalidRequestError,
     NoDraftInTimeError,
     RateLimitedError,
+    StudentRejectedError,
     UnauthorizedError,
 )
 
@@ -31,14 +32,17 @@ _FAULT_CODES: Final[Mapping[str, str]] = {
     UNSUPPORTED_PARAMETER: UNSUPPORTED_PARAMETER,
     UNSUPPORTED_VALUE: UNSUPPORTED_VALUE,
     "literal_error": UNSUPPORTED_VALUE,
+    TOO_LONG: TOO_LONG,
 }
 _CODES: Final[Mapping[str, str]] = {  # by slug, where OpenAI has a word of its own
     UnauthorizedError.slug: "invalid_api_key",
     RateLimitedError.slug: "rate_limit_exceeded",
     InvalidRequestError.slug: "invalid_value",
 }
-_FUTILE: Final = frozenset({HTTPStatus.INTERNAL_SERVER_ERROR, NoDraftInTimeError.status})
-_KIND: Final = re.compile(r"^(messages\.\d+)\.(?:user|instruction)(?=\.|$)")
+_FUTILE: Final = frozenset(
+    {HTTPStatus.INTERNAL_SERVER_ERROR, StudentRejectedError.status, NoDraftInTimeError.status}
+)
+_KIND: Final = re.compile(r"^(messages\.\d+)\.(?:user|answer|instruction)(?=\.|$)")
 
 
 class ErrorDetail(BaseModel):

@@ -8,9 +8,9 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 UNSUPPORTED_VALUE: Final = "unsupported_value"
 UNSUPPORTED_PARAMETER: Final = "unsupported_parameter"
+TOO_LONG: Final = "context_length_exceeded"
 _ONLY: Final = "Only {only} is supported"
-_NOT_SUPPORTED: Final = "It is not supported here: {hint}"
-_LEAVE_OUT: Final = "leave it out"
+_NOT_SUPPORTED: Final = "It is not supported here: leave it out"
 
 
 class Neutral:
@@ -24,9 +24,8 @@ class Neutral:
     for the same.
     """
 
-    def __init__(self, *values: Any, hint: str = _LEAVE_OUT) -> None:  # noqa: ANN401 - of JSON
+    def __init__(self, *values: Any) -> None:  # noqa: ANN401 - of JSON
         self.values = values
-        self._hint = hint
 
     def __get_pydantic_core_schema__(
         self, source: object, handler: GetCoreSchemaHandler
@@ -48,7 +47,7 @@ class Neutral:
         if any(self.values):
             only = " or ".join(json.dumps(each) for each in self.values)
             raise PydanticCustomError(UNSUPPORTED_VALUE, _ONLY, {"only": only})
-        raise PydanticCustomError(UNSUPPORTED_PARAMETER, _NOT_SUPPORTED, {"hint": self._hint})
+        raise PydanticCustomError(UNSUPPORTED_PARAMETER, _NOT_SUPPORTED)
 
 
 def _same(value: object, other: object) -> bool:

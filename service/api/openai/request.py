@@ -6,17 +6,17 @@ are refused too, so none is ever dropped in silence. tests/service/api/openai/te
 holds the list to the parameters of the openai client.
 """
 
-from typing import Annotated, Any, Final, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from service.api.context import Limits
-from service.api.openai.catalog import KNOWN, strategy_of
-from service.api.openai.neutral import UNSUPPORTED_VALUE, Neutral
+from service.api.openai.catalog import KNOWN, STRATEGIES, strategy_of
+from service.api.openai.messages import Messages, question_of
+from service.api.openai.neutral import TOO_LONG, UNSUPPORTED_PARAMETER, Neutral
 from service.api.problems import field_faults, invalid_request
 from service.api.schemas import (
-    VISIBLE,
     BudgetIn,
     MaxTokens,
     RequestModel,
@@ -27,90 +27,40 @@ from service.api.schemas import (
 )
 from service.api.solve import task_of
 from service.errors import FieldFault, InvalidRequestError
-from service.refinement.types import Task
-from service.settings import MOST_QUESTION
+from service.refinement.types import Strategy, Task
 
-_USER: Final = "user"
-_INSTRUCTION: Final = "instruction"
-_JOINT: Final = "\n"  # between the text parts of a message
-
-
-class TextPart(RequestModel):
-    """A piece of the question."""
-
-    type: Literal["text"]
-    text: str
-    prompt_cache_breakpoint: Annotated[None, Neutral()] = None
+_MOST_TOKENS: Final = 1024  # of a solution, as `MaxTokens` has it
+_MOST_STOPS: Final = 4
+_SAMPLED: Final = "Taken where nothing is sampled: with temperature 0, and not by {models}"
+_NO_STREAM: Final = "Taken with stream: true only"
+_NO_CANDIDATES: Final = "Taken by {models} only"
+_DRAWING: Final = [name for name, each in STRATEGIES.items() if each is Strategy.BEST_OF_N]
 
 
-def _as_parts(content: object) -> object:
-    if isinstance(content, str):
-        return [{"type": "text", "text": content}]
-    if not isinstance(content, list):
-        kind, message = "string_type", "A string or a list of text parts is needed"
-        raise PydanticCustomError(kind, message)
-    return content
+def _capped(value: object) -> object:
+    """A bound that is larger than the server's own, which then holds as well, as that one."""
+    beyond = isinstance(value, int | float) and value > _MOST_TOKENS and value % 1 == 0
+    return _MOST_TOKENS if beyond else value
 
 
-_Text = Annotated[
-    str, Field(min_length=1, max_length=MOST_QUESTION, json_schema_extra={"pattern": VISIBLE})
-]
-_SEEN: Final = {"properties": {"text": {"pattern": VISIBLE}}, "required": ["text"]}
-_Parts = Annotated[list[TextPart], Field(min_length=1, json_schema_extra={"contains": _SEEN})]
+def _whole(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-class UserMessage(RequestModel):
-    """The question."""
-
-    role: Literal["user"]
-    content: Annotated[
-        list[TextPart], BeforeValidator(_as_parts, json_schema_input_type=_Text | _Parts)
-    ]
-    name: Annotated[None, Neutral("")] = None
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
 
 
-class BlankInstruction(RequestModel):
-    """An instruction that says nothing, as some tools send it: the roles' prompts are fixed."""
-
-    role: Literal["system", "developer"]
-    content: Annotated[None, Neutral("", [], hint="the prompts are the service's own")] = None
-    name: Annotated[None, Neutral("")] = None
-
-
-def _kind(message: object) -> str | None:
-    role = message.get("role") if isinstance(message, dict) else None
-    return {"user": _USER, "system": _INSTRUCTION, "developer": _INSTRUCTION}.get(str(role))
-
-
-_Message = Annotated[
-    Annotated[UserMessage, Tag(_USER)] | Annotated[BlankInstruction, Tag(_INSTRUCTION)],
-    Discriminator(
-        _kind,
-        custom_error_type=UNSUPPORTED_VALUE,
-        custom_error_message="Only a user's message is answered: no conversation is kept up",
+_MostTokens = Annotated[
+    MaxTokens,
+    BeforeValidator(_capped),
+    WithJsonSchema(
+        {"type": "integer", "minimum": 1, "description": f"Per solution, {_MOST_TOKENS} at most."}
     ),
 ]
-
-
-def _one_question(messages: list[_Message]) -> list[_Message]:
-    if sum(isinstance(message, UserMessage) for message in messages) != 1:
-        text = "Exactly one user message is needed, the question: no conversation is kept up"
-        raise PydanticCustomError(UNSUPPORTED_VALUE, text)
-    return messages
-
-
-_Messages = Annotated[
-    list[_Message],
-    Field(
-        min_length=1,
-        json_schema_extra={
-            "contains": {"properties": {"role": {"const": "user"}}, "required": ["role"]},
-            "minContains": 1,
-            "maxContains": 1,
-        },
-    ),
-    AfterValidator(_one_question),
-]
+_Seed = Annotated[int, BeforeValidator(_whole)]
+_Stop = Annotated[str, Field(min_length=1)]
+_Stops = Annotated[list[_Stop], Field(max_length=_MOST_STOPS)]
 
 
 class StreamOptions(RequestModel):
@@ -128,16 +78,53 @@ class GloreOptions(BudgetIn):
     n: SampleCount | None = None
 
 
+# The rules of `_contradictions` in the words of JSON Schema.
+_NOTHING: Final = {"type": "null"}
+_RULES: Final[list[Any]] = [
+    {
+        "anyOf": [
+            {"properties": {"seed": _NOTHING}},
+            {
+                "properties": {
+                    "temperature": {"enum": [None, 0]},
+                    "model": {"enum": [name for name in STRATEGIES if name not in _DRAWING]},
+                }
+            },
+        ]
+    },
+    {
+        "anyOf": [
+            {"properties": {"stream_options": _NOTHING}},
+            {"properties": {"stream": {"const": True}}, "required": ["stream"]},
+        ]
+    },
+    {
+        "anyOf": [
+            {"properties": {"glore": {"properties": {"n": _NOTHING}}}},
+            {"properties": {"model": {"enum": _DRAWING}}},
+        ]
+    },
+]
+
+
 class ChatRequest(RequestModel):
     """A question in OpenAI's words."""
 
+    model_config = ConfigDict(json_schema_extra={"allOf": _RULES})
+
     # honoured
     model: Annotated[str, Field(json_schema_extra=KNOWN)]
-    messages: _Messages
+    messages: Messages
     temperature: Temperature | None = None
     top_p: TopP | None = None
-    max_completion_tokens: MaxTokens | None = None
-    max_tokens: MaxTokens | None = Field(default=None, description="The smaller of both counts.")
+    max_completion_tokens: _MostTokens | None = None
+    max_tokens: _MostTokens | None = Field(default=None, description="The smaller of both counts.")
+    stop: Annotated[
+        _Stops | None, BeforeValidator(_as_list, json_schema_input_type=_Stop | _Stops | None)
+    ] = Field(default=None, description="The answer ends before the first of them.")
+    seed: _Seed | None = Field(
+        default=None, description="Without sampling the answer is repeatable: it reaches no engine."
+    )
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     glore: GloreOptions | None = None
@@ -165,9 +152,7 @@ class ChatRequest(RequestModel):
     prompt_cache_retention: Annotated[None, Neutral("in_memory")] = None
     reasoning_effort: Annotated[None, Neutral()] = None
     response_format: Annotated[None, Neutral({"type": "text"})] = None
-    seed: Annotated[None, Neutral()] = None
     service_tier: Annotated[None, Neutral("auto", "default")] = None
-    stop: Annotated[None, Neutral([])] = None
     store: Annotated[None, Neutral(False)] = None  # noqa: FBT003 - a value
     tool_choice: Annotated[None, Neutral("none", "auto")] = None
     tools: Annotated[None, Neutral([])] = None
@@ -179,9 +164,12 @@ class ChatRequest(RequestModel):
 def chat_task(body: ChatRequest, limits: Limits) -> Task:
     """The task of a request within the server's limits.
 
-    Raises ModelNotFoundError, and InvalidRequestError for a question or a part of the budget
-    beyond the server's.
+    Raises ModelNotFoundError, and InvalidRequestError for what does not go together, and for a
+    question or a part of the budget beyond the server's.
     """
+    strategy = strategy_of(body.model)
+    if faults := list(_contradictions(body, strategy)):
+        raise invalid_request(faults)
     sampling = {
         "temperature": body.temperature,
         "top_p": body.top_p,
@@ -192,28 +180,36 @@ def chat_task(body: ChatRequest, limits: Limits) -> Task:
         "n": body.glore.n if body.glore else None,
     }
     fields: dict[str, Any] = {
-        "question": _question(body),
-        "strategy": strategy_of(body.model),
+        "question": question_of(body.messages),
+        "strategy": strategy,
         "sampling": {name: value for name, value in sampling.items() if value is not None},
     }
     if body.glore:
         fields |= body.glore.model_dump(exclude={"n"}, exclude_unset=True)
     try:
         return task_of(SolveRequest.model_validate(fields), limits)
-    except ValidationError as error:  # a question that is blank or too long for any server
-        faults = field_faults(error.errors(include_url=False))
+    except ValidationError as error:  # a question that is too long for any server
+        told = field_faults(error.errors(include_url=False))
     except InvalidRequestError as error:
-        faults = error.faults
-    raise invalid_request([_renamed(fault) for fault in faults])
+        told = error.faults
+    raise invalid_request([_renamed(fault) for fault in told])
 
 
-def _question(body: ChatRequest) -> str:
-    """The text of the only user message."""
-    parts = (part.text for each in body.messages if each.role == "user" for part in each.content)
-    return _JOINT.join(parts)
+def _contradictions(body: ChatRequest, strategy: Strategy) -> Iterator[FieldFault]:
+    """What would be without effect beside the rest of the request."""
+    models = " or ".join(_DRAWING)
+    draws = strategy is Strategy.BEST_OF_N
+    if body.seed is not None and (body.temperature or draws):
+        yield FieldFault("seed", _SAMPLED.format(models=models), UNSUPPORTED_PARAMETER)
+    if body.stream_options is not None and not body.stream:
+        yield FieldFault("stream_options", _NO_STREAM, UNSUPPORTED_PARAMETER)
+    if body.glore and body.glore.n is not None and not draws:
+        yield FieldFault("glore.n", _NO_CANDIDATES.format(models=models), UNSUPPORTED_PARAMETER)
 
 
 def _renamed(fault: FieldFault) -> FieldFault:
     """A fault of `POST /solve`'s field at the field of the chat that it came from."""
-    field = "messages" if fault.field == "question" else f"glore.{fault.field}"
-    return FieldFault(field, fault.message, fault.kind)
+    if fault.field == "question":
+        message = f"Together they make the question. {fault.message}"
+        return FieldFault("messages", message, TOO_LONG)
+    return FieldFault(f"glore.{fault.field}", fault.message, fault.kind)

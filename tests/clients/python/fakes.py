@@ -78,12 +78,14 @@ class Gateway:
 
     answers: list[Answer]
     requests: list[httpx2.Request] = field(default_factory=list)
+    limits: list[dict[str, float]] = field(default_factory=list)  # of time, as it was asked
     pauses: list[float] = field(default_factory=list)
     now: float = 0.0
     seconds_per_call: float = 0.0
 
     def handle(self, request: httpx2.Request) -> httpx2.Response:
         self.requests.append(request)
+        self.limits.append(dict(request.extensions["timeout"]))
         self.now += self.seconds_per_call
         answer = self.answers[min(len(self.requests), len(self.answers)) - 1]
         if isinstance(answer, Exception):

@@ -17,7 +17,7 @@ from glore_client import (
     ServiceUnavailable,
 )
 from tests.clients.python import samples
-from tests.clients.python.fakes import LINES, Caller, Gateway, error, streamed
+from tests.clients.python.fakes import LINES, Body, Caller, Gateway, error, streamed
 
 QUESTIONS: list[str | Question] = ["One?", Question("Two?", id="b"), "Three?"]
 FIRST = samples.line(1, result=samples.result(), id="b")
@@ -45,6 +45,7 @@ def test_each_question_is_told_as_it_ends(caller: Caller) -> None:
     assert str(gateway.requests[0].url) == "http://gateway/solve/batch"
     assert gateway.requests[0].headers["Accept"] == "application/x-ndjson"
     assert "Idempotency-Key" not in gateway.requests[0].headers
+    assert "Glore-Deadline-Ms" not in gateway.requests[0].headers  # there is no timeout
     assert gateway.body() == {
         "questions": [
             {"question": "One?"},
@@ -97,6 +98,58 @@ def test_a_batch_that_broke_is_gone_on_with_under_its_key_and_else_is_an_error(
     with pytest.raises(InternalServerError, match="A bug"):
         told(gateway, caller, idempotency_key="k-1")
     assert len(gateway.requests) == 1
+
+
+def test_a_batch_goes_on_at_another_gateway_when_its_own_is_shut_down(caller: Caller) -> None:
+    stopping = samples.problem(503, "The gateway is shutting down.", type="/problems/shutting-down")
+    last = samples.broken_line(ok=1, errors=0, error=stopping)
+    first = Body([FIRST + last])
+    gateway = Gateway(
+        [
+            httpx2.Response(200, headers=LINES, stream=first),
+            httpx2.ConnectError("refused"),  # nobody listens any more
+            streamed(LINES, FIRST + SECOND, THIRD + LAST),
+        ]
+    )
+    outcomes = told(gateway, caller, idempotency_key="k-1")
+    assert [outcome.index for outcome in outcomes] == [1, 0, 2]
+    assert {request.headers["Idempotency-Key"] for request in gateway.requests} == {"k-1"}
+    assert len({request.content for request in gateway.requests}) == 1
+    assert gateway.pauses == [0.5, 1.0]
+    assert first.closed
+
+
+def test_without_a_key_a_batch_that_broke_is_not_asked_again(caller: Caller) -> None:
+    away = samples.broken_line(ok=1, errors=0, error=samples.problem(503, "Shutting down."))
+    gateway = Gateway([streamed(LINES, FIRST, away)])
+    outcomes: list[Outcome] = []
+    with pytest.raises(ServiceUnavailable, match="Shutting down"):
+        caller.batch(gateway, QUESTIONS, outcomes)
+    assert len(outcomes) == 1
+    assert len(gateway.requests) == 1
+
+
+def test_blank_lines_are_signs_of_life_and_nothing_else(caller: Caller) -> None:
+    blank = [b"\n", b"\r\n", b" ", b"\n"]
+    parts = [*blank, FIRST, *blank, SECOND + b"\n" + THIRD, *blank, LAST]
+    assert len(told(Gateway([streamed(LINES, *parts)]), caller)) == 3
+
+
+def test_blank_lines_do_not_prolong_the_whole_batch(caller: Caller) -> None:
+    gateway = Gateway([])
+    beats = [part for _ in range(9) for part in (gateway.wait(3.0), b"\n")]
+    gateway.answers = [streamed(LINES, FIRST, *beats)]
+    with pytest.raises(APITimeoutError, match=r"was not done within 12\.0 s"):
+        told(gateway, caller, idempotency_key="k-1", timeout=12.0)
+    assert gateway.now == 12.0
+
+
+def test_the_gateway_is_told_what_is_left_for_the_whole_batch(caller: Caller) -> None:
+    answer = streamed(LINES, FIRST + SECOND + THIRD + LAST)
+    gateway = Gateway([error(503), answer], seconds_per_call=1.5)
+    told(gateway, caller, idempotency_key="k-1", timeout=10.0)
+    left = [request.headers["Glore-Deadline-Ms"] for request in gateway.requests]
+    assert left == ["9750", "7750"]
 
 
 def test_retries_are_counted_anew_with_every_line(caller: Caller) -> None:

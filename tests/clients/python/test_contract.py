@@ -10,7 +10,7 @@ from glore_client import Problem, Question, Readiness, Sampling, SolveEvent, Sol
 from glore_client.batches import BrokenLine, ErrorLine, LastLine, OkLine
 from glore_client.events import READERS
 from glore_client.questions import EVENTS, NDJSON, BatchCall, shared_by_all, solve_call
-from service.api.examples import RESPONSE
+from service.api.examples import DEGRADED, RESPONSE
 from service.api.schemas import SolveRequest
 from service.app import create_app
 from service.settings import Settings
@@ -160,4 +160,10 @@ def test_the_gateway_takes_what_the_client_sends(strategy: Strategy) -> None:
 
 def test_not_ready_is_understood() -> None:
     body = {"status": "not_ready", "engines": {"generation": "ready", "scoring": "unreachable"}}
-    assert not Readiness.model_validate(body).ready
+    readiness = Readiness.model_validate(body)
+    assert (readiness.ready, readiness.degraded) == (False, False)
+
+
+def test_degraded_is_understood_as_neither_ready_nor_useless() -> None:
+    readiness = Readiness.model_validate(DEGRADED)
+    assert (readiness.ready, readiness.degraded) == (False, True)

@@ -22,7 +22,9 @@ from glore_client import (
     DoneEvent,
     DraftDelta,
     DraftWritten,
+    Failed,
     FirstError,
+    GatewayTimeout,
     RefinedDelta,
     RefinedWritten,
     SelectedEvent,
@@ -240,6 +242,21 @@ async def test_a_batch_goes_on_where_it_stopped(settings: Settings) -> None:
         assert first.items() <= ids.items()  # kept, not asked again
         with pytest.raises(Conflict):
             await anext(client.solve_batch(questions[1:], idempotency_key="b-1"))
+
+
+async def test_a_batch_whose_time_is_up_is_told_to_the_end(settings: Settings) -> None:
+    questions = [f"What is {i} + 1?" for i in range(40)]
+    slow = Simulated(timing=Timing(first_token=0.5))
+    async with (
+        gateway(settings, slow, batch_concurrency=1) as (url, _),
+        AsyncClient(url, clock=lambda: time.monotonic() / 2) as client,  # it never is the first
+    ):
+        told = client.solve_batch(questions, strategy="draft", timeout=4.0)
+        outcomes = [outcome async for outcome in told]
+    assert len(outcomes) == 40
+    assert isinstance(outcomes[0], Answered)
+    assert isinstance(outcomes[-1], Failed)
+    assert isinstance(outcomes[-1].error, GatewayTimeout)
 
 
 async def test_glore_ask_shows_a_real_story(settings: Settings) -> None:

@@ -106,6 +106,13 @@ def test_no_more_than_allowed_are_asked_at_once() -> None:
     assert slow.most_at_work == 3
 
 
+async def test_no_more_than_allowed_are_asked_at_once_for_asyncio() -> None:
+    slow = Slow()
+    async with slow.asynchronous() as client:
+        assert len([each async for each in client.solve_many(["? 0.02"] * 12, concurrency=3)]) == 12
+    assert slow.most_at_work == 3
+
+
 def test_in_order_or_as_they_end() -> None:
     questions = ["? 0.4", "? 0", "? 0"]
     with Slow().sync() as client:
@@ -158,6 +165,22 @@ def test_questions_are_taken_in_the_thread_that_asks() -> None:
     with Gateway([ok()]).sync() as client:
         assert len(list(client.solve_many(source()))) == 9
     assert threads == {threading.current_thread()}
+
+
+def test_what_has_ended_is_told_between_two_questions() -> None:
+    taken: list[int] = []
+
+    def slow_source() -> Iterator[str]:
+        for question in endless(taken):
+            time.sleep(0.01)
+            yield question
+
+    with (
+        Slow().sync() as client,
+        closing(client.solve_many(slow_source(), concurrency=1000)) as told,
+    ):
+        assert next(told).index == 0
+    assert len(taken) < 500
 
 
 async def test_a_slow_source_holds_no_result_up() -> None:
@@ -264,6 +287,30 @@ def test_a_transport_of_ones_own_is_used_and_left_open() -> None:
         assert not transport.closed
         assert client.solve(NAMES[0]).answer == "12"
     assert transport.closed
+
+
+class Meeting(httpx2.BaseTransport):
+    """A transport that knows no asyncio and answers when a number of calls have met in it."""
+
+    def __init__(self, calls: int) -> None:
+        self.all_here = threading.Barrier(calls, timeout=30.0)
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        request.read()
+        try:
+            self.all_here.wait()
+        except threading.BrokenBarrierError as error:
+            message = "nobody came"
+            raise httpx2.ReadError(message) from error
+        return ok()
+
+
+def test_a_transport_that_blocks_has_a_thread_for_each_question_at_work() -> None:
+    calls = 40  # more threads than asyncio has by itself on any machine
+    with Client("http://gateway", transport=Meeting(calls)) as client:
+        outcomes = list(client.solve_many(["?"] * calls, concurrency=calls))
+    assert answers(*outcomes) == list(range(calls))
+    assert not [each for each in threading.enumerate() if each.name.startswith("glore-client")]
 
 
 def test_progress_is_told_with_the_total_where_it_is_known(caller: Caller) -> None:

@@ -75,4 +75,5 @@ def test_a_batch_says_for_each_question_only_what_is_its_own() -> None:
     }
     assert send.body == call.send(0.0).body
     assert send.headers["Idempotency-Key"] == "key-1"
+    assert send.headers["Glore-Deadline-Ms"] == "19750"
     assert send.silence == 20.0

@@ -10,6 +10,7 @@ from glore_client import (
     APIStatusError,
     APITimeoutError,
     GloreError,
+    Problem,
     RateLimited,
     RetryPolicy,
 )
@@ -18,8 +19,10 @@ from glore_client.retries import Tries, retry_after
 NOW = datetime(2026, 11, 23, 20, 0, 0, tzinfo=UTC)
 
 
-def status_error(status: int, after: float | None = None) -> APIStatusError:
-    return APIStatusError(status=status, request_id="r", problem=None, retry_after=after)
+def status_error(
+    status: int, after: float | None = None, problem: Problem | None = None
+) -> APIStatusError:
+    return APIStatusError(status=status, request_id="r", problem=problem, retry_after=after)
 
 
 def connection_error(cause: httpx2.RequestError) -> APIConnectionError:
@@ -62,10 +65,20 @@ def test_other_statuses_are_final(status: int) -> None:
     assert RetryPolicy().wait(0, status_error(status, after=1.0)) is None
 
 
+def test_what_the_students_engine_refuses_is_final_and_other_bad_gateways_are_not() -> None:
+    refused = Problem(type="/problems/student-rejected", status=502)
+    elsewhere = Problem(type="https://proxy.example/no-answer", status=502)
+    policy = RetryPolicy()
+    assert policy.wait(0, status_error(502, problem=refused)) is None
+    assert policy.wait(0, status_error(502, problem=refused), repeatable=True) is None
+    assert policy.wait(0, status_error(502, problem=elsewhere)) is not None
+
+
 def test_only_a_call_that_never_reached_the_gateway_is_repeated() -> None:
     policy = RetryPolicy()
     assert policy.wait(0, connection_error(httpx2.ConnectError("refused"))) is not None
     assert policy.wait(0, connection_error(httpx2.ConnectTimeout("slow"))) is not None
+    assert policy.wait(0, connection_error(httpx2.PoolTimeout("all in use"))) is not None
     assert policy.wait(0, connection_error(httpx2.ReadTimeout("slow"))) is None
     assert policy.wait(0, connection_error(httpx2.RemoteProtocolError("hung up"))) is None
     assert policy.wait(0, GloreError("something else", request_id="r")) is None

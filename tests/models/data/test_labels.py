@@ -1,5 +1,7 @@
 """ORM labels, SORM labels, and the three clean-ups, on hand-written rollouts."""
 
+from dataclasses import replace
+
 import pytest
 
 from models.data.labels import (
@@ -125,6 +127,27 @@ def test_the_clean_ups_can_be_switched_off_and_are_counted() -> None:
     assert (counts.good, counts.bad, counts.dropped_for_balance) == (1, 2, 0)
     _, balanced = sorm_examples(rollouts(), CleanUps(), seed=1)
     assert balanced.dropped_for_balance == 3
+
+
+def test_consistency_is_a_switch() -> None:
+    """The first prefix has no right rollout, the second has one."""
+    late = rollouts(first=(("no", False),), second=(("#### 20", True), ("#### 22", False)))
+    plain, none = sorm_examples(late, OFF, seed=1)
+    assert plain[0].labels == (BAD, GOOD, BAD)
+    assert none.made_consistent == 0
+    made, counts = sorm_examples(late, replace(OFF, consistent=True), seed=1)
+    assert made[0].labels == (GOOD, GOOD, BAD)
+    assert counts.made_consistent == 1
+
+
+def test_steps_judged_by_ratio_are_never_made_consistent() -> None:
+    late = rollouts(first=(("no", False),), second=(("#### 20", True), ("#### 22", False)))
+    by_ratio = CleanUps(used=False, balanced=False, judged="ratio")
+    made, counts = sorm_examples(late, by_ratio, seed=1)
+    assert made[0].labels == (BAD, UNLABELLED, BAD)
+    assert counts.made_consistent == 0
+    with pytest.raises(ValueError, match="never made consistent"):
+        CleanUps(consistent=False, judged="ratio")
 
 
 def test_a_missing_prefix_is_an_error() -> None:

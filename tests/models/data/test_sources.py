@@ -1,5 +1,6 @@
 """Sources of problems: counts, splits, and no test question in training."""
 
+import gzip
 import itertools
 import json
 from pathlib import Path
@@ -9,7 +10,9 @@ import pytest
 from models.data import sources
 from models.data.problems import Split, is_easy, split_of, text_key
 from models.formats.answers import parse_answer
+from models.formats.prompts import normalise_question
 
+KEPT = Path(sources.__file__).parents[1] / "kept" / "paper"
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 
@@ -19,6 +22,34 @@ def test_the_same_seed_gives_the_same_problems_and_another_seed_others() -> None
     assert first != sources.load("easy", 20, 8)
     assert all(is_easy(problem) for problem in first)
     assert all("final answer" not in problem.question for problem in first)
+
+
+def test_seeds_give_the_problems_that_the_kept_run_was_made_of() -> None:
+    rows = gzip.decompress((KEPT / "test_samples.jsonl.gz").read_bytes()).splitlines()
+    kept = [(row["problem"], row["question"]) for row in map(json.loads, rows)]
+    again = [*sources.load("easy", 100, 41), *sources.load("all", 50, 42)]
+    assert sorted((problem.id, problem.question) for problem in again) == sorted(kept)
+
+
+def test_a_larger_set_goes_on_behind_the_first_block_and_leaves_it_as_it_was() -> None:
+    problems = list(itertools.islice(sources.gsm_symbolic(5, held_out=True), 9000))
+    places = [int(problem.id.removeprefix("gsm_symbolic-5-")) for problem in problems]
+    assert places == sorted(set(places))
+    first = [problem for problem, place in zip(problems, places, strict=True) if place < 50_000]
+    assert 8000 < len(first) < 9000
+    import reasoning_gym  # noqa: PLC0415 - its import warns: `sources` has seen to that
+
+    blocks = [
+        reasoning_gym.create_dataset("gsm_symbolic", seed=start, size=50_000)
+        for start in (250_000, 250_000 + 10**12)
+    ]
+    for number in (0, 100, len(first) - 1, len(first), 8999):
+        block, place = divmod(places[number], 50_000)
+        entry = blocks[block][place]
+        assert normalise_question(entry["question"]).startswith(problems[number].question)
+        assert parse_answer(entry["metadata"]["answer_cot"]) == problems[number].answer
+    known = {text_key(problem.question) for problem in first}
+    assert not known >= {text_key(problem.question) for problem in problems[len(first) :]}
 
 
 def test_no_test_question_is_in_training_by_text() -> None:

@@ -117,6 +117,9 @@ async def test_the_report_holds_everything(tmp_path: Path) -> None:
     assert (against_draft["only_glore"], against_draft["only_other"]) == (2, 0)
     assert against_draft["p"] == 0.5
     assert (tmp_path / "table.md").read_text(encoding="utf-8").startswith("| strategy |")
+    card = (tmp_path / "CARD.md").read_text(encoding="utf-8")
+    assert "seed 7" in card
+    assert "| glore | 4 | 4 | 0 |" in card
 
 
 async def test_a_second_run_asks_nothing_that_is_answered(tmp_path: Path) -> None:

@@ -91,6 +91,73 @@ def test_keeping_twice_gives_the_same_bytes(run: Path, tmp_path: Path) -> None:
     assert one == two
 
 
+def killed_after(writes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every write after so many is cut off in its middle."""
+    write, left = Path.write_bytes, iter(range(writes))
+
+    def write_bytes(self: Path, content: bytes) -> int:
+        if next(left, None) is None:
+            write(self, content[: len(content) // 2])
+            raise KeyboardInterrupt
+        return write(self, content)
+
+    monkeypatch.setattr(Path, "write_bytes", write_bytes)
+
+
+@pytest.mark.parametrize("writes", range(9))
+@pytest.mark.parametrize("held", ["nothing", "an empty folder", "another file"])
+def test_cut_off_at_any_file_unpacking_leaves_no_run_and_can_be_done_again(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writes: int, held: str
+) -> None:
+    kept, again = tmp_path / "kept", tmp_path / "again"
+    keep(run, kept)
+    if held != "nothing":
+        again.mkdir()
+    if held == "another file":
+        (again / "notes").touch()
+    unpack(kept, tmp_path / "whole")
+    whole = contents(tmp_path / "whole")
+    assert len(whole) == 9
+
+    killed_after(writes, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        unpack(kept, again)
+    half = contents(again) if again.exists() else {}
+    assert "recipe.json" not in half
+    if any(name.endswith(".done.json") for name in half):
+        data = {name for name in whole if not name.endswith((".done.json", "recipe.json"))}
+        assert data <= half.keys()
+    if held != "another file":
+        assert not half
+    monkeypatch.undo()
+
+    unpack(kept, again)
+    assert contents(again).items() >= whole.items()
+    assert contents(again).keys() - whole.keys() <= {"notes"}
+    assert not list(tmp_path.glob("*.unpacking"))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
+
+
+def test_a_kept_run_is_unpacked_where_one_stands(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder that is worked in is filled, not replaced; a link is followed."""
+    keep(run, tmp_path / "kept")
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    unpack(tmp_path / "kept", Path())
+    assert Path("recipe.json").exists()
+    (tmp_path / "link").symlink_to(tmp_path / "there")
+    unpack(tmp_path / "kept", tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "there" / "recipe.json").exists()
+
+
 def test_a_run_is_not_written_over(run: Path, tmp_path: Path) -> None:
     keep(run, tmp_path / "kept")
     with pytest.raises(FileExistsError, match="holds a run already"):

@@ -1,5 +1,6 @@
 """A run that is killed (SIGKILL) in the middle of every stage ends as one that is not."""
 
+import gzip
 import json
 import os
 import signal
@@ -14,9 +15,10 @@ from safetensors.torch import load_file
 from models.recipes.paper import smoke
 from models.recipes.run import Clock, Run
 from models.recipes.stages import Stages
+from tests.models.recipes.killed_at_start import SETTINGS
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1500)  # minutes alone, many more on a machine that does other work
 def test_killed_in_every_stage_a_run_ends_the_same(tiny_base: Path, tmp_path: Path) -> None:
     done = subprocess.run(  # noqa: S603 - our own program
         [sys.executable, "-m", "tests.models.recipes.killed", str(tiny_base), str(tmp_path)],
@@ -45,6 +47,39 @@ def test_killed_in_every_stage_a_run_ends_the_same(tiny_base: Path, tmp_path: Pa
             assert theirs[name] == counts[name], (stage, name)
     assert not list(killed.folder.glob("*.checkpoint"))
     assert not list(killed.folder.glob("*.clock"))
+
+
+def test_killed_at_any_write_of_its_beginning_a_run_begins_again(tmp_path: Path) -> None:
+    """Its recipe written down, or a kept run unpacked, in a new folder and in one in use."""
+    kept, folder = tmp_path / "kept", tmp_path / "runs"
+    for path in (kept / "sorm", folder):
+        path.mkdir(parents=True)
+    for name in ("recipe", "sorm.done", "student_0.done", "thresholds"):
+        (kept / f"{name}.json").write_text(json.dumps({"name": name}))
+    (kept / "recipe.json").write_text(json.dumps(SETTINGS, indent=1) + "\n")
+    (kept / "sorm" / "adapter_model.safetensors").write_bytes(b"weights" * 9)
+    (kept / "samples.jsonl.gz").write_bytes(gzip.compress(b'{"a": 1}\n' * 9))
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-m", "tests.models.recipes.killed_at_start", str(kept), str(folder)],
+        stdout=subprocess.PIPE,
+        check=True,
+        env={**os.environ, "PYTHONPATH": "."},
+    )
+    starts = json.loads(done.stdout)
+    assert {name: len(attempts) for name, attempts in starts.items()} == {
+        "remembered": 2,
+        "started_from": 2 * 6 + 1,
+        "started_beside": 2 * 6,
+    }
+    for name, attempts in starts.items():
+        for number, attempt in enumerate(attempts):
+            assert attempt == {
+                "signal": signal.SIGKILL,
+                "stages done without their data": False,
+                "a run that is not whole": False,
+                "again": 0,
+                "the same in the end": True,
+            }, (name, number)
 
 
 def test_the_time_of_all_attempts_counts(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """No evaluation question is in any training file, by normalised text."""
 
+import gzip
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from models.recipes.sampling import tier_problems
 from models.training.examples import CompletionExample
 
 RECIPE = replace(paper(), gsm8k=None)
+KEPT = Path(__file__).parents[3] / "models" / "kept" / "paper"
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +56,28 @@ def test_no_question_of_a_gsm8k_file_is_on_both_sides(tmp_path: Path) -> None:
     mixed = mix(Mixture(easy=0, all=0, gsm8k=5000, drills=0, seed=1), file)
     assert len(held) == SETS["gsm8k"].size
     assert not held & {text_key(problem.question) for problem in mixed}
+
+
+def test_no_question_of_an_evaluation_set_is_in_the_kept_run(
+    held_out: dict[str, set[str]], tmp_path: Path
+) -> None:
+    """Nor one of its own drafts, in any file that it was trained on or that those came from."""
+    unpacked = {}
+    for path in KEPT.glob("*.jsonl.gz"):
+        unpacked[path.name] = tmp_path / path.stem
+        unpacked[path.name].write_bytes(gzip.decompress(path.read_bytes()))
+    drafts = {name for name in unpacked if name.startswith(("validation_", "test_"))}
+    learnt = {f"{path.name}.gz" for path in leakage.training_files(Run(tmp_path), paper())}
+    assert len(drafts) == 4
+    assert learnt - unpacked.keys() == {"student_problems.jsonl.gz", "ei_1_problems.jsonl.gz"}
+    held = dict(held_out)
+    for name in drafts:
+        held[name] = set(leakage.questions_in(unpacked[name]))
+    for name in unpacked.keys() - drafts:
+        seen = set(leakage.questions_in(unpacked[name]))
+        assert len(seen) > 50, name
+        for questions in held.values():
+            assert not seen & questions, name
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """A whole recipe on a toy base: every stage, resumed, with a scripted sampler."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from models.recipes.stages import Stages
 from models.recipes.unbundle import unbundle
 from models.serving.bundle import Bundle
 from tests.models.recipes.scripted import Answers, ScriptedSampler
+from tests.models.recipes.test_thresholds import check_best_points
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +42,10 @@ def test_every_stage_leaves_its_counts_and_time(finished: tuple[Run, Stages]) ->
     assert all("seconds" in values for values in counts.values())
     assert counts["samples"]["samples"] == 8
     assert counts["samples"]["right"] == 4
-    assert counts["pairs"]["global_pairs"] == 8
+    assert counts["pairs"]["global_pairs"] == 8 < counts["pairs"]["global_pairs_in_all"]
+    assert counts["rollouts"]["not_needed"] == 8 - 4
+    assert counts["test"]["single_step"] == 0
+    assert counts["sorm"]["read"] == counts["sorm"]["examples"] + counts["sorm"]["without_labels"]
     assert counts["pairs"]["local_pairs"] >= 4
     assert counts["outcome_examples"]["orm_samples"] == 8
     assert counts["outcome_examples"]["orm_control_samples"] == 8
@@ -91,7 +96,7 @@ def test_every_scorer_stands_in_the_table_at_its_own_threshold(
 
 
 def test_the_bundle_has_five_adapters_a_head_and_a_card(finished: tuple[Run, Stages]) -> None:
-    run, _ = finished
+    run, stages = finished
     bundle = run.path("bundle")
     for role in ("student", "sorm", "orm", "global_refiner", "local_refiner"):
         config = json.loads((bundle / role / "adapter_config.json").read_text())
@@ -102,8 +107,13 @@ def test_the_bundle_has_five_adapters_a_head_and_a_card(finished: tuple[Run, Sta
     card = (bundle / "CARD.md").read_text()
     assert "| sorm |" in card
     assert '"seed": 21' in card
+    rows = [line.split(" | ")[0].removeprefix("| ") for line in card.splitlines()]
+    order = list(stages.all())
+    named = [row for row in rows if row in order]
+    assert named[: len(order) - 1] == order[:-1]  # the bundle itself is not done yet
     assert str(run.folder.parent) not in card
     assert (bundle / "curves.png").read_bytes().startswith(b"\x89PNG")
+    check_best_points(bundle)
 
 
 def test_a_bundle_becomes_a_run_folder_with_the_same_models(
@@ -121,8 +131,21 @@ def test_a_bundle_becomes_a_run_folder_with_the_same_models(
         for made, again in ((run.path(role) / name, out / role / name) for name in names):
             assert all(torch.equal(load_file(made)[k], v) for k, v in load_file(again).items())
     assert read_thresholds(out / "thresholds.json") == read_thresholds(run.path("thresholds.json"))
+    check_best_points(out)
     with pytest.raises(FileExistsError):
         unbundle(Bundle(run.path("bundle")), tiny_base, out)
+
+
+def test_a_bundle_without_curves_becomes_a_run_folder_too(
+    finished: tuple[Run, Stages], tiny_base: Path, tmp_path: Path
+) -> None:
+    run, _ = finished
+    shutil.copytree(run.path("bundle"), tmp_path / "old")
+    for curve in (tmp_path / "old").glob("*_curve.json"):
+        curve.unlink()
+    unbundle(Bundle(tmp_path / "old"), tiny_base, tmp_path / "again")
+    assert (tmp_path / "again" / "thresholds.json").exists()
+    assert not list((tmp_path / "again").glob("*_curve.json"))
 
 
 def test_a_finished_stage_is_not_done_again(finished: tuple[Run, Stages]) -> None:

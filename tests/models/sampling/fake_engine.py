@@ -85,7 +85,7 @@ class Completions(BaseHTTPRequestHandler):
                 "index": index,
                 "text": f"{len(body['prompt'])} is {index}\n#### {index}",
                 "finish_reason": "stop",
-                "token_ids": [1, 2, 3],
+                "token_ids": [1, 2, 3, 0],  # the end token is among them
             }
             for index in range(body["n"])
         ]

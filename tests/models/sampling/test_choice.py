@@ -2,7 +2,10 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -47,6 +50,37 @@ def test_a_named_engine_is_asked_under_the_name_it_serves_the_checkpoint(tmp_pat
             assert (sampler.url, sampler.model, sampler.concurrency) == (engine.url, "student", 3)
             with pytest.raises(SamplingError, match=r"not .*merged_1"):
                 made(tmp_path / "merged_1", 1)
+
+
+def test_a_server_of_its_own_ends_with_its_sampler_and_at_the_latest_with_the_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    events: list[str] = []
+
+    @contextmanager
+    def server(checkpoint: Path, name: str) -> Iterator[tuple[str, str]]:
+        with fake_engine(checkpoint) as engine:
+            events.append(f"{name} started")
+            yield engine.url, "key"
+        events.append(f"{name} ended")
+
+    monkeypatch.setattr("models.sampling.server.own_server", server)
+    torch = SimpleNamespace(
+        cuda=SimpleNamespace(empty_cache=lambda: events.append("memory given back"))
+    )
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    with make(SamplerChoice("vllm")) as made:
+        first = made(tmp_path / "merged_0", 1)
+        drawn = first.sample(["a"], n=2, temperature=0.8, max_tokens=9)
+        assert [rollout.tokens for rollout in drawn[0]] == [3, 3]
+        assert events == ["memory given back", "merged_0 started"]
+        del first
+        assert events[2:] == ["merged_0 ended"]
+        second = made(tmp_path / "merged_1", 2)
+        assert events[3:] == ["memory given back", "merged_1 started"]
+    assert events[5:] == ["merged_1 ended"]
+    del second
+    assert len(events) == 6
 
 
 def test_the_driver_of_a_ray_loads_no_torch() -> None:

@@ -44,3 +44,9 @@ def test_batches_hold_all_in_order() -> None:
     made = tasks(list("abcde"), seed=1)
     assert [len(batch) for batch in batches(made, 2)] == [2, 2, 1]
     assert [task for batch in batches(made, 2) for task in batch] == made
+
+
+def test_a_batch_ends_where_the_prefixes_of_a_solution_do() -> None:
+    made = tasks(["a", "a1", "b", "b2", "b23", "c", "c1"], seed=1)
+    prompts = [[task.prompt for task in batch] for batch in batches(made, 4)]
+    assert prompts == [["a", "a1"], ["b", "b2", "b23"], ["c", "c1"]]

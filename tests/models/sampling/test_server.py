@@ -30,6 +30,8 @@ def test_a_cpu_gets_float32_and_few_threads(
     assert ("OMP_NUM_THREADS" in made.environment) is threads
     assert made.environment["PATH"] == "p"
     assert (made.port, made.ready) == (9, "/health")
+    assert "--enable-prefix-caching" in command
+    assert ("--block-size" in command) is not gpu
     assert "--seed" not in command
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
 from models.training import loop
 from models.training.adapters import (
@@ -41,6 +42,17 @@ def test_labels_stand_on_the_newline_of_their_step(tiny_base: Path) -> None:
     assert [target for _, target in labelled] == [1, 0]
     assert all(encoded.ids[i] == newline for i, _ in labelled)
     assert list(encoded.ids).count(newline) == 2 + 3
+
+
+def test_a_tokenizer_that_merges_the_newline_is_refused(tiny_base: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(tiny_base)
+    vocabulary = {**tokenizer.get_vocab(), ".Ċ": len(tokenizer)}  # how a newline is written there
+    merging = Tokenizer(models.BPE(vocab=vocabulary, merges=[(".", "Ċ")]))
+    merging.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    other = PreTrainedTokenizerFast(tokenizer_object=merging)
+    assert encode_scores(other, ScoreExample("q", ("4", "no stop"), (1, 0))).targets[-1] == 0
+    with pytest.raises(ValueError, match=r"merges the newline .* in 'a stop\.'"):
+        encode_scores(other, ScoreExample("q", ("4", "a stop."), (1, 0)))
 
 
 def test_a_generator_learns_and_is_merged(tiny_base: Path, tmp_path: Path) -> None:
@@ -110,6 +122,38 @@ def test_a_checkpoint_of_another_configuration_is_refused(tiny_base: Path, tmp_p
     torch.save({"identity": "other"}, tmp_path / "role.checkpoint")
     with pytest.raises(ValueError, match="another configuration"):
         train_generator(tiny_base, [CompletionExample("a", "b")], FAST, tmp_path / "role", "role")
+
+
+def test_a_checkpoint_of_other_weights_to_begin_with_is_refused(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another rank, or another adapter to start from, with the same examples."""
+    examples = [CompletionExample(f"{i}?\n", "yes") for i in range(20)]
+    short = dataclasses.replace(FAST, loop=LoopConfig(epochs=4, batch_tokens=64, rate=1e-2))
+    for name, seed in (("one", 1), ("two", 2)):
+        seeded = dataclasses.replace(short, loop=dataclasses.replace(short.loop, seed=seed))
+        train_generator(tiny_base, examples, seeded, tmp_path / name, name)
+    one, two, on = (tmp_path / name for name in ("one", "two", "on"))
+
+    def killed(path: Path, **state: object) -> None:
+        save(path, **state)
+        raise KeyboardInterrupt
+
+    save = loop._save
+    monkeypatch.setattr(loop, "_CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "_save", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train_generator(tiny_base, examples, short, on, "on", start=one)
+    monkeypatch.setattr(loop, "_save", save)
+    for config, start in (
+        (short, two),
+        (short, None),
+        (dataclasses.replace(short, alpha=16), one),
+        (dataclasses.replace(short, rank=2), None),
+    ):
+        with pytest.raises(ValueError, match="another configuration"):
+            train_generator(tiny_base, examples, config, on, "on", start=start)
+    assert train_generator(tiny_base, examples, short, on, "on", start=one).steps > 0
 
 
 def test_batches_hold_every_example_once_and_keep_their_bound() -> None:

@@ -5,8 +5,8 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from service.api.admission import Admission
-from service.errors import OverloadedError
+from service.api.admission import Admission, Places
+from service.errors import NoDraftInTimeError, OverloadedError
 from tests.service.clock import ManualClock
 
 
@@ -97,13 +97,13 @@ async def test_retry_after_follows_from_the_queue_and_the_time_questions_take() 
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def test_a_batch_has_half_of_the_places_and_is_never_refused() -> None:
+async def test_batches_have_half_of_the_places_and_their_questions_wait() -> None:
     gate = Admission(4, 0, ManualClock())
     started: list[int] = []
     over = asyncio.Event()
 
     async def question(index: int) -> None:
-        async with gate.patient_turn():
+        async with gate.patient_turn(60):
             started.append(index)
             await over.wait()
 
@@ -120,3 +120,35 @@ async def test_a_batch_has_half_of_the_places_and_is_never_refused() -> None:
         over.set()
     assert started == [0, 1, 2, 3, 4]
     assert gate.running == 0
+
+
+async def test_a_batch_whose_time_is_up_waits_no_longer_and_keeps_no_place() -> None:
+    gate = Admission(2, 0, ManualClock())
+    async with gate.turn(60), gate.turn(60):  # waits for a place at work
+        with pytest.raises(NoDraftInTimeError):
+            async with gate.patient_turn(0.01):
+                pytest.fail("there is no place")
+    async with gate.patient_turn(60):  # waits for the other batches
+        with pytest.raises(NoDraftInTimeError):
+            async with gate.patient_turn(0.01):
+                pytest.fail("batches have one place")
+    async with asyncio.timeout(1), gate.patient_turn(60):
+        assert gate.running == 1
+
+
+def test_there_is_room_for_so_many_batches_and_no_more() -> None:
+    clock = ManualClock()
+    places = Places(2, clock)
+    with places.place(), places.place():
+        with pytest.raises(OverloadedError) as refused, places.place():
+            pytest.fail("there is no place")
+        assert places.taken == 2
+        clock.advance(10.0)
+    assert refused.value.headers == {"Retry-After": "30"}  # half of the first guess
+    with pytest.raises(RuntimeError), places.place():
+        raise RuntimeError
+    assert places.taken == 0
+    for _ in range(60):
+        with places.place():
+            clock.advance(10.0)
+    assert places.retry_after == 6

@@ -10,6 +10,7 @@ import pytest_asyncio
 from fastapi import FastAPI
 from pydantic import SecretStr
 
+from service.api import disconnect
 from service.api.batch_schemas import BatchBroken, BatchDone, BatchLine
 from service.app import create_app
 from service.batches.store import BatchName, NothingKept, StoreFailedError
@@ -235,6 +236,108 @@ async def test_a_slow_reader_holds_back_the_work(
     reading.set()
     await running
     assert engines.student.calls == lines == 20
+
+
+async def test_a_reader_that_takes_nothing_is_taken_for_gone_and_its_claims_end(
+    app: FastAPI,
+    client: httpx2.AsyncClient,
+    engines: FakeEngines,
+    exchange: Exchange,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(disconnect, "_STALLED_S", 0.05)
+
+    class Stalled(Exchange):
+        async def send(self, message: Any) -> None:  # noqa: ANN401
+            if message.get("body"):
+                await asyncio.Event().wait()
+            await super().send(message)
+
+    stalled = Stalled(incoming=exchange.incoming)
+    headers = {"content_type": "application/json", "idempotency_key": "k"}
+    async with asyncio.timeout(20):  # well within the lease
+        await stalled.run(app, "POST", PATH, **headers)
+        assert engines.student.calls == 8  # GLORE_BATCH_CONCURRENCY
+        _, done = await post(client, {"questions": questions(20)}, key="k")
+    assert done.ok == 20
+    assert stalled.status == 200
+    assert len(stalled.sent) == 1
+    metrics = (await client.get("/metrics")).text
+    assert 'route="/solve/batch",status="499"' in metrics
+
+
+@pytest_asyncio.fixture
+async def narrow(settings: Settings, engines: FakeEngines) -> AsyncIterator[FastAPI]:
+    """A gateway with room for one batch."""
+    app = create_app(settings.model_copy(update={"max_batches": 1}), connect=engines.connect)
+    async with app.router.lifespan_context(app):
+        yield app
+
+
+async def test_a_batch_too_many_is_refused_at_once_and_its_body_is_not_read(
+    narrow: FastAPI, engines: FakeEngines, exchange: Exchange
+) -> None:
+    engines.student.hangs = True
+    headers = {"content_type": "application/json"}
+    first = asyncio.create_task(exchange.run(narrow, "POST", PATH, **headers))
+    async with asyncio.timeout(20):
+        await engines.student.called.wait()
+        refused = Exchange()  # nothing of a body is there
+        await refused.run(narrow, "POST", PATH, **headers)
+        single = Exchange()
+        single.body(b"")
+        await single.run(narrow, "POST", "/solve", **headers)
+        exchange.leave()
+        await first
+    assert refused.status == 503
+    assert dict(refused.sent[0]["headers"])[b"retry-after"] == b"60"
+    problem = json.loads(refused.sent[1]["body"])
+    assert problem["type"] == "/problems/overloaded"
+    assert problem["detail"] == "1 batches are being answered."
+    assert single.status == 422
+
+
+async def test_a_batch_that_has_ended_or_was_refused_makes_room(narrow: FastAPI) -> None:
+    transport = httpx2.ASGITransport(app=narrow)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://gateway") as client:
+        for _ in range(2):
+            assert (await client.post(PATH, json={})).status_code == 422
+            assert (await post(client, {"questions": questions(3)}))[1].ok == 3
+
+
+async def test_the_callers_deadline_is_that_of_the_whole_batch(
+    client: httpx2.AsyncClient, engines: FakeEngines
+) -> None:
+    assert (await post(client, {"questions": questions(3)}, key="k"))[1].ok == 3
+    engines.student.hangs = True
+    asked = {"questions": questions(20)}
+    async with asyncio.timeout(20):  # a question may take 60 s
+        response = await client.post(PATH, json=asked, headers={"Glore-Deadline-Ms": "300"})
+    *told, last = response.text.splitlines()
+    lines = [BatchLine.model_validate_json(line) for line in told]
+    assert sorted(line.index for line in lines) == list(range(20))
+    assert {line.error.type if line.error else None for line in lines} == {
+        "/problems/no-draft-in-time"
+    }
+    assert last == '{"done":true,"ok":0,"errors":20}'
+    assert engines.student.calls == 3 + 8  # GLORE_BATCH_CONCURRENCY; the others were not begun
+
+
+async def test_what_is_worked_on_elsewhere_is_not_waited_for_past_the_deadline(
+    client: httpx2.AsyncClient, engines: FakeEngines
+) -> None:
+    engines.student.hangs = True
+    asked = {"questions": questions(3)}
+    key = {"Idempotency-Key": "k"}
+    async with asyncio.timeout(20):
+        patient = asyncio.create_task(client.post(PATH, json=asked, headers=key))
+        await engines.student.called.wait()
+        hasty = await client.post(PATH, json=asked, headers=key | {"Glore-Deadline-Ms": "200"})
+        assert not patient.done()
+        patient.cancel()
+        await asyncio.gather(patient, return_exceptions=True)
+    assert hasty.text.splitlines()[-1] == '{"done":true,"ok":0,"errors":3}'
+    assert engines.student.calls == 3
 
 
 class FailingStore(NothingKept):

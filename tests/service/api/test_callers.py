@@ -1,5 +1,8 @@
 """What a caller has left of its own budget makes a request's smaller, never larger."""
 
+import json
+from typing import Any
+
 import httpx2
 import pytest
 
@@ -7,7 +10,15 @@ from service.api.callers import CallersBudget
 from service.refinement.types import Budget, Sampling, Strategy, Task
 
 BODY = {"question": "How many?"}
-TASK = Task("How many?", Strategy.GLORE, Sampling(), Budget(10.0, 8, 1000, 1.0), 0.5)
+BODIES: dict[str, object] = {
+    "/solve": BODY,
+    "/solve/batch": {"questions": [BODY, BODY]},
+    "/v1/chat/completions": {
+        "model": "glore",
+        "messages": [{"role": "user", "content": "How many?"}],
+    },
+}
+TASK = Task("How many?", Strategy.GLORE, Sampling(), Budget(10.0, 8, 1000, 1.0), 0.5, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -23,7 +34,15 @@ def test_the_smaller_of_both_counts(left: CallersBudget, budget: Budget) -> None
     assert left.bound(TASK).budget == budget
 
 
-@pytest.mark.parametrize("path", ["/solve", "/v1/chat/completions"])
+def traces(path: str, text: str) -> list[dict[str, Any]]:
+    """How each question of a response came to its answer."""
+    if path == "/solve/batch":
+        return [json.loads(line)["result"] for line in text.splitlines()[:-1]]
+    answer = json.loads(text)
+    return [answer if path == "/solve" else answer["glore"]]
+
+
+@pytest.mark.parametrize("path", ["/solve", "/solve/batch", "/v1/chat/completions"])
 @pytest.mark.parametrize(
     ("header", "reason"),
     [("Glore-Max-Engine-Calls", "call_cap"), ("Glore-Max-Generated-Tokens", "token_cap")],
@@ -31,20 +50,28 @@ def test_the_smaller_of_both_counts(left: CallersBudget, budget: Budget) -> None
 async def test_a_header_bounds_what_is_spent(
     client: httpx2.AsyncClient, path: str, header: str, reason: str
 ) -> None:
-    chat = {"model": "glore", "messages": [{"role": "user", "content": "How many?"}]}
-    body = BODY if path == "/solve" else chat
-    answer = await client.post(path, json=body, headers={header: "1"})
+    answer = await client.post(path, json=BODIES[path], headers={header: "1"})
     assert answer.status_code == 200
-    trace = answer.json() if path == "/solve" else answer.json()["glore"]
-    assert [candidate["kind"] for candidate in trace["candidates"]] == ["draft"]
-    assert {item["reason"] for item in trace["degraded"]} == {reason}
+    for trace in traces(path, answer.text):
+        assert [candidate["kind"] for candidate in trace["candidates"]] == ["draft"]
+        assert {item["reason"] for item in trace["degraded"]} == {reason}
 
 
+@pytest.mark.parametrize("path", ["/solve", "/solve/batch"])
 @pytest.mark.parametrize("header", ["Glore-Max-Engine-Calls", "Glore-Max-Generated-Tokens"])
 @pytest.mark.parametrize("value", ["0", "-1", "many", "1e3", ""])
 async def test_a_header_that_is_no_count_is_refused(
-    client: httpx2.AsyncClient, header: str, value: str
+    client: httpx2.AsyncClient, path: str, header: str, value: str
 ) -> None:
-    answer = await client.post("/solve", json=BODY, headers={header: value})
+    answer = await client.post(path, json=BODIES[path], headers={header: value})
     assert answer.status_code == 422
     assert header in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["/solve", "/solve/batch"])
+async def test_a_deadline_beyond_all_numbers_says_nothing(
+    client: httpx2.AsyncClient, path: str
+) -> None:
+    answer = await client.post(path, json=BODIES[path], headers={"Glore-Deadline-Ms": "9" * 400})
+    assert answer.status_code == 200
+    assert '"error":{' not in answer.text

@@ -63,6 +63,19 @@ async def test_what_is_not_answered_in_time_is_told_so(
     assert engines.student.calls == 1
 
 
+async def test_the_end_may_be_said_twice(
+    client: httpx2.AsyncClient, engines: FakeEngines, drain: Drain
+) -> None:
+    engines.student.hangs = True
+    asked = asyncio.create_task(client.post("/solve", json={"question": QUESTION}))
+    await engines.student.called.wait()
+    drain.end()  # one signal more than needed
+    await asyncio.sleep(0)  # the work is being cancelled
+    drain.end()  # and the end of the grace time
+    response = await asked
+    assert response.json()["type"] == "/problems/shutting-down"
+
+
 async def test_who_waits_for_a_turn_is_told_so_too(
     settings: Settings, engines: FakeEngines, drain: Drain
 ) -> None:

@@ -35,7 +35,7 @@ def outcome(
     strategy: Strategy = Strategy.GLORE,
     degraded: tuple[Degradation, ...] = (),
 ) -> Outcome:
-    task = Task("1 + 1?", strategy, Sampling(), Budget(60.0, 9, 999), threshold=0.5)
+    task = Task("1 + 1?", strategy, Sampling(), Budget(60.0, 9, 999), threshold=0.5, gate=0.4)
     state = State(task, candidates=tuple(candidates), degraded=degraded)
     return Outcome(state, Selection(place, reason), seconds=1.0)
 
@@ -67,6 +67,10 @@ LOST = (
         (
             outcome(SelectionReason.ONLY_CANDIDATE, 0, [candidate("draft")]),
             "The draft was all there was to choose from.",
+        ),
+        (
+            outcome(SelectionReason.ACCEPTED, 0, [candidate("draft")], strategy=Strategy.GATED),
+            "No step of the draft scored below the gate, 0.40, so it was not refined.",
         ),
         (
             outcome(

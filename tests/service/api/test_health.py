@@ -1,8 +1,17 @@
+import time
+from dataclasses import dataclass, replace
+
 import httpx2
+import pytest
+from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.engines.readiness import EngineState, EngineStatus
-from tests.service.fakes import QUESTION, FakeEngines
+from service.app import create_app
+from service.engines.breaker import Circuit
+from service.engines.ports import Role
+from service.engines.readiness import EngineState, EngineStatus, Readiness
+from service.settings import RoleEngines, Settings
+from tests.service.fakes import QUESTION, FakeEngines, FakeProbe
 
 
 async def test_alive_asks_nobody(client: httpx2.AsyncClient, engines: FakeEngines) -> None:
@@ -34,6 +43,71 @@ async def test_not_ready_says_which_engine_and_why(
         "engines": {"generation": "missing_models", "scoring": "unreachable"},
         "missing_models": {"generation": ["local_refiner"]},
     }
+
+
+@pytest.mark.parametrize("state", ["unreachable", "unresponsive", "starting", "failed"])
+async def test_without_its_scores_a_gateway_is_degraded_and_stays_in_its_balancer(
+    client: httpx2.AsyncClient, engines: FakeEngines, state: EngineState
+) -> None:
+    engines.probes["scoring"].status = EngineStatus(EngineState(state))
+    response = await client.get("/readyz")
+    assert response.status_code == 200
+    assert response.json() == {
+        "status": "degraded",
+        "engines": {"generation": "ready", "scoring": state},
+    }
+
+
+async def test_without_the_students_engine_it_is_not_ready(
+    client: httpx2.AsyncClient, engines: FakeEngines
+) -> None:
+    engines.probes["generation"].status = EngineStatus(EngineState.UNREACHABLE)
+    response = await client.get("/readyz")
+    assert response.status_code == 503
+    assert response.json()["status"] == "not_ready"
+
+
+@pytest.mark.parametrize(
+    ("role", "circuit", "status"),
+    [
+        ("student", Circuit.OPEN, "not_ready"),
+        ("student", Circuit.HALF_OPEN, "ready"),
+        ("orm", Circuit.OPEN, "degraded"),
+        ("local_refiner", Circuit.OPEN, "degraded"),
+    ],
+)
+async def test_an_open_circuit_is_as_an_engine_that_is_down(
+    app: FastAPI,
+    client: httpx2.AsyncClient,
+    role: Role,
+    circuit: Circuit,
+    status: str,
+) -> None:
+    @dataclass
+    class Guard:
+        circuit: Circuit
+
+    readiness = Readiness({}, time.monotonic, guards={role: Guard(circuit)})
+    app.state.context = replace(app.state.context, readiness=readiness)
+    response = await client.get("/readyz")
+    assert response.status_code == (503 if status == "not_ready" else 200)
+    assert response.json() == {"status": status, "engines": {}, "circuits": {role: circuit}}
+
+
+async def test_with_an_engine_of_its_own_the_student_is_the_one_that_counts(
+    settings: Settings, engines: FakeEngines
+) -> None:
+    own = RoleEngines(student=settings.generation)
+    app = create_app(settings.model_copy(update={"engines": own}), connect=engines.connect)
+    engines.probes["student"] = FakeProbe()
+    engines.probes["generation"].status = EngineStatus(EngineState.UNREACHABLE)
+    transport = httpx2.ASGITransport(app=app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(transport=transport, base_url="http://gateway") as client,
+    ):
+        response = await client.get("/readyz")
+    assert (response.status_code, response.json()["status"]) == (200, "degraded")
 
 
 async def test_a_misfit_is_told_in_a_sentence(

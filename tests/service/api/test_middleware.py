@@ -1,3 +1,4 @@
+import asyncio
 import json
 import logging
 from typing import Any
@@ -6,6 +7,8 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
+from service.app import create_app
+from service.settings import Settings
 from service.telemetry.logs import JsonFormatter
 from tests.service.api.asgi import Exchange
 from tests.service.fakes import QUESTION, FakeEngines
@@ -115,6 +118,30 @@ async def test_a_client_that_leaves_before_its_body_is_there(
     exchange.leave()
     await exchange.run(app, "POST", "/solve", content_type="application/json")
     assert exchange.status == 400
+    assert engines.student.calls == 0
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for(
+    settings: Settings, engines: FakeEngines
+) -> None:
+    app = create_app(settings.model_copy(update={"body_timeout": 0.1}), connect=engines.connect)
+    exchange = Exchange()
+
+    async def trickle() -> None:
+        while True:  # what comes in between does not begin the time anew
+            exchange.body(b" ", more=True)
+            await asyncio.sleep(0.01)
+
+    async with app.router.lifespan_context(app), asyncio.timeout(20):
+        trickling = asyncio.create_task(trickle())
+        await exchange.run(app, "POST", "/solve", content_type="application/json")
+        trickling.cancel()
+    assert exchange.status == 408
+    headers = dict(exchange.sent[0]["headers"])
+    assert headers[b"connection"] == b"close"
+    problem = json.loads(exchange.sent[1]["body"])
+    assert problem["type"] == "/problems/body-too-late"
+    assert problem["detail"] == "The body was not there within 0.1 s."
     assert engines.student.calls == 0
 
 

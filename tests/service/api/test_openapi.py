@@ -36,7 +36,7 @@ async def test_all_paths_are_described(document: dict[str, Any]) -> None:
 
 async def test_errors_are_described_as_problems(document: dict[str, Any]) -> None:
     responses = document["paths"]["/solve"]["post"]["responses"]
-    errors = {"400", "401", "413", "415", "422", "429", "503", "504"}
+    errors = {"400", "401", "408", "413", "415", "422", "429", "502", "503", "504"}
     assert set(responses) == {"200"} | errors
     for status in set(responses) - {"200"}:
         (media_type,) = responses[status]["content"]
@@ -102,6 +102,7 @@ def test_the_severalare_valid() -> None:
     assert usage.generated_tokens == sum(stage.generated_tokens for stage in usage.stages)
     assert response.candidates[response.selected.candidate].solution == response.solution
     Ready.model_validate(examples.READY)
+    Ready.model_validate(examples.DEGRADED)
     Ready.model_validate(examples.NOT_READY)
 
 

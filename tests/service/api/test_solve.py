@@ -144,6 +144,16 @@ async def test_no_draft_is_503_worth_a_retry(
     }
 
 
+async def test_a_question_that_the_engine_refuses_is_502_and_not_worth_a_retry(
+    client: httpx2.AsyncClient, engines: FakeEngines
+) -> None:
+    engines.student.fault = "rejected"
+    response = await client.post("/solve", json=BODY)
+    assert response.status_code == 502
+    assert response.json()["type"] == "/problems/student-rejected"
+    assert "Retry-After" not in response.headers
+
+
 async def test_no_draft_in_time_is_504(client: httpx2.AsyncClient, engines: FakeEngines) -> None:
     engines.student.hangs = True
     response = await client.post("/solve", json=BODY | {"deadline_ms": 100})

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from starlette.types import Message
 
-from service.api import stream
+from service.api import disconnect
 from service.api.events import EVENTS
 from service.app import create_app
 from service.settings import Settings
@@ -386,7 +386,7 @@ async def test_a_reader_that_takes_nothing_is_taken_for_gone(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(stream, "_STALLED_S", 0.05)
+    monkeypatch.setattr(disconnect, "_STALLED_S", 0.05)
     engines.global_refiner.hangs = True
     reader = Reader()
     with caplog.at_level(logging.INFO, "glore"):

@@ -74,6 +74,25 @@ async def test_a_result_that_comes_after_the_claim_was_lost_gives_way(store: Sql
     assert frozen.told == {0: "other0"}
 
 
+async def test_once_it_is_late_what_is_left_is_told_and_neither_claimed_nor_waited_for(
+    store: SqliteStore,
+) -> None:
+    first, late = Client("first"), False
+
+    async def ask(index: int) -> Answer:
+        nonlocal late
+        late = index > 0
+        return Answer("late" if late else "in time", ok=not late)
+
+    assert await store.claim(NAME, 4, "other", 60)
+    pace = Pace(concurrency=1, lease=60, poll=0.02)
+    async with asyncio.timeout(20):
+        await BatchRun(NAME, 5, store, ask, first.tell, pace, lambda: late).run()
+    assert first.told == {0: "in time"} | dict.fromkeys(range(1, 5), "late")
+    assert await store.claim(NAME, 2, "next", 60)
+    assert not await store.claim(NAME, 4, "next", 60)
+
+
 async def test_a_store_that_fails_ends_the_run_and_all_its_work() -> None:
     class Failing(NothingKept):
         async def renew(self, name: BatchName, holder: str, lease: float) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from models.evaluation.paper import card
+from models.evaluation.paper.machines import Machine, MadeOn
 from models.evaluation.paper.ports import RunModels
 from models.evaluation.paper.records import write_records
 from models.serving.bundle import chosen_bundle
@@ -27,6 +29,12 @@ def run(tmp_path: Path) -> Path:
     records = [record(whole=RIGHT), record(RIGHT), record(WRONG, labels=(0,))]
     write_records(RunModels(folder).records("ei", "easy"), records)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def quick_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes seconds; what is drawn is tested where it is."""
+    monkeypatch.setattr(card, "draw_curves", lambda _tables, out: out.write_bytes(b"a picture"))
 
 
 def glore_eval(*arguments: str | Path) -> Result:
@@ -53,6 +61,42 @@ def test_tables_of_what_was_collected(run: Path, monkeypatch: pytest.MonkeyPatch
     assert json.loads(as_json.stdout)["sections"] == report["sections"]
 
 
+def test_a_card_and_curves_lie_beside_the_tables(run: Path) -> None:
+    result = glore_eval("--paper", "--run-dir", run, "--tables-only")
+    assert f"Tables and card: {run / 'paper'}" in result.stderr.replace("\n", "")
+    text = (run / "paper" / "CARD.md").read_text(encoding="utf-8")
+    assert "| ei, easy | 900001 | 3 | 3 | 2 | 1 | 1 | 0 |" in text
+    assert "(curves.png)" in text
+    assert (run / "paper" / "curves.png").exists()
+
+
+def test_what_tables_and_card_leave_open_is_said(run: Path) -> None:
+    write_records(RunModels(run).records("ei", "templates_easy"), [record(set_="templates_easy")])
+    result = glore_eval("--paper", "--run-dir", run, "--tables-only")
+    assert "Note: this run folder has no record that whole templates" in result.stdout
+    assert result.stdout.count("on which machine they were measured was not recorded") == 2
+    easy = glore_eval("--paper", "--run-dir", run, "--tables-only", "--sets", "easy")
+    assert "Note: " not in easy.stdout
+    MadeOn(RunModels(run).phases("ei", "easy")).note("drafts.jsonl", Machine("a CPU", "float32"))
+    (RunModels(run).phases("ei", "easy") / "drafts.jsonl").write_text("{}", encoding="utf-8")
+    known = glore_eval("--paper", "--run-dir", run, "--tables-only", "--sets", "easy")
+    assert "Seconds: a CPU, float32." in known.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--students", ","], ["--sets", ""], ["--sets", "easy", "--sizes", "gsm8k=20"]],
+)
+def test_what_asks_for_nothing_leaves_the_tables_as_they_are(
+    run: Path, arguments: list[str]
+) -> None:
+    glore_eval("--paper", "--run-dir", run, "--tables-only")
+    before = (run / "paper" / "tables.md").read_bytes()
+    for more in ([], ["--tables-only"]):
+        assert glore_eval("--paper", "--run-dir", run, *arguments, *more).exit_code == 2
+    assert (run / "paper" / "tables.md").read_bytes() == before
+
+
 def test_only_the_sets_and_students_asked_for(run: Path) -> None:
     records = RunModels(run).records("sft", "all")
     write_records(records, [record(student="sft", set_="all")])
@@ -74,6 +118,13 @@ def test_only_the_sets_and_students_asked_for(run: Path) -> None:
         (["--paper", "--run-dir", ".", "--students", "base"], "no student 'base'"),
         (["--paper", "--run-dir", ".", "--sets", "hard"], "no set 'hard'"),
         (["--paper", "--run-dir", ".", "--sizes", "easy=0"], "is no size"),
+        (["--paper", "--run-dir", ".", "--sizes", ""], "no set ''"),
+        (["--paper", "--run-dir", ".", "--students", ","], "--students names none"),
+        (["--paper", "--run-dir", ".", "--sets", ""], "--sets names none"),
+        (
+            ["--paper", "--run-dir", ".", "--sets", "easy", "--sizes", "gsm8k=20,easy=5"],
+            "--sizes names gsm8k, which --sets leaves out",
+        ),
         (["--paper", "--run-dir", ".", "--sets", "gsm8k"], "needs GSM8K's training file"),
         (["--paper", "--processbench", "x.json"], "ask for one of them"),
         (["--processbench", "nowhere.json"], "nowhere.json: No such file"),

@@ -1,9 +1,12 @@
 """The circuit breaker: when it opens, how it closes, and what does not count."""
 
+from collections.abc import Callable
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.engines.breaker import BreakerSettings, Circuit, CircuitBreaker
+from service.engines.breaker import Admitted, BreakerSettings, Circuit, CircuitBreaker
 from service.engines.ports import FaultReason
 from tests.service.clock import ManualClock
 
@@ -15,10 +18,15 @@ def breaker() -> tuple[CircuitBreaker, ManualClock]:
     return CircuitBreaker(SETTINGS, clock), clock
 
 
+def admitted(one: CircuitBreaker) -> Admitted:
+    call = one.admits()
+    assert call is not None
+    return call
+
+
 def fail(one: CircuitBreaker, times: int, reason: FaultReason = "failed") -> None:
     for _ in range(times):
-        assert one.admits()
-        one.failed(reason)
+        one.failed(admitted(one), reason)
 
 
 def circuit_of(one: CircuitBreaker) -> Circuit:
@@ -38,8 +46,7 @@ def test_it_opens_after_enough_failures_and_refuses() -> None:
 def test_failures_among_many_successes_do_not_open_it() -> None:
     one, _ = breaker()
     for _ in range(4):
-        assert one.admits()
-        one.succeeded()
+        one.succeeded(admitted(one))
     fail(one, 3)
     assert circuit_of(one) is Circuit.CLOSED
     fail(one, 1)
@@ -69,9 +76,9 @@ def test_after_a_rest_one_call_goes_through_and_closes_it() -> None:
     fail(one, 3)
     clock.advance(2)
     assert circuit_of(one) is Circuit.HALF_OPEN
-    assert one.admits()
+    trial = admitted(one)
     assert not one.admits()  # one at a time
-    one.succeeded()
+    one.succeeded(trial)
     assert circuit_of(one) is Circuit.CLOSED
     fail(one, 2)
     assert circuit_of(one) is Circuit.CLOSED  # what was before is forgotten
@@ -92,29 +99,89 @@ def test_a_try_that_is_cancelled_or_too_slow_leaves_it_to_the_next() -> None:
     one, clock = breaker()
     fail(one, 3)
     clock.advance(2)
-    assert one.admits()
-    one.given_up()
+    one.given_up(admitted(one))
     fail(one, 1, "timeout")
     assert circuit_of(one) is Circuit.HALF_OPEN
-    assert one.admits()
-    one.failed("rejected")  # it answers
+    one.failed(admitted(one), "rejected")  # it answers
     assert circuit_of(one) is Circuit.CLOSED
 
 
-@given(st.lists(st.sampled_from(["ok", "failed", "timeout", "gone", "wait"]), max_size=60))
+def test_after_it_has_closed_the_first_rest_is_short_again() -> None:
+    one, clock = breaker()
+    fail(one, 3)
+    clock.advance(2)
+    fail(one, 1)
+    assert one.seconds_left == 4
+    clock.advance(4)
+    one.succeeded(admitted(one))
+    fail(one, 3)
+    assert one.seconds_left == 2
+
+
+REPORTS: dict[str, Callable[[CircuitBreaker, Admitted], None]] = {
+    "success": CircuitBreaker.succeeded,
+    "failure": lambda one, call: one.failed(call, "failed"),
+    "refusal": lambda one, call: one.failed(call, "rejected"),
+    "timeout": lambda one, call: one.failed(call, "timeout"),
+    "cancelled": CircuitBreaker.given_up,
+}
+
+
+@pytest.mark.parametrize("report", REPORTS.values(), ids=REPORTS)
+def test_what_began_before_the_opening_does_not_decide_the_trial(
+    report: Callable[[CircuitBreaker, Admitted], None],
+) -> None:
+    one, clock = breaker()
+    stale = [admitted(one) for _ in range(4)]
+    fail(one, 3)
+    report(one, stale.pop())
+    assert circuit_of(one) is Circuit.OPEN
+    assert one.seconds_left == 2
+    clock.advance(2)
+    report(one, stale.pop())
+    trial = admitted(one)
+    report(one, stale.pop())
+    assert circuit_of(one) is Circuit.HALF_OPEN
+    assert not one.admits()  # the trial is still on its way
+    one.failed(trial, "failed")
+    assert one.seconds_left == 4
+    report(one, stale.pop())
+    assert one.seconds_left == 4
+
+
+def test_failures_of_before_the_opening_do_not_open_it_again() -> None:
+    one, clock = breaker()
+    stale = [admitted(one) for _ in range(5)]
+    fail(one, 3)
+    clock.advance(2)
+    one.succeeded(admitted(one))
+    for call in stale:
+        one.failed(call, "failed")
+    assert circuit_of(one) is Circuit.CLOSED
+
+
+EVENTS = st.sampled_from(["begun", "ok", "failed", "timeout", "gone", "wait"])
+
+
+@given(st.lists(EVENTS, max_size=60))
 def test_it_never_refuses_for_longer_than_its_longest_rest(events: list[str]) -> None:
     one, clock = breaker()
+    under_way: list[Admitted | None] = []
     for event in events:
         if event == "wait":
             clock.advance(1)
-        elif one.admits():
+        elif event == "begun":
+            under_way.append(one.admits())
+        elif call := under_way.pop(0) if under_way else one.admits():
             match event:
                 case "ok":
-                    one.succeeded()
+                    one.succeeded(call)
                 case "gone":
-                    one.given_up()
+                    one.given_up(call)
                 case _:
-                    one.failed("failed" if event == "failed" else "timeout")
+                    one.failed(call, "failed" if event == "failed" else "timeout")
         assert one.seconds_left <= SETTINGS.longest_rest
+    for late in filter(None, under_way):
+        one.given_up(late)
     clock.advance(SETTINGS.longest_rest)
     assert one.admits()

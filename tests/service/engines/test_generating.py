@@ -8,8 +8,9 @@ import pytest
 
 from models.formats.chat import Chat, Message
 from models.formats.writing import Prompt
-from service.engines.generating import VllmGenerator
+from service.engines.generating import CHARACTERS_PER_TOKEN, VllmGenerator
 from service.engines.ports import Completion, EngineError, FaultReason, Generation
+from service.engines.sse import MAX_EVENT_BYTES
 from service.engines.vllm import MAX_RESPONSE_BYTES, VllmEngine
 from tests.service.engines.fake_vllm import (
     FakeVllm,
@@ -135,6 +136,7 @@ ERROR = {"error": {"message": "upstream text", "type": "InternalServerError", "c
         (changed(0, choices=[{"index": 0, "text": "\ud800"}]), "bad_response"),
         (changed(2, usage={"prompt_tokens": 7}), "bad_response"),
         (changed(2, usage={"prompt_tokens": 7, "completion_tokens": "5"}), "bad_response"),
+        (changed(2, usage={"prompt_tokens": 7, "completion_tokens": 65}), "bad_response"),
         (as_events(ERROR), "failed"),
         (as_events(FIRST, ERROR, DONE), "failed"),
         (as_events(*completion_stream("a", finish_reason="abort")), "failed"),
@@ -148,6 +150,30 @@ async def test_a_stream_that_is_not_sound_is_a_fault(
         await generate(engine, [])
     assert caught.value.reason == reason
     assert str(caught.value) == f"student: {reason}"
+
+
+async def test_a_stream_may_have_the_tokens_it_was_granted(
+    server: FakeVllm, engine: VllmEngine
+) -> None:
+    body = changed(2, usage={"prompt_tokens": 7, "completion_tokens": 64})
+    server.streams(COMPLETIONS, body, "whole")
+    assert (await generate(engine, [])).generated_tokens == 64
+
+
+async def test_a_stream_is_read_no_further_than_its_tokens_can_reach(
+    server: FakeVllm, engine: VllmEngine
+) -> None:
+    most = 64 * CHARACTERS_PER_TOKEN
+    pieces = ["a" * CHARACTERS_PER_TOKEN] * 64
+    server.streams(COMPLETIONS, as_events(*completion_stream(*pieces)), "whole")
+    assert (await generate(engine, [])).completions == (Completion("a" * most, "stop"),)
+    told: list[str] = []
+    server.streams(COMPLETIONS, as_events(*completion_stream(*pieces, "a", "b")[:-3]), "hang")
+    async with asyncio.timeout(LIMIT_S):
+        with pytest.raises(EngineError, match="bad_response"):
+            await generate(engine, told, timeout=2 * LIMIT_S)
+        await server.aborted.wait()
+    assert told == pieces
 
 
 async def test_a_stream_cut_off_is_a_bad_response(server: FakeVllm, engine: VllmEngine) -> None:
@@ -164,6 +190,16 @@ async def test_a_stream_that_stops_runs_into_the_time_limit(
     server.streams(COMPLETIONS, as_events(*SOUND[:2]), "hang")
     with pytest.raises(EngineError, match="timeout"):
         await generate(engine, [], timeout=0.1)
+
+
+async def test_an_event_without_end_is_not_read_to_its_end(
+    server: FakeVllm, engine: VllmEngine
+) -> None:
+    server.streams(COMPLETIONS, b"data: " + b"x" * MAX_EVENT_BYTES, "hang")
+    async with asyncio.timeout(LIMIT_S):
+        with pytest.raises(EngineError, match="bad_response"):
+            await generate(engine, [], timeout=2 * LIMIT_S)
+        await server.aborted.wait()
 
 
 @pytest.mark.parametrize("line", [b"data: ", b": comment\n\n"])

@@ -64,11 +64,16 @@ def circuit_of(engine: GuardedEngine) -> Circuit:
     return engine.circuit
 
 
-@pytest.mark.parametrize(
-    ("reason", "status"), [("unreachable", None), ("overloaded", 503), ("failed", None)]
-)
-async def test_what_was_not_begun_is_asked_again(reason: FaultReason, status: int | None) -> None:
-    inner = Engine(Fault(reason=reason, status=status), b"at last")
+NOT_BEGUN = [
+    Fault(reason="unreachable"),
+    Fault(reason="overloaded", status=503),
+    Fault(reason="failed", reused=True),
+]
+
+
+@pytest.mark.parametrize("fault", NOT_BEGUN, ids=str)
+async def test_what_was_not_begun_is_asked_again(fault: Fault) -> None:
+    inner = Engine(fault, b"at last")
     engine, clock = guarded(inner)
     assert await ask(engine) == b"at last"
     assert engine.retries == 1
@@ -77,7 +82,13 @@ async def test_what_was_not_begun_is_asked_again(reason: FaultReason, status: in
 
 @pytest.mark.parametrize(
     ("reason", "status"),
-    [("failed", 500), ("rejected", 400), ("timeout", None), ("bad_response", None)],
+    [
+        ("failed", None),
+        ("failed", 500),
+        ("rejected", 400),
+        ("timeout", None),
+        ("bad_response", None),
+    ],
 )
 async def test_what_may_have_been_begun_is_not(reason: FaultReason, status: int | None) -> None:
     engine, _ = guarded(Engine(Fault(reason=reason, status=status)))
@@ -87,13 +98,31 @@ async def test_what_may_have_been_begun_is_not(reason: FaultReason, status: int 
     assert engine.retries == 0
 
 
+async def test_a_closed_connection_is_believed_to_be_an_old_one_once_in_a_call() -> None:
+    closed = Fault(reason="failed", reused=True)
+    inner = Engine(closed, Fault(reason="overloaded", status=429), closed)
+    engine, _ = guarded(inner)
+    with pytest.raises(Fault, match="failed"):
+        await ask(engine)
+    assert len(inner.timeouts) == 3
+    inner = Engine(closed, closed)
+    engine, _ = guarded(inner)
+    with pytest.raises(Fault, match="failed"):
+        await ask(engine)
+    assert len(inner.timeouts) == 2
+    inner = Engine(closed, b"sound", closed, b"sound")
+    engine, _ = guarded(inner)
+    for _ in range(2):
+        assert await ask(engine) == b"sound"
+
+
 async def stream(engine: GuardedEngine, told: list[bytes]) -> None:
     await engine.stream("/pooling", {"model": "sorm"}, told.append, timeout=5.0)
 
 
-@pytest.mark.parametrize("reason", ["unreachable", "overloaded", "failed"])
-async def test_a_stream_that_was_not_begun_is_asked_for_again(reason: FaultReason) -> None:
-    inner = Engine(Fault(reason=reason), b"at last")
+@pytest.mark.parametrize("fault", NOT_BEGUN, ids=str)
+async def test_a_stream_that_was_not_begun_is_asked_for_again(fault: Fault) -> None:
+    inner = Engine(fault, b"at last")
     engine, clock = guarded(inner)
     told: list[bytes] = []
     await stream(engine, told)
@@ -171,4 +200,48 @@ async def test_a_cancelled_try_leaves_room_for_the_next() -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+    assert circuit_of(engine) is Circuit.HALF_OPEN
+
+
+async def test_a_reader_of_events_that_fails_leaves_room_for_the_next_try() -> None:
+    inner = Engine(*[Fault(reason="failed", status=500)] * 3)
+    engine, clock = guarded(inner)
+    for _ in range(3):
+        with pytest.raises(Fault):
+            await ask(engine)
+    clock.advance(BREAKER.rest)
+
+    def broken(_data: bytes) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await engine.stream("/pooling", {"model": "sorm"}, broken, timeout=5.0)
+    assert await ask(engine) == b"sound"
+
+
+async def test_a_late_answer_to_a_call_of_before_is_not_the_try() -> None:
+    class Late(Engine):
+        """The first call answers when it is told to."""
+
+        def __init__(self) -> None:
+            super().__init__(*[Fault(reason="failed", status=500)] * 3)
+            self.go = asyncio.Event()
+
+        async def post(self, path: str, payload: Mapping[str, object], *, timeout: float) -> bytes:  # noqa: ASYNC109
+            if not self.timeouts:
+                self.timeouts.append(timeout)
+                await self.go.wait()
+                return b"late"
+            return await super().post(path, payload, timeout=timeout)
+
+    inner = Late()
+    engine, clock = guarded(inner)
+    late = asyncio.create_task(ask(engine))
+    await asyncio.sleep(0)
+    for _ in range(3):
+        with pytest.raises(Fault):
+            await ask(engine)
+    clock.advance(BREAKER.rest)
+    inner.go.set()
+    assert await late == b"late"
     assert circuit_of(engine) is Circuit.HALF_OPEN

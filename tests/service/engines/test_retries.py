@@ -125,3 +125,23 @@ async def test_a_request_is_not_asked_for_what_the_engine_has_not_left() -> None
 def test_waits_are_random_within_a_bound_that_doubles(attempt: int, seed: int) -> None:
     wait = wait_before(attempt, SETTINGS, random.Random(seed))  # noqa: S311 - not for secrets
     assert 0 <= wait <= min(2.0 ** (attempt - 1), SETTINGS.longest_wait)
+
+
+@pytest.mark.parametrize("attempt", [1, 2, 3, 9])
+def test_waits_are_spread_over_the_whole_of_it(attempt: int) -> None:
+    bound = min(2.0 ** (attempt - 1), SETTINGS.longest_wait)
+    waits = [wait_before(attempt, SETTINGS, random.Random(seed)) for seed in range(400)]  # noqa: S311
+    tenths = [0] * 10
+    for wait in waits:
+        tenths[min(int(10 * wait / bound), 9)] += 1
+    assert min(tenths) >= 20  # of 40 that are expected
+    assert max(tenths) <= 60
+
+
+async def test_engines_that_fail_together_are_not_asked_again_together() -> None:
+    waits = []
+    for _ in range(10):
+        clock = ManualClock()
+        await Retrier(SETTINGS, clock, clock.sleep).call(Engine(clock, "unreachable"), 10.0, safe)
+        waits += clock.slept
+    assert len(set(waits)) == 10

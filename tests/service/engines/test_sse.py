@@ -1,10 +1,12 @@
 """Events from bytes, wherever the bytes are cut."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.engines.sse import EventReader
+from service.engines.sse import MAX_EVENT_BYTES, EventReader, EventTooLongError
 
 
 def read(*pieces: bytes) -> list[bytes]:
@@ -27,6 +29,9 @@ def read(*pieces: bytes) -> list[bytes]:
         (b"datax: a\n\nxdata: b\n\n", []),
         (b"\n\n\ndata: a\n\n\n\n", [b"a"]),
         (b"data: a: b\n\n", [b"a: b"]),
+        (b"data: a\n\r\n\rdata: b\r\n\r\ndata: c\r\r\n", [b"a", b"b", b"c"]),
+        (b"data: a\r\n\ndata: b\n\r", [b"a", b"b"]),
+        (b"data: a\r\ndata: b\r\n\r\n", [b"a\nb"]),
         (b"data: not ended", []),
         (b"data: not ended by a blank line\n", []),
     ],
@@ -49,3 +54,39 @@ def test_it_does_not_matter_where_a_stream_is_cut(
     pieces = [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
     assert read(*pieces) == read(stream)
     assert read(stream)[-1].endswith(b"last")
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_an_end_of_a_line_may_be_cut_in_two(end: bytes) -> None:
+    stream = end.join((b"data: a", b"data: b", b"", b"data: c", b"", b""))
+    for cut in range(len(stream) + 1):
+        assert read(stream[:cut], b"", stream[cut:]) == [b"a\nb", b"c"]
+
+
+def test_an_event_ends_with_its_last_byte() -> None:
+    assert read(b"data: a\r\r") == read(b"data: a\r\n\r") == [b"a"]
+
+
+LONGEST = b"data: " + b"x" * (MAX_EVENT_BYTES - len(b"data: "))
+
+
+def test_an_event_may_be_so_long_and_no_longer() -> None:
+    assert read(*[LONGEST + b"\n\n"] * 3) == [LONGEST[len(b"data: ") :]] * 3
+    with pytest.raises(EventTooLongError):
+        read(LONGEST + b"x\n\n")
+
+
+@pytest.mark.parametrize("line", [b"x", b"data: x\n", b": comment\n", b"id: 1\r"])
+def test_an_event_without_an_end_is_not_kept(line: bytes) -> None:
+    with pytest.raises(EventTooLongError):
+        read(*[line] * (MAX_EVENT_BYTES + 1))
+
+
+@pytest.mark.parametrize("size", [1, 7, 1460])
+def test_the_work_grows_with_the_bytes_and_not_with_their_square(size: int) -> None:
+    """Looking at the whole line again with each byte of it takes minutes."""
+    stream = LONGEST + b"\n\n"
+    began = time.process_time()
+    pieces = [stream[place : place + size] for place in range(0, len(stream), size)]
+    assert read(*pieces) == [LONGEST[len(b"data: ") :]]
+    assert time.process_time() - began < 5.0

@@ -4,9 +4,9 @@ import socket
 
 import pytest
 
-from service.engines.generating import VllmGenerator
+from service.engines.generating import CHARACTERS_PER_TOKEN, VllmGenerator
 from service.engines.ports import Completion, EngineError, FaultReason, Generation
-from service.engines.vllm import MAX_RESPONSE_BYTES, VllmEngine, open_engine
+from service.engines.vllm import MAX_RESPONSE_BYTES, Fault, VllmEngine, open_engine
 from tests.service.engines.fake_vllm import FakeVllm, completion
 
 COMPLETIONS = "/v1/completions"
@@ -162,6 +162,28 @@ async def test_a_completion_that_the_server_aborted_is_a_failure(
     assert await reason_of(engine) == "failed"
 
 
+@pytest.mark.parametrize(("n", "tokens"), [(1, 64), (2, 128)])
+async def test_more_tokens_than_were_granted_are_a_bad_response(
+    server: FakeVllm, engine: VllmEngine, n: int, tokens: int
+) -> None:
+    usage = {"prompt_tokens": 7, "completion_tokens": tokens}
+    server.gives(COMPLETIONS, completion(*["a"] * n, usage=usage))
+    assert (await generate(engine, n=n)).generated_tokens == tokens
+    usage["completion_tokens"] += 1
+    server.gives(COMPLETIONS, completion(*["a"] * n, usage=usage))
+    assert await reason_of(engine, n=n) == "bad_response"
+
+
+async def test_more_text_than_so_many_tokens_can_be_is_a_bad_response(
+    server: FakeVllm, engine: VllmEngine
+) -> None:
+    longest = "a" * (64 * CHARACTERS_PER_TOKEN)
+    server.gives(COMPLETIONS, completion("a", longest))
+    assert (await generate(engine, n=2)).completions[1].text == longest
+    server.gives(COMPLETIONS, completion("a", longest + "a"))
+    assert await reason_of(engine, n=2) == "bad_response"
+
+
 async def test_a_body_without_end_is_not_read_to_its_end(
     server: FakeVllm, engine: VllmEngine
 ) -> None:
@@ -179,6 +201,26 @@ async def test_a_connection_closed_without_an_answer_is_a_failure(
 ) -> None:
     server.drops(COMPLETIONS)
     assert await reason_of(engine) == "failed"
+
+
+async def test_a_fault_tells_whether_its_connection_was_used_before(
+    server: FakeVllm, engine: VllmEngine
+) -> None:
+    async def reused() -> bool:
+        with pytest.raises(Fault) as caught:
+            await engine.post(COMPLETIONS, {}, timeout=30.0)
+        assert caught.value.reason == "failed"
+        return caught.value.reused
+
+    server.drops(COMPLETIONS)
+    assert not await reused()
+    server.gives("/health", {})
+    await engine.get("/health", timeout=30.0)
+    assert await reused()
+    assert not await reused()
+    await engine.get("/health", timeout=30.0)
+    server.sends(COMPLETIONS, b"", 500)
+    assert not await reused()  # it answered
 
 
 async def test_a_refused_connection_is_unreachable() -> None:

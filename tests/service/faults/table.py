@@ -18,26 +18,34 @@ REASONS: Final = {
     "refused": "unreachable",  # nobody listens at its address
     "reset": "failed",  # it closes the connection without an answer, each time it is asked
     "hang": "deadline",
+    "stall": "deadline",  # it says half of its answer, and then nothing more
+    "trickle": "deadline",  # it answers byte by byte, slower than anybody waits for
     "slow": "-",  # ten times as slow as it was, and within the deadline
     "400": "rejected",
     "429": "overloaded",
     "500": "failed",
     "cut": "bad_response",  # it closes the connection in the middle of the body
     "garbage": "bad_response",  # status 200, no JSON
+    "noise": "bad_response",  # something else than JSON in the middle of the answer
+    "broken": "failed",  # a stream has an error in its middle; anything else is a 500
     "nan": "bad_response",  # scores that are no numbers
     "count": "wrong_scores",  # one score too few
     "empty": "bad_response",  # a text without a character
     "endless": "-",  # a text up to the token limit: it is kept, with finish_reason `length`
+    "overlong": "bad_response",  # a text that ends ten tokens past the limit
+    "unbounded": "bad_response",  # a text that never ends
 }
 
-# What cannot be: a text has no scores, scores have no text.
+# What cannot be: a text has no scores, scores have no text and come in no stream.
+TEXTUAL: Final = ("broken", "empty", "endless", "overlong", "unbounded")
 IMPOSSIBLE: Final = frozenset(
     {(writer, fault) for writer in WRITERS for fault in ("nan", "count")}
-    | {(scorer, fault) for scorer in SCORERS for fault in ("empty", "endless")}
+    | {(scorer, fault) for scorer in SCORERS for fault in TEXTUAL}
 )
 
-# The response, by what is lost. `lost` is every fault with a reason that has no line of its own;
-# REASON stands for that reason. Where a fault has no line it costs nothing: see `nothing`.
+# The response, by what is lost. `late` is every fault whose reason is `deadline`, `lost` every
+# fault with a reason that has no line of its own; REASON stands for that reason. Where a fault has
+# no line it costs nothing: see `nothing`.
 TABLE: Final = """
 engine          fault    strategy   status  candidates                selected by     degraded
 
@@ -45,26 +53,34 @@ nothing         -        draft      200     draft                     strategy  
 nothing         -        global     200     draft,global              strategy        -
 nothing         -        local      200     draft,local               strategy        -
 nothing         -        glore      200     draft,global,local        outcome_score   -
+nothing         -        gated      200     draft,global,local        outcome_score   -
 nothing         -        best_of_n  200     draft,sample,sample       outcome_score   -
 
 student         lost     *          503     -                         -               -
-student         hang     *          504     -                         -               -
+student         late     *          504     -                         -               -
+student         400      *          502     -                         -               -
 student         endless  local      200     draft                     strategy        -
 student         endless  glore      200     draft,global              outcome_score   -
+student         endless  gated      200     draft                     accepted        -
 
 global_refiner  lost     global     200     draft                     only_candidate  refine_globally:REASON
 global_refiner  lost     glore      200     draft,local               outcome_score   refine_globally:REASON
+global_refiner  lost     gated      200     draft,local               outcome_score   refine_globally:REASON
 
 local_refiner   lost     local      200     draft                     only_candidate  refine_locally:REASON
 local_refiner   lost     glore      200     draft,global              outcome_score   refine_locally:REASON
+local_refiner   lost     gated      200     draft,global              outcome_score   refine_locally:REASON
 
 sorm            lost     local      200     draft                     only_candidate  score:REASON
 sorm            lost     glore      200     draft,global              outcome_score   score:REASON
+sorm            lost     gated      200     draft,global              outcome_score   score:REASON
 
 orm             lost     glore      200     draft,global,local        step_score      rerank:REASON
-orm             hang     glore      200     draft,global,local        fallback        rerank:REASON
+orm             late     glore      200     draft,global,local        fallback        rerank:REASON
+orm             lost     gated      200     draft,global,local        step_score      rerank:REASON
+orm             late     gated      200     draft,global,local        fallback        rerank:REASON
 orm             lost     best_of_n  200     draft,sample,sample       step_score      rerank:REASON
-orm             hang     best_of_n  200     draft,sample,sample       fallback        rerank:REASON
+orm             late     best_of_n  200     draft,sample,sample       fallback        rerank:REASON
 """  # noqa: E501 - a table has the width that it has
 
 
@@ -73,9 +89,12 @@ def expected(engine: Role, fault: str, strategy: Strategy) -> str:
     rows = [line.split() for line in TABLE.strip().splitlines()[1:] if line]
     found = {(row[0], row[1], row[2]): row[3:] for row in rows}
     reason = REASONS[fault]
-    keys = [(engine, fault, strategy), (engine, fault, "*")]
+    names = [fault]
+    if reason == "deadline":
+        names.append("late")
     if reason != "-":
-        keys += [(engine, "lost", strategy), (engine, "lost", "*")]
+        names.append("lost")
+    keys = [(engine, name, asked) for name in names for asked in (strategy, "*")]
     for key in (*keys, ("nothing", "-", strategy)):
         if key in found:
             return " ".join(found[key]).replace("REASON", reason)

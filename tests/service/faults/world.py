@@ -1,86 +1,79 @@
 """A gateway with one engine at fault, what it answers, and how long that may take."""
 
 import asyncio
-import json
 import math
-import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 
 import httpx2
 from pydantic import AnyHttpUrl, SecretStr
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from loadtest.simulation.server import Simulator, running
+from loadtest.simulation.server import UPSTREAM_TEXT, Simulator, running
 from loadtest.simulation.settings import Simulated, Timing, parse_fault
 from service.app import create_app
 from service.engines.ports import Role
 from service.refinement.types import Strategy
 from service.settings import EngineSettings, RoleEngines, Settings
+from tests.service.faults.surfaces import Surface, Told
 from tests.service.lateness import Lateness
 
-JSON = "application/json"
-STREAM = "text/event-stream"
 REFUSED = "refused"
-DEADLINES_MS = {"hang": 3_000}  # of a request; a hanging engine is waited for
-PATIENCE_MS = 30_000  # of any other, on whatever machine
+PATIENCE_MS = 30_000  # of a request, on whatever machine
 BEGIN_S = 0.2  # within which the gateway has read a request
-SOLUTIONS = Simulated(timing=Timing(first_token=0.002), right=0.0, seed=7)
-_NAMES = {"global_refinement": "global", "local_refinement": "local"}
+SLACK_S = 0.1  # past the deadline
+RESERVE_S = 5.0  # for reranking, at most; a fifth of the deadline if that is less
+QUICK = Timing(first_token=0.002)
+SOLUTIONS = Simulated(right=0.0, seed=7)
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """A response, what it took in seconds, and what of that the event loop was busy elsewhere."""
+    """A response, what it says, its deadline and what it took, in seconds.
+
+    `busy` is what of that the event loop was late by, `late` the part that an answer at the
+    deadline has to allow for.
+    """
 
     response: httpx2.Response
+    told: Told
+    deadline: float
     seconds: float
     late: float
+    busy: float
 
-    @property
-    def answer(self) -> bytes:
-        """The answer or the problem as JSON: the body, or the last event of a stream."""
-        if not self.response.headers["Content-Type"].startswith(STREAM):
-            return self.response.content
-        last = self.response.content.rstrip().rpartition(b"\n\n")[2]
-        return last.rpartition(b"\ndata: ")[2]
+    def check_silence(self) -> None:
+        """Nothing that an engine said of its fault is in what the client gets."""
+        headers = "".join(f"{key}: {value}\n" for key, value in self.response.headers.items())
+        assert UPSTREAM_TEXT not in self.response.text + headers
+        assert "x-simulated-fault" not in self.response.headers
 
-    @property
-    def status(self) -> int:
-        """The status of the answer, which a stream has in its last event."""
-        return int(json.loads(self.answer).get("status", httpx2.codes.OK))
-
-    @property
-    def line(self) -> str:
-        """Status, candidates, selected by, degraded: as a line of the table."""
-        if self.status != httpx2.codes.OK:
-            return f"{self.status} - - -"
-        body = json.loads(self.answer)
-        kinds = [candidate["kind"] for candidate in body["candidates"]]
-        kinds[1:] = sorted(kinds[1:])  # as they arrived, which the table does not tell
-        names = ",".join(_NAMES.get(kind, kind) for kind in kinds)
-        missing = ",".join(f"{item['stage']}:{item['reason']}" for item in body["degraded"])
-        return f"200 {names} {body['selected']['reason']} {missing or '-'}"
+    def check_deadline(self) -> None:
+        """It took no longer than it may; what the loop was busy is not counted."""
+        assert self.seconds <= self.deadline + SLACK_S + self.late
 
 
 @asynccontextmanager
-async def engines(engine: Role, fault: str) -> AsyncIterator[tuple[Settings, Simulator]]:
+async def engines(
+    engine: Role, fault: str, timing: Timing = QUICK
+) -> AsyncIterator[tuple[Settings, Simulator]]:
     """Settings of a gateway with this fault at this engine, and the simulator of the others."""
-    faults = () if fault == REFUSED else (parse_fault(f"{engine}:{fault}"),)
-    simulated = Simulated(
-        timing=SOLUTIONS.timing, right=SOLUTIONS.right, seed=SOLUTIONS.seed, faults=faults
-    )
-    async with running(simulated) as (simulator, url):
+    sound = replace(SOLUTIONS, timing=timing)
+    refused = fault == REFUSED
+    faults = () if refused else (parse_fault(f"{engine}:{fault}"),)
+    async with AsyncExitStack() as stack:
+        simulator, url = await stack.enter_async_context(running(replace(sound, faults=faults)))
         server = EngineSettings(url=AnyHttpUrl(url))
-        settings = Settings(generation=server, scoring=server, store=SecretStr("off"))
-        if fault != REFUSED:
-            yield settings, simulator
-            return
-        with closed_port() as port:
-            nobody = EngineSettings(url=AnyHttpUrl(f"http://127.0.0.1:{port}"))
-            own = RoleEngines.model_validate({engine: nobody})
-            yield settings.model_copy(update={"engines": own}), simulator
+        settings = Settings(
+            generation=server, scoring=server, store=SecretStr("off"), rerank_reserve=RESERVE_S
+        )
+        if refused:
+            nobody = replace(sound, faults=(parse_fault(fault),))
+            _, url = await stack.enter_async_context(running(nobody))
+            own = RoleEngines.model_validate({engine: EngineSettings(url=AnyHttpUrl(url))})
+            settings = settings.model_copy(update={"engines": own})
+        yield settings, simulator
 
 
 class Timed:
@@ -103,30 +96,36 @@ class Timed:
 
 
 @asynccontextmanager
-async def gateway(settings: Settings) -> AsyncIterator[Timed]:
-    """A fresh gateway: no breaker remembers another question's faults."""
+async def gateway(settings: Settings) -> AsyncIterator[ASGIApp]:
+    """A fresh gateway: its breakers remember nothing."""
     app = create_app(settings)
     async with app.router.lifespan_context(app):
-        yield Timed(app)
+        yield app
 
 
 async def observe(
-    app: Timed, strategy: Strategy, accept: str, deadline_ms: int, lateness: Lateness
+    app: ASGIApp, surface: Surface, strategy: Strategy, deadline_ms: int, lateness: Lateness
 ) -> Observed:
     """An answer; the loop's lateness counts where the deadline begins, and after it."""
-    body = {"question": "How many?", "strategy": strategy, "deadline_ms": deadline_ms}
-    transport = httpx2.ASGITransport(app=app)
+    timed = Timed(app)
+    deadline = deadline_ms / 1000
+    transport = httpx2.ASGITransport(app=timed)
     async with httpx2.AsyncClient(transport=transport, base_url="http://gateway") as client:
-        response = await client.post("/solve", json=body, headers={"Accept": accept})
+        response = await client.post(
+            surface.path,
+            json=surface.body(strategy, deadline_ms),
+            headers={"Accept": surface.accept},
+        )
     await asyncio.sleep(2 * lateness.every)  # a sample that began before the end is in
-    begun = lateness.between(app.came, app.came + BEGIN_S)
-    late = begun + lateness.between(app.came + deadline_ms / 1000)
-    return Observed(response, app.answered - app.came, late)
+    begun = lateness.between(timed.came, timed.came + BEGIN_S)
+    late = begun + lateness.between(timed.came + deadline)
+    took = timed.answered - timed.came
+    busy = lateness.between(timed.came)
+    return Observed(response, surface.told(response), deadline, took, late, busy)
 
 
-@contextmanager
-def closed_port() -> Iterator[int]:
-    """A port of this machine that refuses connections: it is taken, and nobody listens."""
-    with socket.socket() as holder:
-        holder.bind(("127.0.0.1", 0))
-        yield holder.getsockname()[1]
+async def idle(simulator: Simulator) -> None:
+    """Wait until it works on nothing any more."""
+    async with asyncio.timeout(PATIENCE_MS / 1000):
+        while simulator.running:  # noqa: ASYNC110 - the simulator has no event for it
+            await asyncio.sleep(0.01)

@@ -60,6 +60,7 @@ def task(  # noqa: PLR0913 - every part has a default
             rerank_reserve=rerank_reserve,
         ),
         threshold=0.5,
+        gate=0.5,
     )
 
 

@@ -1,5 +1,7 @@
 """The policy, strategy by strategy and fault by fault."""
 
+from dataclasses import replace
+
 import pytest
 
 from service.refinement.policy import advance, next_actions
@@ -246,6 +248,42 @@ def test_local_with_a_fault_returns_the_draft_degraded(fault: str) -> None:
         state = after(state, WRONG_STEP, failed(LOCALLY))
     assert finish(state) == Selection(0, SelectionReason.ONLY_CANDIDATE)
     assert len(state.degraded) == 1
+
+
+# --- gated ---------------------------------------------------------------------------------
+
+
+def test_gated_takes_a_draft_without_a_step_below_the_gate() -> None:
+    state = after(State(task(Strategy.GATED)), drafted())
+    assert in_flight(state) == {ScoreSteps(0)}
+    state = after(state, NO_WRONG_STEP)
+    assert finish(state) == Selection(0, SelectionReason.ACCEPTED)
+    assert state.degraded == ()
+
+
+def test_gated_refines_any_other_draft_as_glore_does() -> None:
+    state = after(State(task(Strategy.GATED)), drafted(), WRONG_STEP)
+    assert in_flight(state) == {GLOBALLY, LOCALLY}
+    state = after(state, refined_globally(), refined_locally(), Reranked((0.1, 0.8, 0.9)))
+    assert finish(state) == Selection(2, SelectionReason.OUTCOME_SCORE)
+
+
+def test_the_gate_is_not_the_threshold_of_a_first_error() -> None:
+    strict = replace(task(Strategy.GATED), gate=0.95)
+    state = after(State(strict), drafted(), NO_WRONG_STEP)
+    assert in_flight(state) == {GLOBALLY}  # no error to refine from, and yet not sure
+    lenient = replace(task(Strategy.GATED), gate=0.0)
+    state = after(State(lenient), drafted(), WRONG_STEP)
+    assert state.first_error == 1
+    assert finish(state) == Selection(0, SelectionReason.ACCEPTED)
+
+
+def test_gated_without_the_sorm_refines_globally() -> None:
+    state = after(State(task(Strategy.GATED)), drafted(), failed(ScoreSteps(0)))
+    assert in_flight(state) == {GLOBALLY}
+    state = after(state, refined_globally(), Reranked((0.2, 0.3)))
+    assert finish(state) == Selection(1, SelectionReason.OUTCOME_SCORE)
+    assert state.degraded == (Degradation(Stage.SCORE, "unreachable"),)
 
 
 # --- best of n ---------------------------------------------------------------------------

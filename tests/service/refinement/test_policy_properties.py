@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from models.formats.steps import split_steps
 from service.engines.ports import FaultReason
 from service.refinement.policy import advance
+from service.refinement.selection import RERANKING, accepted
 from service.refinement.state import apply, calls_of, in_flight, stage_of, tokens_of
 from service.refinement.types import (
     Action,
@@ -157,7 +158,7 @@ def test_the_caps_hold(data: st.DataObject, chosen: Task) -> None:
 def test_no_candidate_wins_against_one_scored_higher(data: st.DataObject, chosen: Task) -> None:
     walk = Walk(data, chosen)
     selection = walk.run().selection
-    if selection is None or chosen.strategy not in {Strategy.GLORE, Strategy.BEST_OF_N}:
+    if selection is None or chosen.strategy not in RERANKING or accepted(walk.state):
         return
     held = walk.state.candidates
     winner = held[selection.candidate]
@@ -179,7 +180,7 @@ def test_more_than_one_ranked_candidate_always_gets_its_rerank_call(
 ) -> None:
     walk = Walk(data, chosen)
     walk.run()
-    ranked = chosen.strategy in {Strategy.GLORE, Strategy.BEST_OF_N}
+    ranked = chosen.strategy in RERANKING
     started = any(isinstance(action, Rerank) for step in walk.steps for action in step)
     assert started == (ranked and len(walk.state.candidates) > 1)
 
@@ -209,6 +210,7 @@ def test_a_missing_stage_is_always_reported(data: st.DataObject, chosen: Task) -
         Strategy.GLOBAL: 2,
         Strategy.LOCAL: 1 + (walk.state.first_error is not None),
         Strategy.GLORE: 2 + (walk.state.first_error is not None),
+        Strategy.GATED: 1 if accepted(walk.state) else 2 + (walk.state.first_error is not None),
         Strategy.BEST_OF_N: chosen.sampling.n,
     }
     assert len(walk.state.candidates) == count[chosen.strategy]

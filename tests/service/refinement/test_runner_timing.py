@@ -184,3 +184,45 @@ async def test_the_draft_is_kept_when_only_the_samples_are_late() -> None:
     assert kinds(outcome) == [CandidateKind.DRAFT]
     assert outcome.state.degraded == (Degradation(Stage.DRAFT, DegradedReason.DEADLINE),)
     assert fakes.student.samples.cancelled == 1
+
+
+async def test_a_late_draft_leaves_the_samples_time_for_reranking() -> None:
+    fakes = FakeEngines()
+    fakes.student.draft.gate = asyncio.Event()
+    outcome = await solve(fakes, task(Strategy.BEST_OF_N, deadline=30.0, rerank_reserve=29.95))
+    assert fakes.student.draft.cancelled == 1
+    assert len(outcome.state.candidates) == 2
+    assert outcome.selection.reason is SelectionReason.OUTCOME_SCORE
+    assert outcome.state.degraded == (Degradation(Stage.DRAFT, DegradedReason.DEADLINE),)
+
+
+async def test_a_late_draft_without_samples_has_the_whole_deadline() -> None:
+    fakes = FakeEngines()
+    fakes.student.samples.fault = "failed"
+    held = fakes.student.draft.gate = asyncio.Event()
+    answer = asyncio.create_task(
+        solve(fakes, task(Strategy.BEST_OF_N, deadline=30.0, rerank_reserve=29.999))
+    )
+    await fakes.student.draft.arrived.wait()
+    await asyncio.sleep(0.05)
+    held.set()
+    assert kinds(await answer) == [CandidateKind.DRAFT]
+
+
+async def test_gated_refines_nothing_while_the_draft_is_scored() -> None:
+    fakes = FakeEngines()
+    held = fakes.sorm.gate = asyncio.Event()
+    answer = asyncio.create_task(solve(fakes, task(Strategy.GATED)))
+    await fakes.sorm.arrived.wait()
+    assert fakes.global_refiner.asked == fakes.local_refiner.asked == []
+    held.set()
+    assert len((await answer).state.candidates) == 3
+
+
+async def test_scores_that_do_not_come_leave_gated_time_to_refine() -> None:
+    fakes = FakeEngines()
+    fakes.sorm.gate = asyncio.Event()
+    outcome = await solve(fakes, task(Strategy.GATED, deadline=0.4, rerank_reserve=0.1))
+    assert fakes.sorm.asked[0].timeout == pytest.approx(0.15)
+    assert kinds(outcome) == [CandidateKind.DRAFT, CandidateKind.GLOBAL]
+    assert outcome.state.degraded == (Degradation(Stage.SCORE, DegradedReason.DEADLINE),)

@@ -49,6 +49,8 @@ def test_while_the_draft_is_scored_the_local_refinement_and_the_rerank_are_left_
     assert spare_calls(state) == 2
     state = after(State(task(Strategy.LOCAL, max_calls=7)), drafted())
     assert spare_calls(state) == 4
+    state = after(State(task(Strategy.GATED, max_calls=7)), drafted())  # one in flight, three ahead
+    assert spare_calls(state) == 2
 
 
 async def test_a_cap_that_retries_use_up_costs_refinements_and_says_so() -> None:

@@ -1,5 +1,7 @@
 """What events do to a state."""
 
+from dataclasses import replace
+
 import pytest
 
 from service.refinement.policy import advance
@@ -15,10 +17,12 @@ from service.refinement.state import (
 )
 from service.refinement.types import (
     Degradation,
+    DegradedReason,
     Draft,
     Drafted,
     Event,
     Finish,
+    Refined,
     RefineGlobally,
     RefineLocally,
     Rerank,
@@ -61,6 +65,38 @@ def test_samples_that_failed_keep_their_tokens() -> None:
     state = apply(state, event, cost(action, calls=2, tokens=60))
     assert (state.generated_tokens, state.lost_tokens, tokens_left(state)) == (60, 240, 700)
     assert state.degraded == (missing,)
+
+
+@pytest.mark.parametrize(
+    ("granted", "finish_reason", "told"),
+    [(60, "length", 1), (60, "stop", 0), (100, "length", 0)],
+)
+def test_a_text_that_the_token_cap_cut_short_is_reported(
+    granted: int, finish_reason: str, told: int
+) -> None:
+    state = State(task(Strategy.DRAFT, max_tokens=100, max_generated_tokens=granted))
+    written = replace(drafted().candidates[0], finish_reason=finish_reason)
+    state = after(state, Drafted((written,)))
+    assert state.degraded == (Degradation(Stage.DRAFT, DegradedReason.TOKEN_CAP),) * told
+
+
+def test_a_refinement_that_the_token_cap_cut_short_is_reported_and_kept() -> None:
+    state = after(State(task(max_tokens=100, max_generated_tokens=150)), drafted())
+    cut = replace(refined_globally().candidate, finish_reason="length")
+    short = RefineGlobally(50)
+    state = replace(state, started=frozenset({*state.ended, ScoreSteps(0), short}))
+    state = apply(state, Refined(cut), cost(short))
+    assert Degradation(Stage.REFINE_GLOBALLY, DegradedReason.TOKEN_CAP) in state.degraded
+    assert len(state.candidates) == 2
+
+
+def test_a_blank_refinement_loses_no_tokens_that_it_did_not_use() -> None:
+    state = after(State(task(max_generated_tokens=1000)), drafted())
+    (action,) = [each for each in in_flight(state) if isinstance(each, RefineGlobally)]
+    blank = apply(state, failed(action), cost(action, tokens=3))
+    assert (blank.generated_tokens, blank.lost_tokens) == (3, 0)
+    unknown = apply(state, failed(action), cost(action))
+    assert unknown.lost_tokens == action.max_tokens
 
 
 def test_a_degradation_is_reported_once() -> None:

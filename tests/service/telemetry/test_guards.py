@@ -1,10 +1,12 @@
 """Circuits and retries as Prometheus reads them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, generate_latest
 
 from service.engines.breaker import Circuit
+from service.engines.ports import Role
 from service.telemetry.guards import GuardCollector
 
 
@@ -15,19 +17,21 @@ class FakeGuard:
     hedges: int
 
 
-def test_every_state_of_every_engine_has_a_series() -> None:
-    guards = {
-        "generation": FakeGuard(Circuit.OPEN, 3, 2),
-        "scoring": FakeGuard(Circuit.CLOSED, 0, 0),
-    }
+def exposed(guards: Mapping[Role, FakeGuard]) -> CollectorRegistry:
     registry = CollectorRegistry()
     registry.register(GuardCollector(guards))
+    return registry
+
+
+def test_every_state_of_every_role_has_a_series() -> None:
+    student = FakeGuard(Circuit.OPEN, 3, 2)
+    registry = exposed({"student": student, "sorm": FakeGuard(Circuit.CLOSED, 0, 0)})
     text = generate_latest(registry).decode()
-    assert 'glore_engine_circuit{engine="generation",state="open"} 1.0' in text
-    assert 'glore_engine_circuit{engine="generation",state="closed"} 0.0' in text
-    assert 'glore_engine_circuit{engine="scoring",state="closed"} 1.0' in text
-    assert 'glore_engine_retries_total{engine="generation"} 3.0' in text
-    assert 'glore_engine_hedges_total{engine="generation"} 2.0' in text
-    guards["generation"].circuit = Circuit.HALF_OPEN  # read anew at every scrape
+    assert 'glore_engine_circuit{role="student",state="open"} 1.0' in text
+    assert 'glore_engine_circuit{role="student",state="closed"} 0.0' in text
+    assert 'glore_engine_circuit{role="sorm",state="closed"} 1.0' in text
+    assert 'glore_engine_retries_total{role="student"} 3.0' in text
+    assert 'glore_engine_hedges_total{role="student"} 2.0' in text
+    student.circuit = Circuit.HALF_OPEN  # read anew at every scrape
     text = generate_latest(registry).decode()
-    assert 'glore_engine_circuit{engine="generation",state="half_open"} 1.0' in text
+    assert 'glore_engine_circuit{role="student",state="half_open"} 1.0' in text

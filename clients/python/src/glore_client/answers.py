@@ -1,6 +1,7 @@
 """What came of a step: the value in it, or the error that it is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -16,31 +17,34 @@ from glore_client.errors import (
     InvalidResponseError,
 )
 from glore_client.results import Problem, SolveResult
-from glore_client.retries import retry_after
-from glore_client.steps import CONNECT_TIMEOUT, Reply, Send
+from glore_client.retries import Tries, retry_after
+from glore_client.steps import CONNECT_TIMEOUT, Read, Reply, Send
 
 C = TypeVar("C", bytes, str)
 T = TypeVar("T")
 
 
-def received(reply: Reply, send: Send, request_id: str) -> httpx2.Response:
-    """The response to `send`. Raises APIConnectionError."""
-    if isinstance(reply, httpx2.Response):
-        return reply
-    if isinstance(reply, httpx2.ConnectTimeout):
-        message = f"no connection within {min(send.timeout, CONNECT_TIMEOUT):.1f} s"
-        raise APITimeoutError(message, request_id=request_id) from reply
-    if isinstance(reply, httpx2.TimeoutException):
-        message = f"no answer within {send.timeout:.1f} s"
-        raise APITimeoutError(message, request_id=request_id) from reply
-    raise _broken_off(reply, request_id)
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A response and all of its body."""
+
+    response: httpx2.Response
+    content: bytes
 
 
-def opened(reply: Reply, send: Send, request_id: str, media_type: str) -> httpx2.Response:
-    """The response to `send`, which is to be read bit by bit. Raises GloreError."""
-    response = received(reply, send, request_id)
+def whole(send: Send, tries: Tries, request_id: str) -> Generator[Send | Read, Reply, Whole]:
+    """The response to `send` with its body, within `send.timeout`. Raises APIConnectionError."""
+    response = _received((yield send), send, request_id)
+    return (yield from _read(response, send, tries, request_id))
+
+
+def opened(
+    send: Send, tries: Tries, request_id: str, media_type: str
+) -> Generator[Send | Read, Reply, httpx2.Response]:
+    """The response to `send`, whose body is to be read bit by bit. Raises GloreError."""
+    response = _received((yield send), send, request_id)
     if response.status_code != httpx2.codes.OK:
-        raise error_of(response, request_id)
+        raise error_of((yield from _read(response, send, tries, request_id)), request_id)
     given = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if given != media_type:
         message = f"the answer is {given or 'of no type'}, not {media_type}"
@@ -56,27 +60,27 @@ def heard(reply: Reply, send: Send, request_id: str) -> bytes:
         message = "the answer was cut off"
         raise APIConnectionError(message, request_id=request_id)
     if isinstance(reply, httpx2.TimeoutException):
-        message = f"not a sign of life within {send.silence:.1f} s"
+        message = f"not a sign of life within {send.patience:.1f} s"
         raise APITimeoutError(message, request_id=request_id) from reply
     raise _broken_off(reply, request_id)
 
 
-def result_of(response: httpx2.Response, request_id: str) -> SolveResult:
+def result_of(answer: Whole, request_id: str) -> SolveResult:
     """The result in a response. Raises APIStatusError, InvalidResponseError."""
-    if response.status_code != httpx2.codes.OK:
-        raise error_of(response, request_id)
-    result = validated(SolveResult.model_validate_json, response.content, request_id)
+    if answer.response.status_code != httpx2.codes.OK:
+        raise error_of(answer, request_id)
+    result = validated(SolveResult.model_validate_json, answer.content, request_id)
     return consistent(result, request_id)
 
 
-def error_of(response: httpx2.Response, request_id: str) -> GloreError:
+def error_of(answer: Whole, request_id: str) -> GloreError:
     """The error that a response is."""
-    status = response.status_code
+    response, status = answer.response, answer.response.status_code
     if response.is_success:
         message = f"status {status} is not an answer of this API"
         return InvalidResponseError(message, request_id=request_id)
     try:
-        problem = Problem.model_validate_json(response.content)
+        problem = Problem.model_validate_json(answer.content)
     except ValidationError:
         problem = None
     return BY_STATUS.get(status, APIStatusError)(
@@ -119,6 +123,41 @@ def consistent(result: SolveResult, request_id: str) -> SolveResult:
 def id_of(response: httpx2.Response, request_id: str) -> str:
     """The id under which the gateway knows the request."""
     return str(response.headers.get("X-Request-ID", request_id))
+
+
+def _received(reply: Reply, send: Send, request_id: str) -> httpx2.Response:
+    if isinstance(reply, httpx2.Response):
+        return reply
+    raise _unanswered(reply, send, request_id)
+
+
+def _read(
+    response: httpx2.Response, send: Send, tries: Tries, request_id: str
+) -> Generator[Read, Reply, Whole]:
+    request_id = id_of(response, request_id)
+    parts: list[bytes] = []
+    while (left := send.timeout - tries.since()) > 0.0:
+        reply = yield Read(left)
+        if not isinstance(reply, bytes):
+            raise _unanswered(reply, send, request_id)
+        if not reply:
+            return Whole(response, b"".join(parts))
+        parts.append(reply)
+    message = f"no answer within {send.timeout:.1f} s"
+    raise APITimeoutError(message, request_id=request_id)
+
+
+def _unanswered(reply: Reply, send: Send, request_id: str) -> APIConnectionError:
+    if not isinstance(reply, httpx2.TimeoutException):
+        return _broken_off(reply, request_id)
+    what, limit = "answer", send.timeout
+    if isinstance(reply, httpx2.ConnectTimeout):
+        what, limit = "connection", min(limit, CONNECT_TIMEOUT)
+    elif isinstance(reply, httpx2.PoolTimeout):
+        what = "free connection"
+    error = APITimeoutError(f"no {what} within {limit:.1f} s", request_id=request_id)
+    error.__cause__ = reply
+    return error
 
 
 def _broken_off(reply: Reply, request_id: str) -> APIConnectionError:

@@ -59,19 +59,20 @@ _LINE: TypeAdapter[_Lines] = TypeAdapter(_Lines)
 def solve_batch(call: BatchCall, policy: RetryPolicy, clock: Callable[[], float]) -> Flow[Outcome]:
     """Ask for all, and give how each question ended, once, in the order in which they end.
 
-    With a key, an answer that was cut off is asked for again; the retries are counted anew with
-    every line. Raises GloreError for what befell the batch, not one question.
+    With a key, an answer that was cut off, or ended by a gateway that shuts down, is asked for
+    again; the retries are counted anew with every line. Without one, nothing is asked again that
+    has begun. Raises GloreError for what befell the batch, not one question.
     """
     tries = Tries(policy, clock, call.timeout)
     untold = set(range(len(call.questions)))
     while untold:
         send = call.send(tries.elapsed)
         try:
-            response = opened((yield send), send, call.request_id, NDJSON)
+            response = yield from opened(send, tries, call.request_id, NDJSON)
             request_id = id_of(response, call.request_id)
             parser = LineParser()
             while True:
-                chunk = heard((yield Read()), send, request_id)
+                chunk = heard((yield Read(send.patience)), send, request_id)
                 for line in _lines(parser, chunk, request_id):
                     if isinstance(line, LastLine):
                         _require_all_told(untold, request_id)
@@ -86,7 +87,9 @@ def solve_batch(call: BatchCall, policy: RetryPolicy, clock: Callable[[], float]
                     message = f"the batch was not done within {call.timeout:.1f} s"
                     raise APITimeoutError(message, request_id=request_id)
         except GloreError as error:
-            wait = tries.wait(error, repeatable=call.key is not None)
+            keyless = call.key is None
+            told = len(untold) < len(call.questions)
+            wait = None if keyless and told else tries.wait(error, repeatable=not keyless)
             if wait is None:
                 raise
         yield Pause(wait)

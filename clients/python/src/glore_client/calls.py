@@ -20,12 +20,16 @@ from glore_client.questions import (
     shared_by_all,
     solve_call,
 )
-from glore_client.results import SolveResult
+from glore_client.results import Readiness, SolveResult
 from glore_client.retries import RetryPolicy
 from glore_client.steps import Flow
 from glore_client.telling import Told, tell
 
+# As many connections as there are calls; those that rest are closed before uvicorn does it (5 s),
+# so that no call meets a connection that is just going.
+LIMITS = httpx2.Limits(max_connections=None, keepalive_expiry=4.0)
 _KEY = re.compile(r"[!-~]+")
+_HEADER = re.compile(r"[!-~]([ -~]*[!-~])?")
 
 
 class Calls:
@@ -51,14 +55,14 @@ class Calls:
     def _solving(
         self, question: str | Question, request_id: str | None, options: CallOptions
     ) -> Flow[SolveResult]:
-        call = solve_call(question, options, request_id or new_id())
+        call = solve_call(question, options, _id_of_call(request_id))
         return exchange.solve(call, self._retry, self._clock)
 
     def _telling(
         self, question: str | Question, silence: float, request_id: str | None, options: CallOptions
     ) -> Flow[Told]:
         require_time("silence", silence)
-        call = solve_call(question, options, request_id or new_id())
+        call = solve_call(question, options, _id_of_call(request_id))
         return tell(call, silence, self._retry, self._clock)
 
     def _batching(  # noqa: PLR0913 - what both clients were given
@@ -77,17 +81,15 @@ class Calls:
         call = BatchCall(
             questions=[Question.of(each) for each in questions],
             shared=shared_by_all(options),
-            key=key,
+            key=None if key is None else _checked_header("the idempotency key", key),
             timeout=math.inf if timeout is None else timeout,
             silence=silence,
-            request_id=request_id or new_id(),
+            request_id=_id_of_call(request_id),
         )
         return solve_batch(call, self._retry, self._clock)
 
-
-def new_id() -> str:
-    """A request id that nobody else has."""
-    return uuid.uuid4().hex
+    def _readying(self, timeout: float) -> Flow[Readiness]:
+        return exchange.ready(uuid.uuid4().hex, timeout, self._clock)
 
 
 def refuse_text(questions: object) -> None:
@@ -95,6 +97,18 @@ def refuse_text(questions: object) -> None:
     if isinstance(questions, str):
         message = "questions are a list (or another iterable) of texts, not one text"
         raise TypeError(message)
+
+
+def _id_of_call(given: str | None) -> str:
+    """The caller's own id, or one that nobody else has. Raises ValueError."""
+    return _checked_header("the request id", given) if given else uuid.uuid4().hex
+
+
+def _checked_header(name: str, value: str) -> str:
+    if not _HEADER.fullmatch(value):
+        message = f"{name} is empty or has characters that a header cannot carry: {value!r}"
+        raise ValueError(message)
+    return value
 
 
 def _checked(base_url: str) -> str:

@@ -45,7 +45,7 @@ class Carrier(Generic[T]):
             if isinstance(step, Send):
                 return self._send(step)
             if isinstance(step, Read):
-                return next(self._body, b"")
+                return self._read(step)
         except httpx2.RequestError as error:
             return error
         self._hang_up()
@@ -57,12 +57,12 @@ class Carrier(Generic[T]):
             step.method, step.path, headers=step.headers, json=step.body, timeout=step.timeouts()
         )
         response = self._response = self._http.send(request, stream=True)
-        if step.silence is None or response.is_error:
-            response.read()
-        else:  # the transport reads its time limit anew when the body begins
-            response.request.extensions["timeout"]["read"] = step.silence
-            self._body = response.iter_bytes()
+        self._body = response.iter_bytes()
         return response
+
+    def _read(self, step: Read) -> bytes:
+        _allow(self._response, step)
+        return next(self._body, b"")
 
     def _hang_up(self) -> None:
         if self._response is not None:
@@ -110,7 +110,7 @@ class AsyncCarrier(Generic[T]):
             if isinstance(step, Send):
                 return await self._send(step)
             if isinstance(step, Read):
-                return b"" if self._body is None else await anext(self._body, b"")
+                return await self._read(step)
         except httpx2.RequestError as error:
             return error
         await self._hang_up()
@@ -122,12 +122,12 @@ class AsyncCarrier(Generic[T]):
             step.method, step.path, headers=step.headers, json=step.body, timeout=step.timeouts()
         )
         response = self._response = await self._http.send(request, stream=True)
-        if step.silence is None or response.is_error:
-            await response.aread()
-        else:
-            response.request.extensions["timeout"]["read"] = step.silence
-            self._body = response.aiter_bytes()
+        self._body = response.aiter_bytes()
         return response
+
+    async def _read(self, step: Read) -> bytes:
+        _allow(self._response, step)
+        return b"" if self._body is None else await anext(self._body, b"")
 
     async def _hang_up(self) -> None:
         if self._body is not None:
@@ -136,3 +136,9 @@ class AsyncCarrier(Generic[T]):
         if self._response is not None:
             await self._response.aclose()
             self._response = None
+
+
+def _allow(response: httpx2.Response | None, step: Read) -> None:
+    """Set the time limit of the body, which the transport reads when the body begins."""
+    if response is not None:
+        response.request.extensions["timeout"]["read"] = step.timeout

@@ -17,8 +17,7 @@ from typing import Self, TypeVar, Unpack
 
 import httpx2
 
-from glore_client import exchange
-from glore_client.calls import Calls, new_id, refuse_text
+from glore_client.calls import LIMITS, Calls, refuse_text
 from glore_client.carriers import AsyncCarrier, Carrier
 from glore_client.errors import GloreError
 from glore_client.many import Ask, Lent, solve_many, solve_many_blocking
@@ -63,6 +62,7 @@ class Client(Calls):
             base_url=base_url,
             headers=self._headers,
             transport=transport,
+            limits=LIMITS,
             trust_env=self._trust_env,
         )
         self._transport = transport
@@ -75,7 +75,10 @@ class Client(Calls):
         request_id: str | None = None,
         **options: Unpack[CallOptions],
     ) -> SolveResult:
-        """The answer to `question`. Raises GloreError, or ValueError for a time that is none."""
+        """The answer to `question`. Raises GloreError.
+
+        Raises ValueError for a time that is none and a request id that cannot be sent.
+        """
         return self._value(self._solving(question, request_id, options))
 
     def stream(
@@ -131,14 +134,16 @@ class Client(Calls):
         """How each question ended, as they end, from one `POST /solve/batch`.
 
         With an `idempotency_key` the gateway keeps what has ended; an answer that is cut off is
-        then asked for again and goes on. Seconds: `timeout` for all, `silence` without a line.
+        then asked for again and goes on. Seconds: `timeout` for all, of which the gateway is told
+        too, and `silence` without a byte. Raises ValueError for a time that is none, and for a key
+        or request id that cannot be sent.
         """
         flow = self._batching(questions, idempotency_key, timeout, silence, request_id, options)
         return self._items(flow)
 
     def ready(self, *, timeout: float = READY_TIMEOUT) -> Readiness:
         """Whether the gateway and its engines can answer, asked once. Raises GloreError."""
-        return self._value(exchange.ready(new_id(), timeout))
+        return self._value(self._readying(timeout))
 
     def close(self) -> None:
         """Close the connections."""
@@ -207,6 +212,7 @@ class AsyncClient(Calls):
             base_url=base_url,
             headers=self._headers,
             transport=transport,
+            limits=LIMITS,
             trust_env=self._trust_env,
         )
         self._sleep = sleep
@@ -272,7 +278,7 @@ class AsyncClient(Calls):
         timeout: float = READY_TIMEOUT,  # noqa: ASYNC109 - handed to the transport
     ) -> Readiness:
         """Whether the gateway and its engines can answer, asked once. Raises GloreError."""
-        return await self._value(exchange.ready(new_id(), timeout))
+        return await self._value(self._readying(timeout))
 
     async def aclose(self) -> None:
         """Close the connections."""

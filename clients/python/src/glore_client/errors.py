@@ -107,7 +107,7 @@ class InternalServerError(APIStatusError):
 
 
 class BadGateway(APIStatusError):  # noqa: N818 - named after the status
-    """502: a proxy in front of the gateway got no answer from it."""
+    """502: a proxy got no answer from the gateway, or the student's engine refused the request."""
 
 
 class ServiceUnavailable(APIStatusError):  # noqa: N818 - named after the status

@@ -4,22 +4,23 @@ from collections.abc import Callable
 
 from pydantic import ValidationError
 
-from glore_client.answers import error_of, received, result_of
+from glore_client.answers import error_of, result_of, whole
 from glore_client.errors import GloreError
 from glore_client.questions import SolveCall
 from glore_client.results import Readiness, SolveResult
 from glore_client.retries import RetryPolicy, Tries
 from glore_client.steps import Flow, Give, Pause, Send
 
+ONCE = RetryPolicy(max_retries=0)
+
 
 def solve(call: SolveCall, policy: RetryPolicy, clock: Callable[[], float]) -> Flow[SolveResult]:
     """Ask, and ask again where that is safe. Raises GloreError."""
     tries = Tries(policy, clock, min(call.deadline, call.timeout))
     while True:
-        send = call.send(tries.elapsed)
-        reply = yield send
         try:
-            result = result_of(received(reply, send, call.request_id), call.request_id)
+            answer = yield from whole(call.send(tries.elapsed), tries, call.request_id)
+            result = result_of(answer, call.request_id)
             break
         except GloreError as error:
             wait = tries.wait(error)
@@ -30,14 +31,14 @@ def solve(call: SolveCall, policy: RetryPolicy, clock: Callable[[], float]) -> F
     yield Give(result)
 
 
-def ready(request_id: str, timeout: float) -> Flow[Readiness]:
+def ready(request_id: str, timeout: float, clock: Callable[[], float]) -> Flow[Readiness]:
     """Ask once whether the gateway can answer. Raises GloreError."""
     send = Send("GET", "/readyz", {"X-Request-ID": request_id}, None, timeout)
-    response = received((yield send), send, request_id)
-    if response.status_code not in {200, 503}:
-        raise error_of(response, request_id)
+    answer = yield from whole(send, Tries(ONCE, clock, timeout), request_id)
+    if answer.response.status_code not in {200, 503}:
+        raise error_of(answer, request_id)
     try:
-        readiness = Readiness.model_validate_json(response.content)
+        readiness = Readiness.model_validate_json(answer.content)
     except ValidationError:
-        raise error_of(response, request_id) from None
+        raise error_of(answer, request_id) from None
     yield Give(readiness)

@@ -12,7 +12,7 @@ from collections.abc import (
     Iterable,
     Sized,
 )
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any, Self, TypeAlias, TypeVar, cast
@@ -81,13 +81,14 @@ def solve_many_blocking(
     """The same without asyncio: the calls run in the event loop of another thread.
 
     So an interrupt (Ctrl-C) or closing this cancels them at once. Questions are taken from the
-    source in the thread that asks.
+    source in the thread that asks, and between two of them what has ended is told.
     """
     source = enumerate(questions)
-    with LoopThread(client) as loop, shown(progress, _count(questions)) as done:
+    threads = window.concurrency
+    with LoopThread(client, threads) as loop, shown(progress, _count(questions)) as done:
         exhausted = False
         while True:
-            while not exhausted and window.has_room:
+            if takes := not exhausted and window.has_room:
                 index, given = next(source, (-1, None))
                 if given is None:
                     exhausted = True
@@ -97,6 +98,8 @@ def solve_many_blocking(
             if ended is not None:
                 done()
                 yield ended.result()
+            elif takes:
+                continue
             elif len(window):
                 wait(window.running, return_when=FIRST_COMPLETED)
             else:
@@ -104,10 +107,14 @@ def solve_many_blocking(
 
 
 class LoopThread:
-    """An event loop in a thread of its own. Leaving cancels what runs in it, then `client` ends."""
+    """An event loop in a thread of its own. Leaving cancels what runs in it, then `client` ends.
 
-    def __init__(self, client: AbstractAsyncContextManager[object]) -> None:
+    What blocks has `threads` threads (`asyncio.to_thread`); they have ended when this is left.
+    """
+
+    def __init__(self, client: AbstractAsyncContextManager[object], threads: int) -> None:
         self._client = client
+        self._threads = threads
         self._started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
         self._thread = threading.Thread(
             target=lambda: asyncio.run(self._live()), name="glore-client", daemon=True
@@ -133,9 +140,10 @@ class LoopThread:
         return asyncio.run_coroutine_threadsafe(work, self._started.result()[0])
 
     async def _live(self) -> None:
-        over = asyncio.Event()
+        loop, over = asyncio.get_running_loop(), asyncio.Event()
+        loop.set_default_executor(ThreadPoolExecutor(self._threads, "glore-client-blocking"))
         async with self._client:
-            self._started.set_result((asyncio.get_running_loop(), over))
+            self._started.set_result((loop, over))
             await over.wait()
             tasks = asyncio.all_tasks() - {asyncio.current_task()}
             for task in tasks:

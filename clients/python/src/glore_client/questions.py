@@ -84,7 +84,7 @@ class SolveCall:
         headers = {
             "Accept": "application/json" if silence is None else EVENTS,
             "X-Request-ID": self.request_id,
-            "Glore-Deadline-Ms": str(_milliseconds(left - min(WAY_BACK, left / 10))),
+            **_time_left(left),
         }
         return Send(
             "POST",
@@ -100,7 +100,7 @@ class SolveCall:
 class BatchCall:
     """Many questions in one request; its body is the same at every try.
 
-    `timeout` and `silence` in seconds: the whole call, and without a line.
+    `timeout` and `silence` in seconds: the whole call (math.inf: no limit), and without a line.
     """
 
     questions: Sequence[Question]
@@ -115,6 +115,9 @@ class BatchCall:
         headers = {"Accept": NDJSON, "X-Request-ID": self.request_id}
         if self.key is not None:
             headers["Idempotency-Key"] = self.key
+        left = self.timeout - elapsed
+        if math.isfinite(left):
+            headers |= _time_left(left)
         body = {
             "questions": [
                 {"question": each.text, **_named(each), **_on_the_wire(each, each.deadline)}
@@ -122,7 +125,7 @@ class BatchCall:
             ],
             **_on_the_wire(self.shared, self.shared.deadline),
         }
-        patience = min(self.silence, self.timeout - elapsed)
+        patience = min(self.silence, left)
         return Send("POST", "/solve/batch", headers, body, patience, patience)
 
 
@@ -184,6 +187,7 @@ def _on_the_wire(question: Question, deadline: float | None) -> dict[str, object
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _milliseconds(seconds: float) -> int:
-    """Whole ones, and no fewer than the gateway takes."""
-    return max(math.floor(1000 * seconds), round(1000 * SHORTEST_DEADLINE))
+def _time_left(seconds: float) -> dict[str, str]:
+    """The header that says it: less the way back, and no less than the gateway takes."""
+    given = max(seconds - min(WAY_BACK, seconds / 10), SHORTEST_DEADLINE)
+    return {"Glore-Deadline-Ms": str(math.floor(1000 * given))}

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Strategy: TypeAlias = Literal["glore", "draft", "global", "local", "best_of_n"]
+Strategy: TypeAlias = Literal["glore", "gated", "draft", "global", "local", "best_of_n"]
 
 
 class Sampling(BaseModel):
@@ -115,7 +115,7 @@ class SolveResult(Received):
 class Readiness(Received):
     """Whether the gateway can answer, and the state of each engine."""
 
-    status: str  # "ready" or "not_ready"
+    status: str  # "ready", "degraded", "not_ready" or "stopping"
     engines: Mapping[str, str] = Field(default_factory=dict)  # engine -> "ready", "starting", ...
     missing_models: Mapping[str, tuple[str, ...]] | None = None  # engine -> what it does not serve
     problems: Mapping[str, str] | None = None  # engine -> why it does not fit its roles
@@ -127,6 +127,11 @@ class Readiness(Received):
     def ready(self) -> bool:
         """Whether every engine that is needed answers."""
         return self.status == "ready"
+
+    @property
+    def degraded(self) -> bool:
+        """Whether it answers, but without what an engine that is down would add."""
+        return self.status == "degraded"
 
 
 class FieldError(Received):

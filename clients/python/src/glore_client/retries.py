@@ -13,15 +13,20 @@ from glore_client.errors import APIConnectionError, APIStatusError, GloreError
 SHORTEST_DEADLINE = 0.1  # seconds; the gateway takes nothing shorter
 # Statuses that say "not now". 504 is not among them: its deadline is used up.
 RETRIED = frozenset({429, 502, 503})
+FINAL = frozenset({"student-rejected"})  # problems that end in the same way, whatever their status
+
+# What says that a call has not left this machine, or found nobody.
+NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """How often a call is tried again, and after how many seconds.
 
-    Tried again are calls that never reached the gateway, and 429, 502 and 503. A call that
-    was sent and not answered is not, unless it is repeatable (a batch with an idempotency
-    key): the gateway may still be at work on it.
+    Tried again are calls that never reached the gateway, and 429, 502 and 503, but for a
+    question that the student's engine refused. A call that was sent and not answered is not,
+    unless it is repeatable (a batch with an idempotency key): the gateway may still be at work
+    on it.
     """
 
     max_retries: int = 2
@@ -58,6 +63,10 @@ class Tries:
         """Seconds since the first try."""
         return self._clock() - self._begun
 
+    def since(self) -> float:
+        """Seconds since the present try."""
+        return self.passed() - self.elapsed
+
     def wait(self, error: GloreError, *, repeatable: bool = False) -> float | None:
         """Seconds until the next try, or None where it is not safe, not wanted or too late."""
         wait = self._policy.wait(self._retries, error, repeatable=repeatable)
@@ -91,10 +100,11 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
 
 def _may_retry(error: GloreError, *, repeatable: bool) -> bool:
     if isinstance(error, APIStatusError):
-        return error.status in RETRIED
+        kind = error.problem.type.rpartition("/")[2] if error.problem else ""
+        return error.status in RETRIED and kind not in FINAL
     if repeatable:
         return isinstance(error, APIConnectionError)
-    return isinstance(error.__cause__, httpx2.ConnectError | httpx2.ConnectTimeout)
+    return isinstance(error.__cause__, NEVER_SENT)
 
 
 def _http_date(value: str) -> datetime | None:

@@ -19,10 +19,10 @@ CONNECT_TIMEOUT = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send this request.
+    """Send this request; the body of the response is left to `Read`.
 
-    `timeout`: seconds until the answer is there. With `silence`, the body of a response that is no
-    error is left to `Read`, and `silence` is how many seconds may pass without a byte of it.
+    `timeout`: seconds until the answer is there; of an answer that is told bit by bit, until it
+    begins. `silence`: seconds that may then pass without a byte.
     """
 
     method: str
@@ -32,6 +32,11 @@ class Send:
     timeout: float
     silence: float | None = None
 
+    @property
+    def patience(self) -> float:
+        """Seconds that may pass without a byte of an answer that is told bit by bit."""
+        return self.timeout if self.silence is None else self.silence
+
     def timeouts(self) -> httpx2.Timeout:
         """The same for the transport, connecting kept short."""
         return httpx2.Timeout(self.timeout, connect=min(self.timeout, CONNECT_TIMEOUT))
@@ -39,7 +44,12 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Read what comes next of the last response."""
+    """Read what comes next of the last response.
+
+    `timeout`: seconds that may pass without a byte. The transport looks at it when the body begins.
+    """
+
+    timeout: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,14 +36,14 @@ def tell(
     while True:
         send = call.send(tries.elapsed, silence)
         try:
-            response = opened((yield send), send, call.request_id, EVENTS)
+            response = yield from opened(send, tries, call.request_id, EVENTS)
             request_id = id_of(response, call.request_id)
             if not is_open:
                 is_open = True
                 yield Give(Opened(request_id))
             parser = EventParser()
             while True:
-                chunk = heard((yield Read()), send, request_id)
+                chunk = heard((yield Read(send.patience)), send, request_id)
                 for event in _events(parser, chunk, request_id):
                     told = True
                     yield Give(event)

@@ -31,6 +31,11 @@ class Window(Generic[P]):
         self._held: list[P] = []  # as they were asked
 
     @property
+    def concurrency(self) -> int:
+        """How many may be at work."""
+        return self._concurrency
+
+    @property
     def running(self) -> set[P]:
         """Those that have not ended."""
         return {each for each in self._held if not each.done()}

@@ -1,10 +1,13 @@
 """Models that answer by rule, so that whatever is asked twice is answered twice the same."""
 
 import hashlib
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from models.data.problems import Problem
+from models.evaluation.paper.machines import Machine
 from models.evaluation.paper.ports import Ports
 from models.sampling.port import Rollout
 
@@ -12,6 +15,15 @@ PROBLEMS = [
     Problem(f"p{i}", f"What is {i} + {i}?", str(2 * i), f"{i} + {i}\n#### {2 * i}", "test")
     for i in range(1, 8)
 ]
+
+
+def write_gsm8k(path: Path, numbers: Sequence[int] = range(1, 200)) -> Path:
+    """A file in GSM8K's format with questions that the fakes can answer."""
+    rows = [
+        {"question": f"What is {i} + {i}?", "answer": f"{i} + {i}\n#### {2 * i}"} for i in numbers
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
 
 
 class KilledError(Exception):
@@ -88,6 +100,7 @@ class FakeModels:
 
     calls: Calls = field(default_factory=Calls)
     identity: Callable[[str], str] = lambda role: f"{role} 1"
+    machine: Machine | None = None
 
     def __post_init__(self) -> None:
         self.student = FakeSampler("student", self.calls)
@@ -105,4 +118,5 @@ class FakeModels:
             sorm=self.sorm,
             orm=self.orm,
             identities={role: self.identity(role) for role in roles},
+            machine=lambda: self.machine,
         )

@@ -1,13 +1,16 @@
 """Records by models that answer by rule: what is in them, and that a kill changes nothing."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from models.data.files import read_jsonl
 from models.data.labels import BAD, GOOD
 from models.evaluation.paper import phases
 from models.evaluation.paper.collect import Collector, Plan
-from models.evaluation.paper.phases import OtherModelsError
+from models.evaluation.paper.machines import Machine, MadeOn
+from models.evaluation.paper.phases import OtherModelsError, TimedRollouts
 from models.evaluation.paper.records import Record, named_error, true_error
 from models.formats.steps import prefix_before, split_steps
 from tests.models.evaluation.paper.fakes import PROBLEMS, Calls, FakeModels, KilledError
@@ -121,6 +124,48 @@ def test_the_seconds_of_a_batch_are_spread_by_tokens(records: list[Record]) -> N
     first = [record.draft for record in records[:6]]
     assert sum(draft.seconds for draft in first) == pytest.approx(1.0)
     assert first[0].seconds / first[1].seconds == pytest.approx(first[0].tokens / first[1].tokens)
+
+
+def test_rollouts_have_seconds_too(records: list[Record], tmp_path: Path) -> None:
+    assert records
+    rows = list(read_jsonl(tmp_path / "run" / "rollouts.jsonl", TimedRollouts))
+    assert rows
+    assert all(row.seconds for row in rows)
+
+
+def test_rows_of_before_rollouts_had_seconds_are_used_as_they_are(
+    models: FakeModels, records: list[Record], tmp_path: Path
+) -> None:
+    path = tmp_path / "run" / "rollouts.jsonl"
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    for row in rows:
+        del row["seconds"]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    before = len(models.calls.made)
+    assert collect(models, tmp_path / "run") == records
+    assert len(models.calls.made) == before
+
+
+def test_every_machine_that_made_rows_of_a_file_is_remembered(tmp_path: Path) -> None:
+    one, other = Machine("a CPU", "float32"), Machine("a GPU", "bfloat16")
+    collect(FakeModels(machine=one), tmp_path)
+    kept = (tmp_path / "drafts.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    (tmp_path / "drafts.jsonl").write_text("".join(kept[:2]), encoding="utf-8")
+    collect(FakeModels(machine=other), tmp_path)
+    assert MadeOn(tmp_path).of("drafts.jsonl") == (one, other)
+    for name in ("samples", "sorm", "orm", "rollouts", "global", "local"):
+        assert MadeOn(tmp_path).of(f"{name}.jsonl") == (one,)
+
+
+def test_rows_from_before_machines_were_recorded_are_of_unknown_origin(tmp_path: Path) -> None:
+    collect(FakeModels(), tmp_path)
+    (tmp_path / "made_on.json").unlink()
+    machine = Machine("a CPU", "float32")
+    strict = Plan(labelled=5, first_error=1.0, orm_first_error=0.5)
+    collect(FakeModels(machine=machine), tmp_path, strict)
+    assert MadeOn(tmp_path).of("drafts.jsonl") == (None,)
+    assert MadeOn(tmp_path).of("local.jsonl") == (None, machine)
+    assert MadeOn(tmp_path).timed() == (None, machine)
 
 
 def test_nothing_written_is_no_candidate(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from models.evaluation.paper.composition import (
     Identities,
     bundle_scorers,
     run_scorers,
+    this_machine,
     weights_hash,
 )
 from models.evaluation.paper.gathering import (
@@ -22,6 +23,7 @@ from models.evaluation.paper.gathering import (
     collect_all,
     read_all,
 )
+from models.evaluation.paper.machines import MadeOn
 from models.evaluation.paper.ports import RunModels
 from models.evaluation.paper.tables import make_tables
 from models.evaluation.paper.thresholds import Thresholds
@@ -78,6 +80,7 @@ def test_from_a_run_folder_to_tables(models: RunModels, gsm8k: Path) -> None:
     records = collect_all(models, wanted, PLAN, Composition(models).ports)
     assert list(records) == [("sft", "gsm8k"), ("ei", "gsm8k")]
     assert read_all(models, wanted) == records
+    assert MadeOn(models.phases("ei", "gsm8k")).timed() == (this_machine(),)
     tables = make_tables(records, THRESHOLDS)
     assert [section.questions for section in tables.sections] == [3, 3]
     # the same weights under two names: the same drafts, by sampler and seed
@@ -117,6 +120,15 @@ def test_who_a_role_is_follows_its_weights(models: RunModels, tmp_path: Path) ->
     assert ids["student"] == weights_hash(models.student("sft"))  # the same toy
     with pytest.raises(FileNotFoundError, match="holds no model"):
         weights_hash(tmp_path)
+
+
+def test_where_the_models_run_has_a_name_and_a_dtype(models: RunModels) -> None:
+    from models.training.precision import fast_dtype  # noqa: PLC0415 - torch
+
+    machine = Composition(models).ports("ei").machine()
+    assert machine is not None
+    assert machine.processor
+    assert f"torch.{machine.dtype}" == str(fast_dtype())
 
 
 def test_the_last_merged_student_carries_the_adapters(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from models.evaluation.paper.sets import (
     load_set,
     parse_sizes,
 )
+from tests.models.evaluation.paper.fakes import write_gsm8k
 
 
 def test_sizes_are_named_by_set() -> None:
@@ -46,6 +47,18 @@ def test_the_questions_of_a_set_are_kept_and_a_larger_set_begins_with_them(tmp_p
     assert load_set("gsm8k", 6, source, kept)[:3] == first
     with pytest.raises(ValueError, match="problems of split test, not 500"):
         load_set("gsm8k", 500, source, kept)
+
+
+def test_questions_of_another_file_do_not_pass_for_those_that_were_kept(tmp_path: Path) -> None:
+    kept = tmp_path / "questions" / "gsm8k.jsonl"
+    first = load_set("gsm8k", 3, write_gsm8k(tmp_path / "train.jsonl"), kept)
+    before = kept.read_bytes()
+    other = write_gsm8k(tmp_path / "train.jsonl", range(400, 600))  # the same name and ids
+    for size in (2, 6):
+        with pytest.raises(ValueError, match=r"gsm8k\.jsonl holds questions of another file"):
+            load_set("gsm8k", size, other, kept)
+    assert kept.read_bytes() == before
+    assert load_set("gsm8k", 3, write_gsm8k(tmp_path / "train.jsonl"), kept) == first
 
 
 def test_gsm8k_needs_its_file(tmp_path: Path) -> None:

@@ -2,15 +2,20 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from models.evaluation.paper.machines import Machine, Machines
 from models.evaluation.paper.markdown import as_markdown, share
-from models.evaluation.paper.report import write_report
+from models.evaluation.paper.report import as_json, write_report
 from models.evaluation.paper.tables import Tables, make_tables
 from tests.models.evaluation.paper.builders import RIGHT, THRESHOLDS, WRONG, record, written
 
 COMMAND = "glore eval --paper --run-dir run_1"
 NEARLY = written(right=False, sorm=(0.9, 0.1), orm=(0.9, 0.8))
 EASY = [record(NEARLY, whole=RIGHT, sorm=WRONG, oracle=RIGHT, labels=(1, 0))] * 3
+CPU, GPU = Machine("a CPU", "float32"), Machine("a GPU", "bfloat16")
 ALL = [record(RIGHT, labels=(1,), set_="all")] * 2
 
 
@@ -66,6 +71,57 @@ def test_figures_of_the_markdown() -> None:
     )
     assert "| greedy draft | 1 (1.00) | 0/3 | 0.0% |" in text
     assert "| GLoRe | ORM best of 3 | yes | 0 : 0 | 1 |" in text
+
+
+def section_d(machines: Machines | None) -> tuple[str, dict[str, Any]]:
+    """The heading of table D with what follows, and the section as JSON."""
+    where = {} if machines is None else {("ei", "easy"): machines}
+    made = make_tables({("ei", "easy"): EASY}, THRESHOLDS, where)
+    text = as_markdown(made, COMMAND)
+    return text[text.index("### D") :], as_json(made, COMMAND)["sections"][0]
+
+
+def test_seconds_of_one_known_machine_stand_in_table_d() -> None:
+    text, section = section_d((CPU,))
+    assert "Seconds: a CPU, float32." in text
+    assert "| greedy draft | 1 (1.00) | 0/3 | 0.0% | 0.0 - 56.1% | 10 | 1.00 | 0.00 |" in text
+    assert section["machines"] == [{"processor": "a CPU", "dtype": "float32"}]
+    assert section["D"]["rows"][0]["seconds"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("machines", "why"),
+    [
+        (None, "on which machine they were measured was not recorded."),
+        ((None,), "on which machine they were measured was not recorded."),
+        (
+            (None, CPU),
+            "some are of a machine that was not recorded (not recorded; a CPU",
+        ),
+        ((CPU, GPU), "of more than one kind of machine (a CPU, float32; a GPU, bfloat16)."),
+    ],
+)
+def test_seconds_that_do_not_compare_are_left_out(machines: Machines | None, why: str) -> None:
+    text, section = section_d(machines)
+    assert "Seconds are left out: " in text
+    assert why in text
+    assert "| greedy draft | 1 (1.00) | 0/3 | 0.0% | 0.0 - 56.1% | 10 | - | 0.00 |" in text
+    assert {row["seconds"] for row in section["D"]["rows"]} == {None}
+
+
+def test_a_pool_has_the_machines_of_all_its_sets() -> None:
+    made = make_tables(
+        {("ei", "easy"): EASY, ("ei", "all"): ALL},
+        THRESHOLDS,
+        {("ei", "easy"): (CPU,), ("ei", "all"): (GPU,)},
+    )
+    assert {s.name: s.machines for s in made.sections}["unseen numbers"] == (CPU, GPU)
+
+
+def test_notes_stand_above_the_tables() -> None:
+    made = make_tables({("ei", "easy"): EASY}, THRESHOLDS, notes=("mind this.",))
+    assert "Note: mind this." in as_markdown(made, COMMAND).partition("## ")[0]
+    assert as_json(made, COMMAND)["notes"] == ["mind this."]
 
 
 def test_shares() -> None:

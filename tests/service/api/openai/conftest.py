@@ -18,6 +18,7 @@ LIMITS = Limits(
     max_generated_tokens=8192,
     rerank_reserve=1.0,
     threshold=0.5,
+    gate=0.5,
     max_question=4000,
     max_batch=1000,
 )

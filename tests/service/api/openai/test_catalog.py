@@ -8,7 +8,8 @@ from openai import AsyncOpenAI
 
 async def test_the_models_are_listed_and_found(openai: AsyncOpenAI) -> None:
     listed: list[Any] = [model async for model in openai.models.list()]
-    names = ["glore", "glore-draft", "glore-global", "glore-local", "glore-best-of-n"]
+    parts = ["glore-draft", "glore-global", "glore-local", "glore-best-of-n"]
+    names = ["glore", "glore-gated", *parts]
     assert [model.id for model in listed] == names
     for model in listed:
         assert await openai.models.retrieve(model.id) == model

@@ -45,6 +45,7 @@ async def test_the_answer_is_the_best_of_three_with_its_trace(openai: AsyncOpenA
     ("model", "strategy", "solution"),
     [
         ("glore", "glore", LOCAL),
+        ("glore-gated", "gated", LOCAL),
         ("glore-draft", "draft", DRAFT),
         ("glore-global", "global", GLOBAL),
         ("glore-local", "local", LOCAL),

@@ -3,7 +3,7 @@ import copy
 import pytest
 
 from service.api.examples import RESPONSE
-from service.api.openai.completion import ChatCompletion, Head, finish_reason
+from service.api.openai.completion import ChatCompletion, Head, ending
 from service.api.schemas import SolveResponse
 
 
@@ -41,4 +41,21 @@ def test_it_ends_as_the_selected_candidate_does(given: str, told: str) -> None:
     for place, candidate in enumerate(response["candidates"]):
         selected = place == response["selected"]["candidate"]
         candidate["finish_reason"] = given if selected else "length"
-    assert finish_reason(SolveResponse.model_validate(response)) == told
+    whole = SolveResponse.model_validate(response)
+    assert ending(whole, ()) == (RESPONSE["solution"], told)
+    assert ending(whole, ["nowhere"]) == (RESPONSE["solution"], told)
+
+
+@pytest.mark.parametrize(
+    ("stop", "text"),
+    [
+        (["\n"], "In May she sold 48 / 2 = 24 clips."),
+        (["\n", "May"], "In "),
+        (["nowhere", "24 clips"], "In May she sold 48 / 2 = "),
+        (["In"], ""),
+    ],
+)
+def test_it_ends_before_the_first_stop(stop: list[str], text: str) -> None:
+    response = copy.deepcopy(RESPONSE)
+    response["candidates"][2]["finish_reason"] = "length"
+    assert ending(SolveResponse.model_validate(response), stop) == (text, "stop")

@@ -12,9 +12,9 @@ from service.settings import Settings
 
 CHAT = "/v1/chat/completions"
 EXPECTED = {
-    ("post", CHAT): {"400", "401", "404", "413", "415", "429", "503", "504"},
-    ("get", "/v1/models"): {"401", "413", "429"},
-    ("get", "/v1/models/{model}"): {"401", "404", "413", "429"},
+    ("post", CHAT): {"400", "401", "404", "408", "413", "415", "429", "502", "503", "504"},
+    ("get", "/v1/models"): {"400", "401", "408", "413", "429"},
+    ("get", "/v1/models/{model}"): {"400", "401", "404", "408", "413", "429"},
 }
 
 
@@ -66,7 +66,7 @@ def test_every_parameter_is_described_with_what_is_taken(document: dict[str, Any
     assert fields["n"]["enum"] == [None, 1]
     assert fields["logprobs"]["enum"] == [None, False]
     assert fields["frequency_penalty"]["enum"] == [None, 0]
-    assert fields["seed"]["type"] == "null"
+    assert fields["prediction"]["type"] == "null"
     assert fields["model"]["enum"][0] == "glore"
 
 

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from openai import AsyncOpenAI
 from pydantic import SecretStr
 
+from service.api.draining import Drain
 from service.app import create_app
 from service.settings import Settings
 from tests.service.api.openai.conftest import KEY, client_of
@@ -25,8 +26,8 @@ async def test_an_unknown_model_is_not_found(openai: AsyncOpenAI, model: str) ->
         await create(openai, model=model)
     assert (lost.value.code, lost.value.param) == ("model_not_found", "model")
     assert lost.value.body == {
-        "message": "model: There is no such model; the models are glore, glore-draft, "
-        "glore-global, glore-local, glore-best-of-n.",
+        "message": "model: There is no such model; the models are glore, glore-gated, "
+        "glore-draft, glore-global, glore-local, glore-best-of-n.",
         "type": "invalid_request_error",
         "param": "model",
         "code": "model_not_found",
@@ -45,6 +46,19 @@ async def test_no_draft_is_worth_another_try(app: FastAPI, engines: FakeEngines)
     assert down.value.response.headers["Retry-After"] == "1"
     assert (down.value.code, down.value.type) == ("student_unavailable", "server_error")
     assert down.value.request_id == down.value.response.headers["X-Request-ID"]
+
+
+async def test_a_question_that_the_engine_refuses_is_not_tried_again(
+    app: FastAPI, engines: FakeEngines
+) -> None:
+    engines.student.fault = "rejected"
+    async with client_of(app, max_retries=2) as client:
+        with pytest.raises(sdk.InternalServerError) as refused:
+            await create(client)
+    assert engines.student.calls == 1
+    assert refused.value.status_code == 502
+    assert "Retry-After" not in refused.value.response.headers
+    assert (refused.value.code, refused.value.type) == ("student_rejected", "server_error")
 
 
 async def test_a_deadline_that_has_passed_is_not_tried_again(
@@ -156,3 +170,38 @@ async def test_other_paths_and_methods(
     assert set(response.json()) == {"error"}
     assert set(response.json()["error"]) == {"message", "type", "param", "code"}
     assert ("Allow" in response.headers) == (status == 405)
+
+
+async def test_a_query_is_refused_by_name_and_without_its_value(
+    openai: AsyncOpenAI, engines: FakeEngines
+) -> None:
+    query = {"api-version": "2026-01-01", "x" * 300: "1"}
+    with pytest.raises(sdk.BadRequestError) as asked:
+        await create(openai, extra_query=query)
+    with pytest.raises(sdk.BadRequestError) as listed:
+        await openai.models.list(extra_query=query)
+    with pytest.raises(sdk.BadRequestError) as retrieved:
+        await openai.models.retrieve("glore", extra_query=query)
+    for refused in (asked, listed, retrieved):
+        assert refused.value.param == "query.api-version"
+        assert refused.value.code == "unsupported_parameter"
+        assert f"query.{'x' * 100}: " in refused.value.message
+        assert "2026" not in refused.value.message
+    assert engines.student.calls == 0
+
+
+async def test_a_gateway_that_stops_says_so_and_the_client_comes_again(
+    settings: Settings, engines: FakeEngines
+) -> None:
+    engines.student.hangs = True
+    drain = Drain()
+    app = create_app(settings, connect=engines.connect, drain=drain)
+    async with app.router.lifespan_context(app), client_of(app) as client:
+        asked = asyncio.create_task(create(client))
+        async with asyncio.timeout(30):
+            await engines.student.called.wait()
+        drain.end()
+        with pytest.raises(sdk.InternalServerError) as stopped:
+            await asked
+    assert (stopped.value.status_code, stopped.value.code) == (503, "shutting_down")
+    assert stopped.value.response.headers["Retry-After"] == "1"

@@ -6,10 +6,16 @@ from typing import Any
 import pytest
 from openai import AsyncOpenAI, BadRequestError
 from openai.resources.chat.completions import AsyncCompletions
+from pydantic import AnyHttpUrl, ValidationError
 
+from loadtest.simulation.server import running
+from loadtest.simulation.settings import Simulated
 from service.api.openai.request import ChatRequest, chat_task
+from service.api.schemas import SamplingIn
+from service.app import create_app
 from service.refinement.types import Sampling, Strategy
-from tests.service.api.openai.conftest import DOCS, LIMITS
+from service.settings import EngineSettings, Settings
+from tests.service.api.openai.conftest import DOCS, LIMITS, client_of
 from tests.service.fakes import QUESTION, FakeEngines
 
 TRANSPORT = {"extra_headers", "extra_query", "extra_body", "timeout"}
@@ -18,7 +24,9 @@ FUNCTION = {"name": "add", "parameters": {"type": "object", "properties": {}}}
 TOOL = {"type": "function", "function": FUNCTION}
 CACHED = {"type": "text", "text": "x", "prompt_cache_breakpoint": {"mode": "explicit"}}
 IMAGE = {"type": "image_url", "image_url": {"url": "https://elsewhere/image.png"}}
+CALL = {"id": "1", "type": "function", "function": {"name": "add", "arguments": "{}"}}
 PARAMETER, VALUE, INVALID = "unsupported_parameter", "unsupported_value", "invalid_value"
+TOO_LONG = "context_length_exceeded"
 SCHEMA = {"type": "json_schema", "json_schema": {"name": "x", "schema": {}}}
 
 HONOURED: dict[str, list[Any]] = {
@@ -28,14 +36,18 @@ HONOURED: dict[str, list[Any]] = {
         [{"role": "system", "content": ""}, *MESSAGES],
         [{"role": "developer", "content": []}, *MESSAGES],
         [{"role": "system", "content": None, "name": None}, {**MESSAGES[0], "name": ""}],
+        [{"role": "system", "content": "You are a helpful assistant."}, *MESSAGES],
+        [*MESSAGES, {"role": "assistant", "content": "#### 12"}, *MESSAGES],
     ],
     "model": ["glore", "glore-draft", "glore-best-of-n"],
     "temperature": [None, 0, 0.7, 2],
     "top_p": [None, 0.1, 1],
-    "max_tokens": [None, 1, 1024, 64.0],
-    "max_completion_tokens": [None, 1, 1024],
+    "max_tokens": [None, 1, 1024, 64.0, 1025, 4096, 128_000.0],
+    "max_completion_tokens": [None, 1, 1024, 4096],
+    "seed": [None, 0, 42, -1, 7.0],
+    "stop": [None, [], "</s>", ["</s>"], ["a", "b", "c", "d"]],
     "stream": [None, False],  # True: test_chunks.py
-    "stream_options": [None, {}, {"include_usage": True}, {"include_obfuscation": False}],
+    "stream_options": [None],  # test_chunks.py
 }
 HINTS: dict[str, list[Any]] = {
     "parallel_tool_calls": [None, True, False],
@@ -60,9 +72,7 @@ NEUTRAL: dict[str, list[Any]] = {
     "prompt_cache_retention": [None, "in_memory"],
     "reasoning_effort": [None],
     "response_format": [None, {"type": "text"}],
-    "seed": [None],
     "service_tier": [None, "auto", "default"],
-    "stop": [None, []],
     "store": [None, False],
     "tool_choice": [None, "none", "auto"],
     "tools": [None, []],
@@ -79,8 +89,9 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("logit_bias", {"50256": -100}, PARAMETER),
     ("logprobs", True, PARAMETER),
     ("logprobs", 0, PARAMETER),
-    ("max_completion_tokens", 1025, INVALID),
+    ("max_completion_tokens", 4096.5, INVALID),
     ("max_tokens", 0, INVALID),
+    ("max_tokens", True, INVALID),
     ("max_tokens", "64", INVALID),
     ("metadata", {"run": "1"}, PARAMETER),
     ("modalities", ["text", "audio"], VALUE),
@@ -97,12 +108,15 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("response_format", {"type": "json_object"}, VALUE),
     ("response_format", SCHEMA, VALUE),
     ("safety_identifier", ["x"], INVALID),
-    ("seed", 0, PARAMETER),
+    ("seed", "0", INVALID),
+    ("seed", 0.5, INVALID),
     ("service_tier", "flex", VALUE),
-    ("stop", "\n", PARAMETER),
-    ("stop", ["\n"], PARAMETER),
+    ("stop", ["a", "b", "c", "d", "e"], INVALID),
+    ("stop", 7, INVALID),
     ("store", True, PARAMETER),
     ("stream", "yes", INVALID),
+    ("stream_options", {}, PARAMETER),
+    ("stream_options", {"include_usage": True}, PARAMETER),
     ("temperature", 2.1, INVALID),
     ("tool_choice", "required", VALUE),
     ("tools", [TOOL], PARAMETER),
@@ -114,24 +128,12 @@ REFUSED: list[tuple[str, Any, str]] = [
 ]
 NESTED: list[tuple[dict[str, Any], str, str]] = [
     ({"messages": []}, "messages", INVALID),
-    ({"messages": MESSAGES * 2}, "messages", VALUE),
     ({"messages": [{"role": "system", "content": ""}]}, "messages", VALUE),
-    ({"messages": [{"role": "user", "content": " \n"}]}, "messages", INVALID),
-    ({"messages": [{"role": "user", "content": "x" * 4001}]}, "messages", INVALID),
-    ({"messages": [{"role": "user", "content": "x" * 20_001}]}, "messages", INVALID),
-    ({"messages": [{"role": "user", "content": []}]}, "messages", INVALID),
+    ({"messages": [{"role": "user", "content": " \n"}]}, "messages.0.content", INVALID),
+    ({"messages": [{"role": "user", "content": "x" * 4001}]}, "messages", TOO_LONG),
+    ({"messages": [{"role": "user", "content": "x" * 20_001}]}, "messages", TOO_LONG),
+    ({"messages": [{"role": "user", "content": []}]}, "messages.0.content", INVALID),
     ({"messages": ["x"]}, "messages.0", VALUE),
-    (
-        {"messages": [{"role": "system", "content": "Be kind."}, *MESSAGES]},
-        "messages.0.content",
-        PARAMETER,
-    ),
-    (
-        {"messages": [{"role": "developer", "content": [{"type": "text", "text": "x"}]}]},
-        "messages.0.content",
-        PARAMETER,
-    ),
-    ({"messages": [*MESSAGES, {"role": "assistant", "content": "12"}]}, "messages.1", VALUE),
     ({"messages": [{"role": "tool", "content": "1", "tool_call_id": "1"}]}, "messages.0", VALUE),
     ({"messages": [{"role": "user", "content": 7}]}, "messages.0.content", INVALID),
     (
@@ -140,6 +142,12 @@ NESTED: list[tuple[dict[str, Any], str, str]] = [
         "missing_required_parameter",
     ),
     ({"messages": [{**MESSAGES[0], "name": "Tom"}]}, "messages.0.name", PARAMETER),
+    ({"messages": [{"role": "system", "content": 7}, *MESSAGES]}, "messages.0.content", INVALID),
+    (
+        {"messages": [{"role": "assistant", "tool_calls": [CALL]}, *MESSAGES]},
+        "messages.0.tool_calls",
+        PARAMETER,
+    ),
     (
         {"messages": [{"role": "user", "content": [IMAGE]}]},
         "messages.0.content.0.type",
@@ -151,13 +159,18 @@ NESTED: list[tuple[dict[str, Any], str, str]] = [
         PARAMETER,
     ),
     (
-        {"stream_options": {"include_obfuscation": True}},
+        {"stream": True, "stream_options": {"include_obfuscation": True}},
         "stream_options.include_obfuscation",
         PARAMETER,
     ),
     ({"stream_options": {"include_usage": 1}}, "stream_options.include_usage", INVALID),
+    ({"stop": ""}, "stop.0", INVALID),
+    ({"stop": ["x", ""]}, "stop.1", INVALID),
+    ({"seed": 1, "temperature": 0.1}, "seed", PARAMETER),
+    ({"seed": 1, "model": "glore-best-of-n"}, "seed", PARAMETER),
+    ({"extra_body": {"glore": {"n": 3}}}, "glore.n", PARAMETER),
+    ({"extra_body": {"glore": {"n": 5}}, "model": "glore-gated"}, "glore.n", PARAMETER),
     ({"extra_body": {"top_k": 5}}, "top_k", PARAMETER),
-    ({"extra_body": {"seed": "0"}}, "seed", PARAMETER),
     ({"extra_body": {"model": None}}, "model", INVALID),
     ({"extra_body": {"glore": []}}, "glore", INVALID),
     ({"extra_body": {"glore": {"strategy": "draft"}}}, "glore.strategy", PARAMETER),
@@ -232,11 +245,25 @@ async def test_the_place_of_a_fault_is_named(
 
 async def test_all_faults_are_told_at_once_and_no_value(openai: AsyncOpenAI) -> None:
     with pytest.raises(BadRequestError) as refused:
-        await create(openai, seed=31415, temperature=27182, stop="sixteen")
-    for name in ("seed", "stop", "temperature"):
+        await create(openai, top_logprobs=31415, temperature=27182, verbosity="sixteen")
+    for name in ("top_logprobs", "temperature", "verbosity"):
         assert f"{name}: " in refused.value.message
     for value in ("31415", "27182", "sixteen"):
         assert value not in refused.value.message
+
+
+async def test_all_that_does_not_go_together_is_told_at_once(openai: AsyncOpenAI) -> None:
+    with pytest.raises(BadRequestError) as refused:
+        await create(
+            openai,
+            seed=31415,
+            temperature=1,
+            stream_options={},
+            extra_body={"glore": {"n": 4}},
+        )
+    for name in ("seed", "stream_options", "glore.n"):
+        assert f"{name}: " in refused.value.message
+    assert "31415" not in refused.value.message
 
 
 def body(**fields: object) -> ChatRequest:
@@ -272,13 +299,28 @@ def test_what_is_left_out_is_as_for_solve() -> None:
         ({"max_tokens": 50, "max_completion_tokens": 60}, 50),
         ({"max_tokens": 60, "max_completion_tokens": 50}, 50),
         ({"max_tokens": None, "max_completion_tokens": 50}, 50),
+        ({"max_tokens": 4096, "max_completion_tokens": 50}, 50),
+        ({"max_tokens": 4096}, 1024),
+        ({"max_completion_tokens": 1025}, 1024),
     ],
 )
 def test_the_smaller_bound_on_tokens_counts(given: dict[str, Any], most: int) -> None:
     assert chat_task(body(**given), LIMITS).sampling.max_tokens == most
 
 
-def test_text_parts_are_lines_of_one_question() -> None:
-    parts = [{"type": "text", "text": text} for text in ("Tom has 3 pens.", " ", "And Ann?")]
-    asked = chat_task(body(messages=[{"role": "user", "content": parts}]), LIMITS)
-    assert asked.question == "Tom has 3 pens.\n \nAnd Ann?"
+def test_the_bound_on_tokens_is_that_of_solve() -> None:
+    assert SamplingIn(max_tokens=1024).max_tokens == 1024
+    with pytest.raises(ValidationError):
+        SamplingIn(max_tokens=1025)
+
+
+async def test_a_seed_reaches_no_engine(settings: Settings) -> None:
+    async with running(Simulated()) as (simulator, url):
+        engine = EngineSettings(url=AnyHttpUrl(url))
+        app = create_app(settings.model_copy(update={"generation": engine, "scoring": engine}))
+        async with app.router.lifespan_context(app), client_of(app) as client:
+            answers = [
+                (await create(client, seed=seed)).choices[0].message.content for seed in (1, 2)
+            ]
+    assert answers[0] == answers[1]
+    assert set(simulator.came.values()) == {2}  # each engine call came again, word for word

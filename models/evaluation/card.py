@@ -1,0 +1,62 @@
+"""The card of an evaluation of the service: configuration, seed, counts, time, tokens."""
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from models.evaluation.table import Row
+
+_HEADER = "| strategy | asked | answered | failed | degraded | right | tokens | seconds |"
+
+
+def as_card(  # noqa: PLR0913 - what a card tells
+    settings: dict[str, Any],
+    rows: Iterable[Row],
+    *,
+    command: str,
+    n: int,
+    started: datetime,
+    finished: datetime,
+) -> str:
+    """The card in Markdown; `settings` are all that the run was made with."""
+    times = [when.isoformat(timespec="seconds") for when in (started, finished)]
+    minutes = (finished - started).total_seconds() / 60
+    lines = [
+        "# The card of an evaluation",
+        "",
+        f"`{command}`",
+        "",
+        f"{n} problems of {settings['source']}, seed {settings['seed']}.",
+        f"From {times[0]} to {times[1]}, {minutes:.1f} minutes; earlier attempts not counted.",
+        "",
+        _HEADER,
+        "|---" + "|---:" * 7 + "|",
+        *map(_line, rows),
+        "",
+        "Tokens (generated) and seconds are sums over the questions that were answered; of a row",
+        "read from other responses, what its strategy alone would have used.",
+        "",
+        "The whole configuration:",
+        "",
+        "```json",
+        json.dumps(settings, indent=1),
+        "```",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _line(row: Row) -> str:
+    answered = row.n - row.failures
+    asked = f"{row.n} (read from {row.derived_from})" if row.derived_from else str(row.n)
+    cells = (
+        row.name,
+        asked,
+        str(answered),
+        str(row.failures),
+        str(row.degraded),
+        str(row.correct),
+        "-" if row.tokens is None else f"{row.tokens * answered:,.0f}",
+        "-" if row.seconds is None else f"{row.seconds * answered:,.0f}",
+    )
+    return "| " + " | ".join(cells) + " |"

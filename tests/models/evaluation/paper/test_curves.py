@@ -1,0 +1,55 @@
+"""What the picture shows; how it looks was looked at."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from models.evaluation.paper.curves import draw_curves, offset_counts, panels, places
+from models.evaluation.paper.tables import Tables, make_tables
+from tests.models.evaluation.paper.builders import RIGHT, THRESHOLDS, record, written
+
+LATE = written(right=False, sorm=(0.9, 0.1), orm=(0.9, 0.8))
+MARKED = [record(LATE, labels=(0, 0))] * 2
+
+
+@pytest.fixture
+def tables() -> Tables:
+    return make_tables(
+        {
+            ("ei", "easy"): MARKED,
+            ("ei", "all"): MARKED,
+            ("ei", "gsm8k"): [record(RIGHT)],
+            ("sft", "easy"): MARKED,
+        },
+        THRESHOLDS,
+    )
+
+
+def test_there_is_a_panel_for_each_pool_and_for_each_set_in_none(tables: Tables) -> None:
+    of_ei = [section for section in tables.sections if section.student == "ei"]
+    assert [section.name for section in panels(of_ei)] == ["gsm8k", "unseen numbers"]
+    of_sft = [section for section in tables.sections if section.student == "sft"]
+    assert [section.name for section in panels(of_sft)] == ["easy"]
+
+
+def test_a_draft_counts_once_however_many_pools_it_is_in(tables: Tables) -> None:
+    of_ei = [section for section in tables.sections if section.student == "ei"]
+    assert offset_counts(of_ei, "sorm") == Counter({1: 4})
+    assert offset_counts(of_ei, "orm") == Counter()
+
+
+def test_strategies_of_as_many_tokens_stand_side_by_side() -> None:
+    found = places([100.0, 177.0, 177.0, 177.0])
+    assert found[0] == 100.0
+    assert found[1] < found[2] < found[3]
+    assert found[2] == pytest.approx(177.0)
+    assert places([]) == []
+    assert len(set(places([0.0, 0.0]))) == 2
+
+
+def test_the_picture_is_a_png(tables: Tables, tmp_path: Path) -> None:
+    out = tmp_path / "curves.png"
+    draw_curves(tables, out)
+    assert out.read_bytes().startswith(b"\x89PNG")
+    assert list(tmp_path.iterdir()) == [out]

@@ -1,0 +1,64 @@
+"""Collecting several students with fake models: refusals, and the time that is left."""
+
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+
+from models.evaluation.paper.collect import Plan
+from models.evaluation.paper.gathering import Wanted, collect_all, tell
+from models.evaluation.paper.held_out import TrainedOnError
+from models.evaluation.paper.ports import RunModels
+from tests.models.evaluation.paper.fakes import FakeModels, write_gsm8k
+
+PLAN = Plan(labelled=3, first_error=0.4, orm_first_error=0.5)
+
+
+@pytest.fixture
+def wanted(tmp_path: Path) -> Wanted:
+    return Wanted(("sft", "ei"), {"gsm8k": 4}, write_gsm8k(tmp_path / "gsm8k.jsonl"))
+
+
+def test_before_each_phase_with_work_stands_how_long_all_of_it_will_take(
+    wanted: Wanted, tmp_path: Path
+) -> None:
+    run, said = RunModels(tmp_path / "run"), list[str]()
+    minutes = itertools.count(0, 60)
+    ticks = itertools.count(0, 100)
+    for _ in range(2):
+        collect_all(
+            run,
+            wanted,
+            PLAN,
+            lambda _: FakeModels().ports(),
+            lambda: float(next(ticks)),
+            wall=lambda: float(next(minutes)),
+            say=said.append,
+        )
+    titles = [line.partition(":")[0] for line in said]  # the second time there is nothing to do
+    assert len(titles) == len(set(titles)) == 2 * 9
+    assert titles[:2] == ["sft/gsm8k drafts", "sft/gsm8k samples"]
+    assert titles[-1] == "ei/gsm8k orm of candidates"
+    assert said[0] == "sft/gsm8k drafts: time left not known"
+    assert said[1].startswith("sft/gsm8k samples: time left about 2 min, without samples, sorm")
+    assert "without" not in said[-1]
+
+
+def test_lines_go_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    tell("ei/easy drafts: time left not known")
+    assert capsys.readouterr() == ("", "ei/easy drafts: time left not known\n")
+
+
+def test_a_run_that_was_trained_on_a_question_is_refused_before_anything_is_asked(
+    wanted: Wanted, tmp_path: Path
+) -> None:
+    run, models = RunModels(tmp_path / "run"), FakeModels()
+    run.folder.mkdir()
+    assert wanted.gsm8k is not None
+    rows = [json.loads(line) for line in wanted.gsm8k.read_text(encoding="utf-8").splitlines()]
+    seen = "".join(json.dumps({"question": row["question"]}) + "\n" for row in rows)
+    (run.folder / "samples.jsonl").write_text(seen, encoding="utf-8")
+    with pytest.raises(TrainedOnError, match=r"samples\.jsonl holds 4 questions of the set gsm8k"):
+        collect_all(run, wanted, PLAN, lambda _: models.ports())
+    assert models.calls.made == []

@@ -1,0 +1,117 @@
+"""Counts before and after each filter, and the halves of the ORM's samples."""
+
+import gzip
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from models.data.files import write_jsonl
+from models.data.rollouts import make_sample
+from models.recipes import sampling
+from models.recipes.labelling import Labelling, half_right, target_counts
+from models.recipes.paper import paper, smoke
+from models.recipes.run import Run
+from models.recipes.stages import Stages, choosing_counts
+from models.training import adapters
+from models.training.examples import ScoreExample
+from models.training.loop import LoopReport
+from tests.models.data.test_labels import WRONG, rollouts
+
+KEPT = Path(__file__).parents[3] / "models" / "kept" / "paper"
+RIGHT = "2 + 3 = 5\n5 * 4 = 20\n#### 20"
+RIGHTS = [make_sample(f"r{i}", "q", "20", RIGHT) for i in range(7)]
+WRONGS = [make_sample(f"w{i}", "q", "20", WRONG) for i in range(4)]
+
+
+@pytest.mark.parametrize(("most", "each"), [(100, 4), (6, 3), (5, 2), (1, 0)])
+def test_as_many_right_as_wrong_samples_and_no_more_than_wanted(most: int, each: int) -> None:
+    for samples in ([*RIGHTS, *WRONGS], [*WRONGS, *RIGHTS]):
+        half = half_right(samples, most, seed=1)
+        assert len(half) == len(set(half)) == 2 * each
+        assert sum(sample.right for sample in half) == each
+        assert set(half) <= set(samples)
+
+
+def test_which_of_the_larger_class_is_chosen_depends_on_the_seed_alone() -> None:
+    halves = [half_right([*RIGHTS, *WRONGS], 100, seed) for seed in range(5)]
+    assert halves[2] == half_right([*RIGHTS, *WRONGS], 100, seed=2)
+    assert len({frozenset(half) for half in halves}) > 1
+    assert half_right(RIGHTS, 100, seed=1) == []
+
+
+def test_every_sample_that_is_not_labelled_is_counted_once() -> None:
+    samples = [
+        *RIGHTS,
+        *WRONGS,
+        RIGHTS[0],
+        WRONGS[1],
+        WRONGS[1],  # three of them again
+        make_sample("s", "q", "20", "#### 20"),
+        make_sample("c", "q", "20", "2 + 3 = 5\nand then"),
+        make_sample("d", "q", "20", "2 + 3 = 5\nand so on"),
+    ]
+    chosen = sampling.choose_labelled(samples, 6, 0.5, seed=1)
+    assert len(chosen) == 6
+    counts = choosing_counts(samples, chosen)
+    assert counts == {
+        "samples": 17,
+        "single_step": 1,
+        "duplicates": 3,
+        "without_answer": 2,
+        "not_needed": 5,
+    }
+    assert sum(counts.values()) - 17 == 17 - 6
+
+
+def test_solutions_with_nothing_right_to_go_on_with_are_counted() -> None:
+    hopeless = [replace(row, problem="h") for row in rollouts(first=(("x", False),))]
+    good = [replace(row, problem="g") for row in rollouts(RIGHT, second=(("#### 20", True),))]
+    every = [*rollouts(), *hopeless, *good]
+    assert target_counts(every, []) == {"solutions_with_error": 2, "without_local_target": 1}
+    whole = [make_sample("h", "q", "20", RIGHT)]
+    assert target_counts(every, whole) == {"solutions_with_error": 2, "without_local_target": 0}
+
+
+def test_pairs_and_outcomes_are_counted_before_they_are_cut(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    recipe = replace(smoke(), global_pairs=2, drafts_per_pair=9, orm_samples=3)
+    empty = make_sample("p", "q", "20", " ")
+    write_jsonl(run.path("samples.jsonl"), [*RIGHTS, *WRONGS, empty])
+    write_jsonl(run.path("rollouts.jsonl"), rollouts())
+    labelling = Labelling(recipe, run)
+    counts = labelling.pairs()
+    assert (counts["global_pairs_in_all"], counts["global_pairs"]) == (3, 2)
+    assert counts["without_local_target"] == 0
+    counts = labelling.outcomes()
+    assert (counts["samples"], counts["without_steps"], counts["orm_samples"]) == (12, 1, 3)
+
+
+def test_todays_labels_are_those_of_the_kept_run(tmp_path: Path) -> None:
+    """Of every step scorer, on the kept rollouts."""
+    run = Run(tmp_path)
+    run.path("rollouts.jsonl").write_bytes(
+        gzip.decompress((KEPT / "rollouts.jsonl.gz").read_bytes())
+    )
+    counts = Labelling(paper(), run).steps()
+    kept = json.loads((KEPT / "step_examples.done.json").read_text())
+    assert counts == {name: count for name, count in kept.items() if name != "seconds"}
+    for name in ("sorm", "sorm_ratio", "sorm_to_error"):
+        labelled = gzip.decompress((KEPT / f"{name}.jsonl.gz").read_bytes())
+        assert run.path(f"{name}.jsonl").read_bytes() == labelled, name
+
+
+def test_examples_without_a_label_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(tmp_path)
+    labels = [(1, -1), (-1, -1), (0, 0), (-1, -1), (-1, 0)]
+    write_jsonl(run.path("sorm.jsonl"), [ScoreExample("q", ("a", "b"), each) for each in labels])
+    monkeypatch.setattr(
+        adapters,
+        "train_scorer",
+        lambda *_given: LoopReport(3, tokens=9, steps=1, seconds=0.0, losses=()),
+    )
+    counts = Stages(smoke(), run, tmp_path).scorer("sorm", smoke().sorm)
+    assert (counts["read"], counts["without_labels"], counts["examples"]) == (5, 2, 3)

@@ -1,0 +1,73 @@
+"""A run folder: its recipe, its stages' order, and what it says while one works."""
+
+import itertools
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from models.recipes.run import Clock, OtherRecipeError, Run
+
+
+def test_a_recipe_is_written_once_and_then_only_compared(tmp_path: Path) -> None:
+    run = Run(tmp_path / "run")
+    run.remember({"seed": 1})
+    file = run.path("recipe.json")
+    os.utime(file, (1, 1))
+    run.remember({"seed": 1})
+    assert file.stat().st_mtime == 1
+    with pytest.raises(OtherRecipeError):
+        run.remember({"seed": 2})
+    assert json.loads(file.read_text()) == {"seed": 1}
+
+
+def test_a_kill_while_the_recipe_is_written_leaves_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Path.write_text
+
+    def cut_off(self: Path, text: str, encoding: str) -> int:
+        write(self, text[:3], encoding)
+        raise KeyboardInterrupt
+
+    run = Run(tmp_path)
+    monkeypatch.setattr(Path, "write_text", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        run.remember({"seed": 1})
+    monkeypatch.undo()
+    run.remember({"seed": 1})
+    assert json.loads(run.path("recipe.json").read_text()) == {"seed": 1}
+
+
+def test_stages_are_counted_in_the_recipes_order_whenever_they_were_done(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    for age, name in enumerate(("samples", "orm", "problems", "left_over")):
+        run.stage(name, dict)
+        os.utime(run.path(f"{name}.done.json"), (age, age))
+    order = ("problems", "student_0", "samples", "orm")
+    assert list(run.counts(order)) == ["problems", "samples", "orm", "left_over"]
+    assert list(run.counts()) == ["left_over", "orm", "problems", "samples"]
+
+
+def test_what_a_killed_stage_had_is_known_until_it_is_done(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    assert run.spent("sorm") == 0
+    run.path("sorm.clock").write_text("41.5")
+    assert run.spent("sorm") == 41.5
+    assert run.stage("sorm", dict)["seconds"] >= 41.5
+    assert run.spent("sorm") == 0
+
+
+def test_a_stage_says_how_far_it_is_while_it_works(tmp_path: Path) -> None:
+    told: list[float] = []
+    deadline = time.monotonic() + 30
+    clock = Clock(
+        tmp_path / "a.clock", every=0.01, tell=lambda: told.append(time.monotonic()), tell_every=0.1
+    )
+    with clock:
+        while len(told) < 3 and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert len(told) >= 3
+    assert all(after - before > 0.05 for before, after in itertools.pairwise(told))

@@ -1,0 +1,119 @@
+"""Thresholds come from validation alone, and each is the best point of the curve beside it."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from models.data.files import write_jsonl
+from models.data.rollouts import PrefixRollouts
+from models.recipes import thresholds
+from models.recipes.card import card
+from models.recipes.paper import smoke
+from models.recipes.recipe import Recipe
+from models.recipes.run import Counts, Run
+from models.recipes.thresholds import Thresholds
+
+ROOT = Path(__file__).parents[3]
+FILES = ("first_error", "sorm"), ("orm_first_error", "orm"), ("gate", "gate")
+
+
+def drafts(split: str, size: int = 40) -> list[PrefixRollouts]:
+    """Drafts of two steps and an answer, half of them wrong from a step that differs."""
+    made = []
+    for number in range(size):
+        answer = "20" if number % 2 else "21"
+        solution = f"{split} {number} = 5\n5 * 4 = {answer}\n#### {answer}"
+        made += [
+            PrefixRollouts(
+                problem=f"{split}-{number}",
+                question=f"How many in {split} {number}?",
+                answer="20",
+                solution=solution,
+                kept=kept,
+                continuations=("#### 20", "#### 1"),
+                right=(bool(number % 2) or (number + kept) % 4 == 0, False),
+            )
+            for kept in (1, 2)
+        ]
+    return made
+
+
+def scored(
+    _base: Path, adapter: Path, solutions: Sequence[tuple[str, tuple[str, ...]]]
+) -> list[tuple[float, ...]]:
+    """Scores that depend on the scorer and the text alone."""
+
+    def score(question: str, step: str) -> float:
+        seen = hashlib.sha256(f"{adapter.name} {question} {step}".encode()).digest()
+        return seen[0] / 255
+
+    return [tuple(score(question, step) for step in steps) for question, steps in solutions]
+
+
+@pytest.fixture
+def recipe(monkeypatch: pytest.MonkeyPatch) -> Recipe:
+    monkeypatch.setattr(thresholds, "score_steps", scored)
+    return replace(smoke(), ablations={})
+
+
+def choose(folder: Path, recipe: Recipe, **splits: Sequence[PrefixRollouts]) -> Counts:
+    folder.mkdir()
+    run = Run(folder)
+    for split, rows in splits.items():
+        write_jsonl(run.path(f"{split}_rollouts.jsonl"), rows)
+    return Thresholds(recipe, run, folder / "merged").choose()
+
+
+def test_thresholds_are_chosen_from_validation_alone(recipe: Recipe, tmp_path: Path) -> None:
+    validation, test = drafts("validation"), drafts("test")
+    names = ("thresholds.json", "sorm_curve.json", "orm_curve.json", "gate_curve.json")
+
+    def chosen(folder: str) -> list[str]:
+        return [(tmp_path / folder / name).read_text() for name in names]
+
+    one = choose(tmp_path / "one", recipe, validation=validation, test=test)
+    other = choose(tmp_path / "other", recipe, validation=validation, test=drafts("other", 12))
+    choose(tmp_path / "none", recipe, validation=validation)
+    choose(tmp_path / "moved", recipe, validation=drafts("moved"), test=test)
+    assert one != other  # what is said of the test drafts
+    assert chosen("other") == chosen("none") == chosen("one")
+    assert chosen("moved")[0] != chosen("one")[0]
+
+
+def test_without_test_drafts_the_card_has_the_thresholds_all_the_same(
+    recipe: Recipe, tmp_path: Path
+) -> None:
+    counts = choose(tmp_path / "run", recipe, validation=drafts("validation"))
+    kept = json.loads((tmp_path / "run" / "thresholds.json").read_text())
+    assert counts["sorm"]["threshold"] == kept["first_error"]
+    assert counts["orm"].keys() == {"threshold", "validation_f1"}
+    written = card(recipe, {"steps": counts}, 0.0)
+    assert (
+        f"| sorm | {kept['first_error']:.2f} | {counts['sorm']['validation_f1']:.3f} |" in written
+    )
+
+
+def check_best_points(folder: Path) -> list[float]:
+    """Every threshold in the folder is a point of its curve with the highest value: the values."""
+    values = []
+    kept = json.loads((folder / "thresholds.json").read_text())
+    for name, curve in FILES:
+        points = json.loads((folder / f"{curve}_curve.json").read_text())
+        value = "b" if curve == "gate" else "f1"
+        (at,) = [point for point in points if point["threshold"] == kept[name]]
+        assert at[value] == max(point[value] for point in points), name
+        values.append(at[value])
+    return values
+
+
+def test_every_threshold_is_its_curves_best_point(recipe: Recipe, tmp_path: Path) -> None:
+    choose(tmp_path / "run", recipe, validation=drafts("validation"))
+    assert all(0 < value < 1 for value in check_best_points(tmp_path / "run"))
+
+
+def test_the_thresholds_of_the_kept_run_are_its_curves_best_points() -> None:
+    assert all(0 < value < 1 for value in check_best_points(ROOT / "models" / "kept" / "paper"))

@@ -1,0 +1,70 @@
+"""Nothing takes longer than its deadline and 100 ms, whatever an engine does with the time.
+
+Every fault here would take longer than the deadline by itself: an engine that is too slow, one
+that says half of its answer, one that says it byte by byte, or three attempts that each end late.
+"""
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import Final, get_args
+
+import pytest
+
+from loadtest.simulation.settings import Timing
+from service.engines.ports import Role
+from service.refinement.types import Strategy
+from tests.service.faults.surfaces import SOLVE, STREAM, SURFACES, Surface
+from tests.service.faults.world import QUICK, Observed, engines, gateway, idle, observe
+from tests.service.lateness import watched
+
+DEADLINE_MS: Final = 1_200
+SLOW: Final = Timing(first_token=0.15)  # ten times that is past the deadline
+REFUSING: Final = Timing(first_token=0.002, refusal=0.5)  # three attempts are, two nearly
+CROSSING: Final = {
+    "hang": QUICK,
+    "stall": QUICK,
+    "trickle": QUICK,
+    "slow": SLOW,
+    "429": REFUSING,
+    "reset": REFUSING,
+}
+NEVER_ANSWERS: Final = {"hang", "stall", "trickle", "slow"}  # in time
+ASKED: Final[list[tuple[Strategy, Surface]]] = [
+    *((Strategy.GLORE, surface) for surface in SURFACES),
+    *((Strategy.BEST_OF_N, surface) for surface in (SOLVE, STREAM)),
+]
+
+
+@pytest.mark.parametrize("fault", CROSSING)
+async def test_no_answer_is_later_than_its_deadline(fault: str) -> None:
+    roles: tuple[Role, ...] = get_args(Role)
+    all_there = asyncio.Barrier(len(roles))
+    found = await asyncio.gather(*(_answers(engine, fault, all_there) for engine in roles))
+    for engine, answers in zip(roles, found, strict=True):
+        for each in answers:
+            each.check_deadline()
+            each.check_silence()
+            if engine != "student":
+                assert each.told.status in {200, 504}  # 504: on a machine that is busy
+            elif fault in NEVER_ANSWERS:
+                assert each.told.status == 504
+            else:
+                assert each.told.status in {503, 504}
+
+
+async def _answers(engine: Role, fault: str, all_there: asyncio.Barrier) -> list[Observed]:
+    """What is answered to all of ASKED; the engines are idle afterwards, so nothing goes on."""
+    async with AsyncExitStack() as stack:
+        settings, simulator = await stack.enter_async_context(
+            engines(engine, fault, CROSSING[fault])
+        )
+        app = await stack.enter_async_context(gateway(settings))
+        lateness = await stack.enter_async_context(watched())
+        await all_there.wait()
+        found = await asyncio.gather(
+            *(observe(app, surface, strategy, DEADLINE_MS, lateness) for strategy, surface in ASKED)
+        )
+        await idle(simulator)
+        if engine == "student":
+            assert simulator.faults[fault] >= len(ASKED)
+    return found

@@ -27,6 +27,7 @@ from loadtest.simulation.tokenizing import Vocabulary, rendered
 
 __all__ = ["UPSTREAM_TEXT", "Call", "Simulator", "running"]
 _SCORED: Final = 2  # labels of the head
+_POOLING: Final = frozenset({"/pooling", "/classify"})  # which name no field at fault
 _FAULT: Final = web.RequestKey("fault", str)
 _Stage: TypeAlias = Callable[[Call], Awaitable[web.StreamResponse]]
 
@@ -130,7 +131,8 @@ class Simulator:
             raise Refused(400, "not a request", "BadRequestError") from None
         if model not in self.settings.models:
             message = f"The model `{model}` does not exist."
-            raise Refused(404, message, "NotFoundError", "model")
+            field = None if request.path in _POOLING else "model"
+            raise Refused(404, message, "NotFoundError", field)
         digest = hashlib.sha256(request.path.encode() + raw).digest()
         self.came[digest] += 1
         rng = random.Random(f"{self.settings.seed}-{digest.hex()}-{self.came[digest]}")  # noqa: S311

@@ -20,12 +20,7 @@ def explain(outcome: Outcome) -> str:
     match outcome.selection.reason:
         case SelectionReason.ONLY_CANDIDATE:
             return _only_candidate(outcome, name)
-        case SelectionReason.ACCEPTED:
-            return (
-                f"No step of the draft scored below the gate, {outcome.state.task.gate:.2f}, "
-                "so it was not refined."
-            )
-        case SelectionReason.STRATEGY:
+        case SelectionReason.ACCEPTED | SelectionReason.STRATEGY:
             return _strategy(outcome, name)
         case SelectionReason.OUTCOME_SCORE:
             return _outcome_score(outcome, name)
@@ -51,7 +46,10 @@ def _only_candidate(outcome: Outcome, name: str) -> str:
 
 
 def _strategy(outcome: Outcome, name: str) -> str:
-    strategy = outcome.state.task.strategy
+    task = outcome.state.task
+    strategy = task.strategy
+    if strategy is Strategy.GATED:
+        return f"No step of the draft scored below the gate, {task.gate:.2f}: it was not refined."
     if strategy is Strategy.LOCAL and outcome.selected.kind is CandidateKind.DRAFT:
         return "No step scored below the threshold, so there was nothing to refine in the draft."
     return f"The strategy `{strategy.value}` returns {name} without ranking."

@@ -20,8 +20,8 @@ def accepted(state: State) -> bool:
     """
     if state.task.strategy is not Strategy.GATED or not state.candidates:
         return False
-    scores = state.candidates[0].step_scores
-    return bool(scores) and min(scores) >= state.task.gate
+    scores = state.candidates[0].step_scores or ()
+    return min(scores, default=-1.0) >= state.task.gate
 
 
 def select(state: State) -> Selection | None:

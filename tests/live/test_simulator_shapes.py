@@ -111,6 +111,15 @@ def test_scores_have_the_shape_of_vllms(service: Service, simulator: str) -> Non
     assert [len(each[0]) for each in rows] == [2, 2]
 
 
+def test_scores_of_no_model_are_refused_in_the_shape_of_vllms(
+    service: Service, simulator: str
+) -> None:
+    body = {"model": "nobody", "input": PROMPT, "task": "token_classify"}
+    real, simulated = (ask(url, "/pooling", body) for url in (service.scoring, simulator))
+    assert simulated.status_code == real.status_code == 404
+    assert shape_of(simulated.json()) == shape_of(real.json())
+
+
 def test_models_have_the_shape_of_vllms(service: Service, simulator: str) -> None:
     real, simulated = (
         httpx2.get(f"{url}/v1/models", timeout=600).json()

@@ -70,7 +70,7 @@ LOST = (
         ),
         (
             outcome(SelectionReason.ACCEPTED, 0, [candidate("draft")], strategy=Strategy.GATED),
-            "No step of the draft scored below the gate, 0.40, so it was not refined.",
+            "No step of the draft scored below the gate, 0.40: it was not refined.",
         ),
         (
             outcome(

@@ -244,7 +244,9 @@ class Settings(BaseSettings):
         """A step score below it is an error: GLORE_THRESHOLD, else the bundle's, else 0.5."""
         if self.threshold is not None:
             return self.threshold
-        return _read_threshold(self.thresholds_file, "first_error", f"{PREFIX}THRESHOLD")
+        setting = f"{PREFIX}THRESHOLD"
+        content = _thresholds(self.thresholds_file, setting)
+        return _threshold(self.thresholds_file, content, "first_error", setting)
 
     @property
     def draft_gate(self) -> float:
@@ -255,9 +257,11 @@ class Settings(BaseSettings):
         """
         if self.gate is not None:
             return self.gate
-        if self.threshold is not None or not _names(self.thresholds_file, "gate"):
-            return self.first_error_threshold
-        return _read_threshold(self.thresholds_file, "gate", f"{PREFIX}GATE")
+        if self.threshold is not None:
+            return self.threshold
+        content = _thresholds(self.thresholds_file, f"{PREFIX}GATE")
+        name = "gate" if "gate" in content else "first_error"
+        return _threshold(self.thresholds_file, content, name, f"{PREFIX}GATE")
 
     @property
     def keyring(self) -> Keyring:
@@ -322,25 +326,21 @@ def _read_keys(file: Path) -> tuple[Key, ...]:
         raise ValueError(message) from None
 
 
-def _names(file: Path, name: str) -> bool:
-    """Whether the file of thresholds has one of this name."""
-    try:
-        content: object = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(content, Mapping) and name in content
-
-
-def _read_threshold(file: Path, name: str, setting: str) -> float:
-    """What the file says of `name`, 0.5 when there is no file. Raises ValueError otherwise."""
+def _thresholds(file: Path, setting: str) -> Mapping[str, object]:
+    """What the file holds, the default when there is none. Raises ValueError otherwise."""
     try:
         content: object = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return DEFAULT_THRESHOLD
+        return {"first_error": DEFAULT_THRESHOLD}
     except (OSError, ValueError):
         message = f"{file.name} cannot be read as JSON; set {setting} to do without it"
         raise ValueError(message) from None
-    value = content.get(name) if isinstance(content, Mapping) else None
+    return content if isinstance(content, Mapping) else {}
+
+
+def _threshold(file: Path, content: Mapping[str, object], name: str, setting: str) -> float:
+    """The threshold of this name in the `content` of the file. Raises ValueError."""
+    value = content.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         message = f"{file.name} has no `{name}` in 0..1; set {setting}"
         raise ValueError(message)

@@ -27,6 +27,18 @@ def global_pairs(
     At most `per_draft` different right samples for each different wrong one. Rollouts, with
     the prefix they continue, are samples too. Of more than `most` pairs, `most` at random.
     """
+    return counted_global_pairs(samples, per_draft, seed, rollouts=rollouts, most=most)[0]
+
+
+def counted_global_pairs(
+    samples: Sequence[Sample],
+    per_draft: int,
+    seed: int,
+    *,
+    rollouts: Sequence[PrefixRollouts] = (),
+    most: int | None = None,
+) -> tuple[list[CompletionExample], int]:
+    """`global_pairs`, and how many there were before `most` of them were drawn."""
     samples = [*samples, *_whole(rollouts)]
     rng = random.Random(seed)  # noqa: S311 - not for secrets
     right: dict[str, dict[str, None]] = defaultdict(dict)
@@ -42,7 +54,8 @@ def global_pairs(
         for target in rng.sample(targets, min(per_draft, len(targets))):
             prompt = global_refiner_prompt(sample.question, sample.solution)
             pairs.append(CompletionExample(prompt, target))
-    return rng.sample(pairs, most) if most is not None and most < len(pairs) else pairs
+    chosen = rng.sample(pairs, most) if most is not None and most < len(pairs) else pairs
+    return chosen, len(pairs)
 
 
 def local_pairs(

@@ -17,7 +17,7 @@ from models.data.labels import (
     raw_labels,
     sorm_examples,
 )
-from models.data.pairs import global_pairs, local_pairs
+from models.data.pairs import counted_global_pairs, local_pairs
 from models.data.rollouts import PrefixRollouts, Sample, steps_of
 from models.data.search import compare
 from models.recipes import sampling
@@ -76,11 +76,11 @@ class Labelling:
         """Global pairs from samples and rollouts, local pairs from the rollouts."""
         samples, rollouts = self._samples(), self._rollouts()
         each, most = self.recipe.drafts_per_pair, self.recipe.global_pairs
-        whole = global_pairs(samples, each, self.seed, rollouts=rollouts, most=most)
+        whole, in_all = counted_global_pairs(samples, each, self.seed, rollouts=rollouts, most=most)
         local = local_pairs(rollouts, samples, each, self.seed)
         return {
             "global_pairs": write_jsonl(self.run.path("global_refiner.jsonl"), whole),
-            "global_pairs_in_all": len(global_pairs(samples, each, self.seed, rollouts=rollouts)),
+            "global_pairs_in_all": in_all,
             "local_pairs": write_jsonl(self.run.path("local_refiner.jsonl"), local),
             **target_counts(rollouts, samples),
         }

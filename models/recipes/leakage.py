@@ -4,20 +4,17 @@ Every question of every evaluation set, and of the run's own validation and test
 looked for by its normalised text in every file that a model of the run is trained on.
 """
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from models.data import sources
 from models.data.files import read_jsonl
 from models.data.problems import text_key
+from models.data.questions import questions_in
 from models.data.rollouts import Sample
 from models.evaluation.paper.sets import GSM8K, SETS
-from models.formats.prompts import student_prompt
 from models.recipes.recipe import Recipe
 from models.recipes.run import Counts, Run
-
-_ASKED = student_prompt("").partition("\n")[0]  # "Question: "
 
 
 class LeakageError(Exception):
@@ -30,17 +27,6 @@ def training_files(run: Run, recipe: Recipe) -> list[Path]:
     names = ["student_problems", *(f"ei_{number}_problems" for number in rounds)]
     names += [*recipe.scorers, "local_refiner", "global_refiner"]
     return [run.path(f"{name}.jsonl") for name in names]
-
-
-def questions_in(file: Path) -> Iterator[str]:
-    """The normalised question of every row: its `question`, or that of its `prompt`."""
-    with file.open(encoding="utf-8") as lines:
-        for line in lines:
-            row = json.loads(line)
-            question = row.get("question")
-            if question is None:
-                question = row["prompt"].removeprefix(_ASKED).partition("\n")[0]
-            yield text_key(question)
 
 
 def evaluation_questions(gsm8k: Path | None) -> dict[str, set[str]]:

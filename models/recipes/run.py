@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeAlias
 
+from models.data.files import write_whole
+
 Counts: TypeAlias = dict[str, Any]
 
 _TELL_SECONDS = 600.0
@@ -82,10 +84,7 @@ class Run:
         text = json.dumps(settings, indent=1, default=str) + "\n"
         path = self.path("recipe.json")
         if not path.exists():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            partial = path.with_suffix(".partial")
-            partial.write_text(text, encoding="utf-8")
-            partial.replace(path)
+            write_whole(path, text)
         elif path.read_text(encoding="utf-8") != text:
             message = f"{self.folder} holds a run with other settings; name another folder"
             raise OtherRecipeError(message)
@@ -110,9 +109,7 @@ class Run:
         with Clock(clock, tell=tell) as spent:
             counts = work()
         counts["seconds"] = round(spent.seconds, 1)
-        partial = done.with_suffix(".partial")
-        partial.write_text(json.dumps(counts, indent=1), encoding="utf-8")
-        partial.replace(done)
+        write_whole(done, json.dumps(counts, indent=1))
         clock.unlink(missing_ok=True)
         return counts
 
@@ -146,6 +143,4 @@ def _number(file: Path) -> float:
 
 
 def _write(file: Path, seconds: float) -> None:
-    partial = file.with_suffix(".clock.partial")
-    partial.write_text(f"{seconds:.1f}", encoding="utf-8")
-    partial.replace(file)
+    write_whole(file, f"{seconds:.1f}")

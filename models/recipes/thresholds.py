@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from models.data.files import read_jsonl
+from models.data.files import read_jsonl, write_whole
 from models.data.labels import by_solution, make_consistent, raw_labels, sample_is_right
 from models.data.rollouts import PrefixRollouts, steps_of
 from models.evaluation.steps import Labelled, best_threshold, curve, figures
@@ -116,7 +116,4 @@ class Thresholds:
         return groups, score_steps(self.merged, self.run.path(role), solutions)
 
     def _keep(self, name: str, content: object) -> None:
-        text = json.dumps(content, indent=1) + "\n"
-        partial = self.run.path(f"{name}.partial")
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(self.run.path(name))
+        write_whole(self.run.path(name), json.dumps(content, indent=1) + "\n")

@@ -18,6 +18,27 @@ _WEIGHT: Final = 0.1  # of the newest question or batch in the mean
 _LONGEST_RETRY_AFTER: Final = 60
 
 
+class _Pace:
+    """How long work takes on average, as far as is known. `clock` gives monotonic seconds."""
+
+    def __init__(self, guess: float, clock: Callable[[], float]) -> None:
+        self._mean = guess
+        self._clock = clock
+
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        """Work that is done in the block."""
+        started = self._clock()
+        try:
+            yield
+        finally:
+            self._mean += _WEIGHT * (self._clock() - started - self._mean)
+
+    def retry_after(self, rounds: float) -> int:
+        """Whole seconds until so many pieces of work, one after the other, should have ended."""
+        return min(max(1, math.ceil(rounds * self._mean)), _LONGEST_RETRY_AFTER)
+
+
 class Admission:
     """A gate for `running` questions at once and `waiting` behind them, first come first served.
 
@@ -27,10 +48,9 @@ class Admission:
     def __init__(self, running: int, waiting: int, clock: Callable[[], float]) -> None:
         self._most_running = running
         self._most_waiting = waiting
-        self._clock = clock
+        self._pace = _Pace(_FIRST_GUESS, clock)
         self._free = asyncio.Semaphore(running)
         self._batches = asyncio.Semaphore(max(1, running // 2))
-        self._mean = _FIRST_GUESS
         self.running = 0
         self.waiting = 0
 
@@ -68,19 +88,17 @@ class Admission:
     async def _working(self) -> AsyncIterator[None]:
         """Count and time one who has a place, and give it back."""
         self.running += 1
-        started = self._clock()
         try:
-            yield
+            with self._pace.timed():
+                yield
         finally:
             self.running -= 1
-            self._mean += _WEIGHT * (self._clock() - started - self._mean)
             self._free.release()
 
     @property
     def retry_after(self) -> int:
         """Whole seconds until there should be room: the queue's length in mean times of work."""
-        rounds = (self.waiting + 1) / self._most_running
-        return min(max(1, math.ceil(rounds * self._mean)), _LONGEST_RETRY_AFTER)
+        return self._pace.retry_after((self.waiting + 1) / self._most_running)
 
     async def _wait(self, patience: float) -> None:
         self.waiting += 1
@@ -99,8 +117,7 @@ class Places:
 
     def __init__(self, most: int, clock: Callable[[], float]) -> None:
         self._most = most
-        self._clock = clock
-        self._mean = _FIRST_GUESS_OF_BATCHES
+        self._pace = _Pace(_FIRST_GUESS_OF_BATCHES, clock)
         self.taken = 0
 
     @contextmanager
@@ -110,14 +127,13 @@ class Places:
             message = f"{self.taken} batches are being answered."
             raise OverloadedError(message, self.retry_after)
         self.taken += 1
-        started = self._clock()
         try:
-            yield
+            with self._pace.timed():
+                yield
         finally:
             self.taken -= 1
-            self._mean += _WEIGHT * (self._clock() - started - self._mean)
 
     @property
     def retry_after(self) -> int:
         """Whole seconds until a batch should end: a share of the mean time that they take."""
-        return min(max(1, math.ceil(self._mean / self._most)), _LONGEST_RETRY_AFTER)
+        return self._pace.retry_after(1 / self._most)

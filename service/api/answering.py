@@ -8,7 +8,7 @@ from typing import Final
 
 from fastapi import Request
 
-from service.api.callers import RESERVED_SHARE
+from service.api.callers import with_deadline
 from service.api.context import Context
 from service.api.disconnect import while_connected
 from service.api.record import RequestRecord, record_of
@@ -49,15 +49,20 @@ async def turn(task: Task, context: Context) -> AsyncIterator[Task]:
     asked = context.clock()
     async with context.admission.turn(task.budget.deadline * _WAITING_SHARE):
         left = task.budget.deadline - (context.clock() - asked)
-        reserve = min(task.budget.rerank_reserve, left * RESERVED_SHARE)
-        yield replace(task, budget=replace(task.budget, deadline=left, rerank_reserve=reserve))
+        yield replace(task, budget=with_deadline(task.budget, left))
 
 
 def found(outcome: Outcome, record: RequestRecord, context: Context) -> SolveResponse:
     """Count and note an answered question; its response."""
+    response = counted(outcome, record, context)
+    _note(record, outcome, response.id)
+    return response
+
+
+def counted(outcome: Outcome, record: RequestRecord, context: Context) -> SolveResponse:
+    """Count an answered question, one of perhaps many of its request; its response."""
     context.metrics.solved(outcome)
     solve_id = f"solve_{uuid.uuid4().hex}"
-    _note(record, outcome, solve_id)
     return SolveResponse.of(outcome, solve_id=solve_id, request_id=record.request_id)
 
 

@@ -2,17 +2,15 @@
 
 import logging
 import math
-import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from service.api.answering import no_draft_problem
+from service.api.answering import counted, no_draft_problem
 from service.api.callers import CallersBudget
 from service.api.context import Context
 from service.api.problems import Problem, internal_problem, problem_of
 from service.api.record import RequestRecord
-from service.api.schemas import SolveResponse
 from service.batches.run import Answer
 from service.errors import NoDraftInTimeError, ProblemError
 from service.refinement.runner import NoDraftError, Outcome, refine
@@ -60,9 +58,7 @@ class Asking:
             fields = {"request_id": request_id, "index": index}
             _log.exception("unhandled error in a batch", extra={"fields": fields})
             return _failed(internal_problem(request_id))
-        self._context.metrics.solved(outcome)
-        solve_id = f"solve_{uuid.uuid4().hex}"
-        result = SolveResponse.of(outcome, solve_id=solve_id, request_id=request_id)
+        result = counted(outcome, self._record, self._context)
         return Answer(result.model_dump_json(), ok=True)
 
     async def _in_turn(self, task: Task) -> Outcome:

@@ -27,17 +27,19 @@ class CallersBudget:
 
     def bound(self, task: Task) -> Task:
         """The task with the smaller of both budgets."""
-        budget = task.budget
-        deadline = min(budget.deadline, self.deadline_ms / 1000)
-        return replace(
-            task,
-            budget=Budget(
-                deadline=deadline,
-                max_calls=min(budget.max_calls, self.engine_calls),
-                max_generated_tokens=min(budget.max_generated_tokens, self.generated_tokens),
-                rerank_reserve=min(budget.rerank_reserve, deadline * RESERVED_SHARE),
-            ),
+        budget = replace(
+            task.budget,
+            max_calls=min(task.budget.max_calls, self.engine_calls),
+            max_generated_tokens=min(task.budget.max_generated_tokens, self.generated_tokens),
         )
+        deadline = min(budget.deadline, self.deadline_ms / 1000)
+        return replace(task, budget=with_deadline(budget, deadline))
+
+
+def with_deadline(budget: Budget, deadline: float) -> Budget:
+    """The budget with this deadline, of which no more than RESERVED_SHARE is kept for reranking."""
+    reserve = min(budget.rerank_reserve, deadline * RESERVED_SHARE)
+    return replace(budget, deadline=deadline, rerank_reserve=reserve)
 
 
 async def _callers_budget(

@@ -1,7 +1,7 @@
 """What `POST /solve` takes and gives. Unknown fields and values of another type are refused."""
 
 import re
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -33,13 +33,16 @@ def _not_blank(text: str) -> str:
     return text
 
 
-def _whole(value: object) -> object:
+MOST_TOKENS: Final = 1024  # of one solution
+
+
+def whole(value: object) -> object:
     """1000.0 as 1000: JSON has one kind of number, and both are integers to JSON Schema."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-_Integer = Annotated[int, BeforeValidator(_whole)]
-_Positive = Annotated[int, Field(ge=1), BeforeValidator(_whole)]
+_Integer = Annotated[int, BeforeValidator(whole)]
+_Positive = Annotated[int, Field(ge=1), BeforeValidator(whole)]
 Temperature = Annotated[
     float,
     Field(
@@ -50,12 +53,12 @@ Temperature = Annotated[
 ]
 TopP = Annotated[float, Field(gt=0, le=1)]
 MaxTokens = Annotated[
-    int, Field(ge=1, le=1024, description="Per solution."), BeforeValidator(_whole)
+    int, Field(ge=1, le=MOST_TOKENS, description="Per solution."), BeforeValidator(whole)
 ]
 SampleCount = Annotated[
     int,
     Field(ge=2, le=8, description="Candidates of `best_of_n`, the draft included."),
-    BeforeValidator(_whole),
+    BeforeValidator(whole),
 ]
 
 

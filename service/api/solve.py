@@ -7,7 +7,7 @@ from fastapi.responses import Response
 
 from service.api.accept import prefers_events
 from service.api.answering import answer
-from service.api.callers import RESERVED_SHARE, Left
+from service.api.callers import Left, with_deadline
 from service.api.context import Context, Limits, context_of
 from service.api.events import EVENT_SCHEMA, SolveEvents
 from service.api.examples import REQUESTS, RESPONSE, STREAM
@@ -102,12 +102,7 @@ def task_of(body: SolveRequest, limits: Limits) -> Task:
             max_tokens=body.sampling.max_tokens,
             n=body.sampling.n,
         ),
-        budget=Budget(
-            deadline=deadline,
-            max_calls=calls,
-            max_generated_tokens=tokens,
-            rerank_reserve=min(limits.rerank_reserve, deadline * RESERVED_SHARE),
-        ),
+        budget=with_deadline(Budget(most / 1000, calls, tokens, limits.rerank_reserve), deadline),
         threshold=limits.threshold,
         gate=limits.gate,
     )

@@ -9,8 +9,7 @@ import pytest
 from loadtest.simulation.server import running as simulated
 from loadtest.simulation.settings import Simulated
 
-from . import tiny
-from .servers import PATIENCE, TinyServer, running, tiny_server
+from .servers import PATIENCE, TinyServer, sequence_classifier
 from .test_simulator_shapes import shape_of
 
 TURNS = [
@@ -21,10 +20,7 @@ TURNS = [
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TinyServer]:
-    folder = tmp_path_factory.mktemp("reward")
-    tiny.save_sequence_classifier(folder)
-    one = tiny_server("orm", folder, "--runner", "pooling")
-    with running(tmp_path_factory.mktemp("logs"), one):
+    with sequence_classifier(tmp_path_factory) as one:
         yield one
 
 

@@ -7,13 +7,14 @@ those of `glore up`.
 import asyncio
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Final
 
 import pytest
 from pydantic import AnyHttpUrl, SecretStr
 
 from service.settings import EngineSettings, Settings
+from tests.service.balancer import pass_on
 from tests.service.lateness import watched
 from tests.service.test_client_gone import WITHIN_S, ask, serving
 
@@ -22,7 +23,6 @@ from .test_solve import IDLE_S, LONG, running
 
 PATIENCE_S: Final = 300.0
 CALLS: Final = 2  # for the draft and for the samples
-_PIECE: Final = 65536  # bytes
 
 
 class Wire:
@@ -38,20 +38,12 @@ class Wire:
         """Join a connection of the gateway's with one to the engine."""
         self.opened += 1
         inner, outer = await asyncio.open_connection(self._host, int(self._port))
-        back = asyncio.create_task(_pass_on(inner, writer))
-        await _pass_on(reader, outer)
+        back = asyncio.create_task(pass_on(inner, writer))
+        await pass_on(reader, outer)
         self.closed.append(asyncio.get_running_loop().time())
         if len(self.closed) == self.opened:
             self.quiet.set()
         await back
-
-
-async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while piece := await reader.read(_PIECE):
-            writer.write(piece)
-            await writer.drain()
-    writer.close()
 
 
 @asynccontextmanager

@@ -13,8 +13,7 @@ from service.engines import fitness
 from service.engines.classify import VllmSequenceScorer
 from service.engines.vllm import open_engine
 
-from . import tiny
-from .servers import PATIENCE, TinyServer, running, tiny_server
+from .servers import PATIENCE, TinyServer, sequence_classifier
 
 QUESTION = "Tom has 3 boxes with 12 pens each. How many pens has he?"
 SOLUTIONS = ("3 + 12 = 15\n#### 15", "3 x 12 = 36\n#### 36", "I do not know.", "3 x 12 = 36\n\n36")
@@ -22,10 +21,7 @@ SOLUTIONS = ("3 + 12 = 15\n#### 15", "3 x 12 = 36\n#### 36", "I do not know.", "
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TinyServer]:
-    folder = tmp_path_factory.mktemp("reward")
-    tiny.save_sequence_classifier(folder)
-    one = tiny_server("orm", folder, "--runner", "pooling")
-    with running(tmp_path_factory.mktemp("logs"), one):
+    with sequence_classifier(tmp_path_factory) as one:
         yield one
 
 

@@ -44,7 +44,7 @@ class Balancer:
             self.refused += 1
             writer.close()
             return
-        await asyncio.gather(_pass_on(reader, outer), _pass_on(inner, writer))
+        await asyncio.gather(pass_on(reader, outer), pass_on(inner, writer))
 
 
 @asynccontextmanager
@@ -62,7 +62,8 @@ async def balanced(*gateways: str) -> AsyncIterator[Balancer]:
         server.close()
 
 
-async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """All that comes of one to the other, until one of them ends."""
     with suppress(OSError):
         while piece := await reader.read(_PIECE):
             writer.write(piece)

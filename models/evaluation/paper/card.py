@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from models.data.files import read_json, write_whole
 from models.evaluation.paper.counting import Funnel, PhaseCount, count_phases, funnel
 from models.evaluation.paper.curves import draw_curves
 from models.evaluation.paper.machines import spoken_machines, together
@@ -13,7 +14,6 @@ from models.evaluation.paper.ports import RunModels
 from models.evaluation.paper.records import Record
 from models.evaluation.paper.sets import ALL_SETS
 from models.evaluation.paper.tables import Key, Tables
-from models.evaluation.paper.writing import read_json, write_whole
 
 CURVES = "curves.png"
 _ABSENT = "The plot was left out: matplotlib is not installed (`pip install 'glore[train]'`)."

@@ -1,12 +1,11 @@
 """That no question asked here was trained on, as far as the run folder tells."""
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from models.data.files import read_json
 from models.data.problems import Problem, text_key
-from models.evaluation.paper.writing import read_json
-from models.formats.prompts import student_prompt
+from models.data.questions import questions_in
 
 # What the models of a run learn from, and what that was made of.
 _TRAINING = (
@@ -20,7 +19,6 @@ _TRAINING = (
     "global_refiner",
     "local_refiner",
 )
-_ASKED = student_prompt("").partition("\n")[0]  # "Question: "
 _TEMPLATES = "templates_"
 
 
@@ -45,19 +43,6 @@ def check_unseen(run: Path, sets: Mapping[str, Sequence[Problem]]) -> None:
 def training_files(run: Path) -> list[Path]:
     """The training files that a run folder has."""
     return sorted({path for name in _TRAINING for path in run.glob(f"{name}.jsonl")})
-
-
-def questions_in(file: Path) -> Iterator[str]:
-    """The normalised question of every whole row: its `question`, or that of its `prompt`."""
-    with file.open(encoding="utf-8") as lines:
-        for line in lines:
-            if not line.endswith("\n"):
-                return
-            row = json.loads(line)
-            question = row.get("question")
-            if question is None:
-                question = row["prompt"].removeprefix(_ASKED).partition("\n")[0]
-            yield text_key(question)
 
 
 def template_notes(run: Path, sets: Iterable[str]) -> tuple[str, ...]:

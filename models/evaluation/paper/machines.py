@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from models.evaluation.paper.writing import read_json, write_json
+from models.data.files import read_json, write_json
 
 TIMED = ("drafts", "samples", "sorm", "orm", "global", "local")  # files that table D counts
 _CPUS = Path("/proc/cpuinfo")

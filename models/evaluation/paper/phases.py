@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tqdm import tqdm
 
-from models.data.files import append_jsonl, read_jsonl
+from models.data.files import append_jsonl, read_json, read_jsonl, write_json
 from models.data.rollouts import PrefixRollouts
 from models.evaluation.paper.ports import Scorer
-from models.evaluation.paper.writing import read_json, write_json
 from models.formats.steps import split_steps
 from models.sampling.port import Drawing, Sampler
 

@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from models.data.files import write_json, write_whole
 from models.evaluation.paper.comparing import StrategyRow
 from models.evaluation.paper.fixing import Changed, Fixed
 from models.evaluation.paper.locating import Located
 from models.evaluation.paper.markdown import as_markdown
 from models.evaluation.paper.tables import Section, Tables
-from models.evaluation.paper.writing import write_json, write_whole
 from models.evaluation.stats import wilson
 
 

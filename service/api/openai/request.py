@@ -17,6 +17,7 @@ from service.api.openai.messages import Messages, question_of
 from service.api.openai.neutral import TOO_LONG, UNSUPPORTED_PARAMETER, Neutral
 from service.api.problems import field_faults, invalid_request
 from service.api.schemas import (
+    MOST_TOKENS,
     BudgetIn,
     MaxTokens,
     RequestModel,
@@ -24,12 +25,12 @@ from service.api.schemas import (
     SolveRequest,
     Temperature,
     TopP,
+    whole,
 )
 from service.api.solve import task_of
 from service.errors import FieldFault, InvalidRequestError
 from service.refinement.types import Strategy, Task
 
-_MOST_TOKENS: Final = 1024  # of a solution, as `MaxTokens` has it
 _MOST_STOPS: Final = 4
 _SAMPLED: Final = "Taken where nothing is sampled: with temperature 0, and not by {models}"
 _NO_STREAM: Final = "Taken with stream: true only"
@@ -39,12 +40,8 @@ _DRAWING: Final = [name for name, each in STRATEGIES.items() if each is Strategy
 
 def _capped(value: object) -> object:
     """A bound that is larger than the server's own, which then holds as well, as that one."""
-    beyond = isinstance(value, int | float) and value > _MOST_TOKENS and value % 1 == 0
-    return _MOST_TOKENS if beyond else value
-
-
-def _whole(value: object) -> object:
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    beyond = isinstance(value, int | float) and value > MOST_TOKENS and value % 1 == 0
+    return MOST_TOKENS if beyond else value
 
 
 def _as_list(value: object) -> object:
@@ -55,10 +52,10 @@ _MostTokens = Annotated[
     MaxTokens,
     BeforeValidator(_capped),
     WithJsonSchema(
-        {"type": "integer", "minimum": 1, "description": f"Per solution, {_MOST_TOKENS} at most."}
+        {"type": "integer", "minimum": 1, "description": f"Per solution, {MOST_TOKENS} at most."}
     ),
 ]
-_Seed = Annotated[int, BeforeValidator(_whole)]
+_Seed = Annotated[int, BeforeValidator(whole)]
 _Stop = Annotated[str, Field(min_length=1)]
 _Stops = Annotated[list[_Stop], Field(max_length=_MOST_STOPS)]
 

@@ -20,6 +20,7 @@ from models.recipes.run import Run
 from models.recipes.stages import Stages
 from models.training import loop
 from models.training.loop import LoopConfig
+from tests.models.forked import in_a_child
 from tests.models.recipes.scripted import Answers, ScriptedSampler
 
 
@@ -86,18 +87,6 @@ def killed_in_the_middle_of(stage: str, writes: int) -> Callable[[str], None]:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     return on_write
-
-
-def in_a_child(work: Callable[[], None]) -> int:
-    """The wait status of a child that does `work`."""
-    child = os.fork()
-    if child == 0:
-        try:
-            work()
-            os._exit(0)
-        finally:
-            os._exit(1)
-    return os.waitpid(child, 0)[1]
 
 
 def main(base: Path, folder: Path) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from models.recipes.keep import unpack
 from models.recipes.run import Run
+from tests.models.forked import in_a_child
 
 SETTINGS = {"name": "paper", "seeds": [1, 11, 21]}
 BEGUN = ("recipe.json", ".done.json")  # what says that there is a run, and that a stage is done
@@ -72,18 +73,6 @@ def kill_at(number: int) -> Callable[[], int]:
     Path.replace = moved  # type: ignore[method-assign, assignment]
     shutil.copyfile = copyfile  # type: ignore[assignment]
     return lambda: seen
-
-
-def in_a_child(work: Callable[[], None]) -> int:
-    """The wait status of a child that does `work`."""
-    child = os.fork()
-    if child == 0:
-        try:
-            work()
-            os._exit(0)
-        finally:
-            os._exit(1)
-    return os.waitpid(child, 0)[1]
 
 
 def files(run: Path) -> dict[str, bytes]:

@@ -11,6 +11,7 @@ from models.data import sources
 from models.data.files import write_jsonl
 from models.data.labels import orm_examples
 from models.data.problems import text_key
+from models.data.questions import questions_in
 from models.data.rollouts import make_sample
 from models.evaluation.paper.sets import SETS
 from models.formats.prompts import global_refiner_prompt, local_refiner_prompt
@@ -72,9 +73,9 @@ def test_no_question_of_an_evaluation_set_is_in_the_kept_run(
     assert learnt - unpacked.keys() == {"student_problems.jsonl.gz", "ei_1_problems.jsonl.gz"}
     held = dict(held_out)
     for name in drafts:
-        held[name] = set(leakage.questions_in(unpacked[name]))
+        held[name] = set(questions_in(unpacked[name]))
     for name in unpacked.keys() - drafts:
-        seen = set(leakage.questions_in(unpacked[name]))
+        seen = set(questions_in(unpacked[name]))
         assert len(seen) > 50, name
         for questions in held.values():
             assert not seen & questions, name

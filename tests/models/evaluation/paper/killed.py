@@ -11,7 +11,6 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from models.evaluation.paper import collect, phases
@@ -20,6 +19,7 @@ from models.evaluation.paper.gathering import Wanted, collect_all
 from models.evaluation.paper.machines import Machine
 from models.evaluation.paper.ports import RunModels
 from tests.models.evaluation.paper.fakes import FakeModels, write_gsm8k
+from tests.models.forked import in_a_child
 
 PLAN = Plan(labelled=4, first_error=0.4, orm_first_error=0.5)
 QUESTIONS = 6
@@ -70,18 +70,6 @@ def killed_in_a_write(folder: Path, last: int, told: Path) -> None:
     os.fsync = fsync  # type: ignore[assignment]
     Path.replace = replace  # type: ignore[method-assign, assignment]
     carry_out(folder)
-
-
-def in_a_child(work: Callable[[], None]) -> int:
-    """The wait status of a child that does `work`."""
-    child = os.fork()
-    if child == 0:
-        try:
-            work()
-            os._exit(0)
-        finally:
-            os._exit(1)
-    return os.waitpid(child, 0)[1]
 
 
 def main(folder: Path) -> None:

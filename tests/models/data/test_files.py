@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from models.evaluation.paper.writing import read_json, write_json
+from models.data.files import read_json, write_json
 
 
 def test_an_object_is_read_as_it_was_written(tmp_path: Path) -> None:

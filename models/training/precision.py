@@ -1,7 +1,7 @@
 """In which precision matrices are multiplied: the one that is fast where this runs.
 
-bfloat16 is twice as fast as float32 on a GPU or a CPU with AVX512-BF16 or AMX, and six times
-slower on a CPU without them, which takes it apart in software.
+bfloat16 is faster than float32 on a GPU or a CPU with AVX512-BF16 or AMX, and many times slower on
+a CPU without them, which takes it apart in software.
 """
 
 import torch

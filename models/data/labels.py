@@ -2,7 +2,8 @@
 
 GLoRe, sections 3 and 4: the ORM labels every step with the outcome of its solution; the
 SORM estimates V* of each prefix: good iff at least one of K rollouts reaches the right
-answer. Three clean-ups follow, each with its count and each switchable.
+answer. Three clean-ups follow, each with its count and each switchable. An outcome can label the
+SORM's own solutions too, so that a comparison of both differs in nothing but the labels.
 
 Two other readings of the same rollouts are there for comparison: a step judged by how much
 of its prefix's chance it keeps, MC(step) / MC(prefix), and no labels after the first error.
@@ -118,6 +119,28 @@ def sorm_examples(
         dropped_after_error=after,
         dropped_for_balance=dropped,
     )
+
+
+def matched_examples(
+    sorm: Sequence[ScoreExample], rollouts: Sequence[PrefixRollouts]
+) -> list[ScoreExample]:
+    """What the SORM learns from, `sorm`, with the ORM's labels: each solution's own outcome.
+
+    Same solutions in the same order. A step whose label the SORM's clean-ups took, balancing
+    included, has none here either, so classes are balanced by the SORM's labels, not by these.
+    Raises ValueError when `rollouts` are not those that `sorm` was made of.
+    """
+    groups = by_solution(rollouts)
+    solutions = [(group[0].question, steps_of(group[0].solution)) for group in groups]
+    if solutions != [(example.question, example.steps) for example in sorm]:
+        message = "these rollouts are not of the solutions that the SORM learns from"
+        raise ValueError(message)
+    made = []
+    for example, group in zip(sorm, groups, strict=True):
+        outcome = GOOD if sample_is_right(group[0]) else BAD
+        labels = tuple(UNLABELLED if label == UNLABELLED else outcome for label in example.labels)
+        made.append(ScoreExample(example.question, example.steps, labels))
+    return made
 
 
 def by_solution(rollouts: Sequence[PrefixRollouts]) -> list[list[PrefixRollouts]]:

@@ -12,6 +12,7 @@ import itertools
 import json
 import random
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -25,18 +26,27 @@ HELD_OUT_TEMPLATES = 15
 SYMBOLIC = ("easy", "all", "templates_easy", "templates_all")
 
 
-def load(source: str, n: int, seed: int, split: Split = "test") -> list[Problem]:
+def load(
+    source: str,
+    n: int,
+    seed: int,
+    split: Split = "test",
+    *,
+    without_answer: Counter[str] | None = None,
+) -> list[Problem]:
     """`n` different problems of one split.
 
     `source` is "easy" or "all" (tiers of gsm_symbolic), "templates_easy" or
     "templates_all" (the same of its held-out templates: all of them are for test), or the
-    path of a JSONL file in GSM8K's format. Raises ValueError when the source holds too few.
+    path of a JSONL file in GSM8K's format. `without_answer` counts, as `gsm_symbolic` says, what
+    was left out on the way. Raises ValueError when the source holds too few.
     """
     if source in SYMBOLIC:
         candidates = gsm_symbolic(
             seed,
             keep=is_easy if source.endswith("easy") else None,
             held_out=source.startswith("templates"),
+            without_answer=without_answer,
         )
     else:
         candidates = iter(_shuffled(list(gsm8k(Path(source))), seed))
@@ -71,11 +81,16 @@ def held_out_templates(templates: Sequence[int]) -> frozenset[int]:
 
 
 def gsm_symbolic(
-    seed: int, keep: Callable[[Problem], bool] | None = None, *, held_out: bool = False
+    seed: int,
+    keep: Callable[[Problem], bool] | None = None,
+    *,
+    held_out: bool = False,
+    without_answer: Counter[str] | None = None,
 ) -> Iterator[Problem]:
     """Up to a million generated problems, the same in the same order for the same seed.
 
-    Those of the held-out templates alone, or all but those. `source` names the template.
+    Those of the held-out templates alone, or all but those. `source` names the template. One
+    whose solution states no answer is left out, and `without_answer` counts it by its source.
     reasoning-gym draws item i of seed s from `Random(s + i)`, so neighbouring seeds would
     share problems: seeds (up to 20 million) are spread by the size of a block. A seed's first
     block is what it always was; the others, which begin where it ends, lie far behind.
@@ -94,13 +109,17 @@ def gsm_symbolic(
             if (template in apart) != held_out:
                 continue
             entry = dataset[index]
+            source = f"gsm_symbolic/{template}"
             problem = make_problem(
                 id_=f"gsm_symbolic-{seed}-{block * _BLOCK + index}",
                 question=entry["question"].removesuffix(_SUFFIX),
                 solution=entry["metadata"]["answer_cot"],
-                source=f"gsm_symbolic/{template}",
+                source=source,
             )
-            if problem and (keep is None or keep(problem)):
+            if problem is None:
+                if without_answer is not None:
+                    without_answer[source] += 1
+            elif keep is None or keep(problem):
                 yield problem
 
 

@@ -35,6 +35,7 @@ def run_recipe(
     """
     # torch is loaded only when something is trained
     from models.recipes.progress import spoken  # noqa: PLC0415
+    from models.recipes.recipe import ADDING  # noqa: PLC0415
     from models.recipes.run import Run  # noqa: PLC0415
     from models.recipes.stages import Stages  # noqa: PLC0415
 
@@ -45,7 +46,7 @@ def run_recipe(
     if stage is not None and stage not in stages:
         message = f"no stage {stage!r}; the stages are {', '.join(stages)}"
         raise UnknownNameError(message)
-    run.remember(recipe.settings())
+    run.remember(recipe.settings(), ADDING)
     wanted = tuple(stages) if stage is None else (stage,)
     for number, (each, work) in enumerate(stages.items(), start=1):
         if each in wanted and not run.is_done(each):

@@ -58,16 +58,17 @@ def card(recipe: Recipe, counts: dict[str, Counts], seconds: float) -> str:
             f"| {values.get('trained_tokens', '')} | {shown} |"
         )
     if "steps" in counts:
-        lines += ["", *step_table(recipe, counts["steps"])]
+        steps = {**counts["steps"], **counts.get("matched_steps", {})}
+        lines += ["", *step_table(recipe, steps)]
     settings = json.dumps(recipe.settings(), indent=1)
     lines += ["", "The whole configuration:", "", "```json", settings, "```"]
     return "\n".join(lines) + "\n"
 
 
 def step_table(recipe: Recipe, steps: Counts) -> list[str]:
-    """Every scorer at its validation threshold on greedy drafts of test problems."""
+    """Every scorer in `steps` at its validation threshold on greedy drafts of test problems."""
     lines = [_HEADER, "|---|---|---|---|---|---|---|---|---|"]
-    for role in recipe.scorers:
+    for role in (role for role in recipe.scorers if role in steps):
         s = steps[role]
         if "f1" not in s:
             lines.append(f"| {role} | {s['threshold']:.2f} | {s['validation_f1']:.3f} |||||||")

@@ -16,6 +16,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from models.evaluation.paper.thresholds import MATCHED
 from models.serving.bundle import ROLES
 
 _ADAPTER = ("adapter_config.json", "adapter_model.safetensors", "head.safetensors")
@@ -101,9 +102,10 @@ def _reliance(name: Path) -> tuple[int, Path]:
 
 
 def _is_compared(adapter: Path, run: Path) -> bool:
-    """Whether it is a scorer that does not ship, and whose figures stand in `steps` already."""
+    """Whether it is a scorer that does not ship, and whose figures are there already."""
     ships = adapter.name in ROLES or adapter.name.startswith("student_")
-    return not ships and (run / "steps.done.json").is_file()
+    stage = "matched_steps" if adapter.name == MATCHED else "steps"
+    return not ships and (run / f"{stage}.done.json").is_file()
 
 
 def portable(config: Path) -> None:

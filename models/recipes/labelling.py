@@ -1,6 +1,6 @@
 """The stages that turn samples and rollouts into what the reward models and refiners read.
 
-No sampling of their own: the ORM, its control, the SORM, its ablations and both refiners
+No sampling of their own: the ORM, its controls, the SORM, its ablations and both refiners
 learn from the same samples and rollouts.
 """
 
@@ -9,10 +9,13 @@ from collections.abc import Sequence
 from models.data.files import read_jsonl, write_jsonl
 from models.data.labels import (
     BAD,
+    GOOD,
+    UNLABELLED,
     LabelCounts,
     balance,
     by_solution,
     make_consistent,
+    matched_examples,
     orm_examples,
     raw_labels,
     sorm_examples,
@@ -20,9 +23,11 @@ from models.data.labels import (
 from models.data.pairs import counted_global_pairs, local_pairs
 from models.data.rollouts import PrefixRollouts, Sample, steps_of
 from models.data.search import compare
+from models.evaluation.paper.thresholds import MATCHED
 from models.recipes import sampling
 from models.recipes.recipe import Recipe
 from models.recipes.run import Counts, Run
+from models.training.examples import ScoreExample
 
 
 class Labelling:
@@ -71,6 +76,23 @@ class Labelling:
             counts |= _named(name, taken)
         searched = compare(rollouts)
         return {**counts, **{f"binary_search_{key}": n for key, n in searched.items()}}
+
+    def matched(self) -> Counts:
+        """The ORM's labels on what the SORM is trained on, read from its own file.
+
+        `differing` are the labels on which outcome and rollouts do not agree.
+        """
+        sorm = list(read_jsonl(self.run.path("sorm.jsonl"), ScoreExample))
+        made = matched_examples(sorm, self._rollouts())
+        theirs = [label for example in sorm for label in example.labels]
+        labels = [label for example in made for label in example.labels]
+        return {
+            "orm_matched_solutions": write_jsonl(self.run.path(f"{MATCHED}.jsonl"), made),
+            "orm_matched_good": labels.count(GOOD),
+            "orm_matched_bad": labels.count(BAD),
+            "orm_matched_unlabelled": labels.count(UNLABELLED),
+            "orm_matched_differing": sum(a != b for a, b in zip(labels, theirs, strict=True)),
+        }
 
     def pairs(self) -> Counts:
         """Global pairs from samples and rollouts, local pairs from the rollouts."""

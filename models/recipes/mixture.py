@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,12 +23,17 @@ class Mixture:
     seed: int
 
 
-def mix(mixture: Mixture, gsm8k: Path | None) -> list[Problem]:
-    """The problems, shuffled. Without a GSM8K file its share falls to gsm_symbolic."""
+def mix(
+    mixture: Mixture, gsm8k: Path | None, without_answer: Counter[str] | None = None
+) -> list[Problem]:
+    """The problems, shuffled. Without a GSM8K file its share falls to gsm_symbolic.
+
+    `without_answer` counts what was left out of gsm_symbolic, as `sources.gsm_symbolic` says.
+    """
     seed = mixture.seed
     everything = mixture.all if gsm8k else mixture.all + mixture.gsm8k
-    problems = sources.load("easy", mixture.easy, seed, "train")
-    problems += sources.load("all", everything, seed + 1, "train")
+    problems = sources.load("easy", mixture.easy, seed, "train", without_answer=without_answer)
+    problems += sources.load("all", everything, seed + 1, "train", without_answer=without_answer)
     if gsm8k:
         problems += sources.load(str(gsm8k), mixture.gsm8k, seed + 2, "train")
     problems += itertools.islice(sources.drills(seed + 3), mixture.drills)

@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from models.data.labels import CleanUps
+from models.evaluation.paper.thresholds import MATCHED
 from models.recipes.mixture import Mixture
 from models.sampling.port import MakeSampler
 from models.training.adapters import AdapterConfig
 
+# Settings that came later and only add stages: what a run has done already is as it would be.
+ADDING = ("orm_matched",)
 _ROUND = 1000  # between the seeds of two rounds: more than the seeds of one run are apart
 
 
@@ -68,7 +71,8 @@ class Recipe:
     """A whole run. Problems for training come from the training split alone.
 
     `ablations` are further SORMs on the same rollouts, by name; `orm_control` adds an ORM on
-    as many right as wrong solutions beside the one on the student's own share.
+    as many right as wrong solutions beside the one on the student's own share; `orm_matched`
+    one trained as the SORM is, on the SORM's own solutions and steps: only the labels differ.
     """
 
     name: str
@@ -90,6 +94,7 @@ class Recipe:
     global_pairs: int | None = None  # at most so many
     orm_control: bool = False
     ablations: Mapping[str, CleanUps] = field(default_factory=dict)
+    orm_matched: bool = False
     expected: Mapping[str, float] = field(default_factory=dict)  # seconds of stages, measured
 
     @property
@@ -101,7 +106,12 @@ class Recipe:
     def scorers(self) -> tuple[str, ...]:
         """Every reward model that is trained: the two that ship, the control, the ablations."""
         control = ("orm_control",) if self.orm_control else ()
-        return ("sorm", "orm", *control, *self.ablations)
+        matched = (MATCHED,) if self.orm_matched else ()
+        return ("sorm", "orm", *control, *self.ablations, *matched)
+
+    def scorer(self, role: str) -> AdapterConfig:
+        """How one of the `scorers` is trained."""
+        return self.orm if role in ("orm", "orm_control") else self.sorm
 
     def settings(self) -> dict[str, Any]:
         """Everything that decides what comes out, as plain values; sampler and file by name."""

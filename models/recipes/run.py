@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeAlias
@@ -76,18 +76,22 @@ class Run:
         """A file or folder of the run."""
         return self.folder / name
 
-    def remember(self, settings: Counts) -> None:
+    def remember(self, settings: Counts, adding: Collection[str] = ()) -> None:
         """Write the run's whole configuration, seeds included, to `recipe.json`.
 
-        Raises OtherRecipeError when the folder holds a run with another one.
+        A run that differs in settings named in `adding` alone, or was begun before there were
+        such, goes on with those of now. Raises OtherRecipeError when the folder holds a run with
+        another configuration.
         """
         text = json.dumps(settings, indent=1, default=str) + "\n"
         path = self.path("recipe.json")
-        if not path.exists():
-            write_whole(path, text)
-        elif path.read_text(encoding="utf-8") != text:
+        known = path.read_text(encoding="utf-8") if path.exists() else None
+        if known == text:
+            return
+        if known is not None and _without(known, adding) != _without(text, adding):
             message = f"{self.folder} holds a run with other settings; name another folder"
             raise OtherRecipeError(message)
+        write_whole(path, text)
 
     def is_done(self, name: str) -> bool:
         """Whether a stage was finished before."""
@@ -132,6 +136,10 @@ class Run:
             name: json.loads(self.path(f"{name}.done.json").read_text(encoding="utf-8"))
             for name in names
         }
+
+
+def _without(settings: str, names: Collection[str]) -> Counts:
+    return {name: value for name, value in json.loads(settings).items() if name not in names}
 
 
 def _number(file: Path) -> float:

@@ -46,15 +46,19 @@ class Stages:
             "test": partial(self.held_out, "test", recipe.test),
             "outcome_examples": self.labelling.outcomes,
             "step_examples": self.labelling.steps,
-            "pairs": self.labelling.pairs,
-            "held_out": partial(check_held_out, self.run, recipe),
         }
+        if recipe.orm_matched:
+            stages["matched_examples"] = self.labelling.matched
+        stages["pairs"] = self.labelling.pairs
+        stages["held_out"] = partial(check_held_out, self.run, recipe)
         for role in recipe.scorers:
-            outcome = role.startswith("orm")
-            stages[role] = partial(self.scorer, role, recipe.orm if outcome else recipe.sorm)
+            stages[role] = partial(self.scorer, role, recipe.scorer(role))
         for role in REFINERS:
             stages[role] = partial(self.refiner, role, getattr(recipe, role))
-        return {**stages, "steps": self.thresholds.choose, "bundle": self.bundle}
+        stages["steps"] = self.thresholds.choose
+        if recipe.orm_matched:  # not in `steps`: runs that have done that go on with this alone
+            stages["matched_steps"] = self.thresholds.matched
+        return {**stages, "bundle": self.bundle}
 
     def samples(self) -> Counts:
         """Solutions of fresh training problems, none of which the student was trained on."""

@@ -5,7 +5,7 @@ adapter on the base, `student_<r>`, and a plain checkpoint, `merged_<r>`.
 """
 
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -68,13 +68,15 @@ class Students:
 
     def problems(self) -> Counts:
         """The first mixture."""
-        problems = mix(self.recipe.mixture, self.recipe.gsm8k)
+        without_answer: Counter[str] = Counter()
+        problems = mix(self.recipe.mixture, self.recipe.gsm8k, without_answer)
         write_jsonl(self.run.path("student_problems.jsonl"), problems)
         sources = [problem.source.partition("/")[0] for problem in problems]
         return {
             "problems": len(problems),
             **asdict(self.recipe.mixture),
             **{f"from_{source}": sources.count(source) for source in sorted(set(sources))},
+            "gsm_symbolic_without_answer": without_answer.total(),
             **(gsm8k_counts(self.recipe.gsm8k) if self.recipe.gsm8k else {}),
         }
 

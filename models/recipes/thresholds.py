@@ -13,6 +13,7 @@ from pathlib import Path
 from models.data.files import read_jsonl, write_whole
 from models.data.labels import by_solution, make_consistent, raw_labels, sample_is_right
 from models.data.rollouts import PrefixRollouts, steps_of
+from models.evaluation.paper.thresholds import MATCHED, compared_file
 from models.evaluation.steps import Labelled, best_threshold, curve, figures
 from models.recipes.recipe import Recipe
 from models.recipes.run import Counts, Run
@@ -73,15 +74,9 @@ class Thresholds:
         counts: Counts = {}
         chosen: dict[str, float] = {}
         for role in self.recipe.scorers:
-            validation = self._labelled("validation", role)
-            chosen[role] = best_threshold(validation)
-            points = [{**asdict(point), "f1": point.f1} for point in curve(validation)]
-            self._keep(f"{role}_curve.json", points)
-            on_validation = figures(validation, chosen[role])
-            counts[role] = {"validation_f1": on_validation.f1, "threshold": chosen[role]}
-            if self.run.path("test_rollouts.jsonl").exists():
-                at = figures(self._labelled("test", role), chosen[role])
-                counts[role] |= {**asdict(at), "f1": at.f1}
+            if role != MATCHED:
+                counts[role] = self._compare(role)
+                chosen[role] = counts[role]["threshold"]
         drafts = self._gated()
         gates = gate_curve(drafts)
         self._keep("gate_curve.json", [{**asdict(p), "b": p.balanced_accuracy} for p in gates])
@@ -91,6 +86,25 @@ class Thresholds:
             "gate": best_gate(drafts),
         }
         self._keep("thresholds.json", content)
+        return counts
+
+    def matched(self) -> Counts:
+        """The same for the ORM on the SORM's solutions, whose threshold is no part of a bundle."""
+        counts = self._compare(MATCHED)
+        file = compared_file(self.run.folder, MATCHED)
+        self._keep(file.name, {"first_error": counts["threshold"]})
+        return {MATCHED: counts}
+
+    def _compare(self, role: str) -> Counts:
+        """A scorer's threshold, from validation drafts, and its figures on test drafts there."""
+        validation = self._labelled("validation", role)
+        chosen = best_threshold(validation)
+        points = [{**asdict(point), "f1": point.f1} for point in curve(validation)]
+        self._keep(f"{role}_curve.json", points)
+        counts: Counts = {"validation_f1": figures(validation, chosen).f1, "threshold": chosen}
+        if self.run.path("test_rollouts.jsonl").exists():
+            at = figures(self._labelled("test", role), chosen)
+            counts |= {**asdict(at), "f1": at.f1}
         return counts
 
     def _gated(self) -> list[tuple[float, bool]]:

@@ -29,6 +29,7 @@ from models.evaluation.paper.joining import (
     ranked,
     step_labels,
     whole_solutions,
+    with_compared,
     with_scores,
 )
 from models.evaluation.paper.machines import MadeOn
@@ -37,18 +38,21 @@ from models.evaluation.paper.phases import (
     Clock,
     Generated,
     Prompt,
+    Scored,
     Stamps,
     TimedRollouts,
     fill,
     generate,
+    read_scores,
     score,
 )
-from models.evaluation.paper.ports import Ports
+from models.evaluation.paper.ports import Ports, Scorer
 from models.evaluation.paper.records import (
     Record,
     named_error,
     true_error,
 )
+from models.evaluation.paper.thresholds import COMPARED
 from models.formats.prompts import (
     continuation_prompt,
     global_refiner_prompt,
@@ -114,7 +118,7 @@ class Collector:
         """
         records = self._scored(self._sampled(self._drafts()), ("sorm", "orm"), drafts=True)
         refined = self._locally(self._globally(self._labelled(records)))
-        return self._scored(refined, ("sorm", "orm"), drafts=False)
+        return self._compared(self._scored(refined, ("sorm", "orm"), drafts=False))
 
     def _drafts(self) -> list[Record]:
         prompts = [Prompt(p.id, 0, student_prompt(p.question)) for p in self.problems]
@@ -262,14 +266,36 @@ class Collector:
         ]
         for role in roles:
             port = self.ports.sorm if role == "sorm" else self.ports.orm
-            self._stamp(f"{role}.jsonl", role, "student")
             step = f"{role} of {'drafts' if drafts else 'candidates'}"
-            path = self.folder / f"{role}.jsonl"
-            load = partial(self._ready, step, role)
-            title = self._title(step)
-            rows = score(path, solutions, port, title=title, load=load, clock=self.clock)
+            rows = self._score(role, port, solutions, step)
             records = [with_scores(record, role, rows) for record in records]
         return records
+
+    def _compared(self, records: list[Record]) -> list[Record]:
+        """The drafts with the scores for table A alone: of a model that is gone, what it said."""
+        drafts = [(record.problem, record.question, record.draft.text) for record in records]
+        for role in COMPARED:
+            port = self.ports.compared.get(role)
+            rows = (
+                self._score(role, port, drafts, f"{role} of drafts")
+                if port
+                else read_scores(self.folder / f"{role}.jsonl")
+            )
+            records = [with_compared(record, role, rows) for record in records]
+        return records
+
+    def _score(
+        self, role: str, port: Scorer, solutions: Sequence[tuple[str, str, str]], step: str
+    ) -> dict[tuple[str, str], Scored]:
+        self._stamp(f"{role}.jsonl", role, "student")
+        return score(
+            self.folder / f"{role}.jsonl",
+            solutions,
+            port,
+            title=self._title(step),
+            load=partial(self._ready, step, role),
+            clock=self.clock,
+        )
 
     def _generate(self, phase: str, prompts: list[Prompt]) -> dict[tuple[str, int], Generated]:
         role, port = {

@@ -1,7 +1,7 @@
 """The real models behind the ports; torch is loaded when the first of them is asked.
 
 One model is loaded per role and kept: two students, two refiners and two scorers (all in
-bfloat16), about 1.7 GB for a base of 135M parameters.
+bfloat16), about 1.7 GB for a base of 135M parameters; and those scorers that are compared.
 """
 
 import hashlib
@@ -36,6 +36,7 @@ class Composition:
         self._local = LazySampler(base, models.adapter("local_refiner"))
         self._sorm = LazyScorer(base, models.adapter("sorm"))
         self._orm = LazyScorer(base, models.adapter("orm"))
+        self._compared = {role: LazyScorer(base, models.adapter(role)) for role in models.compared}
 
     def clock(self) -> Clock:
         """What measures the engines' seconds: of the processor, or of the wall beside a GPU."""
@@ -52,6 +53,7 @@ class Composition:
             "local_refiner": self._local,
             "sorm": self._sorm,
             "orm": self._orm,
+            **self._compared,
         }
         return Ports(
             student=sampler,
@@ -60,6 +62,7 @@ class Composition:
             sorm=self._sorm,
             orm=self._orm,
             identities=Identities(self.models, student),
+            compared=self._compared,
             load=lambda role: roles[role].load(),
             machine=this_machine,
         )
@@ -139,8 +142,9 @@ class LazyScorer:
 
 
 def run_scorers(models: RunModels) -> dict[str, LazyScorer]:
-    """Both reward models of a run folder, by role."""
-    return {role: LazyScorer(models.adapted, models.adapter(role)) for role in ("sorm", "orm")}
+    """Both reward models of a run folder, and those that they are compared with, by role."""
+    roles = ("sorm", "orm", *models.compared)
+    return {role: LazyScorer(models.adapted, models.adapter(role)) for role in roles}
 
 
 def bundle_scorers(student: Path, bundle: Bundle) -> dict[str, LazyScorer]:
@@ -155,9 +159,11 @@ def bundle_scorers(student: Path, bundle: Bundle) -> dict[str, LazyScorer]:
 class Identities(Mapping[str, str]):
     """By role, a hash of its weights, computed when it is asked for."""
 
-    _roles = ("student", "sorm", "orm", "global_refiner", "local_refiner")
-
     def __init__(self, models: RunModels, student: str) -> None:
+        self._roles = (
+            *("student", "sorm", "orm", "global_refiner", "local_refiner"),
+            *models.compared,
+        )
         self.models = models
         self.student = student
         self._known: dict[str, str] = {}

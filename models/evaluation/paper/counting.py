@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 from models.evaluation.paper.machines import Machines, MadeOn
 from models.evaluation.paper.records import Record
+from models.evaluation.paper.thresholds import COMPARED
 from models.formats.steps import split_steps
 
 PHASES = ("drafts", "samples", "sorm", "orm", "rollouts", "global", "local")
@@ -66,15 +67,16 @@ def seconds_of(row: Row) -> float | None:
 
 
 def count_phases(folder: Path, problems: Collection[str]) -> dict[str, PhaseCount]:
-    """Each phase by name, over the rows of these problems."""
+    """Each phase by name, over the rows of these problems; of `COMPARED` those there are."""
     made_on = MadeOn(folder)
+    compared = [name for name in COMPARED if (folder / f"{name}.jsonl").exists()]
     return {
         name: _count(
             name,
             [r for r in read_rows(folder / f"{name}.jsonl") if r["problem"] in problems],
             made_on.of(f"{name}.jsonl"),
         )
-        for name in PHASES
+        for name in (*PHASES, *compared)
     }
 
 

@@ -73,7 +73,9 @@ def collect_all(  # noqa: PLR0913 - what is asked, of whom, and two clocks
             for name, problems in sets.items()
             for student in wanted.students
         ]
-        left = TimeLeft(models.folder / "evaluation", shares, wall)
+        of_student = {student: ports(student) for student in wanted.students}
+        compared = dict.fromkeys(role for each in of_student.values() for role in each.compared)
+        left = TimeLeft(models.folder / "evaluation", shares, wall, tuple(compared))
         made: dict[tuple[str, str], list[Record]] = {}
         for share in shares:
             student, name = share.student, share.set
@@ -81,7 +83,7 @@ def collect_all(  # noqa: PLR0913 - what is asked, of whom, and two clocks
                 name,
                 student,
                 sets[name],
-                ports(student),
+                of_student[student],
                 plan,
                 models.phases(student, name),
                 clock=clock,

@@ -47,7 +47,7 @@ def step_labels(record: Record, rows: Mapping[tuple[str, int], PrefixRollouts]) 
 
 
 def with_scores(record: Record, role: str, rows: Mapping[tuple[str, str], Scored]) -> Record:
-    """The record with what one scorer says of the draft and of all that is ranked."""
+    """The record with what "sorm" or "orm" says of the draft and of all that is ranked."""
 
     def scored(written: Written) -> Written:
         row = rows.get((record.problem, written.text))
@@ -64,3 +64,11 @@ def with_scores(record: Record, role: str, rows: Mapping[tuple[str, str], Scored
         global_refinement=scored(whole) if whole else None,
         local_sorm=replace(local, written=scored(local.written)) if local else None,
     )
+
+
+def with_compared(record: Record, role: str, rows: Mapping[tuple[str, str], Scored]) -> Record:
+    """The record with what a scorer that is compared says of the draft, if it has said it."""
+    row = rows.get((record.problem, record.draft.text))
+    if row is None:
+        return record
+    return replace(record, compared={**record.compared, role: Scores(row.scores, row.seconds)})

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from models.evaluation.paper.records import Record
-from models.evaluation.paper.thresholds import Thresholds
+from models.evaluation.paper.thresholds import COMPARED, Thresholds
 from models.evaluation.steps import Labelled, StepFigures, figures
 from models.formats.steps import first_error
 
@@ -60,7 +60,15 @@ class Located:
 
 
 def locate(records: Sequence[Record], thresholds: Thresholds) -> tuple[Located, ...]:
-    """SORM and ORM: steps on labelled drafts, final answers on every draft with a step."""
+    """SORM and ORM: steps on labelled drafts, final answers on every draft with a step.
+
+    So too those of `COMPARED` that have a threshold and have scored every draft.
+    """
+    compared = (
+        role
+        for role in COMPARED
+        if role in thresholds.compared and all(role in record.compared for record in records)
+    )
     return tuple(
         judge(
             role,
@@ -76,7 +84,7 @@ def locate(records: Sequence[Record], thresholds: Thresholds) -> tuple[Located, 
             ],
             thresholds.of(role),
         )
-        for role in ROLES
+        for role in (*ROLES, *compared)
     )
 
 
@@ -125,5 +133,6 @@ def _auc(finals: Sequence[tuple[float, bool]]) -> float | None:
 
 
 def _scores(record: Record, role: str) -> tuple[float, ...]:
-    scores = record.draft.sorm if role == "sorm" else record.draft.orm
+    own = {"sorm": record.draft.sorm, "orm": record.draft.orm}
+    scores = own[role] if role in own else record.compared[role]
     return scores.steps if scores else ()

@@ -19,7 +19,8 @@ _TITLES = {
 NOTES = {
     "A": (
         "Steps and first errors on labelled drafts, final answers (the last step's score) on every "
-        "draft. Offset: named minus true place, in steps."
+        "draft. Offset: named minus true place, in steps. ORM_MATCHED, where there is one, has the "
+        "ORM's labels on what the SORM learnt from."
     ),
     "B": (
         "Local refinement after the critique named. The oracle's critique is the first bad step by "

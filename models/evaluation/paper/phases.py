@@ -211,6 +211,12 @@ def score(  # noqa: PLR0913 - the parts of one phase
     )
 
 
+def read_scores(path: Path) -> dict[tuple[str, str], Scored]:
+    """The scores in a file of that phase, by (problem, text); none without the file."""
+    rows = read_jsonl(path, Scored) if path.exists() else ()
+    return {(row.problem, row.text): row for row in rows}
+
+
 class Stamps:
     """Which models and settings the files of a folder were made with."""
 

@@ -1,11 +1,12 @@
 """What collecting needs of the models: samplers and scorers by role, and who they are."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from models.evaluation.paper.machines import Machine
+from models.evaluation.paper.thresholds import COMPARED, compared_file
 from models.sampling.port import Sampler
 
 STUDENTS = ("sft", "ei")
@@ -24,8 +25,9 @@ class Ports:
     """The roles that one student's records are made with.
 
     `identities` says, by role, which weights these are; rows made by other weights are
-    refused (see `phases.Stamps`). `load` gets a role ready, so that loading a model is not
-    counted as its work. `machine` says where the models run; None: nobody knows.
+    refused (see `phases.Stamps`). `compared`, by role, score drafts for table A alone. `load`
+    gets a role ready, so that loading a model is not counted as its work. `machine` says where
+    the models run; None: nobody knows.
     """
 
     student: Sampler
@@ -34,6 +36,7 @@ class Ports:
     sorm: Scorer
     orm: Scorer
     identities: Mapping[str, str]
+    compared: Mapping[str, Scorer] = field(default_factory=dict)
     load: Callable[[str], None] = lambda _role: None
     machine: Callable[[], Machine | None] = lambda: None
 
@@ -61,6 +64,16 @@ class RunModels:
     def adapter(self, role: str) -> Path:
         """The folder of one role's adapter; a scorer's holds its row of the head too."""
         return self.folder / role
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """Those of `COMPARED` that are trained, with a threshold of their own."""
+        return tuple(
+            role
+            for role in COMPARED
+            if (self.adapter(role) / "adapter_model.safetensors").is_file()
+            and compared_file(self.folder, role).is_file()
+        )
 
     @property
     def thresholds(self) -> Path:

@@ -6,7 +6,7 @@ Source of the columns: GLoRe, sections 4 and 5 (drafts, critiques, refinements, 
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -61,7 +61,8 @@ class Record:
     `samples` are drawn at a temperature, everything else is greedy. A refinement is None
     when nothing was to be refined (no step, no error found) or nothing was written.
     `labels` has 1 (good) or 0 (bad) per step of the draft, by rollouts of its prefixes;
-    None when it was not labelled.
+    None when it was not labelled. `compared` has the scores of the draft by reward models that
+    table A alone compares (`thresholds.COMPARED`), by role; older records have none.
     """
 
     set: str
@@ -76,6 +77,7 @@ class Record:
     local_orm: Refined | None
     local_oracle: Refined | None
     labels: tuple[int, ...] | None
+    compared: Mapping[str, Scores] = field(default_factory=dict)
 
     def local(self, critique: Critique) -> Written | None:
         """The local refinement after one critique, if there is one."""
@@ -137,6 +139,10 @@ def record_of(row: Mapping[str, Any]) -> Record:
         local_orm=_refined(row["local_orm"]),
         local_oracle=_refined(row["local_oracle"]),
         labels=None if labels is None else tuple(labels),
+        compared={
+            role: Scores(tuple(scored["steps"]), scored["seconds"])
+            for role, scored in row.get("compared", {}).items()
+        },
     )
 
 

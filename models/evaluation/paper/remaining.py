@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.evaluation.paper.counting import PHASES, read_rows, seconds_of
+from models.evaluation.paper.thresholds import COMPARED
 from models.recipes.progress import spoken
 
 
@@ -74,14 +75,20 @@ class Seen:
 class TimeLeft:
     """Estimates from the folder of all phases, `<folder>/<student>/<set>/<phase>.jsonl`.
 
-    `shares` stand in the order they are collected in; `clock` gives wall seconds.
+    `shares` stand in the order they are collected in; `clock` gives wall seconds; `compared`
+    are those of `COMPARED` that score drafts too.
     """
 
     def __init__(
-        self, folder: Path, shares: Sequence[Share], clock: Callable[[], float] = time.monotonic
+        self,
+        folder: Path,
+        shares: Sequence[Share],
+        clock: Callable[[], float] = time.monotonic,
+        compared: Sequence[str] = (),
     ) -> None:
         self.folder = folder
-        self.units = [(share, step) for share in shares for step in STEPS]
+        steps = (*STEPS, *(Step(f"{role} of drafts", role, 1.0) for role in compared))
+        self.units = [(share, step) for share in shares for step in steps]
         self.clock = clock
         self._started = clock()
         self._before = sum(seen.seconds for seen in self._read().values())
@@ -113,7 +120,7 @@ class TimeLeft:
     def _read(self) -> dict[tuple[str, str, str], Seen]:
         seen: dict[tuple[str, str, str], Seen] = defaultdict(Seen)
         for path in self.folder.glob("*/*/*.jsonl"):
-            if path.stem in PHASES:
+            if path.stem in (*PHASES, *COMPARED):
                 key = (path.parent.parent.name, path.parent.name, path.stem)
                 seen[key] = _count(path)
         return seen

@@ -3,12 +3,13 @@
 import gzip
 import itertools
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from models.data import sources
-from models.data.problems import Split, is_easy, split_of, text_key
+from models.data.problems import Problem, Split, is_easy, make_problem, split_of, text_key
 from models.formats.answers import parse_answer
 from models.formats.prompts import normalise_question
 
@@ -78,6 +79,25 @@ def test_which_templates_are_held_out_does_not_depend_on_the_order() -> None:
 def test_the_answer_of_a_problem_is_the_one_its_solution_states() -> None:
     for problem in sources.load("all", 50, 3):
         assert parse_answer(problem.solution) == problem.answer
+
+
+def test_generated_problems_without_an_answer_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None is at this writing, so some lose theirs here."""
+    monkeypatch.setattr(sources, "make_problem", unanswered)
+    lost: Counter[str] = Counter()
+    left = sources.load("all", 30, 3, without_answer=lost)
+    monkeypatch.undo()
+    whole = list(itertools.islice(sources.gsm_symbolic(3), int(left[-1].id.split("-")[-1])))
+    last = next(place for place, problem in enumerate(whole) if problem.id == left[-1].id)
+    gone = Counter(p.source for p in whole[:last] if p.answer.endswith("0"))
+    assert lost == gone
+    assert lost.total() > 30
+    assert not any(problem.answer.endswith("0") for problem in left)
+
+
+def unanswered(**parts: str) -> Problem | None:
+    problem = make_problem(**parts)
+    return None if problem and problem.answer.endswith("0") else problem
 
 
 def test_too_few_problems_is_an_error(tmp_path: Path) -> None:

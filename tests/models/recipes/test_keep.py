@@ -84,6 +84,14 @@ def test_a_scorer_that_does_not_ship_is_kept_until_it_is_compared(
     assert "student_0/adapter_model.safetensors" in packed
 
 
+def test_the_matched_orm_is_compared_by_a_stage_of_its_own(run: Path, tmp_path: Path) -> None:
+    (run / "sorm").rename(run / "orm_matched")
+    (run / "steps.done.json").write_text("{}")
+    assert "orm_matched/head.safetensors" in keep(run, tmp_path / "kept")
+    (run / "matched_steps.done.json").write_text("{}")
+    assert "orm_matched/head.safetensors" not in keep(run, tmp_path / "compared")
+
+
 def test_keeping_twice_gives_the_same_bytes(run: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
         keep(run, tmp_path / name)

@@ -36,7 +36,7 @@ def test_killed_in_every_stage_a_run_ends_the_same(tiny_base: Path, tmp_path: Pa
     for name in compared:
         assert killed.path(name).read_text() == whole.path(name).read_text(), name
     adapters = list(whole.folder.glob("*/adapter_model.safetensors"))
-    assert len(adapters) == 2 + 5 + 2
+    assert len(adapters) == 2 + 6 + 2
     for path in adapters:
         for key, value in load_file(path).items():
             other = load_file(killed.folder / path.relative_to(whole.folder))[key]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from models.data.files import write_jsonl
+from models.data.files import read_jsonl, write_jsonl
 from models.data.rollouts import make_sample
 from models.recipes import sampling
 from models.recipes.labelling import Labelling, half_right, target_counts
@@ -97,9 +97,51 @@ def test_todays_labels_are_those_of_the_kept_run(tmp_path: Path) -> None:
     counts = Labelling(paper(), run).steps()
     kept = json.loads((KEPT / "step_examples.done.json").read_text())
     assert counts == {name: count for name, count in kept.items() if name != "seconds"}
-    for name in ("sorm", "sorm_ratio", "sorm_to_error"):
+    matched = Labelling(paper(), run).matched()
+    kept = json.loads((KEPT / "matched_examples.done.json").read_text())
+    assert matched == {name: count for name, count in kept.items() if name != "seconds"}
+    for name in ("sorm", "sorm_ratio", "sorm_to_error", "orm_matched"):
         labelled = gzip.decompress((KEPT / f"{name}.jsonl.gz").read_bytes())
         assert run.path(f"{name}.jsonl").read_bytes() == labelled, name
+
+
+def test_the_matched_orm_differs_from_the_sorm_in_labels_alone(tmp_path: Path) -> None:
+    """Solutions, order and labelled steps are the SORM's, after all its clean-ups."""
+    run = Run(tmp_path)
+    solutions = (  # only of the first kind do outcome and rollouts say different things
+        *[rollouts()] * 4,
+        rollouts(RIGHT, second=(("#### 20", True),)),
+        *[rollouts(first=(("x", False),))] * 3,
+    )
+    rows = [replace(row, problem=f"{i}") for i, group in enumerate(solutions) for row in group]
+    write_jsonl(run.path("rollouts.jsonl"), rows)
+    labelling = Labelling(smoke(), run)
+    labelling.steps()
+    counts = labelling.matched()
+    sorm, matched = (
+        list(read_jsonl(run.path(f"{name}.jsonl"), ScoreExample))
+        for name in ("sorm", "orm_matched")
+    )
+    assert [(m.question, m.steps) for m in matched] == [(s.question, s.steps) for s in sorm]
+    assert len(matched) == counts["orm_matched_solutions"] == 8
+    differing = taken = 0
+    for one, other in zip(matched, sorm, strict=True):
+        outcome = int(one.steps[-1] == "#### 20")
+        assert one.labels == tuple(-1 if label == -1 else outcome for label in other.labels)
+        differing += sum(a != b for a, b in zip(one.labels, other.labels, strict=True))
+        taken += other.labels.count(-1)
+    assert differing == counts["orm_matched_differing"] > 0
+    assert taken == counts["orm_matched_unlabelled"] > 0
+
+
+def test_matched_labels_of_other_rollouts_are_refused(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    write_jsonl(run.path("rollouts.jsonl"), rollouts())
+    labelling = Labelling(smoke(), run)
+    labelling.steps()
+    write_jsonl(run.path("rollouts.jsonl"), rollouts(RIGHT))
+    with pytest.raises(ValueError, match="not of the solutions that the SORM learns from"):
+        labelling.matched()
 
 
 def test_examples_without_a_label_are_counted(

@@ -23,6 +23,20 @@ def test_a_recipe_is_written_once_and_then_only_compared(tmp_path: Path) -> None
     assert json.loads(file.read_text()) == {"seed": 1}
 
 
+def test_settings_that_only_add_stages_may_change(tmp_path: Path) -> None:
+    run = Run(tmp_path / "run")
+    run.remember({"seed": 1})
+    for value in (True, False):
+        run.remember({"seed": 1, "more": value}, adding=("more",))
+        assert json.loads(run.path("recipe.json").read_text()) == {"seed": 1, "more": value}
+    for other in ({"seed": 2, "more": False}, {"seed": 1, "less": False}):
+        with pytest.raises(OtherRecipeError):
+            run.remember(other, adding=("more",))
+    with pytest.raises(OtherRecipeError):
+        run.remember({"seed": 1, "more": True})
+    assert json.loads(run.path("recipe.json").read_text()) == {"seed": 1, "more": False}
+
+
 def test_a_kill_while_the_recipe_is_written_leaves_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,8 +1,10 @@
 """What `run_recipe` does of a recipe, and what it says of the time left."""
 
+import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -84,10 +86,38 @@ def test_a_recipe_that_was_never_measured_says_so(
     assert "stage 3/3 merge_0 (time left: not known)" in capsys.readouterr().out
 
 
+def test_a_run_from_before_a_stage_was_added_does_that_stage_alone(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the kept run does, whose other scorers are gone: what was done stays as it was."""
+    did: list[str] = []
+
+    def all_stages(made: Stages) -> dict[str, Callable[[], Counts]]:
+        def work(name: str) -> Counts:
+            did.append(name)
+            return {}
+
+        return {name: partial(work, name) for name in every(made)}
+
+    every = Stages.all
+    monkeypatch.setattr(Stages, "all", all_stages)
+    before = replace(paper(), orm_matched=False)
+    settings = before.settings()
+    del settings["orm_matched"]  # there was no such field
+    run.remember(settings)
+    for name in every(Stages(before, run, Path("base"))):
+        done(run, name, 1)
+    kept = {path.name: path.read_bytes() for path in run.folder.glob("*.done.json")}
+    run_recipe("paper", run.folder, base=Path("base"))
+    assert did == ["matched_examples", "orm_matched", "matched_steps"]
+    assert all(run.path(name).read_bytes() == content for name, content in kept.items())
+    assert json.loads(run.path("recipe.json").read_text())["orm_matched"] is True
+
+
 @pytest.mark.parametrize("recipe", [paper(), first_light()], ids=lambda recipe: recipe.name)
 def test_every_stage_that_takes_its_time_was_measured(recipe: Recipe, run: Run) -> None:
     every = set(Stages(recipe, run, Path("base")).all())
     assert set(recipe.expected) <= every
-    quick = {"outcome_examples", "step_examples", "pairs", "bundle"}
+    quick = {"outcome_examples", "step_examples", "matched_examples", "pairs", "bundle"}
     assert every - set(recipe.expected) <= quick
     assert not smoke().expected

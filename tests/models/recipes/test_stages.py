@@ -9,16 +9,19 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from models.data.files import read_jsonl
+from models.data.files import read_jsonl, write_jsonl
 from models.data.problems import Problem, text_key
 from models.data.rollouts import PrefixRollouts, Sample
 from models.evaluation.paper.thresholds import read_thresholds
 from models.recipes import UnknownNameError, run_recipe
-from models.recipes.paper import smoke
+from models.recipes.paper import paper, smoke
 from models.recipes.run import OtherRecipeError, Run
 from models.recipes.stages import Stages
 from models.recipes.unbundle import unbundle
 from models.serving.bundle import Bundle
+from models.training import adapters
+from models.training.examples import ScoreExample
+from models.training.loop import LoopReport
 from tests.models.recipes.scripted import Answers, ScriptedSampler
 from tests.models.recipes.test_thresholds import check_best_points
 
@@ -49,6 +52,9 @@ def test_every_stage_leaves_its_counts_and_time(finished: tuple[Run, Stages]) ->
     assert counts["pairs"]["local_pairs"] >= 4
     assert counts["outcome_examples"]["orm_samples"] == 8
     assert counts["outcome_examples"]["orm_control_samples"] == 8
+    assert counts["orm_matched"]["read"] == counts["sorm"]["read"] == 4
+    alike = ("examples", "trained_tokens", "steps")
+    assert all(counts["orm_matched"][key] == counts["sorm"][key] for key in alike)
 
 
 def test_labels_come_from_rollouts(finished: tuple[Run, Stages]) -> None:
@@ -81,8 +87,8 @@ def test_every_scorer_stands_in_the_table_at_its_own_threshold(
     finished: tuple[Run, Stages],
 ) -> None:
     run, stages = finished
-    steps = run.counts()["steps"]
-    scorers = ("sorm", "orm", "orm_control", "sorm_ratio", "sorm_to_error")
+    steps = {**run.counts()["steps"], **run.counts()["matched_steps"]}
+    scorers = ("sorm", "orm", "orm_control", "sorm_ratio", "sorm_to_error", "orm_matched")
     assert tuple(stages.recipe.scorers) == scorers
     for scorer in scorers:
         curve = json.loads(run.path(f"{scorer}_curve.json").read_text())
@@ -90,6 +96,8 @@ def test_every_scorer_stands_in_the_table_at_its_own_threshold(
         assert 0 < steps[scorer]["threshold"] < 1
     chosen = json.loads(run.path("thresholds.json").read_text())
     assert chosen["first_error"] == steps["sorm"]["threshold"]
+    of_run = read_thresholds(run.path("thresholds.json"))
+    assert of_run.of("orm_matched") == steps["orm_matched"]["threshold"]
     gates = json.loads(run.path("gate_curve.json").read_text())
     (gate,) = [point for point in gates if point["threshold"] == chosen["gate"]]
     assert gate["b"] == max(point["b"] for point in gates)
@@ -106,6 +114,7 @@ def test_the_bundle_has_five_adapters_a_head_and_a_card(finished: tuple[Run, Sta
     assert 0 < json.loads((bundle / "thresholds.json").read_text())["first_error"] < 1
     card = (bundle / "CARD.md").read_text()
     assert "| sorm |" in card
+    assert "| orm_matched |" in card
     assert '"seed": 21' in card
     rows = [line.split(" | ")[0].removeprefix("| ") for line in card.splitlines()]
     order = list(stages.all())
@@ -130,7 +139,8 @@ def test_a_bundle_becomes_a_run_folder_with_the_same_models(
         names = ("head.safetensors", "adapter_model.safetensors")
         for made, again in ((run.path(role) / name, out / role / name) for name in names):
             assert all(torch.equal(load_file(made)[k], v) for k, v in load_file(again).items())
-    assert read_thresholds(out / "thresholds.json") == read_thresholds(run.path("thresholds.json"))
+    of_run = read_thresholds(run.path("thresholds.json"))
+    assert read_thresholds(out / "thresholds.json") == replace(of_run, compared={})
     check_best_points(out)
     with pytest.raises(FileExistsError):
         unbundle(Bundle(run.path("bundle")), tiny_base, out)
@@ -189,6 +199,28 @@ def test_the_settings_of_a_run_are_kept_and_not_mixed(tmp_path: Path) -> None:
     assert kept["student"]["loop"]["rate"] == 1e-3
     with pytest.raises(OtherRecipeError, match="other settings"):
         run.remember(replace(smoke(), orm_samples=1).settings())
+
+
+def test_the_matched_orm_is_trained_as_the_sorm_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its settings, on its solutions: with the SORM's labels it would be the SORM."""
+    given: dict[str, tuple[object, ...]] = {}
+
+    def trained(*arguments: object) -> LoopReport:
+        *settings, out, name = arguments
+        assert out == tmp_path / str(name)
+        given[str(name)] = tuple(settings)
+        return LoopReport(1, tokens=1, steps=1, seconds=0.0, losses=())
+
+    monkeypatch.setattr(adapters, "train_scorer", trained)
+    run = Run(tmp_path)
+    stages = Stages(paper(), run, tmp_path).all()
+    for role in ("sorm", "orm", "orm_control", "orm_matched"):
+        write_jsonl(run.path(f"{role}.jsonl"), [ScoreExample("q", ("a",), (1,))])
+        stages[role]()
+    assert given["orm_matched"] == given["sorm"]
+    assert given["orm"] == given["orm_control"] != given["sorm"]
 
 
 def test_an_unknown_recipe_or_stage_is_named(tmp_path: Path, tiny_base: Path) -> None:

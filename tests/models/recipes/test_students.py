@@ -176,3 +176,4 @@ def test_lines_of_a_gsm8k_file_without_an_answer_are_counted(tmp_path: Path) -> 
     counts = Students(replace(smoke(), gsm8k=file), Run(tmp_path), Path("base")).problems()
     assert (counts["gsm8k_lines"], counts["gsm8k_without_answer"]) == (43, 3)
     assert counts["from_gsm8k"] == 2
+    assert counts["gsm_symbolic_without_answer"] == 0

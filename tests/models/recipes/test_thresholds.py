@@ -10,6 +10,7 @@ import pytest
 
 from models.data.files import write_jsonl
 from models.data.rollouts import PrefixRollouts
+from models.evaluation.paper.thresholds import read_thresholds
 from models.recipes import thresholds
 from models.recipes.card import card
 from models.recipes.paper import smoke
@@ -57,7 +58,7 @@ def scored(
 @pytest.fixture
 def recipe(monkeypatch: pytest.MonkeyPatch) -> Recipe:
     monkeypatch.setattr(thresholds, "score_steps", scored)
-    return replace(smoke(), ablations={})
+    return replace(smoke(), ablations={}, orm_matched=False)
 
 
 def choose(folder: Path, recipe: Recipe, **splits: Sequence[PrefixRollouts]) -> Counts:
@@ -95,6 +96,30 @@ def test_without_test_drafts_the_card_has_the_thresholds_all_the_same(
     assert (
         f"| sorm | {kept['first_error']:.2f} | {counts['sorm']['validation_f1']:.3f} |" in written
     )
+
+
+def test_the_matched_orm_is_compared_later_and_changes_nothing_else(
+    recipe: Recipe, tmp_path: Path
+) -> None:
+    """Its figures stand in the card's table beside the others, its threshold in its own file."""
+    folder, validation = tmp_path / "run", drafts("validation")
+    counts = choose(folder, recipe, validation=validation, test=drafts("test"))
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with_it = replace(recipe, orm_matched=True)
+    without = card(with_it, {"steps": counts}, 0.0)  # not compared yet
+    assert "| orm_matched |" not in without
+    more = Thresholds(with_it, Run(folder), folder / "merged").matched()
+    assert list(more) == ["orm_matched"]
+    assert more["orm_matched"].keys() == counts["orm"].keys()
+    points = json.loads((folder / "orm_matched_curve.json").read_text())
+    at = {point["threshold"]: point["f1"] for point in points}
+    threshold = more["orm_matched"]["threshold"]
+    assert at[threshold] == max(at.values()) == more["orm_matched"]["validation_f1"]
+    assert read_thresholds(folder / "thresholds.json").of("orm_matched") == threshold
+    assert {name: (folder / name).read_bytes() for name in before} == before
+    assert Thresholds(with_it, Run(folder), folder / "merged").choose() == counts
+    table = card(with_it, {"steps": counts, "matched_steps": more}, 0.0)
+    assert f"| orm_matched | {threshold:.2f} |" in table
 
 
 def check_best_points(folder: Path) -> list[float]:

@@ -94,4 +94,7 @@ RECORDS: st.SearchStrategy[Record] = st.builds(
     local_orm=_refined,
     local_oracle=_refined,
     labels=st.none() | st.lists(st.sampled_from([0, 1]), max_size=4).map(tuple),
+    compared=st.dictionaries(
+        st.just("orm_matched"), st.builds(Scores, _steps, st.floats(0, 100)), max_size=1
+    ),
 )

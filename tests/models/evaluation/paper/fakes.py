@@ -96,11 +96,12 @@ class FakeScorer:
 
 @dataclass
 class FakeModels:
-    """All five roles, counting their calls together."""
+    """All five roles and the `compared` ones, counting their calls together."""
 
     calls: Calls = field(default_factory=Calls)
     identity: Callable[[str], str] = lambda role: f"{role} 1"
     machine: Machine | None = None
+    compared: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         self.student = FakeSampler("student", self.calls)
@@ -108,9 +109,10 @@ class FakeModels:
         self.local_refiner = FakeSampler("local_refiner", self.calls)
         self.sorm = FakeScorer("sorm", self.calls)
         self.orm = FakeScorer("orm", self.calls)
+        self.others = {role: FakeScorer(role, self.calls) for role in self.compared}
 
     def ports(self) -> Ports:
-        roles = ("student", "sorm", "orm", "global_refiner", "local_refiner")
+        roles = ("student", "sorm", "orm", "global_refiner", "local_refiner", *self.compared)
         return Ports(
             student=self.student,
             global_refiner=self.global_refiner,
@@ -118,5 +120,6 @@ class FakeModels:
             sorm=self.sorm,
             orm=self.orm,
             identities={role: self.identity(role) for role in roles},
+            compared=self.others,
             machine=lambda: self.machine,
         )

@@ -1,6 +1,7 @@
 """Records by models that answer by rule: what is in them, and that a kill changes nothing."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,13 @@ from models.evaluation.paper.machines import Machine, MadeOn
 from models.evaluation.paper.phases import OtherModelsError, TimedRollouts
 from models.evaluation.paper.records import Record, named_error, true_error
 from models.formats.steps import prefix_before, split_steps
-from tests.models.evaluation.paper.fakes import PROBLEMS, Calls, FakeModels, KilledError
+from tests.models.evaluation.paper.fakes import (
+    PROBLEMS,
+    Calls,
+    FakeModels,
+    FakeScorer,
+    KilledError,
+)
 
 PLAN = Plan(labelled=5, first_error=0.4, orm_first_error=0.5)
 
@@ -117,6 +124,34 @@ def test_everything_that_is_ranked_has_scores_of_both(
                 assert written.orm is not None
                 assert len(written.sorm.steps) == len(written.orm.steps) == steps
     assert len(models.sorm.scored) == len(set(models.sorm.scored))
+
+
+def test_a_scorer_that_is_compared_scores_the_drafts_alone(
+    records: list[Record], tmp_path: Path
+) -> None:
+    """Where the others have done all of theirs; what it said stays when it is gone."""
+    models = FakeModels(compared=("orm_matched",))
+    again = collect(models, tmp_path / "run")
+    assert set(models.calls.made) == {"orm_matched"}
+    for one, before in zip(again, records, strict=True):
+        assert replace(one, compared={}) == before
+        steps = tuple(step.text for step in split_steps(one.draft.text))
+        (asked,) = [each for each in models.others["orm_matched"].scored if each[1] == steps]
+        assert asked[0] == one.question
+        scores = FakeScorer("orm_matched", Calls()).score([asked])[0]
+        assert one.compared["orm_matched"].steps == scores
+    gone = FakeModels()
+    assert collect(gone, tmp_path / "run") == again
+    assert gone.calls.made == []
+
+
+def test_rows_of_another_compared_scorer_are_refused(tmp_path: Path) -> None:
+    collect(FakeModels(compared=("orm_matched",)), tmp_path)
+    other = FakeModels(
+        identity=lambda r: r if "matched" in r else f"{r} 1", compared=["orm_matched"]
+    )
+    with pytest.raises(OtherModelsError, match=r"orm_matched\.jsonl was made with another"):
+        collect(other, tmp_path)
 
 
 def test_the_seconds_of_a_batch_are_spread_by_tokens(records: list[Record]) -> None:

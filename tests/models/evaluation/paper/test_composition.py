@@ -26,7 +26,7 @@ from models.evaluation.paper.gathering import (
 from models.evaluation.paper.machines import MadeOn
 from models.evaluation.paper.ports import RunModels
 from models.evaluation.paper.tables import make_tables
-from models.evaluation.paper.thresholds import Thresholds
+from models.evaluation.paper.thresholds import Thresholds, compared_file
 from models.sampling.port import Drawing
 from models.serving.bundle import Bundle
 
@@ -90,6 +90,27 @@ def test_from_a_run_folder_to_tables(models: RunModels, gsm8k: Path) -> None:
         [s.text for s in r.samples] for r in second
     ]
     assert all(r.draft.tokens > 0 and r.draft.seconds > 0 for r in first)
+
+
+def test_a_scorer_is_compared_once_it_is_trained_and_has_a_threshold(
+    models: RunModels, gsm8k: Path, tmp_path: Path
+) -> None:
+    run = RunModels(tmp_path / "run")
+    shutil.copytree(models.folder, run.folder, ignore=shutil.ignore_patterns("evaluation"))
+    shutil.copytree(run.adapter("orm"), run.adapter("orm_matched"))
+    assert not run.compared
+    compared_file(run.folder, "orm_matched").write_text('{"first_error": 0.4}')
+    assert run.compared == ("orm_matched",)
+    (record,) = collect_all(
+        run, Wanted(("ei",), {"gsm8k": 1}, gsm8k), PLAN, Composition(run).ports
+    )["ei", "gsm8k"]
+    assert record.draft.orm is not None
+    assert record.compared["orm_matched"].steps == record.draft.orm.steps
+    assert set(Identities(run, "ei")) == {*Identities(models, "ei"), "orm_matched"}
+    scorers = run_scorers(run)
+    assert list(scorers) == ["sorm", "orm", "orm_matched"]
+    solutions = [("4?", ("a", "bc"))]
+    assert scorers["orm_matched"].score(solutions) == scorers["orm"].score(solutions)
 
 
 def test_draws_depend_on_the_prompts_alone(models: RunModels) -> None:

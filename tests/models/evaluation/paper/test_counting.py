@@ -32,6 +32,14 @@ def test_rows_tokens_and_seconds_of_each_phase(tmp_path: Path) -> None:
     assert (found["local"].rows, found["local"].machines) == (0, ())
 
 
+def test_a_scorer_that_is_compared_counts_where_it_has_scored(tmp_path: Path) -> None:
+    assert "orm_matched" not in count_phases(tmp_path, {"p1"})
+    row = {"problem": "p1", "text": "a", "scores": [0.5], "seconds": 2.0}
+    write(tmp_path, "orm_matched", row)
+    found = count_phases(tmp_path, {"p1"})["orm_matched"]
+    assert (found.rows, found.seconds) == (1, 2.0)
+
+
 def test_the_funnel_counts_what_is_left_at_each_step(tmp_path: Path) -> None:
     nothing = {"problem": "p1", "texts": [" "], "tokens": [1], "seconds": [0.1]}
     write(tmp_path, "global", nothing, {**nothing, "texts": ["a"]})

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from models.evaluation.paper.collect import Plan
-from models.evaluation.paper.gathering import Wanted, collect_all, tell
+from models.evaluation.paper.gathering import Wanted, collect_all, read_all, tell
 from models.evaluation.paper.held_out import TrainedOnError
 from models.evaluation.paper.ports import RunModels
 from tests.models.evaluation.paper.fakes import FakeModels, write_gsm8k
@@ -43,6 +43,18 @@ def test_before_each_phase_with_work_stands_how_long_all_of_it_will_take(
     assert said[0] == "sft/gsm8k drafts: time left not known"
     assert said[1].startswith("sft/gsm8k samples: time left about 2 min, without samples, sorm")
     assert "without" not in said[-1]
+
+
+def test_a_scorer_that_is_compared_is_a_phase_of_its_own(wanted: Wanted, tmp_path: Path) -> None:
+    run, said = RunModels(tmp_path / "run"), list[str]()
+    models = FakeModels(compared=("orm_matched",))
+    records = collect_all(
+        run, wanted, PLAN, lambda _: models.ports(), lambda: 0.0, wall=lambda: 0.0, say=said.append
+    )
+    assert len(said) == 2 * 10
+    assert said[-1].startswith("ei/gsm8k orm_matched of drafts: time left")
+    assert read_all(run, wanted) == records
+    assert all("orm_matched" in each.compared for rows in records.values() for each in rows)
 
 
 def test_lines_go_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:

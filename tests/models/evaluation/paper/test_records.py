@@ -33,6 +33,12 @@ def test_a_file_of_records_is_the_same_when_read(
     assert list(read_records(path)) == originals
 
 
+def test_records_from_before_scorers_were_compared_are_read() -> None:
+    row = asdict(record(RIGHT))
+    del row["compared"]
+    assert record_of(row) == record(RIGHT)
+
+
 def test_a_line_of_something_else_is_named(tmp_path: Path) -> None:
     path = tmp_path / "easy.jsonl"
     write_records(path, [record()])

@@ -94,6 +94,16 @@ def test_rollouts_are_of_labelled_questions_and_old_ones_without_seconds_tell_no
     assert left(tmp_path, "rollouts", share) == "ei/easy rollouts: time left about 12 min"
 
 
+def test_a_scorer_that_is_compared_counts_when_it_is_there(tmp_path: Path) -> None:
+    share = Share("ei", "easy", 10, 0)
+    for name in ("orm", "orm_matched"):
+        add_rows(tmp_path, f"ei/easy/{name}", 2, 60.0)
+    assert "orm_matched" not in left(tmp_path, "orm of candidates", share)
+    compared = TimeLeft(tmp_path, [share], HandClock(), ("orm_matched",))
+    line = compared.line("ei", "easy", "orm_matched of drafts")
+    assert line == "ei/easy orm_matched of drafts: time left about 8 min"
+
+
 def test_a_row_that_is_being_written_does_not_count(tmp_path: Path) -> None:
     add_rows(tmp_path, "ei/easy/drafts", 99, [60.0])
     path = tmp_path / "ei" / "easy" / "drafts.jsonl"

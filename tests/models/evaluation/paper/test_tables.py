@@ -1,6 +1,7 @@
 """Sections, pools, and both written forms."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from models.evaluation.paper.machines import Machine, Machines
 from models.evaluation.paper.markdown import as_markdown, share
+from models.evaluation.paper.records import Scores
 from models.evaluation.paper.report import as_json, write_report
 from models.evaluation.paper.tables import Tables, make_tables
 from tests.models.evaluation.paper.builders import RIGHT, THRESHOLDS, WRONG, record, written
@@ -124,6 +126,27 @@ def test_notes_stand_above_the_tables() -> None:
     assert as_json(made, COMMAND)["notes"] == ["mind this."]
 
 
+def test_a_third_row_of_table_a_where_every_draft_has_its_scores() -> None:
+    """A set without them, and so its pool, has the two rows that it always had."""
+    thresholds = replace(THRESHOLDS, compared={"orm_matched": 0.7})
+    scored = [replace(each, compared={"orm_matched": Scores((0.9, 0.65), 0.5)}) for each in EASY]
+    made = make_tables({("ei", "easy"): scored, ("ei", "all"): ALL}, thresholds)
+    roles = {section.name: [row.role for row in section.located] for section in made.sections}
+    two = ["sorm", "orm"]
+    assert roles == {"easy": [*two, "orm_matched"], "all": two, "unseen numbers": two}
+    row = made.sections[0].located[2]
+    assert (row.at.threshold, row.at.exact, row.at.wrong_solutions) == (0.7, 3, 3)
+    assert row.final.judged == 3
+    text = as_markdown(made, COMMAND)
+    assert "| ORM_MATCHED | 0.70 | 6/6 100% (61-100) | 3/3 100% (44-100) |" in text
+    rows = as_json(made, COMMAND)["sections"][0]["A"]
+    assert [row["role"] for row in rows] == [*two, "orm_matched"]
+    partly = make_tables({("ei", "easy"): [*scored, EASY[0]]}, thresholds)
+    assert [row.role for row in partly.sections[0].located] == two
+    unchosen = make_tables({("ei", "easy"): scored}, THRESHOLDS)
+    assert [row.role for row in unchosen.sections[0].located] == two
+
+
 def test_shares() -> None:
     assert share(3, 4) == "3/4 75% (30-95)"
     assert share(0, 0) == "-"
@@ -134,7 +157,8 @@ def test_both_forms_are_written_and_agree(tmp_path: Path) -> None:
     assert (tmp_path / "paper" / "tables.md").read_text(encoding="utf-8") == text
     report = json.loads((tmp_path / "paper" / "tables.json").read_text(encoding="utf-8"))
     assert report["command"] == COMMAND
-    assert report["thresholds"] == {"first_error": 0.5, "orm_first_error": 0.4, "gate": 0.6}
+    thresholds = {"first_error": 0.5, "orm_first_error": 0.4, "gate": 0.6, "compared": {}}
+    assert report["thresholds"] == thresholds
     pool = next(s for s in report["sections"] if s["set"] == "unseen numbers")
     greedy = pool["D"]["rows"][0]
     assert (greedy["name"], greedy["right"], greedy["n"], greedy["accuracy"]) == (

@@ -69,7 +69,10 @@ async def listening(
 def _close_idle(runner: web.AppRunner) -> None:
     """Close the connections over which nothing is asked now, and the others once it is answered."""
     if runner.server is not None:
+        waiting = [each for each in runner.server.connections if each._waiter]  # noqa: SLF001
         runner.server.pre_shutdown()
+        for connection in waiting:  # else they stay open, and nobody reads what comes
+            connection.force_close()
 
 
 def _kept(host: str, port: int) -> socket.socket:

@@ -42,6 +42,7 @@ class Simulator:
         self.finished: Counter[str] = Counter()  # by gauges.REASONS, and "pooled"
         self.came: Counter[bytes] = Counter()
         self.faults: Counter[str] = Counter()
+        self.written = 0  # tokens, those included that went out to nobody
         self._slots = asyncio.Semaphore(settings.timing.slots)
         self._vocabulary = Vocabulary()
 
@@ -212,6 +213,7 @@ class Simulator:
         await self._wait(call, self._first(asked))
         if call.streamed:
             return await self._stream(call, texts, asked, chat=chat)
+        self.written += sum(lengths)
         await self._wait(call, self.settings.timing.between_tokens * max(lengths, default=0))
         made = shapes.chat if chat else shapes.completion
         for _, reason in texts:
@@ -240,7 +242,8 @@ class Simulator:
         chunk = shapes.chat_chunk if chat else shapes.completion_chunk
         if chat:
             for index in range(len(texts)):
-                await events.send(shapes.chat_opening(head, index))
+                opening = shapes.chat_opening(head, index)
+                await events.send({**opening, **_so_far(call, asked, 0, chat=chat)})
         pieces = [writing.tokens(text) or [""] for text, _ in texts]
         longest = max((len(each) for each in pieces), default=0)
         for place in count() if call.fault == "unbounded" else range(longest):
@@ -249,12 +252,15 @@ class Simulator:
                 self.finished["error"] += call.fault == "broken"
                 return events.response
             if call.fault == "unbounded":
+                self.written += len(writing.tokens(more_text()))
                 await events.send(chunk(head, 0, more_text(), None))
                 continue
             for index, each in enumerate(pieces):
                 if place < len(each):
                     reason = texts[index][1] if place == len(each) - 1 else None
-                    await events.send(chunk(head, index, each[place], reason))
+                    self.written += bool(each[place])
+                    event = chunk(head, index, each[place], reason)
+                    await events.send({**event, **_so_far(call, asked, place + 1, chat=chat)})
         if (call.body.get("stream_options") or {}).get("include_usage"):
             written = sum(len(writing.tokens(text)) for text, _ in texts)
             await events.send(shapes.usage_chunk(head, shapes.stream_usage(asked, written)))
@@ -302,6 +308,14 @@ class Simulator:
         drawn = call.rng.lognormvariate(0.0, timing.spread) if timing.spread else 1.0
         slow = SLOW_FACTOR if call.fault == "slow" else 1.0
         await asyncio.sleep(seconds * busy * drawn * slow)
+
+
+def _so_far(call: Call, asked: int, written: int, *, chat: bool) -> shapes.Json:
+    """What an event of a stream says of tokens besides, if that was asked for."""
+    options = call.body.get("stream_options") or {}
+    if not (options.get("include_usage") and options.get("continuous_usage_stats")):
+        return {}
+    return {"usage": shapes.running_usage(asked, written, chat=chat)}
 
 
 async def _mark(request: web.Request, response: web.StreamResponse) -> None:

@@ -32,6 +32,12 @@ def stream_usage(prompt: int, completion: int) -> Json:
     }
 
 
+def running_usage(prompt: int, completion: int, *, chat: bool) -> Json:
+    """Token counts so far, of one text, in every event of a stream that was asked for them."""
+    counts = stream_usage(prompt, completion)
+    return {**counts, "completion_tokens_details": None} if chat else counts
+
+
 def completion(model: str, texts: Sequence[tuple[str, str]], counts: Json) -> Json:
     """`POST /v1/completions`; `texts` are (text, finish reason)."""
     choices = [

@@ -12,7 +12,7 @@ from typing import Final
 
 from models.formats.chat import Chat
 from models.formats.writing import Prompt
-from service.engines.ports import Completion, EngineError, Generation, Role
+from service.engines.ports import Completion, EngineError, Generation, Role, has_written
 from service.engines.streamed import CHAT, COMPLETION, StreamedCompletion
 from service.engines.vllm import Exchange, Fault, parse
 from service.engines.wire import ChatResponse, CompletionChoice, CompletionResponse
@@ -21,7 +21,7 @@ from service.engines.wire import ChatResponse, CompletionChoice, CompletionRespo
 CHARACTERS_PER_TOKEN: Final = 128
 _WHOLE_TEXT: Final = frozenset({"stop", "length", "repetition"})
 _STREAMED: Final[Mapping[str, object]] = MappingProxyType(
-    {"stream": True, "stream_options": {"include_usage": True}}
+    {"stream": True, "stream_options": {"include_usage": True, "continuous_usage_stats": True}}
 )
 
 
@@ -63,6 +63,7 @@ class VllmGenerator:
             if on_text is None:
                 body = await self._engine.post(path, payload, timeout=timeout)
                 response = _written(body) if chat else parse(CompletionResponse, body)
+                has_written(response.usage.completion_tokens)
             else:
                 most = CHARACTERS_PER_TOKEN * max_tokens
                 streamed = StreamedCompletion(CHAT if chat else COMPLETION, on_text, most)

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from service.engines.breaker import Circuit, CircuitBreaker
 from service.engines.hedging import hedged
-from service.engines.retries import SAFE, Retrier
+from service.engines.retries import SAFE, Retrier, Retry
 from service.engines.vllm import Exchange, Fault
 
 _Given = TypeVar("_Given")
@@ -105,11 +105,11 @@ class _Retryable:
     def __init__(self) -> None:
         self._believed = False
 
-    def __call__(self, error: Exception) -> bool:
+    def __call__(self, error: Exception) -> Retry:
         """Whether the call may be made again after this."""
         if not isinstance(error, Fault) or error.begun:
-            return False
+            return Retry.NO
         if error.reason in SAFE:
-            return True
+            return Retry.UNBEGUN
         believed, self._believed = self._believed, self._believed or error.reused
-        return error.reused and not believed
+        return Retry.REPEATED if error.reused and not believed else Retry.NO

@@ -4,16 +4,17 @@ Every call is a coroutine that is cancelled when its answer is no longer wanted,
 `timeout` in seconds, the share of the request's one budget it may use. Every failure is an
 `EngineError`; nothing else leaves an adapter, and its text holds nothing of the upstream's.
 
-A call of a port is promised one call to an engine. An adapter that needs more, to ask again or
-for many things that fit into no single call, first asks `more_calls`. The request's budget goes
-past the layers between in a context variable, as a trace does: they have no use for it.
+A call of a port is promised one call to an engine and the tokens that it names. An adapter that
+needs more, to ask again or for many things that fit into no single call, first asks `more_calls`,
+and tells `has_written` what was generated as soon as it knows. The request's budget goes past the
+layers between in a context variable, as a trace does: they have no use for it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias
 
 from models.formats.writing import Prompt
 
@@ -28,6 +29,10 @@ FaultReason: TypeAlias = Literal[
     "wrong_scores",
     "circuit_open",  # not asked: it failed too often just now
 ]
+# After these the engine has done nothing: no connection, an answer that says so, or not asked.
+NOTHING_BEGUN: Final[frozenset[FaultReason]] = frozenset(
+    {"unreachable", "overloaded", "circuit_open"}
+)
 
 
 class EngineError(Exception):
@@ -43,27 +48,50 @@ class NoCallLeftError(Exception):
     """The request may not make the engine calls that this needs."""
 
 
-MoreCalls: TypeAlias = Callable[[int], bool]
-_more_calls: ContextVar[MoreCalls] = ContextVar("more_calls")
+class Allowance(Protocol):
+    """What one call of a port may use of its request's budget, and where it tells what it used."""
+
+    def more_calls(self, count: int, *, repeated: bool) -> bool:
+        """As the function of this name."""
+        ...
+
+    def has_written(self, tokens: int) -> None:
+        """As the function of this name."""
+        ...
+
+
+_allowance: ContextVar[Allowance] = ContextVar("allowance")
 
 
 @contextmanager
-def spending(more: MoreCalls) -> Iterator[None]:
-    """Calls of ports in the block may make as many more engine calls as `more` grants."""
-    token = _more_calls.set(more)
+def spending(allowance: Allowance) -> Iterator[None]:
+    """The call of a port in the block has this allowance."""
+    token = _allowance.set(allowance)
     try:
         yield
     finally:
-        _more_calls.reset(token)
+        _allowance.reset(token)
 
 
-def more_calls(count: int = 1) -> bool:
+def more_calls(count: int = 1, *, repeated: bool = False) -> bool:
     """Whether `count` engine calls may be made beyond those promised; they then count as made.
 
-    For whoever calls a port on behalf of no request there is no bound.
+    `repeated`: each of them does work again that may have been begun, so the tokens granted to
+    the call must be there once more, and count as spent. For whoever calls a port on behalf of no
+    request there is no bound.
     """
-    more = _more_calls.get(None)
-    return more is None or more(count)
+    allowance = _allowance.get(None)
+    return allowance is None or allowance.more_calls(count, repeated=repeated)
+
+
+def has_written(tokens: int) -> None:
+    """Tell that the engine has generated so many tokens in all for this call, as far as is known.
+
+    It counts for a call that is then lost; of one that succeeds its Generation is believed.
+    """
+    allowance = _allowance.get(None)
+    if allowance is not None:
+        allowance.has_written(tokens)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,23 +4,33 @@ Every retry is one of the engine calls that the request may make, and none is ma
 Who calls says which faults are worth it (`service.engines.guarded`): a connection that could not
 be made and a server that says it is overloaded, for then nothing was begun; and, once in a call, a
 connection kept open from an earlier request that closed without an answer, for then most likely
-nothing was. Where it was, the work is done twice and the tokens of the attempt that was lost are
-counted nowhere; the same goes for a call made beside itself (`service.engines.hedging`). A budget
-per engine keeps retries a small share of its calls, so that an engine in trouble is not asked
-more, but less. Waits are drawn at random up to a bound that doubles (full jitter: Brooker,
-"Exponential Backoff and Jitter", 2015).
+nothing was. Where it was, the work is done twice and nobody says how many tokens the attempt that
+was lost has written, so such a retry is made only if the request has all of them once more; the
+same goes for a call made beside itself (`service.engines.hedging`). A budget per engine keeps
+retries a small share of its calls, so that an engine in trouble is not asked more, but less. Waits
+are drawn at random up to a bound that doubles (full jitter: Brooker, "Exponential Backoff and
+Jitter", 2015).
 """
 
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Final, TypeVar
 
-from service.engines.ports import FaultReason, more_calls
+from service.engines.ports import NOTHING_BEGUN, FaultReason, more_calls
 
-SAFE: Final[frozenset[FaultReason]] = frozenset({"unreachable", "overloaded"})
+SAFE: Final[frozenset[FaultReason]] = NOTHING_BEGUN - {"circuit_open"}
 
 _T = TypeVar("_T")
+
+
+class Retry(Enum):
+    """Whether a call that failed is worth making again."""
+
+    NO = auto()
+    UNBEGUN = auto()  # yes: nothing was begun
+    REPEATED = auto()  # yes, though the work may have been begun: its tokens may be spent twice
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +93,8 @@ class Retrier:
         self.hedges = 0
 
     def again(self) -> bool:
-        """Whether a call may be made beside itself; it is then one more, and counted."""
-        granted = self._budget.allows and more_calls()
+        """Whether a call may be made beside itself: once more, and its tokens counted twice."""
+        granted = self._budget.allows and more_calls(repeated=True)
         if granted:
             self._budget.spend()
             self.hedges += 1
@@ -94,7 +104,7 @@ class Retrier:
         self,
         work: Callable[[float], Awaitable[_T]],
         seconds: float,
-        retryable: Callable[[Exception], bool],
+        retryable: Callable[[Exception], Retry],
     ) -> _T:
         """What `work(seconds left)` gives. Raises what its last attempt raised.
 
@@ -108,8 +118,9 @@ class Retrier:
             except Exception as error:
                 wait = wait_before(attempt, self._settings, self._rng)
                 in_time = self._clock() + wait < end
-                allowed = retryable(error) and in_time and self._budget.allows
-                if not (allowed and more_calls()):
+                retry = retryable(error)
+                allowed = retry is not Retry.NO and in_time and self._budget.allows
+                if not (allowed and more_calls(repeated=retry is Retry.REPEATED)):
                     raise
                 self._budget.spend()
                 self.retries += 1

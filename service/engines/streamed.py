@@ -5,6 +5,7 @@ from typing import Final, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
 
+from service.engines.ports import has_written
 from service.engines.vllm import Fault
 from service.engines.wire import (
     ChatChunk,
@@ -25,13 +26,16 @@ class StreamedCompletion:
     """One completion (n = 1) on its way; `on_text` is called with every text that is not empty.
 
     `chunks` is the shape of the events. Anything out of order is a fault: text after the end, an
-    end that does not come, tokens that are not counted, more than `most` characters.
+    end that does not come, tokens that are not counted, more than `most` characters. The tokens so
+    far are told with every event, as the engine counts them; one that does not until the end has
+    written at least one for each text.
     """
 
     def __init__(self, chunks: Chunks, on_text: Callable[[str], None], most: int) -> None:
         self._chunks = chunks
         self._on_text = on_text
         self._left = most  # characters that may still come
+        self._tokens = 0  # known to be written
         self._texts: list[str] = []
         self._finish_reason: str | None = None
         self._usage: CompletionUsage | None = None
@@ -46,6 +50,10 @@ class StreamedCompletion:
             return
         chunk = self._parsed(data)
         self._usage = chunk.usage or self._usage
+        self._tokens += any(choice.text for choice in chunk.choices)
+        if chunk.usage is not None:
+            self._tokens = max(self._tokens, chunk.usage.completion_tokens)
+        has_written(self._tokens)
         for choice in chunk.choices:
             if choice.index != 0 or self._finish_reason is not None:
                 raise Fault(reason="bad_response")

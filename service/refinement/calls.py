@@ -4,7 +4,6 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Final, TypeAlias, TypeVar, assert_never
 
 from models.formats.answers import parse_answer
@@ -14,15 +13,14 @@ from service.engines.ports import (
     Completion,
     EngineError,
     FaultReason,
-    Generation,
     Generator,
     NoCallLeftError,
     OutcomeScorer,
     StepScorer,
-    spending,
 )
 from service.refinement.progress import Delta, Tell
 from service.refinement.selection import RERANKING
+from service.refinement.spending import Meter, Purse
 from service.refinement.state import stage_of
 from service.refinement.types import (
     Action,
@@ -77,21 +75,6 @@ class _NothingError(Exception):
         self.reason: _Reason = reason
 
 
-@dataclass(slots=True)
-class _Meter:
-    """What one action has used so far."""
-
-    engine_calls: int = 0
-    more_calls: int = 0  # of these, beyond those that were promised
-    prompt_tokens: int = 0
-    generated_tokens: int = 0
-
-    def add(self, generation: Generation) -> None:
-        """Count the tokens of one generate call."""
-        self.prompt_tokens += generation.prompt_tokens
-        self.generated_tokens += generation.generated_tokens
-
-
 class Calls:
     """Performs the actions of one request; its time starts when this is made.
 
@@ -112,8 +95,7 @@ class Calls:
         self._tell = tell
         self._start = clock()
         self._stopped: set[Action] = set()
-        self.spare = 0  # engine calls that may be made beyond those promised
-        self.more_calls = 0  # those made so, by actions that have not ended
+        self.purse = Purse()  # what may be spent beyond what was promised to the actions
 
     def elapsed(self) -> float:
         """Seconds since the start of the request."""
@@ -125,7 +107,7 @@ class Calls:
         An engine's failure is an event; anything else it raises propagates.
         """
         stage = stage_of(action)
-        meter = _Meter()
+        meter = Meter(self.purse)
         started = self.elapsed()
         event: Event
         try:
@@ -136,7 +118,7 @@ class Calls:
             if action not in self._stopped:
                 raise
             event = Stopped(action)
-        self.more_calls -= meter.more_calls
+        meter.close()
         return event, Cost(
             stage=stage,
             started=started,
@@ -144,6 +126,7 @@ class Calls:
             engine_calls=meter.engine_calls,
             prompt_tokens=meter.prompt_tokens,
             generated_tokens=meter.generated_tokens,
+            lost_tokens=meter.lost_tokens,
         )
 
     def stop(self, action: Action, task: asyncio.Task[tuple[Event, Cost]]) -> None:
@@ -152,7 +135,7 @@ class Calls:
             self._stopped.add(action)
             task.cancel()
 
-    async def _event(self, action: Action, state: State, meter: _Meter) -> Event:
+    async def _event(self, action: Action, state: State, meter: Meter) -> Event:
         match action:
             case Draft():
                 return await self._draft(action, meter)
@@ -170,7 +153,7 @@ class Calls:
             case _:
                 assert_never(action)
 
-    async def _draft(self, action: Draft, meter: _Meter) -> Drafted:
+    async def _draft(self, action: Draft, meter: Meter) -> Drafted:
         """The draft and the samples, in two calls side by side; either may fail.
 
         Once there are samples, the draft leaves time for reranking as they do.
@@ -216,7 +199,7 @@ class Calls:
 
     async def _draw(  # noqa: PLR0913 - one call, spelled out
         self,
-        meter: _Meter,
+        meter: Meter,
         *,
         n: int,
         temperature: float,
@@ -227,29 +210,23 @@ class Calls:
         """`n` solutions of the student, or fewer and why."""
         if n == 0:
             return (), None
-        prompt = self._engines.formats.student.student(self._task.question)
-        top_p = self._task.sampling.top_p
         try:
-            generation = await self._within(
-                seconds,
+            completions = await self._generate(
+                self._engines.student,
+                self._engines.formats.student.student(self._task.question),
                 meter,
-                lambda timeout: self._engines.student.generate(
-                    prompt,
-                    n=n,
-                    temperature=temperature,
-                    top_p=top_p,
-                    max_tokens=max_tokens,
-                    timeout=timeout,
-                    on_text=on_text,
-                ),
+                n=n,
+                temperature=temperature,
+                max_tokens=max_tokens,
+                seconds=seconds,
+                on_text=on_text,
             )
         except _NothingError as nothing:
             return (), nothing.reason
-        meter.add(generation)
-        texts = tuple(text for text in generation.completions[:n] if text.text.strip())
+        texts = tuple(text for text in completions[:n] if text.text.strip())
         return texts, None if len(texts) == n else "bad_response"
 
-    async def _score_steps(self, action: ScoreSteps, state: State, meter: _Meter) -> StepsScored:
+    async def _score_steps(self, action: ScoreSteps, state: State, meter: Meter) -> StepsScored:
         solution = state.candidates[action.candidate].solution
         steps = [step.text for step in split_steps(solution)]
         seconds = self._time_left() if Rerank() in state.ended else self._time_left_before_rerank()
@@ -265,9 +242,7 @@ class Calls:
         meter.prompt_tokens += scores.prompt_tokens
         return StepsScored(action.candidate, _checked(scores.values, len(steps)))
 
-    async def _refine_globally(
-        self, action: RefineGlobally, state: State, meter: _Meter
-    ) -> Refined:
+    async def _refine_globally(self, action: RefineGlobally, state: State, meter: Meter) -> Refined:
         refiner = self._engines.formats.global_refiner
         prompt = refiner.global_refiner(self._task.question, state.candidates[0].solution)
         engine = self._engines.global_refiner
@@ -275,7 +250,7 @@ class Calls:
         completion = await self._refine(engine, prompt, action.max_tokens, meter, on_text)
         return Refined(_candidate(CandidateKind.GLOBAL, completion, refiner))
 
-    async def _refine_locally(self, action: RefineLocally, state: State, meter: _Meter) -> Refined:
+    async def _refine_locally(self, action: RefineLocally, state: State, meter: Meter) -> Refined:
         draft = state.candidates[0].solution
         refiner = self._engines.formats.local_refiner
         prompt = refiner.local_refiner(self._task.question, draft, action.first_error)
@@ -290,31 +265,55 @@ class Calls:
         engine: Generator,
         prompt: Prompt,
         max_tokens: int,
-        meter: _Meter,
+        meter: Meter,
         on_text: _OnText | None,
     ) -> Completion:
-        sampling = self._task.sampling
-        seconds = self._time_left_before_rerank()
+        completions = await self._generate(
+            engine,
+            prompt,
+            meter,
+            n=1,
+            temperature=self._task.sampling.temperature,
+            max_tokens=max_tokens,
+            seconds=self._time_left_before_rerank(),
+            on_text=on_text,
+        )
+        for completion in completions[:1]:
+            if completion.text.strip():
+                return completion
+        raise _NothingError(reason="bad_response")
+
+    async def _generate(  # noqa: PLR0913 - one call, spelled out
+        self,
+        engine: Generator,
+        prompt: Prompt,
+        meter: Meter,
+        *,
+        n: int,
+        temperature: float,
+        max_tokens: int,
+        seconds: float,
+        on_text: _OnText | None,
+    ) -> tuple[Completion, ...]:
+        """What one generate call gave; its tokens are counted. Raises _NothingError."""
         generation = await self._within(
             seconds,
             meter,
             lambda timeout: engine.generate(
                 prompt,
-                n=1,
-                temperature=sampling.temperature,
-                top_p=sampling.top_p,
+                n=n,
+                temperature=temperature,
+                top_p=self._task.sampling.top_p,
                 max_tokens=max_tokens,
                 timeout=timeout,
                 on_text=on_text,
             ),
+            granted=n * max_tokens,
         )
         meter.add(generation)
-        for completion in generation.completions[:1]:
-            if completion.text.strip():
-                return completion
-        raise _NothingError(reason="bad_response")
+        return generation.completions
 
-    async def _rerank(self, state: State, meter: _Meter) -> Reranked:
+    async def _rerank(self, state: State, meter: Meter) -> Reranked:
         """Scores of all candidates; equal solutions are sent once."""
         solutions = list(dict.fromkeys(candidate.solution for candidate in state.candidates))
         seconds = self._time_left()
@@ -330,18 +329,22 @@ class Calls:
         return Reranked(tuple(score_of[candidate.solution] for candidate in state.candidates))
 
     async def _within(
-        self, seconds: float, meter: _Meter, call: Callable[[float], Awaitable[_T]]
+        self,
+        seconds: float,
+        meter: Meter,
+        call: Callable[[float], Awaitable[_T]],
+        granted: int = 0,
     ) -> _T:
         """One engine call, stopped after `seconds`; not made when there are none.
 
-        Raises _NothingError for whatever a well-behaved engine may do wrong.
+        It may generate as many tokens as are `granted`. Raises _NothingError for whatever a
+        well-behaved engine may do wrong.
         """
         if seconds <= 0:
             raise _NothingError(DegradedReason.DEADLINE)
-        meter.engine_calls += 1
         limit = asyncio.timeout(seconds)
         try:
-            with spending(partial(self._spend, meter)):
+            with meter.calling(granted):
                 async with limit:
                     return await call(seconds)
         except EngineError as error:
@@ -352,16 +355,6 @@ class Calls:
             if not limit.expired():
                 raise
             raise _NothingError(DegradedReason.DEADLINE) from None
-
-    def _spend(self, meter: _Meter, count: int) -> bool:
-        """Take as many calls as are asked for beyond the promised one, if they are to spare."""
-        if self.spare < count:
-            return False
-        self.spare -= count
-        self.more_calls += count
-        meter.more_calls += count
-        meter.engine_calls += count
-        return True
 
     def _teller(self, stage: Stage) -> _OnText | None:
         """What takes the text of a stage as it is written; None when nobody asks for it."""

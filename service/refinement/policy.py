@@ -72,15 +72,18 @@ def spare_calls(state: State) -> int:
     What is still to be promised is left alone: the rerank and, while the draft is being scored,
     the local refinement. A draft comes first: without it nothing else is of use.
     """
-    drafting = next((action for action in in_flight(state) if isinstance(action, Draft)), None)
+    drafting = _drafting(state)
     if drafting is not None:
-        ahead = 1 if drafting.samples else 0
+        ranks = drafting.samples > 0
     else:
         ranks = state.task.strategy in RERANKING and Rerank() not in state.started
-        refines = state.task.strategy in _REFINES_LOCALLY and ScoreSteps(0) in in_flight(state)
-        gated = state.task.strategy is Strategy.GATED and not _tried(state, RefineGlobally)
-        ahead = ranks + refines + gated
-    return max(0, calls_left(state) - ahead)
+    return max(0, calls_left(state) - ranks - _refinements_ahead(state))
+
+
+def spare_tokens(state: State) -> int:
+    """As `spare_calls`, in tokens: the refinements still to be promised may be of full length."""
+    ahead = _refinements_ahead(state) * state.task.sampling.max_tokens
+    return max(0, tokens_left(state) - ahead)
 
 
 def useless(state: State) -> frozenset[Action]:
@@ -131,6 +134,19 @@ def _ranking(state: State) -> Action | None:
     if not failed or late or _sorm_failed(state):
         return None
     return next(iter(_unscored(state)), None)
+
+
+def _drafting(state: State) -> Draft | None:
+    return next((action for action in in_flight(state) if isinstance(action, Draft)), None)
+
+
+def _refinements_ahead(state: State) -> int:
+    """How many may follow from what is in flight, other than from a draft."""
+    if _drafting(state) is not None:
+        return 0
+    refines = state.task.strategy in _REFINES_LOCALLY and ScoreSteps(0) in in_flight(state)
+    gated = state.task.strategy is Strategy.GATED and not _tried(state, RefineGlobally)
+    return refines + gated
 
 
 def _tried(state: State, kind: type[Draft | RefineGlobally | RefineLocally]) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from service.engines.ports import FaultReason
 from service.refinement.calls import Calls, Engines
-from service.refinement.policy import advance, spare_calls, useless
+from service.refinement.policy import advance, spare_calls, spare_tokens, useless
 from service.refinement.progress import Advanced, Tell
 from service.refinement.state import apply, critique_of
 from service.refinement.types import (
@@ -93,8 +93,10 @@ async def _run(state: State, calls: Calls, tell: Tell | None) -> tuple[State, Se
     running: dict[asyncio.Task[tuple[Event, Cost]], Action] = {}
     async with asyncio.TaskGroup() as group:
         while True:
-            state, actions = advance(replace(state, more_calls=calls.more_calls))
-            calls.spare = spare_calls(state)
+            purse = calls.purse
+            state = replace(state, more_calls=purse.calls_taken, more_tokens=purse.tokens_taken)
+            state, actions = advance(state)
+            purse.calls, purse.tokens = spare_calls(state), spare_tokens(state)
             for action in actions:
                 if isinstance(action, Finish):
                     return state, action.selection

@@ -88,9 +88,9 @@ def calls_left(state: State) -> int:
 
 
 def tokens_left(state: State) -> int:
-    """Tokens that are neither generated, lost nor promised to an action in flight."""
+    """Tokens that are neither generated, lost nor granted to an action in flight."""
     promised = sum(tokens_of(action) for action in in_flight(state))
-    used = state.generated_tokens + state.lost_tokens
+    used = state.generated_tokens + state.lost_tokens + state.more_tokens
     return max(0, state.task.budget.max_generated_tokens - used - promised)
 
 
@@ -132,12 +132,11 @@ def apply(state: State, event: Event, cost: Cost) -> State:
         costs=(*state.costs, cost),
         engine_calls=state.engine_calls + cost.engine_calls,
         generated_tokens=state.generated_tokens + cost.generated_tokens,
+        lost_tokens=state.lost_tokens + cost.lost_tokens,
     )
     match event:
         case Drafted():
             state = replace(state, candidates=event.candidates)
-            if event.degraded:
-                state = _write_off(state, action, cost)
             return degrade(state, *event.degraded, *_cut_short(state, action, event.candidates))
         case StepsScored():
             return _with_step_scores(state, event)
@@ -147,9 +146,9 @@ def apply(state: State, event: Event, cost: Cost) -> State:
         case Reranked():
             return _with_outcome_scores(state, event)
         case Failed():
-            return degrade(_write_off(state, action, cost), event.degradation)
+            return degrade(state, event.degradation)
         case Stopped():
-            return _write_off(state, action, cost)
+            return state
         case _:
             assert_never(event)
 
@@ -196,17 +195,6 @@ def _cut_short(
         for candidate, tokens in zip(written, granted, strict=True)
         if candidate.finish_reason == "length" and tokens < asked
     )
-
-
-def _write_off(state: State, action: Action, cost: Cost) -> State:
-    """What a failed generation may have used unseen stays taken from the token cap.
-
-    A refinement that says what it used and is of no use, being blank, has nothing unseen.
-    """
-    if isinstance(action, RefineGlobally | RefineLocally) and cost.generated_tokens:
-        return state
-    lost = max(0, tokens_of(action) - cost.generated_tokens)
-    return replace(state, lost_tokens=state.lost_tokens + lost)
 
 
 def _with_candidate(state: State, candidate: Candidate) -> State:

@@ -125,7 +125,8 @@ class Cost:
     seconds: float
     engine_calls: int
     prompt_tokens: int
-    generated_tokens: int
+    generated_tokens: int  # known: as engines counted them, those of lost calls as far as told
+    lost_tokens: int = 0  # granted to calls that were lost, and perhaps generated unseen
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,5 +265,6 @@ class State:
     costs: tuple[Cost, ...] = ()
     engine_calls: int = 0  # of ended actions
     more_calls: int = 0  # of actions in flight, beyond those promised to them
-    generated_tokens: int = 0  # of ended actions, as the engines counted them
-    lost_tokens: int = 0  # granted to generations that failed without saying what they used
+    more_tokens: int = 0  # likewise
+    generated_tokens: int = 0  # of ended actions, known
+    lost_tokens: int = 0  # of ended actions, perhaps generated unseen

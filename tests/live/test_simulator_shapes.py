@@ -19,7 +19,8 @@ from .conftest import Service
 Shape: TypeAlias = Any
 PROMPT = "Question: What is 2 + 3?\nSolution:\n"
 TURNS = [{"role": "user", "content": "What is 2 + 3?"}]
-STREAM = {"stream": True, "stream_options": {"include_usage": True}}
+COUNTED = {"include_usage": True}
+COUNTING = {"include_usage": True, "continuous_usage_stats": True}
 ASKED: dict[str, tuple[str, dict[str, Any]]] = {
     "completion": ("/v1/completions", {"prompt": PROMPT, "max_tokens": 8, "temperature": 0.0}),
     "two": ("/v1/completions", {"prompt": PROMPT, "max_tokens": 8, "n": 2, "temperature": 0.7}),
@@ -79,12 +80,15 @@ def test_an_answer_has_the_shape_of_vllms(service: Service, simulator: str, name
     assert shape_of(simulated.json()) == shape_of(real.json())
 
 
+@pytest.mark.parametrize("options", [COUNTED, COUNTING])
 @pytest.mark.parametrize("name", ["completion", "two", "chat"])
-def test_a_stream_has_the_shape_of_vllms(service: Service, simulator: str, name: str) -> None:
+def test_a_stream_has_the_shape_of_vllms(
+    service: Service, simulator: str, name: str, options: dict[str, bool]
+) -> None:
     path, body = ASKED[name]
     shapes = []
     for url in (service.generation, simulator):
-        response = ask(url, path, {**body, **STREAM})
+        response = ask(url, path, {**body, "stream": True, "stream_options": options})
         assert response.headers["content-type"].startswith("text/event-stream")
         *events, last = [line for line in response.text.split("\n\n") if line]
         assert last == "data: [DONE]"

@@ -71,6 +71,19 @@ async def test_an_outage_ends_idle_connections_and_lets_answers_end() -> None:
             await client.post("/v1/completions", json=ASKED)
 
 
+async def test_nothing_is_asked_in_vain_over_a_connection_that_was_idle() -> None:
+    changes: dict[str, Any] = {"faults": (parse_fault("refused=0.9"),), "outage": PERIOD_S}
+    async with engine(**changes, seed=LONG_SEED) as (_, client), asyncio.timeout(LIMIT_S):
+        with pytest.raises(aiohttp.ClientConnectionError):
+            await _ask_on(client)
+
+
+async def _ask_on(client: aiohttp.ClientSession) -> None:
+    while True:
+        await completed(client)
+        await asyncio.sleep(PERIOD_S / 10)
+
+
 async def test_the_draws_of_other_faults_are_as_without_outages() -> None:
     async def befallen(*kinds: str) -> list[int]:
         faults = tuple(parse_fault(kind) for kind in kinds)

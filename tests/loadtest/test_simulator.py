@@ -90,6 +90,20 @@ async def test_a_stream_says_the_same_as_a_whole_answer() -> None:
     assert parse_answer("".join(delta["content"] for delta in deltas)) is not None
 
 
+@pytest.mark.parametrize("path", ["/v1/completions", "/v1/chat/completions"])
+async def test_a_stream_that_is_asked_to_counts_as_it_goes(path: str) -> None:
+    counting = {"include_usage": True, "continuous_usage_stats": True}
+    turns = [{"role": "user", "content": "How many?"}]
+    body = {**ASKED, "messages": turns, "stream": True, "stream_options": counting}
+    async with engine() as (simulator, client):
+        events = await streamed(client, path, body)
+    counts = [json.loads(event)["usage"]["completion_tokens"] for event in events[:-1]]
+    last = max(counts)
+    opened = [0] if "chat" in path else []
+    assert counts == [*opened, *range(1, last + 1), last]
+    assert simulator.written == last
+
+
 async def test_a_client_that_goes_away_frees_its_slot() -> None:
     async with engine(timing=Timing(first_token=60.0)) as (simulator, client):
         task = asyncio.create_task(completed(client))

@@ -1,15 +1,22 @@
-"""The whole gateway before engines that fail now and then: no request makes more than it may."""
+"""The whole gateway before engines that fail now and then: no request spends more than it may."""
 
 import itertools
 
 import pytest
 
-from loadtest.simulation.settings import Simulated, parse_fault
+from loadtest.simulation.settings import Simulated, Timing, parse_fault
 from service.refinement.types import Strategy
 from service.settings import Settings
 from tests.service.test_overload import ask, gateway
+from tests.service.test_streaming import stream
 
 SEEDS = range(3)
+
+
+def counted(metrics: str, name: str) -> float:
+    """A counter, summed over its labels."""
+    lines = [line for line in metrics.splitlines() if line.startswith(f"{name}_total")]
+    return sum(float(line.rpartition(" ")[2]) for line in lines)
 
 
 @pytest.mark.parametrize("strategy", Strategy)
@@ -24,11 +31,7 @@ async def test_retries_count_as_the_calls_they_are(settings: Settings, strategy:
         assert came <= cap
         if answer.status_code == 200:
             assert answer.json()["usage"]["engine_calls"] == came
-        retried += sum(
-            float(line.rpartition(" ")[2])
-            for line in metrics.splitlines()
-            if line.startswith("glore_engine_retries_total")
-        )
+        retried += counted(metrics, "glore_engine_retries")
     assert retried > 0
 
 
@@ -37,7 +40,8 @@ async def test_fan_out_cannot_be_raised_past_the_caps(
     settings: Settings, strategy: Strategy
 ) -> None:
     """Every text is as long as it may be."""
-    body = {"strategy": strategy, "sampling": {"n": 8, "max_tokens": 200}}
+    drawn = {"n": 8} if strategy is Strategy.BEST_OF_N else {}
+    body = {"strategy": strategy, "sampling": {"max_tokens": 200, **drawn}}
     endless = Simulated(faults=(parse_fault("endless"),))
     async with gateway(settings, endless, max_calls=4) as (client, simulator):
         for beyond in ({"sampling": {"n": 9}}, {"max_engine_calls": 5}):
@@ -50,3 +54,57 @@ async def test_fan_out_cannot_be_raised_past_the_caps(
             assert answer.status_code == 200
             assert sum(simulator.came.values()) - before <= 4
             assert answer.json()["usage"]["generated_tokens"] <= tokens
+
+
+# What ends an answer that was begun.
+LOSSES = tuple(parse_fault(f"{kind}=0.12") for kind in ("cut", "stall", "noise", "broken", "hang"))
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("strategy", Strategy)
+async def test_answers_that_are_lost_stay_within_the_caps(
+    settings: Settings, strategy: Strategy, *, streamed: bool
+) -> None:
+    """Some break off, some are late and made once more beside themselves, some never come."""
+    timing = Timing(first_token=0.02, spread=1.0)
+    changes = {"hedge_after": 0.02, "rerank_reserve": 0.05}
+    for cap, seed in itertools.product((150, 400), SEEDS):
+        simulated = Simulated(timing=timing, faults=LOSSES, seed=seed, right=0.3)
+        body = {"strategy": strategy, "deadline_ms": 300, "sampling": {"max_tokens": 60}}
+        body |= {"max_generated_tokens": cap, "max_engine_calls": 8}
+        async with gateway(settings, simulated, **changes) as (client, simulator):
+            if streamed:
+                _, answer = (await stream(client, **body))[-1]
+            else:
+                answer = (await ask(client, **body)).json()
+            metrics = (await client.get("/metrics")).text
+        assert counted(metrics, "glore_generated_tokens") <= simulator.written <= cap
+        came = sum(simulator.came.values())  # a call may be stopped before it gets there
+        assert came <= answer.get("usage", {}).get("engine_calls", 8) <= 8
+
+
+async def test_the_tokens_of_a_stream_that_breaks_are_in_the_usage(settings: Settings) -> None:
+    simulated = Simulated(faults=(parse_fault("global_refiner:broken"),), right=0.0)
+    async with gateway(settings, simulated) as (client, simulator):
+        _, done = (await stream(client))[-1]
+        metrics = (await client.get("/metrics")).text
+    assert {item["stage"] for item in done["degraded"]} == {"refine_globally"}
+    by_stage = {stage["stage"]: stage["generated_tokens"] for stage in done["usage"]["stages"]}
+    assert by_stage["refine_globally"] > 0
+    assert done["usage"]["generated_tokens"] == simulator.written
+    assert counted(metrics, "glore_generated_tokens") == simulator.written
+
+
+@pytest.mark.parametrize(("cap", "hedges"), [(119, 0), (120, 1)])
+async def test_a_late_call_is_made_beside_itself_only_with_tokens_for_both(
+    settings: Settings, cap: int, hedges: int
+) -> None:
+    late = Simulated(timing=Timing(first_token=0.3), faults=(parse_fault("endless"),))
+    async with gateway(settings, late, hedge_after=0.02) as (client, simulator):
+        sampling = {"max_tokens": 60}
+        answer = await ask(client, strategy="draft", sampling=sampling, max_generated_tokens=cap)
+        metrics = (await client.get("/metrics")).text
+    assert counted(metrics, "glore_engine_hedges") == hedges
+    usage = answer.json()["usage"]
+    assert (usage["engine_calls"], usage["generated_tokens"]) == (1 + hedges, 60)
+    assert simulator.written <= cap

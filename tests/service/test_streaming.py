@@ -87,8 +87,8 @@ async def test_a_draft_that_is_cut_is_told_as_an_error_and_not_drawn_again(
 
 
 async def test_a_student_that_refuses_at_first_is_asked_again(settings: Settings) -> None:
-    faults = (parse_fault("student:429=0.5"),)
-    async with gateway(settings, Simulated(faults=faults)) as (client, simulator):
+    refusing = Simulated(faults=(parse_fault("student:429=0.5"),), seed=1)  # three in a row: never
+    async with gateway(settings, refusing) as (client, simulator):
         for number in range(8):
             events = await stream(client, question=f"How many of {number}?", strategy="draft")
             assert events[-1][0] == "done"

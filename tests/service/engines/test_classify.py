@@ -11,6 +11,7 @@ from models.formats.sequence_scores import SequenceScores
 from service.engines.classify import VllmSequenceScorer
 from service.engines.ports import EngineError, FaultReason, NoCallLeftError, Scores, spending
 from service.engines.vllm import VllmEngine
+from tests.service.allowance import FakeAllowance
 from tests.service.engines.fake_vllm import FakeVllm, classification
 
 
@@ -101,7 +102,7 @@ async def test_each_solution_is_one_of_the_calls_that_the_request_may_make(
     server: FakeVllm, engine: VllmEngine, left: int
 ) -> None:
     rewards(server, dict.fromkeys(("#### 1", "#### 2", "#### 3"), 0.0))
-    with spending(lambda count: count <= left):
+    with spending(FakeAllowance(calls=left)):
         if left < 2:
             with pytest.raises(NoCallLeftError):
                 await score(engine, "#### 1", "#### 2", "#### 3")

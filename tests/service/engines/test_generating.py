@@ -2,16 +2,17 @@
 
 import asyncio
 import json
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from models.formats.chat import Chat, Message
 from models.formats.writing import Prompt
 from service.engines.generating import CHARACTERS_PER_TOKEN, VllmGenerator
-from service.engines.ports import Completion, EngineError, FaultReason, Generation
+from service.engines.ports import Completion, EngineError, FaultReason, Generation, spending
 from service.engines.sse import MAX_EVENT_BYTES
 from service.engines.vllm import MAX_RESPONSE_BYTES, VllmEngine
+from tests.service.allowance import FakeAllowance
 from tests.service.engines.fake_vllm import (
     FakeVllm,
     as_events,
@@ -62,7 +63,7 @@ async def test_a_text_is_told_as_it_is_written(server: FakeVllm, engine: VllmEng
             "top_p": 0.9,
             "max_tokens": 64,
             "stream": True,
-            "stream_options": {"include_usage": True},
+            "stream_options": {"include_usage": True, "continuous_usage_stats": True},
         }
     ]
 
@@ -209,6 +210,52 @@ async def test_a_stream_without_end_is_not_read_to_its_end(
     server.streams(COMPLETIONS, line * (MAX_RESPONSE_BYTES // len(line) + 1), "whole")
     with pytest.raises(EngineError, match="bad_response"):
         await generate(engine, [])
+
+
+def counted(tokens: int) -> bytes:
+    """The beginning of a stream whose engine counts as it goes."""
+    usage = {"prompt_tokens": 7, "total_tokens": 7 + tokens, "completion_tokens": tokens}
+    first: Any = FIRST
+    return as_events(first | {"usage": usage})
+
+
+@pytest.mark.parametrize(
+    ("body", "tokens"),
+    [
+        (as_events(FIRST), 1),
+        (as_events(*completion_stream("a", "", "b", "c")[:3]), 2),  # at least one for each text
+        (counted(9), 9),
+        (counted(9) + as_events(FIRST), 10),
+        (counted(9) + as_events(ERROR), 9),
+        (as_events(*SOUND[:3]), 5),
+        (b"", 0),
+    ],
+)
+@pytest.mark.parametrize("end", ["cut", "hang"])
+async def test_what_a_lost_stream_has_written_is_told(
+    *, server: FakeVllm, engine: VllmEngine, body: bytes, tokens: int, end: Literal["cut", "hang"]
+) -> None:
+    server.streams(COMPLETIONS, body, end)
+    allowance = FakeAllowance()
+    with spending(allowance), pytest.raises(EngineError):
+        await generate(engine, [], timeout=0.3)
+    assert allowance.written == tokens
+
+
+async def test_what_a_cancelled_stream_has_written_is_told(
+    server: FakeVllm, engine: VllmEngine
+) -> None:
+    server.streams(COMPLETIONS, counted(9), "hang")
+    allowance, told = FakeAllowance(), list[str]()
+    with spending(allowance):
+        call = asyncio.create_task(generate(engine, told))
+    async with asyncio.timeout(LIMIT_S):
+        while not told:  # noqa: ASYNC110 - a list has no event
+            await asyncio.sleep(0.01)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert allowance.written == 9
 
 
 @pytest.mark.parametrize(("status", "reason"), [(400, "rejected"), (429, "overloaded")])

@@ -8,9 +8,10 @@ import pytest
 
 from service.engines.breaker import BreakerSettings, Circuit, CircuitBreaker
 from service.engines.guarded import GuardedEngine
-from service.engines.ports import FaultReason
+from service.engines.ports import FaultReason, spending
 from service.engines.retries import Retrier, RetrySettings
 from service.engines.vllm import Fault
+from tests.service.allowance import FakeAllowance
 from tests.service.clock import ManualClock
 
 BREAKER = BreakerSettings(window=10, failures=3, share=0.5, rest=2, longest_rest=6)
@@ -114,6 +115,15 @@ async def test_a_closed_connection_is_believed_to_be_an_old_one_once_in_a_call()
     engine, _ = guarded(inner)
     for _ in range(2):
         assert await ask(engine) == b"sound"
+
+
+@pytest.mark.parametrize("fault", NOT_BEGUN, ids=str)
+async def test_only_what_may_have_been_begun_takes_its_tokens_once_more(fault: Fault) -> None:
+    engine, _ = guarded(Engine(fault))
+    allowance = FakeAllowance(calls=5, repeats=5)
+    with spending(allowance):
+        assert await ask(engine) == b"sound"
+    assert allowance.asked == [(1, fault.reused)]
 
 
 async def stream(engine: GuardedEngine, told: list[bytes]) -> None:

@@ -11,6 +11,7 @@ from service.engines.hedging import hedged
 from service.engines.ports import spending
 from service.engines.retries import Retrier, RetrySettings
 from service.engines.vllm import Fault
+from tests.service.allowance import FakeAllowance
 from tests.service.engines.test_guarded import Engine
 
 FOREVER = 60.0
@@ -95,15 +96,18 @@ async def test_a_late_engine_is_asked_beside_itself_when_that_is_set() -> None:
     assert (engine.hedges, engine.retries) == (1, 0)
 
 
-async def test_it_counts_against_the_calls_of_the_request() -> None:
+@pytest.mark.parametrize("calls", [0, 5])
+async def test_it_counts_against_the_calls_and_the_tokens_of_the_request(calls: int) -> None:
     engine = guarded(Slow(), 0.01)
-    with spending(lambda _: False):
+    allowance = FakeAllowance(calls=calls, repeats=0)
+    with spending(allowance):
         waiting = asyncio.create_task(engine.post("/pooling", {"model": "sorm"}, timeout=5.0))
         done, _ = await asyncio.wait({waiting}, timeout=0.2)
         assert not done
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
     assert engine.hedges == 0
+    assert allowance.asked == [(1, True)]
 
 
 async def test_it_is_off_by_default() -> None:

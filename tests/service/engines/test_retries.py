@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.engines.ports import EngineError, FaultReason, spending
-from service.engines.retries import SAFE, Retrier, RetryBudget, RetrySettings, wait_before
+from service.engines.retries import SAFE, Retrier, Retry, RetryBudget, RetrySettings, wait_before
+from tests.service.allowance import FakeAllowance
 from tests.service.clock import ManualClock
 
 SETTINGS = RetrySettings(attempts=3, first_wait=1.0, longest_wait=4.0, share=0.1, saved=2.0)
@@ -30,8 +31,13 @@ class Engine:
         return "answer"
 
 
-def safe(error: Exception) -> bool:
-    return isinstance(error, EngineError) and error.reason in SAFE
+def safe(error: Exception) -> Retry:
+    assert isinstance(error, EngineError)
+    return Retry.UNBEGUN if error.reason in SAFE else Retry.NO
+
+
+def unsure(error: Exception) -> Retry:
+    return Retry.REPEATED if safe(error) is Retry.NO else Retry.UNBEGUN
 
 
 def retrier(clock: ManualClock, settings: RetrySettings = SETTINGS) -> Retrier:
@@ -95,30 +101,38 @@ def test_what_is_saved_up_is_bounded() -> None:
 
 async def test_a_retry_is_one_of_the_calls_that_the_request_may_make() -> None:
     clock = ManualClock()
-    left = [1]
-
-    def more(count: int) -> bool:
-        left[0] -= count
-        return left[0] >= 0
-
+    allowance = FakeAllowance(calls=1)
     one = retrier(clock)
     engine = Engine(clock, "unreachable", "unreachable")
-    with spending(more), pytest.raises(EngineError):
+    with spending(allowance), pytest.raises(EngineError):
         await one.call(engine, 100.0, safe)
     assert len(engine.given) == 2
-    assert left == [-1]  # asked for a second one, which it was not granted
+    assert allowance.asked == [(1, False)] * 2  # the second of which it was not granted
     assert one.retries == 1
+
+
+@pytest.mark.parametrize("repeats", [0, 1])
+async def test_work_that_may_have_been_begun_is_repeated_if_its_tokens_are_there_twice(
+    repeats: int,
+) -> None:
+    clock = ManualClock()
+    allowance = FakeAllowance(calls=5, repeats=repeats)
+    one = retrier(clock)
+    engine = Engine(clock, "unreachable", "failed", "failed")
+    with spending(allowance), pytest.raises(EngineError):
+        await one.call(engine, 100.0, unsure)
+    assert allowance.asked == [(1, False), (1, True)]
+    assert len(engine.given) == 2 + repeats
+    assert one.retries == 1 + repeats
 
 
 async def test_a_request_is_not_asked_for_what_the_engine_has_not_left() -> None:
     clock = ManualClock()
     one = retrier(clock, RetrySettings(saved=0.0, share=0.0))
-
-    def more(count: int) -> bool:
-        pytest.fail(f"asked for {count}")
-
-    with spending(more), pytest.raises(EngineError):
+    allowance = FakeAllowance(calls=5)
+    with spending(allowance), pytest.raises(EngineError):
         await one.call(Engine(clock, "unreachable"), 100.0, safe)
+    assert allowance.asked == []
 
 
 @given(st.integers(1, 20), st.integers())

@@ -5,8 +5,9 @@ import socket
 import pytest
 
 from service.engines.generating import CHARACTERS_PER_TOKEN, VllmGenerator
-from service.engines.ports import Completion, EngineError, FaultReason, Generation
+from service.engines.ports import Completion, EngineError, FaultReason, Generation, spending
 from service.engines.vllm import MAX_RESPONSE_BYTES, Fault, VllmEngine, open_engine
+from tests.service.allowance import FakeAllowance
 from tests.service.engines.fake_vllm import FakeVllm, completion
 
 COMPLETIONS = "/v1/completions"
@@ -101,6 +102,16 @@ async def test_the_error_holds_nothing_of_the_upstreams_text(
     with pytest.raises(EngineError) as caught:
         await generate(engine)
     assert str(caught.value) == "student: failed"
+
+
+async def test_what_an_answer_of_no_use_has_cost_is_told(
+    server: FakeVllm, engine: VllmEngine
+) -> None:
+    server.sends(COMPLETIONS, with_choice(finish_reason="abort"))
+    allowance = FakeAllowance()
+    with spending(allowance):
+        assert await reason_of(engine) == "failed"
+    assert allowance.written == 5
 
 
 def changed(key: str, value: object) -> bytes:

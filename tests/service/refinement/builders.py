@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from models.formats.answers import parse_answer
 from service.refinement.policy import advance
-from service.refinement.state import apply, stage_of
+from service.refinement.state import apply, stage_of, tokens_of
 from service.refinement.types import (
     Action,
     Budget,
@@ -92,8 +92,8 @@ def failed(action: Action, reason: DegradedReason | None = None) -> Failed:
     return Failed(action, Degradation(stage_of(action), reason or "unreachable"))
 
 
-def cost(action: Action, *, calls: int = 1, tokens: int = 0) -> Cost:
-    return Cost(stage_of(action), 0.0, 0.1, calls, 10, tokens)
+def cost(action: Action, *, calls: int = 1, tokens: int = 0, lost: int = 0) -> Cost:
+    return Cost(stage_of(action), 0.0, 0.1, calls, 10, tokens, lost)
 
 
 def source(state: State, event: Event) -> Action:
@@ -110,10 +110,15 @@ def source(state: State, event: Event) -> Action:
 
 
 def after(state: State, *events: Event) -> State:
-    """The state once the policy has begun what it wants and each event has come back."""
+    """The state once the policy has begun what it wants and each event has come back.
+
+    What has failed has lost all the tokens that it was granted.
+    """
     state, _ = advance(state)
     for event in events:
-        state, _ = advance(apply(state, event, cost(source(state, event))))
+        action = source(state, event)
+        lost = tokens_of(action) if isinstance(event, Failed) else 0
+        state, _ = advance(apply(state, event, cost(action, lost=lost)))
     return state
 
 

@@ -6,12 +6,14 @@ from dataclasses import dataclass, field, replace
 
 from models.formats.writing import Prompt
 from service.engines.ports import (
+    NOTHING_BEGUN,
     Completion,
     EngineError,
     FaultReason,
     Generation,
     Role,
     Scores,
+    has_written,
     more_calls,
 )
 from service.refinement.calls import Engines
@@ -53,8 +55,16 @@ class FakeEngine:
     asked: list[Asked] = field(default_factory=list)
     cancelled: int = 0
     wants: int = 0  # engine calls beyond the one promised, for each call of the port
+    repeats: int = 0  # likewise, each after one that has generated all it might and was lost
     took: int = 0  # of these, granted
+    refused: int = 0  # calls that found the circuit open
+    generated: int = 0  # tokens in all: a call that fails once begun has written all it might
     on_call: Callable[[], None] = lambda: None
+
+    @property
+    def made(self) -> int:
+        """Calls that reached the engine."""
+        return len(self.asked) + self.took - self.refused
 
     async def pass_gate(self, asked: Asked) -> None:
         self.asked.append(asked)
@@ -63,6 +73,11 @@ class FakeEngine:
         for _ in range(self.wants):
             await asyncio.sleep(0)
             self.took += more_calls()
+        for _ in range(self.repeats):
+            await asyncio.sleep(0)
+            if more_calls(repeated=True):
+                self.took += 1
+                self.generated += asked.n * asked.max_tokens
         try:
             if self.gate is not None:
                 await self.gate.wait()
@@ -72,6 +87,7 @@ class FakeEngine:
         if isinstance(self.fault, Exception):
             raise self.fault
         if self.fault is not None:
+            self.refused += self.fault == "circuit_open"
             raise EngineError(self.role, self.fault)
 
 
@@ -79,12 +95,13 @@ class FakeEngine:
 class FakeGenerator(FakeEngine):
     """Gives `text` for one completion and `samples` for several; 5 tokens each, prompt 20.
 
-    The text is told line by line before the gate and the fault.
+    The text is told line by line before the gate and the fault, and `tells` tokens of it.
     """
 
     text: str = ""
     samples: tuple[str, ...] = ()
     finish_reason: str = "stop"
+    tells: int = 0
 
     async def generate(  # noqa: PLR0913 - the port's signature
         self,
@@ -100,11 +117,19 @@ class FakeGenerator(FakeEngine):
         if on_text is not None:
             for line in self.text.splitlines(keepends=True):
                 on_text(line)
+        has_written(self.tells)
         asked = Asked(timeout, prompt, n, temperature, top_p, max_tokens)
-        await self.pass_gate(replace(asked, streamed=on_text is not None))
+        try:
+            await self.pass_gate(replace(asked, streamed=on_text is not None))
+        except BaseException as error:
+            begun = not isinstance(error, EngineError) or error.reason not in NOTHING_BEGUN
+            self.generated += n * max_tokens * (begun or self.tells > 0)
+            raise
         texts = (self.text,) if n == 1 and not self.samples else self.samples[:n]
         completions = tuple(Completion(text, self.finish_reason) for text in texts)
-        return Generation(completions, prompt_tokens=20, generated_tokens=5 * len(texts))
+        used = min(5, max_tokens) * len(texts)
+        self.generated += used
+        return Generation(completions, prompt_tokens=20, generated_tokens=used)
 
 
 @dataclass

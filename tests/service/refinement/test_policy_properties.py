@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from models.formats.steps import split_steps
 from service.engines.ports import FaultReason
-from service.refinement.policy import advance
+from service.refinement.policy import advance, spare_calls, spare_tokens
 from service.refinement.selection import RERANKING, accepted
 from service.refinement.state import apply, calls_of, in_flight, stage_of, tokens_of
 from service.refinement.types import (
@@ -54,10 +54,14 @@ many = settings(max_examples=200)
 
 
 class Walk:
-    """One request answered by chance: what happened, for the properties to look at."""
+    """One request answered by chance: what happened, for the properties to look at.
 
-    def __init__(self, data: st.DataObject, chosen: Task) -> None:
+    Unless it is `thrifty`, actions take more than was promised to them.
+    """
+
+    def __init__(self, data: st.DataObject, chosen: Task, *, thrifty: bool = False) -> None:
         self.data = data
+        self.thrifty = thrifty
         self.state = State(chosen)
         self.steps: list[tuple[Action, ...]] = []
         self.calls = 0  # really made
@@ -81,18 +85,27 @@ class Walk:
         raise AssertionError(message)
 
     def result(self, action: Action) -> tuple[Event, Cost]:
-        """Any event that `action` may give, and any cost within its limits."""
+        """Any event that `action` may give, and any cost within its limits.
+
+        Tokens of calls that were lost are known in part; as many as were granted are given up.
+        """
         draw = self.data.draw
-        used = draw(st.integers(0, tokens_of(action)))
-        self.tokens += used
+        granted = tokens_of(action)
+        used = draw(st.integers(0, granted))
+        more_calls = 0 if self.thrifty else draw(st.integers(0, spare_calls(self.state)))
+        taken = granted and more_calls and draw(st.integers(0, spare_tokens(self.state)))
+        self.tokens += used + taken
         if draw(st.booleans()):
             event: Event = Failed(action, Degradation(stage_of(action), draw(reasons)))
-            reported, calls = draw(st.sampled_from([0, used])), draw(st.integers(0, 1))
+            calls = draw(st.integers(0, calls_of(action)))
         else:
-            event, reported, calls = self.success(action), used, calls_of(action)
-        if isinstance(event, Drafted) and event.degraded:
-            reported = draw(st.integers(0, used))
-        return event, Cost(stage_of(action), 0.0, 0.0, calls, 0, reported)
+            event, calls = self.success(action), calls_of(action)
+        known, lost = used, taken
+        if isinstance(event, Failed) or (isinstance(event, Drafted) and event.degraded):
+            known = draw(st.integers(0, used))
+            lost += granted - known
+        calls += more_calls
+        return event, Cost(stage_of(action), 0.0, 0.0, calls, 0, known, lost)
 
     def success(self, action: Action) -> Event:
         draw = self.data.draw
@@ -146,6 +159,10 @@ def test_the_caps_hold(data: st.DataObject, chosen: Task) -> None:
     walk.run()
     assert walk.calls <= chosen.budget.max_calls
     assert walk.tokens <= chosen.budget.max_generated_tokens
+    assert walk.state.engine_calls == walk.calls
+    assert walk.state.generated_tokens <= walk.tokens
+    told = walk.state.generated_tokens + walk.state.lost_tokens
+    assert walk.tokens <= told <= chosen.budget.max_generated_tokens
     limits = (chosen.sampling.max_tokens, chosen.budget.max_generated_tokens)
     for step in walk.steps:
         for action in step:
@@ -191,7 +208,7 @@ def test_the_global_refiner_starts_in_the_step_in_which_scoring_starts(
     data: st.DataObject, chosen: Task
 ) -> None:
     roomy = replace(chosen.budget, max_calls=20, max_generated_tokens=100_000)
-    walk = Walk(data, replace(chosen, strategy=Strategy.GLORE, budget=roomy))
+    walk = Walk(data, replace(chosen, strategy=Strategy.GLORE, budget=roomy), thrifty=True)
     walk.run()
     if walk.state.candidates:
         assert {type(action) for action in walk.steps[1]} == {RefineGlobally, ScoreSteps}

@@ -1,6 +1,7 @@
 """Any texts, scores and faults through the whole runner: what always holds of the outcome."""
 
 import asyncio
+from dataclasses import replace
 from itertools import pairwise
 from typing import get_args
 
@@ -14,7 +15,7 @@ from service.engines.ports import FaultReason
 from service.refinement.runner import NoDraftError, Outcome, refine
 from service.refinement.types import CandidateKind, Strategy, Task
 from tests.service.refinement.builders import task
-from tests.service.refinement.fakes import FakeClock, FakeEngines
+from tests.service.refinement.fakes import FakeClock, FakeEngines, FakeGenerator
 
 texts = st.text(st.sampled_from("ab1 \t\n\r\v\x1c\x85\u2028é#🍬"), max_size=30)
 faults = st.none() | st.sampled_from(get_args(FaultReason))
@@ -35,14 +36,22 @@ def worlds(draw: st.DrawFn) -> FakeEngines:
     for engine in fakes.all():
         engine.fault = draw(faults)
         engine.wants = draw(st.integers(0, 3))
+        engine.repeats = draw(st.integers(0, 2))
+        if isinstance(engine, FakeGenerator):
+            engine.tells = draw(st.integers(0, 150))  # perhaps more than it was granted
     return fakes
 
 
 def outcome_of(fakes: FakeEngines, chosen: Task) -> Outcome | None:
+    ended = end_of(fakes, chosen)
+    return ended if isinstance(ended, Outcome) else None
+
+
+def end_of(fakes: FakeEngines, chosen: Task) -> Outcome | NoDraftError:
     try:
         return asyncio.run(refine(chosen, fakes.engines(), FakeClock()))
-    except NoDraftError:
-        return None
+    except NoDraftError as error:
+        return error
 
 
 tasks = st.builds(
@@ -96,15 +105,29 @@ def test_there_is_an_answer_whenever_there_is_a_draft(fakes: FakeEngines, chosen
 def test_what_the_engines_saw_is_what_is_counted_and_within_the_caps(
     fakes: FakeEngines, chosen: Task
 ) -> None:
-    outcome = outcome_of(fakes, chosen)
-    calls = sum(len(engine.asked) + engine.took for engine in fakes.all())
-    assert calls <= chosen.budget.max_calls
-    assert sum(call.n * call.max_tokens for call in fakes.student.draft.asked) <= (
-        chosen.budget.max_generated_tokens
-    )
-    if outcome is not None:
-        assert outcome.state.engine_calls == calls
-        assert sum(cost.engine_calls for cost in outcome.state.costs) == calls
+    check_spending(fakes, chosen)
+
+
+@settings(max_examples=40, deadline=None)
+@given(worlds(), tasks, st.lists(st.booleans(), min_size=6, max_size=6))
+def test_so_it_is_when_engines_hang_until_time_is_up(
+    fakes: FakeEngines, chosen: Task, hang: list[bool]
+) -> None:
+    for engine, hangs in zip(fakes.all(), hang, strict=True):
+        engine.gate = asyncio.Event() if hangs else None
+    check_spending(fakes, replace(chosen, budget=replace(chosen.budget, deadline=0.02)))
+
+
+def check_spending(fakes: FakeEngines, chosen: Task) -> None:
+    """Calls and tokens are within the caps, and told: those that nobody saw as lost."""
+    state = end_of(fakes, chosen).state
+    calls = sum(engine.made for engine in fakes.all())
+    assert state.engine_calls == calls <= chosen.budget.max_calls
+    assert sum(cost.engine_calls for cost in state.costs) == calls
+    tokens = sum(engine.generated for engine in fakes.all())
+    told = state.generated_tokens + state.lost_tokens
+    assert state.generated_tokens <= tokens <= told <= chosen.budget.max_generated_tokens
+    assert sum(cost.generated_tokens for cost in state.costs) == state.generated_tokens
 
 
 @many

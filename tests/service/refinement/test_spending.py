@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from service.engines.ports import EngineError, NoCallLeftError
-from service.refinement.policy import advance, spare_calls, useless
+from service.engines.ports import EngineError, FaultReason, NoCallLeftError
+from service.refinement.policy import advance, spare_calls, spare_tokens, useless
 from service.refinement.runner import NoDraftError, Outcome, refine
 from service.refinement.state import apply
 from service.refinement.types import (
@@ -122,3 +122,140 @@ async def test_scores_that_cannot_be_of_use_any_more_are_cancelled() -> None:
     assert fakes.sorm.cancelled == 2
     assert outcome.state.engine_calls == 6
     assert outcome.selection.reason is SelectionReason.FALLBACK
+
+
+# --- tokens of calls that are lost -----------------------------------------------------------
+
+
+def spent(outcome: Outcome, stage: Stage) -> tuple[int, int]:
+    """Tokens of a stage that are known, and those that may have been generated unseen."""
+    (cost,) = [cost for cost in outcome.state.costs if cost.stage is stage]
+    return cost.generated_tokens, cost.lost_tokens
+
+
+@pytest.mark.parametrize(
+    ("reason", "tells", "known", "lost"),
+    [
+        ("bad_response", 0, 0, 100),  # an answer that came whole: nobody knows
+        ("bad_response", 30, 30, 70),
+        ("bad_response", 101, 100, 0),  # what it claims beyond its grant is not believed
+        ("timeout", 30, 30, 70),
+        ("failed", 1, 1, 99),
+        ("overloaded", 0, 0, 0),  # nothing was begun
+        ("unreachable", 0, 0, 0),
+        ("circuit_open", 0, 0, 0),
+    ],
+)
+async def test_a_refinement_that_fails_has_cost_what_it_told(
+    reason: FaultReason, tells: int, known: int, lost: int
+) -> None:
+    fakes = FakeEngines()
+    fakes.global_refiner.fault, fakes.global_refiner.tells = reason, tells
+    outcome = await solve(fakes, task())
+    assert spent(outcome, Stage.REFINE_GLOBALLY) == (known, lost)
+    assert outcome.state.generated_tokens == known + 10  # the draft, the local refinement
+    assert outcome.state.lost_tokens == lost
+    assert outcome.state.engine_calls == 5 - (reason == "circuit_open")
+
+
+async def test_a_refinement_stopped_by_the_deadline_has_cost_what_it_told() -> None:
+    fakes = FakeEngines()
+    fakes.global_refiner.gate, fakes.global_refiner.tells = asyncio.Event(), 30
+    outcome = await solve(fakes, task(deadline=30.0, rerank_reserve=29.95))
+    assert Degradation(Stage.REFINE_GLOBALLY, DegradedReason.DEADLINE) in outcome.state.degraded
+    assert spent(outcome, Stage.REFINE_GLOBALLY) == (30, 70)
+
+
+async def test_a_draft_that_is_late_beside_samples_has_cost_what_it_told() -> None:
+    fakes = FakeEngines()
+    fakes.student.draft.gate, fakes.student.draft.tells = asyncio.Event(), 30
+    outcome = await solve(fakes, task(Strategy.BEST_OF_N, deadline=30.0, rerank_reserve=29.95))
+    assert spent(outcome, Stage.DRAFT) == (30 + 10, 70)
+
+
+async def test_a_question_without_a_draft_tells_what_was_spent() -> None:
+    fakes = FakeEngines()
+    fakes.student.draft.fault, fakes.student.draft.tells = "failed", 30
+    with pytest.raises(NoDraftError) as caught:
+        await solve(fakes, task(Strategy.DRAFT))
+    assert (caught.value.state.generated_tokens, caught.value.state.lost_tokens) == (30, 70)
+
+
+async def test_what_an_answer_told_on_its_way_is_not_counted_twice() -> None:
+    fakes = FakeEngines()
+    fakes.global_refiner.tells = 4
+    fakes.local_refiner.text, fakes.local_refiner.tells = " ", 4  # blank, but an answer
+    outcome = await solve(fakes, task())
+    assert outcome.state.generated_tokens == 15
+    assert outcome.state.lost_tokens == 0
+
+
+async def test_the_tokens_of_a_lost_attempt_are_missing_later() -> None:
+    fakes = FakeEngines()
+    fakes.student.draft.repeats = 1
+    outcome = await solve(fakes, task(Strategy.GLOBAL, max_generated_tokens=240))
+    assert spent(outcome, Stage.DRAFT) == (5, 100)
+    assert outcome.state.engine_calls == 3
+    assert outcome.state.generated_tokens == 10  # which is all that is known
+    fakes = FakeEngines()
+    fakes.student.draft.repeats = 1
+    await solve(fakes, task(Strategy.GLOBAL, max_generated_tokens=205))
+    assert fakes.global_refiner.asked[0].max_tokens == 100
+    fakes = FakeEngines()
+    fakes.student.draft.repeats = 1
+    await solve(fakes, task(Strategy.GLOBAL, max_generated_tokens=200))
+    assert fakes.global_refiner.asked[0].max_tokens == 95
+
+
+@pytest.mark.parametrize(("cap", "took"), [(199, 0), (200, 1), (299, 1), (300, 2)])
+async def test_work_is_repeated_only_if_its_tokens_are_there_once_more(cap: int, took: int) -> None:
+    fakes = FakeEngines()
+    fakes.student.draft.repeats = 3
+    await solve(fakes, task(Strategy.DRAFT, max_generated_tokens=cap))
+    assert fakes.student.draft.took == took
+
+
+async def test_samples_are_repeated_at_the_cost_of_all_of_them() -> None:
+    fakes = FakeEngines()
+    fakes.student.samples.repeats = 1
+    await solve(fakes, task(Strategy.BEST_OF_N, n=3, max_generated_tokens=499))
+    assert fakes.student.samples.took == 0
+    fakes = FakeEngines()
+    fakes.student.samples.repeats = 1
+    outcome = await solve(fakes, task(Strategy.BEST_OF_N, n=3, max_generated_tokens=500))
+    assert spent(outcome, Stage.DRAFT) == (15, 200)
+
+
+async def test_scores_are_repeated_without_tokens() -> None:
+    fakes = FakeEngines()
+    fakes.sorm.repeats = fakes.orm.repeats = 1
+    outcome = await solve(fakes, task(max_generated_tokens=300))
+    assert fakes.sorm.took == fakes.orm.took == 1
+    assert outcome.state.lost_tokens == 0
+
+
+async def test_tokens_that_are_repeated_in_flight_count_before_they_end() -> None:
+    fakes = FakeEngines()
+    fakes.global_refiner.repeats = fakes.local_refiner.repeats = 1
+    fakes.global_refiner.gate, fakes.sorm.gate = asyncio.Event(), asyncio.Event()
+    answer = asyncio.create_task(solve(fakes, task(max_generated_tokens=345)))
+    while not fakes.global_refiner.took:  # noqa: ASYNC110 - nothing tells of it
+        await asyncio.sleep(0)
+    fakes.sorm.gate.set()
+    await fakes.local_refiner.arrived.wait()
+    fakes.global_refiner.gate.set()
+    outcome = await answer
+    assert fakes.local_refiner.asked[0].max_tokens == 100
+    assert fakes.local_refiner.took == 0
+    assert (outcome.state.generated_tokens, outcome.state.lost_tokens) == (15, 100)
+
+
+def test_while_the_draft_is_scored_the_tokens_of_refinements_to_come_are_left_alone() -> None:
+    state = after(State(task(max_generated_tokens=350)), drafted())  # 100 of them in flight
+    assert spare_tokens(state) == 150
+    state = after(State(task(Strategy.GATED, max_generated_tokens=350)), drafted())
+    assert spare_tokens(state) == 150
+    state = after(State(task(Strategy.GATED, max_generated_tokens=150)), drafted())
+    assert spare_tokens(state) == 0
+    state = after(State(task(Strategy.BEST_OF_N, max_generated_tokens=350)))
+    assert spare_tokens(state) == 50

@@ -58,11 +58,11 @@ def test_a_result_gives_back_what_it_did_not_use() -> None:
     assert state.costs == (cost(action, calls=1, tokens=60),)
 
 
-def test_samples_that_failed_keep_their_tokens() -> None:
+def test_tokens_that_were_lost_stay_taken() -> None:
     state, (action,) = advance(State(task(Strategy.BEST_OF_N, max_generated_tokens=1000)))
     missing = Degradation(Stage.DRAFT, "failed")
     event = Drafted(drafted().candidates, degraded=(missing,))
-    state = apply(state, event, cost(action, calls=2, tokens=60))
+    state = apply(state, event, cost(action, calls=2, tokens=60, lost=240))
     assert (state.generated_tokens, state.lost_tokens, tokens_left(state)) == (60, 240, 700)
     assert state.degraded == (missing,)
 
@@ -90,13 +90,11 @@ def test_a_refinement_that_the_token_cap_cut_short_is_reported_and_kept() -> Non
     assert len(state.candidates) == 2
 
 
-def test_a_blank_refinement_loses_no_tokens_that_it_did_not_use() -> None:
-    state = after(State(task(max_generated_tokens=1000)), drafted())
-    (action,) = [each for each in in_flight(state) if isinstance(each, RefineGlobally)]
-    blank = apply(state, failed(action), cost(action, tokens=3))
-    assert (blank.generated_tokens, blank.lost_tokens) == (3, 0)
-    unknown = apply(state, failed(action), cost(action))
-    assert unknown.lost_tokens == action.max_tokens
+def test_what_an_action_in_flight_took_beyond_its_promise_is_not_left() -> None:
+    state = after(State(task(max_calls=10, max_generated_tokens=1000)), drafted())
+    assert (calls_left(state), tokens_left(state)) == (7, 900)
+    taken = replace(state, more_calls=2, more_tokens=200)
+    assert (calls_left(taken), tokens_left(taken)) == (5, 700)
 
 
 def test_a_degradation_is_reported_once() -> None:

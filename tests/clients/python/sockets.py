@@ -2,8 +2,10 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import StreamRequestHandler, ThreadingTCPServer
+from typing import TypeAlias
 
 
 class Server:
@@ -53,4 +55,45 @@ def serving(*parts: bytes | float) -> Iterator[Server]:
         finally:
             server.over.set()
             http.shutdown()
+            thread.join()
+
+
+Parts: TypeAlias = tuple[bytes | float, ...]
+
+
+@contextmanager
+def dripping(*answers: Parts) -> Iterator[str]:
+    """The address of a server that says just these bytes, heads and all, and never hangs up.
+
+    An answer for each request of a connection; a number in it is seconds of silence.
+    """
+    over = threading.Event()
+
+    class Handler(StreamRequestHandler):
+        def handle(self) -> None:
+            with suppress(OSError):
+                for parts in answers:
+                    self.hear()
+                    for part in parts:
+                        if isinstance(part, float):
+                            over.wait(part)
+                        else:
+                            self.wfile.write(part)
+                over.wait()
+
+        def hear(self) -> None:
+            length = 0
+            while (line := self.rfile.readline().strip().lower()) != b"":
+                if line.startswith(b"content-length:"):
+                    length = int(line.partition(b":")[2])
+            self.rfile.read(length)
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            over.set()
+            server.shutdown()
             thread.join()

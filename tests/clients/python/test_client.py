@@ -167,6 +167,16 @@ def test_retry_after_is_honoured(caller: Caller) -> None:
     assert gateway.pauses == [pytest.approx(2.2)]
 
 
+@pytest.mark.parametrize(("headers", "pause"), [({}, 4.4), ({"Retry-After": "2"}, 2.2)])
+def test_where_the_header_got_lost_the_problem_says_when(
+    caller: Caller, headers: dict[str, str], pause: float
+) -> None:
+    body = samples.problem(503, "Busy.", retry_after=4)
+    gateway = Gateway([httpx2.Response(503, json=body, headers=headers), ok()])
+    caller.solve(gateway)
+    assert gateway.pauses == [pytest.approx(pause)]
+
+
 def test_a_later_try_gets_the_time_that_is_left(caller: Caller) -> None:
     gateway = Gateway([error(503), ok()], seconds_per_call=1.5)
     caller.solve(gateway, deadline=10.0)

@@ -12,15 +12,17 @@ from glore_client.events import READERS
 from glore_client.questions import EVENTS, NDJSON, BatchCall, shared_by_all, solve_call
 from service.api.examples import DEGRADED, RESPONSE
 from service.api.schemas import SolveRequest
+from service.api.solve import task_of
 from service.app import create_app
 from service.settings import Settings
+from tests.service.api.openai.conftest import LIMITS
 
 Schema: TypeAlias = dict[str, Any]
 
 FULL = Question(
     "How many?",
     id="a",
-    strategy="draft",
+    strategy="best_of_n",
     sampling=Sampling(temperature=0.7, top_p=0.9, max_tokens=100, n=4),
     deadline=30.0,
     max_engine_calls=4,
@@ -151,11 +153,14 @@ def test_the_client_keeps_every_field_of_the_documented_response() -> None:
 
 @pytest.mark.parametrize("strategy", get_args(Strategy))
 def test_the_gateway_takes_what_the_client_sends(strategy: Strategy) -> None:
-    call = solve_call(FULL.text, {"strategy": strategy, "sampling": FULL.sampling}, "r")
-    request = SolveRequest.model_validate(call.send(0.0).body)
-    assert request.strategy == strategy
-    assert request.deadline_ms == 60_000
-    assert request.sampling.n == 4
+    draws = strategy == "best_of_n"
+    sampling = FULL.sampling if draws else Sampling(temperature=0.7)
+    call = solve_call(FULL.text, {"strategy": strategy, "sampling": sampling}, "r")
+    task = task_of(SolveRequest.model_validate(call.send(0.0).body), LIMITS)
+    assert task.strategy == strategy
+    assert task.budget.deadline == 60.0
+    assert task.sampling.temperature == 0.7
+    assert task.sampling.n == (4 if draws else 3)
 
 
 def test_not_ready_is_understood() -> None:

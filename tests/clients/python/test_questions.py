@@ -36,7 +36,7 @@ def test_no_silence_lasts_longer_than_the_call() -> None:
 
 def test_what_a_question_says_goes_before_what_is_said_for_all() -> None:
     question = Question(
-        QUESTION, strategy="draft", deadline=3.0, max_engine_calls=1, sampling=Sampling(n=2)
+        QUESTION, strategy="draft", deadline=3.0, max_engine_calls=1, sampling=Sampling(top_p=0.5)
     )
     call = solve_call(
         question,
@@ -46,7 +46,7 @@ def test_what_a_question_says_goes_before_what_is_said_for_all() -> None:
     assert call.send(0.0).body == {
         "question": QUESTION,
         "strategy": "draft",
-        "sampling": {"n": 2},
+        "sampling": {"top_p": 0.5},
         "deadline_ms": 3000,
         "max_engine_calls": 1,
         "max_generated_tokens": 7,

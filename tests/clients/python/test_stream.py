@@ -115,6 +115,18 @@ def test_an_error_before_anything_was_told_is_tried_again_if_it_says_not_now(
     assert gateway.pauses == [0.5]
 
 
+def test_an_error_in_a_stream_says_when_to_come_again(caller: Caller) -> None:
+    busy = samples.as_events([("error", samples.problem(503, "No turn.", retry_after=3))])
+    gateway = Gateway([streamed(EVENTS, HEARTBEAT, busy), streamed(EVENTS, TEXT)])
+    answered(gateway, caller)
+    assert gateway.pauses == [pytest.approx(3.3)]
+    gateway = Gateway([streamed(EVENTS, samples.as_events(STORY[:1]), busy)])
+    with pytest.raises(ServiceUnavailable) as caught:
+        answered(gateway, caller)
+    assert caught.value.retry_after == 3.0
+    assert gateway.pauses == []
+
+
 def test_not_now_and_nobody_there_are_tried_again(caller: Caller) -> None:
     gateway = Gateway(
         [

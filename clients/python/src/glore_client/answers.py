@@ -52,17 +52,25 @@ def opened(
     return response
 
 
-def heard(reply: Reply, send: Send, request_id: str) -> bytes:
-    """The bytes that were read. Raises APIConnectionError, at the end as well."""
+def heard(
+    send: Send, tries: Tries, limit: float, late: str, request_id: str
+) -> Generator[Read, Reply, bytes]:
+    """The bytes that come next of an answer that is told bit by bit.
+
+    They may take `send.patience`, and no longer than is left of `limit` seconds from the first
+    try, after which it is `late`. Raises APIConnectionError, at the end as well.
+    """
+    left = limit - tries.passed()
+    reply = (yield Read(min(send.patience, left))) if left > 0.0 else httpx2.ReadTimeout("")
     if isinstance(reply, bytes):
         if reply:
             return reply
         message = "the answer was cut off"
         raise APIConnectionError(message, request_id=request_id)
-    if isinstance(reply, httpx2.TimeoutException):
-        message = f"not a sign of life within {send.patience:.1f} s"
-        raise APITimeoutError(message, request_id=request_id) from reply
-    raise _broken_off(reply, request_id)
+    if not isinstance(reply, httpx2.TimeoutException):
+        raise _broken_off(reply, request_id)
+    message = late if left <= send.patience else f"not a sign of life within {send.patience:.1f} s"
+    raise APITimeoutError(message, request_id=request_id) from reply
 
 
 def result_of(answer: Whole, request_id: str) -> SolveResult:
@@ -83,11 +91,12 @@ def error_of(answer: Whole, request_id: str) -> GloreError:
         problem = Problem.model_validate_json(answer.content)
     except ValidationError:
         problem = None
+    wait = retry_after(response.headers, datetime.now(UTC))
     return BY_STATUS.get(status, APIStatusError)(
         status=status,
         request_id=id_of(response, request_id),
         problem=problem,
-        retry_after=retry_after(response.headers, datetime.now(UTC)),
+        retry_after=wait if wait is not None or problem is None else problem.retry_after,
     )
 
 
@@ -98,7 +107,12 @@ def problem_error(problem: Problem, request_id: str) -> GloreError:
         message = "the answer is a problem without a status"
         return InvalidResponseError(message, request_id=request_id)
     kind = BY_STATUS.get(problem.status, APIStatusError)
-    return kind(status=problem.status, request_id=request_id, problem=problem)
+    return kind(
+        status=problem.status,
+        request_id=request_id,
+        problem=problem,
+        retry_after=problem.retry_after,
+    )
 
 
 def validated(read: Callable[[C], T], content: C, request_id: str) -> T:

@@ -6,14 +6,14 @@ from typing import Literal, TypeAlias
 from pydantic import TypeAdapter
 
 from glore_client.answers import consistent, heard, id_of, opened, problem_error, validated
-from glore_client.errors import APITimeoutError, GloreError, InvalidResponseError
+from glore_client.errors import GloreError, InvalidResponseError
 from glore_client.ndjson import LineParser
 from glore_client.outcomes import Answered, Failed, Outcome
 from glore_client.questions import NDJSON, BatchCall
 from glore_client.results import Problem, Received, SolveResult
 from glore_client.retries import RetryPolicy, Tries
 from glore_client.sse import TooLongError
-from glore_client.steps import Flow, Give, Pause, Read
+from glore_client.steps import Flow, Give, Pause
 
 
 class _Line(Received):
@@ -64,6 +64,7 @@ def solve_batch(call: BatchCall, policy: RetryPolicy, clock: Callable[[], float]
     has begun. Raises GloreError for what befell the batch, not one question.
     """
     tries = Tries(policy, clock, call.timeout)
+    late = f"the batch was not done within {call.timeout:.1f} s"
     untold = set(range(len(call.questions)))
     while untold:
         send = call.send(tries.elapsed)
@@ -72,7 +73,7 @@ def solve_batch(call: BatchCall, policy: RetryPolicy, clock: Callable[[], float]
             request_id = id_of(response, call.request_id)
             parser = LineParser()
             while True:
-                chunk = heard((yield Read(send.patience)), send, request_id)
+                chunk = yield from heard(send, tries, call.timeout, late, request_id)
                 for line in _lines(parser, chunk, request_id):
                     if isinstance(line, LastLine):
                         _require_all_told(untold, request_id)
@@ -83,9 +84,6 @@ def solve_batch(call: BatchCall, policy: RetryPolicy, clock: Callable[[], float]
                         untold.discard(line.index)
                         tries.progressed()
                         yield Give(_outcome(line, call, request_id))
-                if tries.passed() >= call.timeout:
-                    message = f"the batch was not done within {call.timeout:.1f} s"
-                    raise APITimeoutError(message, request_id=request_id)
         except GloreError as error:
             keyless = call.key is None
             told = len(untold) < len(call.questions)

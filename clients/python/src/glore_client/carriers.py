@@ -1,10 +1,15 @@
-"""What carries the steps of a flow out: with await and without, and nothing else."""
+"""What carries the steps of a flow out: with await and without, and nothing else.
 
+A step that takes longer than it may is answered with a TimeoutException, whatever it waits for.
+"""
+
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from typing import Generic, Self, TypeVar
 
 import httpx2
 
+from glore_client.limits import hold, within
 from glore_client.steps import Flow, Give, Pause, Read, Reply, Send
 
 T = TypeVar("T")
@@ -43,9 +48,11 @@ class Carrier(Generic[T]):
     def _carry_out(self, step: Send | Read | Pause) -> Reply:
         try:
             if isinstance(step, Send):
-                return self._send(step)
+                with within(step.timeout):
+                    return self._send(step)
             if isinstance(step, Read):
-                return self._read(step)
+                with within(step.timeout):
+                    return self._read(step)
         except httpx2.RequestError as error:
             return error
         self._hang_up()
@@ -54,7 +61,12 @@ class Carrier(Generic[T]):
 
     def _send(self, step: Send) -> httpx2.Response:
         request = self._http.build_request(
-            step.method, step.path, headers=step.headers, json=step.body, timeout=step.timeouts()
+            step.method,
+            step.path,
+            headers=step.headers,
+            json=step.body,
+            timeout=step.timeouts(),
+            extensions={"trace": hold},
         )
         response = self._response = self._http.send(request, stream=True)
         self._body = response.iter_bytes()
@@ -108,9 +120,13 @@ class AsyncCarrier(Generic[T]):
     async def _carry_out(self, step: Send | Read | Pause) -> Reply:
         try:
             if isinstance(step, Send):
-                return await self._send(step)
+                async with asyncio.timeout(step.timeout):
+                    return await self._send(step)
             if isinstance(step, Read):
-                return await self._read(step)
+                async with asyncio.timeout(step.timeout):
+                    return await self._read(step)
+        except TimeoutError:
+            return httpx2.ReadTimeout("")
         except httpx2.RequestError as error:
             return error
         await self._hang_up()

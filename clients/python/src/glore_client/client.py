@@ -34,8 +34,7 @@ T = TypeVar("T")
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 READY_TIMEOUT = 10.0
-STREAM_SILENCE = 30.0  # a gateway gives a sign of life every 10 s by default
-BATCH_SILENCE = 300.0  # a batch may wait for others, and gives none
+SILENCE = 30.0  # a gateway gives a sign of life every 10 s by default
 
 
 class Client(Calls):
@@ -85,14 +84,14 @@ class Client(Calls):
         self,
         question: str | Question,
         *,
-        silence: float = STREAM_SILENCE,
+        silence: float = SILENCE,
         request_id: str | None = None,
         **options: Unpack[CallOptions],
     ) -> Stream:
         """What is told of `question` while it is answered: `with client.stream(...) as events`.
 
-        `silence`: seconds without a byte after which the gateway is taken for gone. That `timeout`
-        is over is seen at the next sign of life. Raises ValueError for a time that is none.
+        `silence`: seconds without a byte after which the gateway is taken for gone. Raises
+        ValueError for a time that is none.
         """
         return Stream(self._carrier(self._telling(question, silence, request_id, options)))
 
@@ -127,7 +126,7 @@ class Client(Calls):
         *,
         idempotency_key: str | None = None,
         timeout: float | None = None,
-        silence: float = BATCH_SILENCE,
+        silence: float = SILENCE,
         request_id: str | None = None,
         **options: Unpack[SolveOptions],
     ) -> Generator[Outcome, None, None]:
@@ -231,7 +230,7 @@ class AsyncClient(Calls):
         self,
         question: str | Question,
         *,
-        silence: float = STREAM_SILENCE,
+        silence: float = SILENCE,
         request_id: str | None = None,
         **options: Unpack[CallOptions],
     ) -> AsyncStream:
@@ -261,7 +260,7 @@ class AsyncClient(Calls):
         *,
         idempotency_key: str | None = None,
         timeout: float | None = None,
-        silence: float = BATCH_SILENCE,
+        silence: float = SILENCE,
         request_id: str | None = None,
         **options: Unpack[SolveOptions],
     ) -> AsyncGenerator[Outcome, None]:

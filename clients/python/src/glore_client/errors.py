@@ -52,7 +52,8 @@ class APIStatusError(GloreError):
     """The gateway answered with an error.
 
     `problem` is the parsed problem+json body (RFC 9457), None when the body is something
-    else, such as a proxy's page. `retry_after` is in seconds, None when none was stated.
+    else, such as a proxy's page. `retry_after` is in seconds, from the header or the problem; None
+    when neither states it.
     """
 
     def __init__(

@@ -20,7 +20,7 @@ class Sampling(BaseModel):
     temperature: float | None = None  # 0..2; 0 is greedy
     top_p: float | None = None  # above 0, up to 1
     max_tokens: int | None = None  # per solution
-    n: int | None = None  # candidates of best_of_n, the draft included
+    n: int | None = None  # candidates of best_of_n, the draft included; with it only
 
 
 class Received(BaseModel):
@@ -150,3 +150,4 @@ class Problem(Received):
     detail: str | None = None
     request_id: str | None = None
     errors: tuple[FieldError, ...] = ()
+    retry_after: int | None = Field(default=None, ge=0)  # seconds

@@ -1,9 +1,9 @@
 """What a call does, step by step, without doing it.
 
 A call is a generator. It yields a step and is sent what came of it: after `Send` the response
-(or the transport's exception), after `Read` the next bytes (b"" at the end, or the exception),
-after `Pause` and `Give` nothing. `Carrier` and `AsyncCarrier` only carry the steps out, so both
-clients behave the same.
+(or the transport's exception, a TimeoutException when its time is over), after `Read` the next
+bytes (b"" at the end, or the exception), after `Pause` and `Give` nothing. `Carrier` and
+`AsyncCarrier` only carry the steps out, so both clients behave the same.
 """
 
 from collections.abc import Generator, Mapping
@@ -46,7 +46,7 @@ class Send:
 class Read:
     """Read what comes next of the last response.
 
-    `timeout`: seconds that may pass without a byte. The transport looks at it when the body begins.
+    `timeout`: seconds until it is there.
     """
 
     timeout: float

@@ -41,8 +41,9 @@ class _Heard:
 class Stream(_Heard):
     """An iterator over events, the last of them `done`; use it as a context manager.
 
-    Entering asks, and returns when it is the question's turn. Leaving closes the connection; the
-    gateway then stops what it has not finished. Entering and iterating raise GloreError.
+    Entering asks, and returns when it is the question's turn, or at the first sign of life while it
+    waits for one. Leaving closes the connection; the gateway then stops what it has not finished.
+    Entering and iterating raise GloreError.
     """
 
     def __init__(self, told: Carrier[Told]) -> None:

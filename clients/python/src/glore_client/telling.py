@@ -5,18 +5,18 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from glore_client.answers import consistent, heard, id_of, opened, problem_error, validated
-from glore_client.errors import APITimeoutError, GloreError, InvalidResponseError
+from glore_client.errors import GloreError, InvalidResponseError
 from glore_client.events import READERS, DoneEvent, SolveEvent
 from glore_client.questions import EVENTS, SolveCall
 from glore_client.results import Problem
 from glore_client.retries import RetryPolicy, Tries
 from glore_client.sse import EventParser, ServerSentEvent, TooLongError
-from glore_client.steps import Flow, Give, Pause, Read
+from glore_client.steps import Flow, Give, Pause
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """It is the question's turn; `request_id` is the gateway's name for it."""
+    """The gateway has begun to answer; `request_id` is its name for the question."""
 
     request_id: str
 
@@ -32,6 +32,7 @@ def tell(
     Gives `Opened` once and then the events, `done` last. `silence`: seconds without a byte.
     """
     tries = Tries(policy, clock, min(call.deadline, call.timeout))
+    late = f"no answer within {call.timeout:.1f} s"
     is_open = told = False
     while True:
         send = call.send(tries.elapsed, silence)
@@ -43,15 +44,12 @@ def tell(
                 yield Give(Opened(request_id))
             parser = EventParser()
             while True:
-                chunk = heard((yield Read(send.patience)), send, request_id)
+                chunk = yield from heard(send, tries, call.timeout, late, request_id)
                 for event in _events(parser, chunk, request_id):
                     told = True
                     yield Give(event)
                     if isinstance(event, DoneEvent):
                         return
-                if tries.passed() >= call.timeout:
-                    message = f"no answer within {call.timeout:.1f} s"
-                    raise APITimeoutError(message, request_id=request_id)
         except GloreError as error:
             wait = None if told else tries.wait(error)
             if wait is None:

@@ -101,7 +101,7 @@ def evaluate(  # noqa: PLR0913 - one option each
     seed: Annotated[int, typer.Option(min=0, help="Which problems.")] = 900_001,
     strategies: Annotated[
         str, typer.Option(help="Which strategies, separated by commas.")
-    ] = "draft,global,local,best_of_n,glore",
+    ] = "draft,global,local,best_of_n,gated,glore",
     candidates: Annotated[int, typer.Option(min=2, max=8, help="Those of best_of_n.")] = 3,
     deadline: Annotated[float, typer.Option(min=0.1, help="Seconds for each question.")] = 120.0,
     concurrency: Annotated[int, typer.Option(min=1, help="Questions asked at a time.")] = 8,

@@ -48,11 +48,18 @@ class Solver(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How every question is asked; `deadline` in seconds."""
+    """How every question is asked; `deadline` in seconds, `candidates` is best_of_n's n."""
 
     sampling: Sampling
+    candidates: int
     deadline: float
     concurrency: int
+
+    def sampling_of(self, strategy: Strategy) -> Sampling:
+        """What is sent: the gateway refuses `n` beside another strategy than best_of_n."""
+        if strategy == "best_of_n":
+            return self.sampling.model_copy(update={"n": self.candidates})
+        return self.sampling
 
 
 async def ask_all(  # noqa: PLR0913 - the parts of one run
@@ -95,7 +102,7 @@ async def _ask(solver: Solver, problem: Problem, strategy: Strategy, manner: Man
         result = await solver.solve(
             problem.question,
             strategy=strategy,
-            sampling=manner.sampling,
+            sampling=manner.sampling_of(strategy),
             deadline=manner.deadline,
         )
     except _FAILURES as error:

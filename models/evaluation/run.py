@@ -32,7 +32,7 @@ from models.evaluation.outcomes import (
 from models.evaluation.stats import mcnemar_exact
 from models.evaluation.table import Row, as_json, as_markdown, make_row
 
-STRATEGIES: tuple[Strategy, ...] = ("draft", "global", "local", "best_of_n", "glore")
+STRATEGIES: tuple[Strategy, ...] = ("draft", "global", "local", "best_of_n", "gated", "glore")
 _SELECTORS = {"glore": "perfect selector", "best_of_n": "perfect selector of best_of_n"}
 
 
@@ -41,7 +41,8 @@ class Plan:
     """What is asked, and how. `deadline` in seconds; `candidates` is best_of_n's n.
 
     `one_pass` reads the rows of draft, global and local from the `glore` responses instead
-    of asking, so that five strategies cost two requests per question.
+    of asking, so that six strategies cost three requests per question. `gated` is asked: no
+    response tells the gate.
     """
 
     source: str
@@ -121,10 +122,8 @@ async def evaluate(  # noqa: PLR0913 - the parts of one run
     """
     with open_journal(folder / "responses.jsonl") as journal:
         _keep_plan(folder / "plan.json", plan, journal)
-        sampling = Sampling(
-            n=plan.candidates, temperature=plan.temperature, max_tokens=plan.max_tokens
-        )
-        manner = Manner(sampling, plan.deadline, plan.concurrency)
+        sampling = Sampling(temperature=plan.temperature, max_tokens=plan.max_tokens)
+        manner = Manner(sampling, plan.candidates, plan.deadline, plan.concurrency)
         started = datetime.now(UTC)
         await ask_all(solver, problems, plan.asked, manner, journal, on_progress)
         report = count(plan, problems, journal)

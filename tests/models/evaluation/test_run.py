@@ -3,7 +3,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -25,12 +25,19 @@ PROBLEMS = [Problem(f"p{i}", f"Question {i}?", "10", "#### 10", "test") for i in
 
 
 def answer_of(strategy: str, question: str) -> dict[str, Any]:
-    """`glore` is always right; draft and best_of_n are on even questions."""
+    """`glore` and `gated` are always right; draft and best_of_n are on even questions."""
     even = int(question.split()[1].rstrip("?")) % 2 == 0
     draft = samples.candidate("draft", "10" if even else "9", 0.3)
     refined = samples.candidate("global_refinement", "10", 0.9)
     if strategy == "glore":
         return samples.result(candidates=[draft, refined], selected=1, first_error=None)
+    if strategy == "gated":
+        candidates = [draft] if even else [draft, refined]
+        stages = samples.GLORE_STAGES[:1] if even else samples.GLORE_STAGES
+        chosen = len(candidates) - 1
+        return samples.result(
+            strategy=strategy, candidates=candidates, selected=chosen, stages=stages
+        )
     sample = samples.candidate("sample", "10", 0.1)
     candidates = [draft, sample] if strategy == "best_of_n" else [draft]
     stages = samples.GLORE_STAGES[:1]
@@ -43,7 +50,7 @@ class FakeSolver:
 
     fault: Callable[[str, str], GloreError | None] = lambda _strategy, _question: None
     asked: list[tuple[str, str]] = field(default_factory=list)
-    samplings: list[Sampling | None] = field(default_factory=list)
+    samplings: dict[str, Sampling | None] = field(default_factory=dict)  # by strategy
     running: int = 0
     most_running: int = 0
 
@@ -57,7 +64,7 @@ class FakeSolver:
     ) -> SolveResult:
         assert deadline == 120.0
         self.asked.append((question, strategy))
-        self.samplings.append(sampling)
+        self.samplings[strategy] = sampling
         self.running += 1
         self.most_running = max(self.most_running, self.running)
         try:
@@ -81,29 +88,41 @@ def row(report: Report, name: str) -> Row:
 async def test_every_strategy_is_asked_and_counted(tmp_path: Path) -> None:
     solver = FakeSolver()
     report = await evaluate(solver, PROBLEMS, plan(concurrency=3), tmp_path, command="glore eval")
-    assert len(solver.asked) == 20
+    assert len(solver.asked) == 24
     assert solver.most_running == 3
-    assert solver.samplings[0] == Sampling(n=3, temperature=0.0)
     assert row(report, "glore").correct == 4
     assert row(report, "draft").correct == 2
     assert row(report, "best_of_n").correct == 2
     assert row(report, "perfect selector of best_of_n").correct == 4
     assert row(report, "perfect selector").derived_from == "glore"
     assert row(report, "draft").derived_from is None
+    assert (row(report, "gated").correct, row(report, "gated").tokens) == (4, 130)
+    assert ("gated", 0, 0) in [(p.against, p.only_glore, p.only_other) for p in report.paired]
     assert not solver.running
 
 
-async def test_one_pass_asks_twice_and_says_what_it_derived(tmp_path: Path) -> None:
+async def test_only_best_of_n_is_told_how_many_candidates(tmp_path: Path) -> None:
+    solver = FakeSolver()
+    await evaluate(solver, PROBLEMS[:1], plan(candidates=5, max_tokens=9), tmp_path)
+    one = Sampling(temperature=0.0, max_tokens=9)
+    several = Sampling(temperature=0.0, max_tokens=9, n=5)
+    assert solver.samplings == {
+        name: several if name == "best_of_n" else one for name in get_args(Strategy)
+    }
+
+
+async def test_one_pass_asks_three_times_and_says_what_it_derived(tmp_path: Path) -> None:
     solver = FakeSolver()
     report = await evaluate(solver, PROBLEMS, plan(one_pass=True), tmp_path)
-    assert {strategy for _, strategy in solver.asked} == {"glore", "best_of_n"}
-    assert len(solver.asked) == 8
+    assert {strategy for _, strategy in solver.asked} == {"glore", "gated", "best_of_n"}
+    assert len(solver.asked) == 12
     for name in ("draft", "global", "local", "perfect selector"):
         assert row(report, name).derived_from == "glore"
     assert row(report, "draft").correct == 2
     assert row(report, "global").correct == 4
     assert row(report, "draft").tokens == 70
-    assert row(report, "best_of_n").derived_from is None
+    for name in ("best_of_n", "gated"):
+        assert row(report, name).derived_from is None
 
 
 async def test_the_report_holds_everything(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ from service.api.middleware import (
 )
 from service.api.openai import catalog, chat
 from service.api.openai.document import PREFIX
-from service.api.openai.errors import respond
+from service.api.openai.errors import SHOULD_RETRY_HEADER, respond
 from service.api.openapi import install_openapi
 from service.api.problems import ErrorShapeMiddleware, install_problems
 from service.api.rates import Rate
@@ -60,6 +60,8 @@ from service.telemetry.logs import configure_logs
 from service.telemetry.metering import metered
 from service.telemetry.metrics import Metrics
 
+# What a page of another origin may read of a response, besides its status, type and body.
+_EXPOSED = (REQUEST_ID_HEADER, "Retry-After", "WWW-Authenticate", SHOULD_RETRY_HEADER)
 _DESCRIPTION = (
     "Refinement as a service: a student drafts, a stepwise reward model finds the first wrong "
     "step, the draft is refined globally and locally, and an outcome reward model picks the best."
@@ -148,14 +150,14 @@ def create_app(
     places = Places(settings.max_batches, time.monotonic)
     app.add_middleware(PlacesMiddleware, path=batch.PATH, place=places.place)
     app.add_middleware(AccessMiddleware, gate=gate)
-    app.add_middleware(ObserveMiddleware, metrics=metrics)
+    app.add_middleware(ObserveMiddleware, metrics=metrics, routes=app.router.routes)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "Content-Type", REQUEST_ID_HEADER],
-            expose_headers=["Retry-After", REQUEST_ID_HEADER],
+            allow_headers=["*"],  # no cookies: a page can say only what it knows by itself
+            expose_headers=_EXPOSED,
         )
     app.add_middleware(LastAnswersMiddleware, drain=drained)
     app.add_middleware(RequestIdMiddleware)

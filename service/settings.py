@@ -196,6 +196,7 @@ class Settings(BaseSettings):
     max_generated_tokens: int = Field(default=8192, ge=1)  # of one request
     rerank_reserve: Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)] = 1.0  # seconds
     max_body: int = Field(default=64 * 1024, ge=1024)  # bytes of a request's body
+    head_timeout: Seconds = 20.0  # for the head of a request; then its connection is closed
     body_timeout: Seconds = 30.0  # for the whole body of a request, from its beginning
     max_running: int = Field(default=64, ge=1, le=10_000)  # questions worked on at once
     max_waiting: int = Field(default=64, ge=0, le=100_000)  # behind them; more are refused

@@ -13,9 +13,11 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+
+import psutil
 
 _LIMIT_S = 60.0
 
@@ -27,14 +29,88 @@ def _binaries() -> Path:
     return Path(spec.origin).parent / "pginstall"
 
 
+class PostgresServer:
+    """A server of its own at `url`, which can be stopped and started with its data as it is."""
+
+    def __init__(self, binaries: Path, folder: Path, identity: Mapping[str, int]) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            self._port: int = taken.getsockname()[1]
+        self._binaries = binaries
+        self._folder = folder
+        self._identity = identity
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it is asked; any password will do."""
+        return f"postgresql://glore:hidden@127.0.0.1:{self._port}/postgres"
+
+    def initialize(self) -> None:
+        """Make the files of an empty server."""
+        options = ["-U", "glore", "-N", "--encoding=UTF8", "--locale=C", "--auth=trust"]
+        made = subprocess.run(  # noqa: S603 - the package's own binary
+            [str(self._binaries / "initdb"), "-D", str(self._folder / "data"), *options],
+            check=False,
+            capture_output=True,
+            cwd=self._folder,
+            extra_groups=[] if self._identity else None,
+            **self._identity,  # type: ignore[call-overload]
+        )
+        assert made.returncode == 0, made.stderr
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        command = [str(self._binaries / "postgres"), "-D", str(self._folder / "data")]
+        for setting in (
+            "listen_addresses=127.0.0.1",
+            f"port={self._port}",
+            "fsync=off",
+            f"unix_socket_directories={self._folder}",
+        ):
+            command += ["-c", setting]
+        file = self._folder / "log"
+        with file.open("wb") as log:
+            self._process = subprocess.Popen(  # noqa: S603
+                command,
+                stdout=log,
+                stderr=log,
+                cwd=self._folder,
+                extra_groups=[] if self._identity else None,
+                **self._identity,  # type: ignore[call-overload]
+            )
+        _wait(self._process, self._port, file)
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Stop it and wait; SIGINT ends sessions properly, SIGQUIT as a crash would."""
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(_LIMIT_S)
+            self._process = None
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """It keeps its connections and takes new ones, and does nothing with any of them."""
+        assert self._process is not None
+        main = psutil.Process(self._process.pid)
+        every = [main, *main.children()]
+        for each in every:
+            each.suspend()
+        try:
+            yield
+        finally:
+            for each in every:
+                each.resume()
+
+
 @contextmanager
-def postgres_server() -> Iterator[str]:
-    """The URL of a server of its own, without data, on a free port of this machine."""
+def postgres_server() -> Iterator[PostgresServer]:
+    """A server of its own that runs, without data, on a free port of this machine."""
     folder = Path(tempfile.mkdtemp(prefix="glore-pg-"))
-    installed, user = _binaries(), None
+    installed, identity = _binaries(), {}
     try:
         if os.geteuid() == 0:
             user = pwd.getpwnam("nobody")
+            identity = {"user": user.pw_uid, "group": user.pw_gid}
             package = installed.parent
             libraries = package.with_name(f"{package.name}.libs")  # found from where the package is
             shutil.copytree(libraries, folder / libraries.name)
@@ -43,39 +119,13 @@ def postgres_server() -> Iterator[str]:
             (folder / "data").mkdir(mode=0o700)
             for each in (folder, folder / "data"):
                 os.chown(each, user.pw_uid, user.pw_gid)
-        identity: dict[str, int] = {"user": user.pw_uid, "group": user.pw_gid} if user else {}
-        initdb = [str(installed / "bin" / "initdb"), "-D", str(folder / "data"), "-U", "glore"]
-        initdb += ["-N", "--encoding=UTF8", "--locale=C", "--auth=trust"]
-        made = subprocess.run(  # noqa: S603 - the package's own binary
-            initdb,
-            check=False,
-            capture_output=True,
-            cwd=folder,
-            extra_groups=[] if user else None,
-            **identity,  # type: ignore[call-overload]
-        )
-        assert made.returncode == 0, made.stderr
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            port = taken.getsockname()[1]
-        postgres = [str(installed / "bin" / "postgres"), "-D", str(folder / "data")]
-        for setting in ("listen_addresses=127.0.0.1", f"port={port}", "fsync=off"):
-            postgres += ["-c", setting]
-        postgres += ["-c", f"unix_socket_directories={folder}"]
-        with (folder / "log").open("wb") as log:
-            server = subprocess.Popen(  # noqa: S603
-                postgres,
-                stdout=log,
-                stderr=log,
-                cwd=folder,
-                extra_groups=[] if user else None,
-                **identity,  # type: ignore[call-overload]
-            )
+        server = PostgresServer(installed / "bin", folder, identity)
+        server.initialize()
         try:
-            _wait(server, port, folder / "log")
-            yield f"postgresql://glore:hidden@127.0.0.1:{port}/postgres"
+            server.start()
+            yield server
         finally:
-            server.send_signal(signal.SIGINT)  # a fast shutdown
-            server.wait(_LIMIT_S)
+            server.stop()
     finally:
         shutil.rmtree(folder)
 

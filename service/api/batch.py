@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 from service.api.access import ANONYMOUS
 from service.api.batch_asking import Asking
 from service.api.batch_body import NDJSON, Batch, batch_of
+from service.api.batch_lines import Lines
 from service.api.batch_schemas import BatchBroken, BatchDone, BatchLine
 from service.api.callers import Left
 from service.api.context import Context, context_of
@@ -19,7 +20,8 @@ from service.api.disconnect import hand_over, while_connected
 from service.api.openapi import BATCH_ERRORS
 from service.api.problems import internal_problem, problem_of
 from service.api.record import RequestRecord, record_of
-from service.batches.run import BatchRun, Told
+from service.api.sample_count import ONLY_WHERE_IT_COUNTS
+from service.batches.run import BatchRun, StoppedError, Told
 from service.batches.store import (
     BatchName,
     NothingKept,
@@ -30,19 +32,26 @@ from service.batches.store import (
 from service.errors import (
     ClientGoneError,
     IdempotencyMismatchError,
+    ShuttingDownError,
     StoreUnavailableError,
 )
 
 PATH: Final = "/solve/batch"
 _SCHEMA: Final = "#/components/schemas/"
 _LINES: Final = ("BatchLine", "BatchDone", "BatchBroken")
+_HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # the latter: nginx
+_STOPPED: Final = "The gateway stops, and has not answered every question of the batch."
 _log = logging.getLogger("glore.batches")
 
 router = APIRouter()
 
 
 class LinesResponse(Response):
-    """Works the batch off while it is sent; stops when the client goes away or reads nothing."""
+    """Works the batch off while it is sent; stops when the client goes away or reads nothing.
+
+    When the gateway is about to stop, a batch whose results are kept begins no more questions:
+    another gateway goes on with it. One that cannot be gone on with is worked on to the end.
+    """
 
     media_type = NDJSON
 
@@ -54,7 +63,7 @@ class LinesResponse(Response):
         context: Context,
         asking: Asking,
     ) -> None:
-        super().__init__()
+        super().__init__(headers=_HEADERS)
         del self.headers["content-length"]
         self._batch = batch
         self._name = name
@@ -79,12 +88,9 @@ class LinesResponse(Response):
             outcome = ("replayed" if told.replayed else "ok") if told.answer.ok else "error"
             counts[outcome] += 1
             self._context.metrics.batch_questions.labels(outcome).inc()
-            await write(_line(told, self._batch.ids[told.index]))
+            await lines.write(_line(told, self._batch.ids[told.index]))
 
-        async def write(line: str) -> None:
-            message = {"type": "http.response.body", "body": line.encode(), "more_body": True}
-            await hand_over(send, message)
-
+        drain = self._context.drain
         work = BatchRun(
             self._name,
             len(self._batch.tasks),
@@ -93,18 +99,18 @@ class LinesResponse(Response):
             tell,
             self._context.pace,
             self._asking.is_late,
+            drain.closed if self._name.key else drain.over,
         )
-        start = {
-            "type": "http.response.start",
-            "status": self.status_code,
-            "headers": [*self.raw_headers, (b"cache-control", b"no-store")],
-        }
-        await hand_over(send, start)
+        start = {"status": self.status_code, "headers": self.raw_headers}
+        await hand_over(send, {"type": "http.response.start", **start})
+        lines = Lines(send, self._context.heartbeat)
         try:
-            await while_connected(receive, work.run())
+            await while_connected(receive, lines.alive_during(work.run()))
             broken = None
         except ClientGoneError:
             raise
+        except StoppedError:
+            broken = problem_of(ShuttingDownError(_STOPPED), record.request_id)
         except StoreFailedError as error:
             broken = problem_of(_store_failed(error), record.request_id)
         except Exception:  # noqa: BLE001 - too late for a 500; it is logged
@@ -118,8 +124,7 @@ class LinesResponse(Response):
         if broken is not None:
             record.status = broken.status
             last = BatchBroken(done=False, ok=ok, errors=errors, error=broken)
-        await write(last.model_dump_json(exclude_none=True) + "\n")
-        await hand_over(send, {"type": "http.response.body", "body": b"", "more_body": False})
+        await lines.end(last.model_dump_json(exclude_none=True) + "\n")
 
 
 @router.post(
@@ -132,7 +137,7 @@ class LinesResponse(Response):
         200: {
             "content": {
                 NDJSON: {
-                    "schema": {"anyOf": [{"$ref": f"{_SCHEMA}{each}"} for each in _LINES]},
+                    "itemSchema": {"anyOf": [{"$ref": f"{_SCHEMA}{each}"} for each in _LINES]},
                 }
             }
         },
@@ -143,7 +148,7 @@ class LinesResponse(Response):
             "required": True,
             "content": {
                 "application/json": {"schema": {"$ref": f"{_SCHEMA}BatchRequest"}},
-                NDJSON: {"schema": {"$ref": f"{_SCHEMA}BatchQuestion"}},
+                NDJSON: {"schema": {"$ref": f"{_SCHEMA}BatchQuestion"} | ONLY_WHERE_IT_COUNTS},
             },
         }
     },
@@ -164,10 +169,13 @@ async def solve_batch(
 ) -> Response:
     """Answer many questions; each is told in a line of its own as soon as it has ended.
 
-    A question that fails costs its line, not the batch. Closing the connection cancels what has
-    not ended; with an idempotency key, what has ended is kept. Each question that is asked counts
-    against a rate. `Glore-Max-Engine-Calls` and `Glore-Max-Generated-Tokens` bound each question,
-    `Glore-Deadline-Ms` the whole batch.
+    A question that fails costs its line, not the batch. Blank lines are signs of life. The last
+    line says `done`: true when every question was told, false when the batch broke, because the
+    gateway stops or cannot keep results; with an idempotency key it may then be asked again.
+
+    Closing the connection cancels what has not ended; with an idempotency key, what has ended is
+    kept. Each question that is asked counts against a rate. `Glore-Max-Engine-Calls` and
+    `Glore-Max-Generated-Tokens` bound each question, `Glore-Deadline-Ms` the whole batch.
     """
     asked = context.clock()
     batch = await batch_of(request, context.limits)

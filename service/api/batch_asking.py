@@ -12,7 +12,7 @@ from service.api.context import Context
 from service.api.problems import Problem, internal_problem, problem_of
 from service.api.record import RequestRecord
 from service.batches.run import Answer
-from service.errors import NoDraftInTimeError, ProblemError
+from service.errors import NoDraftInTimeError, ProblemError, ShuttingDownError
 from service.refinement.runner import NoDraftError, Outcome, refine
 from service.refinement.types import Task
 
@@ -44,11 +44,16 @@ class Asking:
         """Whether the time of the batch is up: every answer is a problem then."""
         return self._seconds_left <= 0
 
-    async def answer(self, index: int) -> Answer:
-        """The result of one question, or the problem. Never raises."""
+    async def answer(self, index: int) -> Answer | None:
+        """The result of one question, or the problem; None where the gateway's end broke it off.
+
+        Never raises.
+        """
         request_id = self._record.request_id
         try:
             outcome = await self._in_turn(self._tasks[index])
+        except ShuttingDownError:
+            return None
         except ProblemError as error:
             return _failed(problem_of(error, request_id))
         except NoDraftError as error:

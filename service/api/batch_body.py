@@ -12,17 +12,19 @@ from pydantic import ValidationError
 from service.api.batch_schemas import BatchRequest
 from service.api.context import Limits
 from service.api.problems import field_faults, invalid_request
+from service.api.schemas import SolveRequest
 from service.api.solve import task_of
 from service.errors import FieldFault, InvalidRequestError, UnsupportedMediaTypeError
 from service.refinement.types import Task
 
 NDJSON: Final = "application/x-ndjson"
+_FORM: Final = "v2"  # of a digest; v1 was a hash alone, with the defaults of its version in it
 _NDJSON: Final = frozenset({NDJSON, "application/ndjson", "application/jsonl"})
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What is asked; `digest` is the same for the same questions, however they were written."""
+    """What is asked; `digest` tells it from other batches."""
 
     ids: Sequence[str | None]
     tasks: Sequence[Task]
@@ -48,8 +50,6 @@ async def batch_of(request: Request, limits: Limits) -> Batch:
     _bounded(len(batch.questions), limits.max_batch)
     requests = batch.resolved()
     ids = [question.id for question in batch.questions]
-    asked = [each.model_dump(mode="json") for each in requests]
-    canonical = json.dumps([ids, asked], sort_keys=True, separators=(",", ":"))
     tasks, faults_found = [], []
     for index, each in enumerate(requests):
         try:
@@ -61,7 +61,21 @@ async def batch_of(request: Request, limits: Limits) -> Batch:
             ]
     if faults_found:
         raise invalid_request(faults_found[:20])
-    return Batch(ids, tasks, hashlib.sha256(canonical.encode()).hexdigest())
+    return Batch(ids, tasks, digest_of(ids, requests))
+
+
+def digest_of(ids: Sequence[str | None], requests: Sequence[SolveRequest]) -> str:
+    """What stands for a batch in the store: its form, and a hash of all that the client said.
+
+    The same questions give the same one in whichever way they were written, on whichever gateway:
+    what was not said is not in it, and so no default of this version. Each request has the options
+    of its batch. Null says no more than silence.
+    """
+    asked = [
+        each.model_dump(mode="json", exclude_unset=True, exclude_none=True) for each in requests
+    ]
+    canonical = json.dumps([ids, asked], sort_keys=True, separators=(",", ":"))
+    return f"{_FORM}:{hashlib.sha256(canonical.encode()).hexdigest()}"
 
 
 def _lines(body: bytes, most: int) -> dict[str, object]:

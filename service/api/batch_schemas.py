@@ -2,14 +2,17 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from service.api.problems import Problem
+from service.api.sample_count import ONLY_WHERE_IT_COUNTS_IN_A_BATCH
 from service.api.schemas import SolveOptions, SolveRequest, SolveResponse
 
 
 class BatchQuestion(SolveRequest):
     """One question; what it does not say is as for the whole batch. A line of NDJSON."""
+
+    model_config = ConfigDict(json_schema_extra=None)  # a question's rule depends on its batch
 
     id: Annotated[str, Field(max_length=200)] | None = Field(
         default=None, description="The client's own name for it, given back as it is."
@@ -18,6 +21,8 @@ class BatchQuestion(SolveRequest):
 
 class BatchRequest(SolveOptions):
     """Questions, and how all of them are to be answered unless they say otherwise."""
+
+    model_config = ConfigDict(json_schema_extra={"allOf": [ONLY_WHERE_IT_COUNTS_IN_A_BATCH]})
 
     questions: list[BatchQuestion] = Field(min_length=1)
 
@@ -58,7 +63,11 @@ class BatchDone(BaseModel):
 
 
 class BatchBroken(BaseModel):
-    """The last line of a batch that cannot be gone on with now; what was told is kept."""
+    """The last line of a batch that broke: the store failed, or the gateway stops.
+
+    Questions that were not told are not answered. With an idempotency key what was told is kept,
+    and the batch goes on when it is asked again.
+    """
 
     done: Literal[False]
     ok: int

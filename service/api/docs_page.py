@@ -104,8 +104,9 @@ def _described(each: _Schema) -> dict[str, Any]:
 
 def _content(document: _Schema, content: _Schema) -> str:
     """The fields of a body, and its examples, folded away."""
-    named = [*_named(document, content.get("schema", {}))]
-    for event in content.get("itemSchema", {}).get("oneOf", ()):  # of a stream
+    item = content.get("itemSchema", {})  # of a stream
+    named = [*_named(document, content.get("schema", {})), *_named(document, item)]
+    for event in item.get("oneOf", ()):
         fields = event["properties"]
         for _, schema in _named(document, fields["data"]["contentSchema"]):
             named.append((fields["event"]["const"], schema))

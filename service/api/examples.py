@@ -173,8 +173,13 @@ NOT_READY: Final = {
 }
 
 
-def problem(
-    slug: str, title: str, status: int, detail: str, errors: list[dict[str, str]] | None = None
+def problem(  # noqa: PLR0913 - what a problem says
+    slug: str,
+    title: str,
+    status: int,
+    detail: str,
+    errors: list[dict[str, str]] | None = None,
+    retry_after: int | None = None,
 ) -> dict[str, Any]:
     """A problem as it would be answered."""
     example: dict[str, Any] = {
@@ -184,4 +189,5 @@ def problem(
         "detail": detail,
         "request_id": "7c9e6679f42b4de18f0e6f3a5b1f4d2a",
     }
-    return example | ({"errors": errors} if errors else {})
+    further = {"errors": errors, "retry_after": retry_after}
+    return example | {name: value for name, value in further.items() if value is not None}

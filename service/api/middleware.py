@@ -6,16 +6,17 @@ import re
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from types import MappingProxyType
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.problems import internal_error, problem_response
-from service.api.record import path_of, record_of, start_record
+from service.api.record import path_of, record_of, route_of, start_record
 from service.errors import BodyTooLargeError, BodyTooLateError, ProblemError
 from service.telemetry.logs import LOGGER
 from service.telemetry.metrics import Metrics
@@ -57,12 +58,14 @@ class RequestIdMiddleware:
 class ObserveMiddleware:
     """One log line and one count per request; a bug becomes a 500 problem.
 
-    Probes and scrapes are logged at debug level. Needs RequestIdMiddleware around it.
+    Probes and scrapes are logged at debug level. `routes` are those of the app, which name the
+    paths of requests that never come to it. Needs RequestIdMiddleware around it.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, routes: Sequence[BaseRoute]) -> None:
         self._app = app
         self._metrics = metrics
+        self._routes = routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass an HTTP request on and note how it ended."""
@@ -91,7 +94,7 @@ class ObserveMiddleware:
 
     def _note(self, scope: Scope, status: int | None, seconds: float) -> None:
         record = record_of(scope)
-        route = str(getattr(scope.get("route"), "path", "unmatched"))
+        route = route_of(scope, self._routes)
         begun = status if status is not None else 499  # ended before any response was begun
         final = record.status or begun
         self._metrics.request_answered(route, record.strategy, final, seconds)

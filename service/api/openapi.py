@@ -63,14 +63,16 @@ _SECURITY_SCHEME: Final = {
 
 
 def _documented(
-    error: type[ProblemError], detail: str, errors: list[dict[str, str]] | None = None
+    error: type[ProblemError],
+    detail: str,
+    errors: list[dict[str, str]] | None = None,
+    retry_after: int | None = None,
 ) -> dict[str, Any]:
+    example = problem(error.slug, error.title, error.status, detail, errors, retry_after)
     return {
         "model": Problem,
         "description": error.title,
-        "content": {
-            MEDIA_TYPE: {"example": problem(error.slug, error.title, error.status, detail, errors)}
-        },
+        "content": {MEDIA_TYPE: {"example": example}},
     }
 
 
@@ -93,7 +95,9 @@ _ACCESS_ERRORS: Final[dict[str, dict[str, Any]]] = {
         UnauthorizedError, "Send a key that this gateway knows, as Authorization: Bearer KEY."
     ),
     "429": _documented(
-        RateLimitedError, "60 requests a minute are taken from one client, 60 at once."
+        RateLimitedError,
+        "60 requests a minute are taken from one client, 60 at once.",
+        retry_after=1,
     ),
 }
 SOLVE_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
@@ -126,8 +130,10 @@ SOLVE_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
         "The student's engine refused the request; the question may be too long for it.",
     ),
     503: _also(
-        _documented(StudentUnavailableError, "The student gave no draft: unreachable."),
-        _documented(OverloadedError, "64 questions are being answered and 64 wait."),
+        _documented(
+            StudentUnavailableError, "The student gave no draft: unreachable.", retry_after=1
+        ),
+        _documented(OverloadedError, "64 questions are being answered and 64 wait.", retry_after=5),
     ),
     504: _documented(NoDraftInTimeError, "There was no draft when the time was up."),
 }
@@ -148,8 +154,8 @@ BATCH_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
         [{"field": "questions.3.question", "message": "Field required"}],
     ),
     503: _also(
-        _documented(StoreUnavailableError, "The results cannot be kept now."),
-        _documented(OverloadedError, "16 batches are being answered."),
+        _documented(StoreUnavailableError, "The results cannot be kept now.", retry_after=5),
+        _documented(OverloadedError, "16 batches are being answered.", retry_after=5),
     ),
 }
 
@@ -221,6 +227,9 @@ def _finish(status: str, response: dict[str, Any]) -> None:
     others = [media_type for media_type in content if media_type != MEDIA_TYPE]
     if MEDIA_TYPE in content and others:
         content[MEDIA_TYPE]["schema"] = content.pop(others[0])["schema"]
+    for described in content.values():
+        if "itemSchema" in described:
+            described.pop("schema", None)  # FastAPI's own: one string
     headers = response.setdefault("headers", {})
     headers["X-Request-ID"] = _REQUEST_ID_HEADER
     schema = content.get("application/json", {}).get("schema")

@@ -61,6 +61,12 @@ class Problem(BaseModel):
     detail: str
     request_id: str
     errors: list[FieldProblem] | None = Field(default=None, description="Only with status 422.")
+    retry_after: int | None = Field(
+        default=None,
+        ge=1,
+        description="Seconds to wait before another try, as the header Retry-After says where the "
+        "problem is a response of its own; absent where no other try is asked for.",
+    )
 
 
 class ProblemResponse(JSONResponse):
@@ -91,6 +97,7 @@ class ErrorShapeMiddleware:
 def problem_of(error: ProblemError, request_id: str) -> Problem:
     """What is told of an error of the tree in `service.errors`."""
     faults = [FieldProblem(field=f.field, message=f.message) for f in error.faults]
+    wait = error.headers.get("Retry-After")
     return Problem(
         type=f"/problems/{error.slug}",
         title=error.title,
@@ -98,6 +105,7 @@ def problem_of(error: ProblemError, request_id: str) -> Problem:
         detail=error.detail,
         request_id=request_id,
         errors=faults or None,
+        retry_after=None if wait is None else int(wait),
     )
 
 

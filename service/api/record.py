@@ -1,9 +1,12 @@
 """What is noted about one request while it runs, for its response, its log line and metrics."""
 
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from starlette.routing import BaseRoute, Match
+
+UNMATCHED: Final = "unmatched"
 _KEY: Final = "glore.record"
 
 
@@ -39,3 +42,15 @@ def path_of(scope: MutableMapping[str, Any]) -> str:
     """The path as the routes name it, below where a proxy has put the gateway."""
     path: str = scope["path"]
     return path.removeprefix(scope.get("root_path", ""))
+
+
+def route_of(scope: MutableMapping[str, Any], routes: Sequence[BaseRoute]) -> str:
+    """The template of the request's path, UNMATCHED where no route has it.
+
+    A request that was refused before it was routed is looked up in `routes`: so what is counted by
+    it stays bounded, whatever is asked for.
+    """
+    found = scope.get("route")
+    if found is None:
+        found = next((each for each in routes if each.matches(scope)[0] is not Match.NONE), None)
+    return str(getattr(found, "path", UNMATCHED))

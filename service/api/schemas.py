@@ -1,12 +1,13 @@
 """What `POST /solve` takes and gives. Unknown fields and values of another type are refused."""
 
 import re
-from typing import Annotated, Final, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from models.formats.steps import split_steps
 from service.api.explanations import explain
+from service.api.sample_count import ONLY_WHERE_IT_COUNTS
 from service.refinement.runner import Outcome
 from service.refinement.types import (
     Candidate,
@@ -57,7 +58,11 @@ MaxTokens = Annotated[
 ]
 SampleCount = Annotated[
     int,
-    Field(ge=2, le=8, description="Candidates of `best_of_n`, the draft included."),
+    Field(
+        ge=2,
+        le=8,
+        description="Candidates of `best_of_n`, the draft included; refused with another strategy.",
+    ),
     BeforeValidator(whole),
 ]
 
@@ -68,13 +73,18 @@ class RequestModel(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
+def _not_to_be_sent(schema: dict[str, Any]) -> None:
+    """Keep a default out of the document, where a client made from it would send it always."""
+    schema["description"] += f" {schema.pop('default')} if left out."
+
+
 class SamplingIn(RequestModel):
     """How solutions are drawn."""
 
     temperature: Temperature = 0.0
     top_p: TopP = 1.0
     max_tokens: MaxTokens = 320
-    n: SampleCount = 3
+    n: SampleCount = Field(default=3, json_schema_extra=_not_to_be_sent)
 
 
 class BudgetIn(RequestModel):
@@ -102,6 +112,8 @@ class SolveOptions(BudgetIn):
 
 class SolveRequest(SolveOptions):
     """A question and how it is to be answered."""
+
+    model_config = ConfigDict(json_schema_extra={"allOf": [ONLY_WHERE_IT_COUNTS]})
 
     question: Annotated[
         str,

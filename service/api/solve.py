@@ -18,7 +18,7 @@ from service.api.schemas import SolveRequest, SolveResponse
 from service.api.stream import MEDIA_TYPE as EVENT_STREAM
 from service.api.stream import EventStreamResponse
 from service.errors import FieldFault, UnsupportedMediaTypeError
-from service.refinement.types import Budget, Sampling, Task
+from service.refinement.types import Budget, Sampling, Strategy, Task
 
 router = APIRouter()
 
@@ -70,14 +70,17 @@ async def solve(
 def task_of(body: SolveRequest, limits: Limits) -> Task:
     """The task of a request within the server's limits.
 
-    Raises InvalidRequestError for a question or a part of the budget beyond the server's. A
-    deadline that was not given is the smaller of the default and the server's.
+    Raises InvalidRequestError for a question or a part of the budget beyond the server's, and for
+    a number of candidates where none are drawn. A deadline that was not given is the smaller of
+    the default and the server's.
     """
     most = round(limits.max_deadline * 1000)
     faults = []
     if len(body.question) > limits.max_question:
         message = f"String should have at most {limits.max_question} characters"
         faults.append(FieldFault("question", message))
+    if "n" in body.sampling.model_fields_set and body.strategy is not Strategy.BEST_OF_N:
+        faults.append(FieldFault("sampling.n", "Taken with strategy best_of_n only"))
     calls = body.max_engine_calls or limits.max_calls
     tokens = body.max_generated_tokens or limits.max_generated_tokens
     given = body.deadline_ms if "deadline_ms" in body.model_fields_set else 0

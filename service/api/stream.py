@@ -11,7 +11,7 @@ from service.api.disconnect import hand_over, while_connected
 from service.api.problems import Problem, internal_problem, problem_of
 from service.api.record import RequestRecord, record_of
 from service.api.schemas import SolveResponse
-from service.api.telling import Silence, Telling, telling
+from service.api.telling import Silence, Telling, Turn, telling
 from service.errors import ClientGoneError, ProblemError
 from service.refinement.progress import Advanced, Delta
 from service.refinement.types import Task
@@ -37,7 +37,8 @@ class Wording(Protocol):
 class EventStreamResponse(Response):
     """Works on a question while it is sent; stops when the client goes away.
 
-    It begins when it is the question's turn, or, when it is `late`, with the first that is said.
+    It begins when it is the question's turn, or, when it is `late`, with the first that is said; in
+    any case with the first sign of life, which a question that waits for its turn is given too.
     What goes wrong before that is raised, and so answered as for any other response. After that the
     record has the status that the answer would have had.
     """
@@ -68,8 +69,6 @@ class EventStreamResponse(Response):
 
     async def _answer(self, record: RequestRecord, send: Send) -> None:
         async with telling(self._task, self._context, record) as told:
-            if not self._late:
-                await self._begin(send)
             try:
                 await self._tell(told, send)
             except ClientGoneError:
@@ -84,6 +83,10 @@ class EventStreamResponse(Response):
 
     async def _tell(self, told: Telling, send: Send) -> None:
         async for item in told:
+            if isinstance(item, Turn):
+                if not (self._late or self._begun):
+                    await self._begin(send)
+                continue
             said = HEARTBEAT if isinstance(item, Silence) else self._wording.told(item)
             if said:
                 await self._write(send, said)

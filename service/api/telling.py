@@ -1,18 +1,18 @@
 """A question that is told of while it is answered: shared by all that stream.
 
-    async with telling(task, context, record) as told:  # entered once it is the question's turn
-        async for item in told:  # Delta | Advanced | Silence, and as the last the SolveResponse
+    async with telling(task, context, record) as told:
+        async for item in told:  # Turn, then Delta | Advanced, and as the last the SolveResponse
             ...
 
-Entering raises OverloadedError and ShuttingDownError. Iterating raises ShuttingDownError, what
-`no_draft_problem` gives when there is no draft, and what else the work raised. Metrics and the
-record are kept here.
+Silence may come before each of them. Iterating raises OverloadedError before the question has its
+turn, ShuttingDownError, what `no_draft_problem` gives when there is no draft, and what else the
+work raised. Metrics and the record are kept here.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Self, TypeAlias
 
@@ -30,7 +30,12 @@ class Silence:
     """Nothing was told for `Context.heartbeat` seconds: time for a sign of life."""
 
 
-Told: TypeAlias = Delta | Advanced | Silence | SolveResponse
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The question has waited for its turn, and is worked on from now on."""
+
+
+Told: TypeAlias = Turn | Delta | Advanced | Silence | SolveResponse
 
 
 class Telling:
@@ -42,10 +47,15 @@ class Telling:
 
     def __init__(self, heartbeat: float) -> None:
         self._heartbeat = heartbeat  # seconds
-        self._untold: deque[Progress] = deque()
+        self._untold: deque[Turn | Progress] = deque()
         self._work: asyncio.Task[SolveResponse] | None = None  # once it has ended
         self._news = asyncio.Event()
         self._over = False
+
+    def begin(self) -> None:
+        """It is the question's turn."""
+        self._untold.append(Turn())
+        self._news.set()
 
     def tell(self, progress: Progress) -> None:
         """Keep it until it is read."""
@@ -80,7 +90,7 @@ class Telling:
         """Whether a delta of the same stage waits, with no event after it; `new` is then in it."""
         for place in range(len(self._untold) - 1, -1, -1):
             waiting = self._untold[place]
-            if isinstance(waiting, Advanced):
+            if not isinstance(waiting, Delta):
                 return False
             if waiting.stage is new.stage:
                 self._untold[place] = Delta(new.stage, waiting.text + new.text)
@@ -90,30 +100,26 @@ class Telling:
 
 @asynccontextmanager
 async def telling(task: Task, context: Context, record: RequestRecord) -> AsyncIterator[Telling]:
-    """The work on a question from its turn on; it is stopped when the block is left.
+    """The wait for a turn and the work on a question; both are stopped when the block is left.
 
     The turn ends with the work, however slow its reader is.
     """
-    async with AsyncExitStack() as stack:
-        stack.enter_context(context.metrics.solving())
-        async with context.drain.work():
-            timely = await stack.enter_async_context(turn(task, context))
-        told = Telling(context.heartbeat)
+    told = Telling(context.heartbeat)
 
-        async def work() -> SolveResponse:
+    async def work() -> SolveResponse:
+        with context.metrics.solving():
             try:
-                async with context.drain.work():
+                async with context.drain.work(), turn(task, context) as timely:
+                    told.begin()
                     outcome = await refine(timely, context.engines, context.clock, told.tell)
             except NoDraftError as error:
                 raise lost(error, record, context) from error
-            finally:
-                await stack.aclose()
-            return found(outcome, record, context)
+        return found(outcome, record, context)
 
-        working = asyncio.create_task(work())
-        working.add_done_callback(told.end)
-        try:
-            yield told
-        finally:
-            working.cancel()
-            await asyncio.gather(working, return_exceptions=True)
+    working = asyncio.create_task(work())
+    working.add_done_callback(told.end)
+    try:
+        yield told
+    finally:
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)

@@ -4,6 +4,7 @@ Every method is one statement of its own, so a gateway that dies leaves no trans
 Leases run on the clock of the database server, whatever those of the gateways show.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, cast
@@ -80,8 +81,8 @@ class PostgresStore:
 
     async def finished(self, name: BatchName) -> frozenset[int]:
         """The questions that have a result."""
-        with _failing():
-            rows = await self._pool.fetch(_FINISHED, name.owner, name.key)
+        async with self._connection() as connection:
+            rows = await connection.fetch(_FINISHED, name.owner, name.key)
         return frozenset(int(row["place"]) for row in rows)
 
     async def read(self, name: BatchName, index: int) -> str | None:
@@ -109,13 +110,24 @@ class PostgresStore:
         return await self._write(_PURGE, float(days))
 
     async def _value(self, sql: str, *values: object) -> str | None:
-        with _failing():
-            return cast("str | None", await self._pool.fetchval(sql, *values))
+        async with self._connection() as connection:
+            return cast("str | None", await connection.fetchval(sql, *values))
 
     async def _write(self, sql: str, *values: object) -> int:
         """How many rows the statement changed: the last word of `INSERT 0 1`, `UPDATE 1`."""
+        async with self._connection() as connection:
+            return int(str(await connection.execute(sql, *values)).rpartition(" ")[2])
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Any]:
+        """One for a statement; it is waited for no longer than for anything else."""
         with _failing():
-            return int(str(await self._pool.execute(sql, *values)).rpartition(" ")[2])
+            async with asyncio.timeout(_TIMEOUT):
+                connection = await self._pool.acquire()
+            try:
+                yield connection
+            finally:
+                await self._pool.release(connection)
 
 
 @contextmanager
@@ -133,7 +145,7 @@ async def open_postgres(url: str) -> AsyncIterator[PostgresStore]:
     """The store in this database; its tables are made. Raises StoreFailedError."""
     with _failing():
         pool = await asyncpg.create_pool(
-            url, min_size=1, max_size=_MOST_CONNECTIONS, timeout=_TIMEOUT, command_timeout=_TIMEOUT
+            url, min_size=0, max_size=_MOST_CONNECTIONS, timeout=_TIMEOUT, command_timeout=_TIMEOUT
         )
     try:
         with _failing():

@@ -42,6 +42,7 @@ def run_serve(*, host: str | None, port: int | None) -> None:
             drain,
             delay=settings.drain_delay,
             grace=settings.grace,
+            head_timeout=settings.head_timeout,
         )
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # uvicorn's own goes before, and returns
         with suppress(KeyboardInterrupt):  # raised again by uvicorn once it has stopped

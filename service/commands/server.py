@@ -12,6 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from service.api.draining import Drain
+from service.commands.protocol import with_patience
 
 _LAST_ANSWERS: Final = 5.0  # seconds for answers to get out once all work has ended
 
@@ -22,12 +23,17 @@ class GatewayServer(uvicorn.Server):
     From the signal on the app is not ready. It listens for `delay` seconds more, for a balancer
     to see that; then what it works on has `grace` seconds. After SIGINT it does not listen any
     more. A second signal ends the first wait, one more the other.
+
+    The head of a request may take `head_timeout` seconds.
     """
 
-    def __init__(self, app: FastAPI, drain: Drain, *, delay: float, grace: float) -> None:
+    def __init__(
+        self, app: FastAPI, drain: Drain, *, delay: float, grace: float, head_timeout: float
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
+                http=with_patience(head_timeout),
                 log_config=None,
                 access_log=False,
                 timeout_graceful_shutdown=math.ceil(grace + _LAST_ANSWERS),
@@ -61,6 +67,7 @@ class GatewayServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
         """Stop listening, and wait for what is being worked on."""
+        self._drain.close()
         end = asyncio.get_running_loop().call_later(self._grace, self._drain.end)
         await super().shutdown(sockets)
         end.cancel()

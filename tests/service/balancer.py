@@ -13,13 +13,16 @@ _PIECE = 65536  # bytes
 
 @dataclass(slots=True)
 class Balancer:
-    """What it knows of the gateways behind it; `refused` counts connections that found nobody."""
+    """What it knows of the gateways behind it.
+
+    `taken` counts connections that were sent on to one, `refused` those that found nobody.
+    """
 
     gateways: Sequence[str]  # URLs
     url: str = ""
     ready: tuple[str, ...] = ()
     refused: int = 0
-    _turn: int = 0
+    taken: int = 0
 
     async def look(self) -> None:
         """Ask all gateways again and again, until cancelled."""
@@ -36,8 +39,8 @@ class Balancer:
             self.refused += 1
             writer.close()
             return
-        self._turn += 1
-        host, _, port = self.ready[self._turn % len(self.ready)].rpartition("//")[2].partition(":")
+        self.taken += 1
+        host, _, port = self.ready[self.taken % len(self.ready)].rpartition("//")[2].partition(":")
         try:
             inner, outer = await asyncio.open_connection(host, int(port))
         except OSError:

@@ -16,7 +16,13 @@ LIMIT_S = 40.0  # ends a test that hangs; generous, for machines that are busy
 async def listening(app: FastAPI) -> AsyncIterator[int]:
     """The port of this machine at which `app` answers, in a thread and a loop of its own."""
     config = uvicorn.Config(app, port=0, access_log=False, log_config=None)
-    server = uvicorn.Server(config)
+    async with running(uvicorn.Server(config)) as port:
+        yield port
+
+
+@asynccontextmanager
+async def running(server: uvicorn.Server) -> AsyncIterator[int]:
+    """The port at which a server answers that was set up for port 0."""
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     give_up = time.monotonic() + LIMIT_S

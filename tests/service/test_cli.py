@@ -6,10 +6,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from glore_client import Strategy
 from service.cli import main
 from service.keys import Keyring, read_lines
 from tests.clients.python import samples
@@ -224,10 +226,16 @@ def test_another_service_is_one_line(gateway: FakeGateway) -> None:
     assert_one_line(glore("ask", QUESTION, "--url", gateway.url), 1, "not a result of this API")
 
 
-def test_eval_measures_and_goes_on(gateway: FakeGateway, tmp_path: Path) -> None:
-    source = tmp_path / "problems.jsonl"
+def problems_in(folder: Path) -> Path:
+    """A file with enough of them for each split to have some."""
+    source = folder / "problems.jsonl"
     rows = [{"question": f"What is {i} + 2?", "answer": "2 + 2 = 4\n#### 12"} for i in range(200)]
     source.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return source
+
+
+def test_eval_measures_and_goes_on(gateway: FakeGateway, tmp_path: Path) -> None:
+    source = problems_in(tmp_path)
     out = tmp_path / "out"
     command = ["eval", "--source", str(source), "--n", "3", "--out", str(out), "--one-pass"]
     command += ["--strategies", "draft,glore", "--url", gateway.url]
@@ -242,6 +250,14 @@ def test_eval_measures_and_goes_on(gateway: FakeGateway, tmp_path: Path) -> None
     assert len(gateway.asked) == 3
     other = glore(*command, "--seed", "1")
     assert_one_line_at_end(other, f"{out} holds a run with another seed")
+
+
+def test_eval_asks_for_all_strategies(gateway: FakeGateway, tmp_path: Path) -> None:
+    source, out = str(problems_in(tmp_path)), str(tmp_path / "out")
+    result = glore("eval", "--source", source, "--n", "1", "--out", out, "--url", gateway.url)
+    assert result.exit_code == 0, result.output
+    counts = {each["strategy"]: each["sampling"].get("n") for each in gateway.asked}
+    assert counts == dict.fromkeys(get_args(Strategy)) | {"best_of_n": 3}
 
 
 def assert_one_line_at_end(result: Result, text: str) -> None:

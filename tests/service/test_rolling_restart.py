@@ -3,12 +3,14 @@
 import asyncio
 import signal
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import httpx2
 
-from glore_client import AsyncClient, RetryPolicy
+from glore_client import Answered, AsyncClient, Question, RetryPolicy
 from loadtest.simulation.server import running
 from loadtest.simulation.settings import Simulated, Timing
 from tests.service.balancer import Balancer, balanced
@@ -16,6 +18,7 @@ from tests.service.processes import START_S, Served, free_port, served
 
 ASKERS = 6  # of each kind
 ONCE = RetryPolicy(max_retries=0)  # what is lost is not asked again
+BATCH = 120  # questions; they take a minute, as long as the gateways may take to be replaced
 
 
 @dataclass(slots=True)
@@ -74,6 +77,66 @@ async def test_no_question_is_lost_when_gateways_are_replaced() -> None:
     assert balancer.refused == 0
     assert load.answered["sdk"] > ASKERS
     assert load.answered["stream"] > ASKERS
+
+
+@dataclass(slots=True)
+class Batch:
+    """A batch that is asked once, under a key, and goes on by itself."""
+
+    key: str
+    answers: list[Answered] = field(default_factory=list)
+
+    async def ask(self, url: str) -> None:
+        """Ask with the SDK, and take each answer. Raises whatever it raises."""
+        questions = [Question(f"{self.key} {i}: how many?", id=str(i)) for i in range(BATCH)]
+        async with AsyncClient(url) as client:
+            told = client.solve_batch(questions, idempotency_key=self.key, strategy="draft")
+            async for outcome in told:
+                assert isinstance(outcome, Answered)
+                self.answers.append(outcome)
+
+
+async def test_batches_go_on_when_gateways_are_replaced_and_no_question_is_run_twice(
+    tmp_path: Path,
+) -> None:
+    slow, fast = Timing(first_token=1.0), Timing()
+    ports = free_port(), free_port()
+    store = f"sqlite:///{tmp_path / 'batches.sqlite3'}"
+    settings = {"drain_delay": "0.5", "grace": "30", "store": store, "batch_concurrency": "2"}
+    batches = [Batch("first"), Batch("second")]  # one at each gateway
+    async with AsyncExitStack() as stack, running(Simulated(timing=slow)) as (simulator, engine):
+
+        async def start(port: int) -> Served:
+            return await stack.enter_async_context(served(engine, port, **settings))
+
+        gateways = [await start(port) for port in ports]
+        balancer = await stack.enter_async_context(balanced(*(each.url for each in gateways)))
+        await _ready(balancer, 2)
+        async with asyncio.TaskGroup() as group:
+            asking = [group.create_task(each.ask(balancer.url)) for each in batches]
+            await _told(batches)
+            for old, port in zip(gateways, ports, strict=True):
+                old.tell(signal.SIGTERM)
+                assert await old.ended() == 0
+                await _told(batches)  # the other one goes on with both
+                await start(port)
+                await _ready(balancer, 2)
+            assert not any(task.done() for task in asking)
+            simulator.settings = Simulated(timing=fast)
+    for batch in batches:
+        assert sorted(each.index for each in batch.answers) == list(range(BATCH))
+    assert sum(simulator.came.values()) == 2 * BATCH
+    assert max(simulator.came.values()) == 1
+    assert balancer.refused == 0
+    assert balancer.taken >= 2 + 3  # the first was broken off once or twice, the second as often
+
+
+async def _told(batches: Sequence[Batch]) -> None:
+    """Wait until each batch has had an answer more."""
+    before = [len(each.answers) for each in batches]
+    async with asyncio.timeout(START_S):
+        while any(len(each.answers) <= had for each, had in zip(batches, before, strict=True)):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
 
 
 async def _ready(balancer: Balancer, count: int) -> None:

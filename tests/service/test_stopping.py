@@ -1,9 +1,11 @@
 """`glore serve` from SIGTERM to its exit."""
 
 import asyncio
+import json
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -30,10 +32,17 @@ async def client() -> AsyncIterator[httpx2.AsyncClient]:
         yield browser
 
 
-async def ask(client: httpx2.AsyncClient, url: str, engine: Simulator) -> Asked:
-    """A question that an engine is at work on."""
+async def ask(  # noqa: PLR0913 - what is asked, and how
+    client: httpx2.AsyncClient,
+    url: str,
+    engine: Simulator,
+    path: str = "/solve",
+    body: object = BODY,
+    headers: Mapping[str, str] | None = None,
+) -> Asked:
+    """A question, or a batch, that an engine is at work on."""
     before = sum(engine.came.values())
-    asked = asyncio.create_task(client.post(f"{url}/solve", json=BODY))
+    asked = asyncio.create_task(client.post(f"{url}{path}", json=body, headers=headers))
     async with asyncio.timeout(START_S):
         while sum(engine.came.values()) == before:  # noqa: ASYNC110 - it has no event for it
             await asyncio.sleep(0.01)
@@ -85,6 +94,29 @@ async def test_a_second_signal_ends_the_wait_for_the_balancer(
         await _not_ready(client, gateway.url)
         gateway.tell(again)
         assert await gateway.ended() == 0
+
+
+async def test_a_batch_goes_on_while_it_listens_and_then_only_finishes_what_it_has_begun(
+    client: httpx2.AsyncClient, engine: Engine, tmp_path: Path
+) -> None:
+    simulator, url = engine
+    simulator.settings = Simulated(timing=Timing(first_token=0.5))
+    store = f"sqlite:///{tmp_path / 'batches.sqlite3'}"
+    headers = {"Idempotency-Key": "k"}
+    batch = {"questions": [BODY] * 200}
+    async with served(
+        url, drain_delay="1.5", grace="30", batch_concurrency="2", store=store
+    ) as gateway:
+        asked = await ask(client, gateway.url, simulator, "/solve/batch", batch, headers)
+        gateway.tell(signal.SIGTERM)
+        await _not_ready(client, gateway.url)
+        before = sum(simulator.came.values())
+        answer = await asked
+        assert await gateway.ended() == 0
+    *lines, last = [json.loads(line) for line in answer.text.splitlines()]
+    assert (last["done"], last["errors"]) == (False, 0)
+    assert last["error"]["type"] == "/problems/shutting-down"
+    assert before < len(lines) == last["ok"] == sum(simulator.came.values()) < 200
 
 
 async def test_after_ctrl_c_nobody_is_waited_for_but_those_who_have_asked(

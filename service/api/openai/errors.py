@@ -25,6 +25,8 @@ from service.errors import (
     UnauthorizedError,
 )
 
+SHOULD_RETRY_HEADER: Final = "x-should-retry"
+
 # What is wrong with a parameter, by pydantic's word for it.
 _FAULT_CODES: Final[Mapping[str, str]] = {
     "missing": "missing_required_parameter",
@@ -52,6 +54,12 @@ class ErrorDetail(BaseModel):
     type: str = Field(description="`invalid_request_error`, `rate_limit_error` or `server_error`.")
     param: str | None = Field(default=None, description="The first parameter at fault, dotted.")
     code: str
+    retry_after: int | None = Field(
+        default=None,
+        exclude_if=lambda wait: wait is None,
+        description="Seconds to wait before another try, as the header Retry-After says where the "
+        "error is a response of its own; absent where no other try is asked for.",
+    )
 
 
 class ErrorResponse(BaseModel):
@@ -64,9 +72,10 @@ class ErrorResponse(BaseModel):
         """The problem with these faults; their order is kept."""
         slug = problem.type.rpartition("/")[2]
         code = _CODES.get(slug, slug.replace("-", "_"))
-        kind = _type_of(problem.status)
+        kind, wait = _type_of(problem.status), problem.retry_after
         if not faults:
-            return cls(error=ErrorDetail(message=problem.detail, type=kind, code=code))
+            detail = ErrorDetail(message=problem.detail, type=kind, code=code, retry_after=wait)
+            return cls(error=detail)
         params = [_param(fault) for fault in faults]
         told = zip(params, faults, strict=True)
         return cls(
@@ -84,7 +93,7 @@ def respond(problem: Problem, faults: Sequence[FieldFault], headers: Mapping[str
     status = problem.status
     if status == HTTPStatus.UNPROCESSABLE_ENTITY:
         status = HTTPStatus.BAD_REQUEST
-    added = {"x-should-retry": "false"} if status in _FUTILE else {}
+    added = {SHOULD_RETRY_HEADER: "false"} if status in _FUTILE else {}
     content = ErrorResponse.of(problem, faults).model_dump()
     return JSONResponse(content, status, {**headers, **added})
 

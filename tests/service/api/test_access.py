@@ -181,6 +181,7 @@ async def test_more_than_the_rate_is_429(settings: Settings, engines: FakeEngine
     assert (wrong.status_code, other.status_code) == (401, 200)
     assert answers[2].json()["type"] == "/problems/rate-limited"
     assert 1 <= int(answers[2].headers["Retry-After"]) <= 60
+    assert answers[2].json()["retry_after"] == int(answers[2].headers["Retry-After"])
     assert 'status="429"' in metrics
 
 
@@ -226,3 +227,65 @@ async def test_an_origin_that_is_named_does(settings: Settings, engines: FakeEng
         assert response.headers["Access-Control-Allow-Origin"] == "https://page.example"
     assert "Access-Control-Allow-Origin" not in other.headers
     assert "Access-Control-Allow-Credentials" not in answer.headers
+
+
+# What openai-node sends from a page (its platform headers, helpers and options), with the one that
+# Firefox and Safari let it set.
+OPENAI_JS = (
+    "authorization,content-type,idempotency-key,openai-organization,openai-project,user-agent,"
+    "x-stainless-arch,x-stainless-helper-method,x-stainless-lang,x-stainless-os,"
+    "x-stainless-package-version,x-stainless-poll-helper,x-stainless-retry-count,"
+    "x-stainless-runtime,x-stainless-runtime-version,x-stainless-timeout"
+)
+OUR_OWN = (
+    "authorization,content-type,glore-deadline-ms,glore-max-engine-calls,"
+    "glore-max-generated-tokens,idempotency-key,x-request-id"
+)
+
+
+@pytest.mark.parametrize("origins", [("https://page.example",), ("*",)])
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [("/v1/chat/completions", OPENAI_JS), ("/solve", OUR_OWN), ("/solve/batch", OUR_OWN)],
+)
+async def test_a_page_may_send_what_clients_send(
+    settings: Settings,
+    engines: FakeEngines,
+    path: str,
+    headers: str,
+    origins: tuple[str, ...],
+) -> None:
+    asked = PREFLIGHT | {"Access-Control-Request-Headers": headers}
+    stranger = asked | {"Origin": "https://other.example"}
+    async with gateway(settings, engines, cors_origins=origins, api_keys=KEYS) as client:
+        preflight = await client.options(path, headers=asked)
+        other = await client.options(path, headers=stranger)
+        wrong = await client.options(path, headers=asked | {"Access-Control-Request-Method": "PUT"})
+    assert preflight.status_code == 200
+    # by name: a bare * would not stand for Authorization
+    allowed = preflight.headers["Access-Control-Allow-Headers"].split(",")
+    assert {name.strip().lower() for name in allowed} >= set(headers.split(","))
+    assert "Access-Control-Allow-Credentials" not in preflight.headers
+    assert (other.status_code, wrong.status_code) == (200 if "*" in origins else 400, 400)
+
+
+async def test_a_page_may_read_when_to_come_again_and_under_which_id(
+    settings: Settings, engines: FakeEngines
+) -> None:
+    changes = {"cors_origins": ("https://page.example",), "api_keys": KEYS, "rate_per_minute": 1}
+    async with gateway(settings, engines, **changes) as client:
+        unknown = await client.post("/solve", json=BODY, headers=PAGE)
+        await client.post("/solve", json=BODY, headers=PAGE | bearer(BOB))
+        often = await client.post("/solve", json=BODY, headers=PAGE | bearer(BOB))
+        engines.student.fault = "rejected"
+        body = {"model": "glore-draft", "messages": [{"role": "user", "content": QUESTION}]}
+        futile = await client.post("/v1/chat/completions", json=body, headers=PAGE | bearer(ALICE))
+    for response, status, told in (
+        (unknown, 401, "WWW-Authenticate"),
+        (often, 429, "Retry-After"),
+        (futile, 502, "x-should-retry"),
+    ):
+        assert response.status_code == status
+        exposed = response.headers["Access-Control-Expose-Headers"].lower().split(", ")
+        assert told in response.headers
+        assert {told.lower(), "x-request-id"} <= set(exposed)

@@ -52,16 +52,16 @@ async def test_a_line_per_question_and_one_with_the_counts(client: httpx2.AsyncC
 async def test_a_question_goes_before_the_batch_and_the_batch_before_the_defaults(
     client: httpx2.AsyncClient,
 ) -> None:
-    asked = [{"question": "a"}, {"question": "b", "strategy": "best_of_n"}]
-    sampling = {"n": 2}
-    lines, _ = await post(client, {"questions": asked, "strategy": "draft", "sampling": sampling})
+    asked = [{"question": "a", "strategy": "draft", "sampling": {}}, {"question": "b"}]
+    shared = {"strategy": "best_of_n", "sampling": {"n": 2}}
+    lines, _ = await post(client, {"questions": asked, **shared})
     results = [line.result for line in lines]
     assert [each.strategy if each else None for each in results] == ["draft", "best_of_n"]
     assert results[1] is not None
     assert len(results[1].candidates) == 2
     lines, _ = await post(client, {"questions": asked})
-    assert lines[0].result is not None
-    assert lines[0].result.strategy == "glore"
+    assert lines[1].result is not None
+    assert lines[1].result.strategy == "glore"
 
 
 async def test_lines_of_ndjson_are_the_same_batch(

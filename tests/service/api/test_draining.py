@@ -2,18 +2,64 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
 
 import httpx2
 import pytest
 import pytest_asyncio
 from fastapi import FastAPI
 
+from service.api.batch_schemas import BatchBroken, BatchLine
 from service.api.draining import Drain
 from service.app import create_app
+from service.engines.ports import Generation
 from service.errors import ShuttingDownError
 from service.settings import Settings
-from tests.service.api.test_batch import PATH, questions
-from tests.service.fakes import QUESTION, FakeEngines
+from tests.service.api.test_batch import PATH, post, questions
+from tests.service.fakes import QUESTION, FakeEngines, FakeGenerator
+
+AT_WORK = 8  # GLORE_BATCH_CONCURRENCY
+BATCH = {"questions": questions(20)}
+KEY = {"Idempotency-Key": "k"}
+Asked: TypeAlias = asyncio.Task[httpx2.Response]
+
+
+class Student(FakeGenerator):
+    """Answers at once, or, while it is held, as many questions as it was told to."""
+
+    def __init__(self) -> None:
+        super().__init__("student")
+        self.held = False
+        self._answers = asyncio.Semaphore(0)
+
+    async def generate(self, *given: Any, **settings: Any) -> Generation:  # noqa: ANN401
+        generation = await super().generate(*given, **settings)
+        if self.held:
+            await self._answers.acquire()
+        return generation
+
+    def free(self, count: int) -> None:
+        """Answer so many."""
+        for _ in range(count):
+            self._answers.release()
+
+    async def asked(self, count: int) -> None:
+        """Wait until it has been asked so many questions, and not one more."""
+        async with asyncio.timeout(20):
+            while self.calls < count:  # noqa: ASYNC110 - it has no event for it
+                await asyncio.sleep(0.01)
+        assert self.calls == count
+
+
+@pytest.fixture
+def student() -> Student:
+    return Student()
+
+
+@pytest.fixture
+def engines(student: Student) -> FakeEngines:
+    return FakeEngines(student)
 
 
 @pytest.fixture
@@ -116,19 +162,111 @@ async def test_a_stream_ends_with_the_error(
     assert "/problems/shutting-down" in last
 
 
-async def test_a_batch_ends_with_an_error_for_each_question_that_is_left(
-    client: httpx2.AsyncClient, engines: FakeEngines, drain: Drain
+@asynccontextmanager
+async def another(settings: Settings, engines: FakeEngines) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client of a gateway with the same store, which is not about to stop."""
+    gateway = create_app(settings, connect=engines.connect)
+    transport = httpx2.ASGITransport(app=gateway)
+    async with (
+        gateway.router.lifespan_context(gateway),
+        httpx2.AsyncClient(transport=transport, base_url="http://another") as client,
+        asyncio.timeout(20),  # well within a lease
+    ):
+        yield client
+
+
+async def begun(client: httpx2.AsyncClient, student: Student, **headers: str) -> Asked:
+    """A batch whose first questions are at work, and have no answer until `student.free`."""
+    student.held = True
+    asked = asyncio.create_task(client.post(PATH, json=BATCH, headers=headers))
+    await student.asked(AT_WORK)
+    return asked
+
+
+def broken(response: httpx2.Response, ok: int) -> None:
+    """Check that so many questions were told as ok, no others, and that the gateway stops."""
+    *told, last = response.text.splitlines()
+    lines = [BatchLine.model_validate_json(line) for line in told]
+    assert [line.status for line in lines] == ["ok"] * ok
+    assert len({line.index for line in lines}) == ok
+    end = BatchBroken.model_validate_json(last)
+    assert (end.done, end.ok, end.errors) == (False, ok, 0)
+    assert (end.error.type, end.error.status) == ("/problems/shutting-down", 503)
+    assert end.error.request_id == response.headers["X-Request-ID"]
+
+
+async def test_a_batch_under_a_key_is_left_to_another_gateway_once_this_one_takes_nothing_new(
+    settings: Settings, client: httpx2.AsyncClient, student: Student, drain: Drain
 ) -> None:
-    body = {"questions": questions(20)}
-    headers = {"Idempotency-Key": "k"}
-    engines.student.hangs = True
-    asked = asyncio.create_task(client.post(PATH, json=body, headers=headers))
-    await engines.student.called.wait()
+    asked = await begun(client, student, **KEY)
+    drain.begin()
+    student.free(3)
+    await student.asked(AT_WORK + 3)  # it goes on while the gateway listens
+    drain.close()
+    student.free(AT_WORK)  # what is being worked on is finished, and nothing else begun
+    async with asyncio.timeout(20):
+        broken(await asked, AT_WORK + 3)
+    assert student.calls == AT_WORK + 3
+    other = FakeEngines()
+    async with another(settings, other) as resuming:
+        _, done = await post(resuming, BATCH, key="k")
+    assert done.ok == 20
+    assert other.student.calls == 20 - (AT_WORK + 3)
+    metrics = (await client.get("/metrics")).text
+    assert 'route="/solve/batch",status="503"' in metrics
+    assert 'glore_batch_questions_total{outcome="error"}' not in metrics
+
+
+async def test_what_the_grace_time_is_too_short_for_is_not_told_and_another_gateway_asks_it(
+    settings: Settings, client: httpx2.AsyncClient, student: Student, drain: Drain
+) -> None:
+    asked = await begun(client, student, **KEY)
+    drain.close()
+    student.free(2)
+    async with asyncio.timeout(20):
+        while 'questions_total{outcome="ok"} 2.0' not in (await client.get("/metrics")).text:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
     drain.end()
-    *lines, last = (await asked).text.splitlines()
-    assert last == '{"done":true,"ok":0,"errors":20}'
-    assert all("/problems/shutting-down" in line for line in lines)
-    assert engines.student.calls <= 8  # as many as a batch has at work
+    broken(await asked, 2)
+    other = FakeEngines()
+    async with another(settings, other) as resuming:
+        _, done = await post(resuming, BATCH, key="k")
+    assert done.ok == 20
+    assert other.student.calls == 20 - 2
+
+
+async def test_a_batch_without_a_key_is_worked_on_to_the_end(
+    client: httpx2.AsyncClient, student: Student, drain: Drain
+) -> None:
+    asked = await begun(client, student)
+    drain.close()
+    student.free(20)
+    async with asyncio.timeout(20):
+        response = await asked
+    assert response.text.splitlines()[-1] == '{"done":true,"ok":20,"errors":0}'
+
+
+async def test_a_batch_without_a_key_that_the_grace_time_is_too_short_for_breaks(
+    client: httpx2.AsyncClient, student: Student, drain: Drain
+) -> None:
+    asked = await begun(client, student)
+    drain.close()
+    student.free(5)
+    await student.asked(AT_WORK + 5)
+    drain.end()
+    async with asyncio.timeout(20):
+        broken(await asked, 5)
+    assert student.calls == AT_WORK + 5
+
+
+@pytest.mark.parametrize("headers", [{}, KEY])
+async def test_a_batch_that_comes_while_the_gateway_listens_is_answered(
+    client: httpx2.AsyncClient, drain: Drain, headers: dict[str, str]
+) -> None:
+    drain.begin()
+    response = await client.post(PATH, json=BATCH, headers=headers)
+    assert response.text.splitlines()[-1] == '{"done":true,"ok":20,"errors":0}'
+    assert response.headers["Connection"] == "close"
 
 
 async def test_other_timeouts_are_left_alone(drain: Drain) -> None:

@@ -6,8 +6,11 @@ from typing import Any
 import httpx2
 import pytest
 from fastapi import FastAPI
+from prometheus_client.parser import text_string_to_metric_families
+from pydantic import SecretStr
 
 from service.app import create_app
+from service.keys import new_key
 from service.settings import Settings
 from service.telemetry.logs import JsonFormatter
 from tests.service.api.asgi import Exchange
@@ -203,6 +206,80 @@ async def test_probes_are_quiet(
         for path in ("/livez", "/readyz", "/metrics"):
             await client.get(path)
     assert lines(caplog) == []
+
+
+# --- metrics -----------------------------------------------------------------------------
+
+
+def counted(metrics: str) -> dict[tuple[str, str], float]:
+    """How many requests were counted, by route and status."""
+    return {
+        (sample.labels["route"], sample.labels["status"]): sample.value
+        for family in text_string_to_metric_families(metrics)
+        for sample in family.samples
+        if sample.name == "glore_requests_total"
+    }
+
+
+async def test_what_is_refused_before_it_is_routed_is_counted_by_its_route(
+    settings: Settings, engines: FakeEngines
+) -> None:
+    key = new_key()
+    changes = {"api_keys": SecretStr(key), "rate_per_minute": 1, "rate_burst": 3, "max_batches": 1}
+    app = create_app(settings.model_copy(update=changes), connect=engines.connect)
+    engines.student.hangs = True
+    sent = {"authorization": f"Bearer {key}", "content_type": "application/json"}
+
+    async def refused(path: str, method: str = "POST", **headers: str) -> int:
+        exchange = Exchange()
+        await exchange.run(app, method, path, **headers)
+        return exchange.status
+
+    async with app.router.lifespan_context(app), asyncio.timeout(20):
+        first = Exchange()
+        first.body(json.dumps({"questions": [BODY]}).encode())
+        working = asyncio.create_task(first.run(app, "POST", "/solve/batch", **sent))
+        await engines.student.called.wait()
+        assert await refused("/solve/batch", **sent) == 503
+        assert await refused("/solve", content_length="9" * 9, **sent) == 413
+        assert await refused("/solve/batch", **sent) == 429
+        for path in ("/solve/batch", "/v1/chat/completions", "/nowhere", "/nowhere/else"):
+            assert await refused(path) == 401
+        for model in ("glore", "x" * 1000):
+            assert await refused(f"/v1/models/{model}", "GET") == 401
+        assert await refused("/solve", "GET") == 401  # no such method: the path is known
+        first.leave()
+        await working
+        scraped = Exchange()
+        scraped.body(b"")
+        await scraped.run(app, "GET", "/metrics")
+    counts = counted(scraped.sent[1]["body"].decode())
+    assert counts.pop(("/solve/batch", "499")) == 1
+    assert counts == {
+        ("/solve/batch", "503"): 1,
+        ("/solve", "413"): 1,
+        ("/solve/batch", "429"): 1,
+        ("/solve/batch", "401"): 1,
+        ("/v1/chat/completions", "401"): 1,
+        ("unmatched", "401"): 2,
+        ("/v1/models/{model}", "401"): 2,
+        ("/solve", "401"): 1,
+    }
+
+
+async def test_a_route_is_found_below_a_proxys_prefix(
+    settings: Settings, engines: FakeEngines
+) -> None:
+    changes = {"api_keys": SecretStr(new_key())}
+    app = create_app(settings.model_copy(update=changes), connect=engines.connect)
+    transport = httpx2.ASGITransport(app=app, root_path="/glore")
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(transport=transport, base_url="http://gateway") as client,
+    ):
+        assert (await client.post("/glore/solve", json=BODY)).status_code == 401
+        metrics = (await client.get("/glore/metrics")).text
+    assert counted(metrics) == {("/solve", "401"): 1}
 
 
 # --- bugs --------------------------------------------------------------------------------

@@ -141,6 +141,7 @@ async def test_no_draft_is_503_worth_a_retry(
         "status": 503,
         "detail": f"The student gave no draft: {reason}.",
         "request_id": response.headers["X-Request-ID"],
+        "retry_after": 1,
     }
 
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from service.api.schemas import SolveResponse
-from service.api.telling import Silence, Telling
+from service.api.telling import Silence, Telling, Turn
 from service.errors import NoDraftInTimeError
 from service.refinement.progress import Advanced, Delta
 from service.refinement.types import Reranked, Stage, State
@@ -59,6 +59,16 @@ async def test_what_is_read_late_is_joined_between_events() -> None:
         EVENT,
         response,
     ]
+
+
+async def test_a_turn_comes_before_what_is_told_in_it() -> None:
+    telling = Telling(0.01)
+    assert await anext(telling) == Silence()
+    telling.begin()
+    telling.tell(delta("a"))
+    telling.tell(delta("b"))
+    response = await ended(telling)
+    assert [item async for item in telling] == [Turn(), delta("ab"), response]
 
 
 async def test_a_reader_waits_for_news() -> None:

@@ -1,161 +1,112 @@
-"""Real gateway processes that are killed in the middle of a batch, before a simulated engine."""
+"""Real gateway processes that are killed in the middle of a batch, and what is run again then.
+
+A question whose result the store has is never run again. One that was being answered when its
+gateway was killed is run once more, by whoever goes on; nothing else is run twice.
+"""
 
 import asyncio
 import json
-import os
-import signal
-import socket
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final
 
-import httpx2
-import pytest
-from aiohttp import web
+from tests.service.batches.asking import (
+    CONCURRENCY,
+    COUNT,
+    Line,
+    Moment,
+    assert_whole,
+    engine,
+    finished,
+    gateway,
+    once,
+    rows,
+    until_killed,
+    whole,
+)
 
-from loadtest.simulation.server import Call, Simulator, running
-from loadtest.simulation.settings import Simulated, Timing
-
-COUNT = 24
-CONCURRENCY = 2
-LIMIT_S = 60.0
-QUESTIONS = [{"question": f"Number <{i}>: how many?", "strategy": "draft"} for i in range(COUNT)]
-
-
-@pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The prompts that came to the simulated engine."""
-    prompts: list[str] = []
-    original = Simulator._call
-
-    def noting(self: Simulator, request: web.Request, raw: bytes) -> Call:
-        prompts.append(json.loads(raw)["prompt"])
-        return original(self, request, raw)
-
-    monkeypatch.setattr(Simulator, "_call", noting)
-    return prompts
+ALL: Final = set(range(COUNT))
+KILLS: Final[tuple[Moment, ...]] = ("told", "asked", "answered")
+AFTER: Final = 6
 
 
-def times(asked: list[str]) -> list[int]:
-    """How often each question came to the engine."""
-    return [sum(f"<{i}>" in prompt for prompt in asked) for i in range(COUNT)]
-
-
-@asynccontextmanager
-async def gateway(engine: str, store: str) -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
-    """The URL of a gateway process that answers, and the process."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    environment = os.environ | {
-        "GLORE_GENERATION__URL": engine,
-        "GLORE_SCORING__URL": engine,
-        "GLORE_STORE": store,
-        "GLORE_BATCH_LEASE": "2",
-        "GLORE_BATCH_CONCURRENCY": str(CONCURRENCY),
-    }
-    uvicorn = ["-m", "uvicorn", "--factory", "service.app:from_environment", "--port", str(port)]
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, *uvicorn, "--no-access-log", env=environment, stderr=asyncio.subprocess.PIPE
-    )
-    log = asyncio.create_task(process.stderr.read() if process.stderr else asyncio.sleep(0, b""))
-    url = f"http://127.0.0.1:{port}"
-    try:
-        async with asyncio.timeout(LIMIT_S), httpx2.AsyncClient() as client:
-            while True:
-                assert process.returncode is None, await log
-                try:
-                    await client.get(f"{url}/livez")
-                    break
-                except httpx2.TransportError:
-                    await asyncio.sleep(0.05)
-        yield url, process
-    finally:
-        if process.returncode is None:
-            process.send_signal(signal.SIGKILL)
-        await process.wait()
-        assert b"hidden" not in await log
-
-
-async def lines(url: str, key: str) -> AsyncIterator[dict[str, Any]]:
-    """The lines of the batch, as long as the gateway lives."""
-    async with (
-        httpx2.AsyncClient(timeout=LIMIT_S) as client,
-        client.stream(
-            "POST",
-            f"{url}/solve/batch",
-            json={"questions": QUESTIONS},
-            headers={"Idempotency-Key": key},
-        ) as response,
-    ):
-        assert response.status_code == 200
-        async for line in response.aiter_lines():
-            yield json.loads(line)
-
-
-async def until_killed(
-    url: str, process: asyncio.subprocess.Process, key: str, after: int
-) -> dict[int, dict[str, Any]]:
-    """What was told before the gateway was killed, `after` lines from its start."""
-    told: dict[int, dict[str, Any]] = {}
-    try:
-        async for line in lines(url, key):
-            told[line["index"]] = line
-            if len(told) == after:
-                process.send_signal(signal.SIGKILL)
-    except httpx2.TransportError:
-        return told
-    pytest.fail("the gateway finished before it was killed")
-
-
-def assert_whole(last: list[dict[str, Any]], told: dict[int, dict[str, Any]]) -> None:
-    """Each question has one result, and those told before have the same."""
-    assert last[-1] == {"done": True, "ok": COUNT, "errors": 0}
-    results = {line["index"]: line for line in last[:-1]}
-    assert len(last) == COUNT + 1
-    assert sorted(results) == list(range(COUNT))
-    assert {index: results[index] for index in told} == told
-
-
-async def test_a_killed_gateway_loses_no_result_and_runs_none_twice(
-    location: str, asked: list[str]
+async def test_a_gateway_killed_again_and_again_runs_again_what_it_had_not_finished_alone(
+    location: str,
 ) -> None:
-    async with running(Simulated(timing=Timing(first_token=0.15))) as (_, engine):
-        async with gateway(engine, location) as (url, process):
-            told = await until_killed(url, process, "crash", after=7)
-            before = len(asked)
-        assert 7 <= len(told) < COUNT
-        assert before < COUNT
-        async with gateway(engine, location) as (url, _):
-            last = [line async for line in lines(url, "crash")]
-            assert_whole(last, told)
-            total = len(asked)
-            again = [line async for line in lines(url, "crash")]
-            assert_whole(again, {line["index"]: line for line in last[:-1]})
-            assert len(asked) == total  # all of it came from the store
-    counts = times(asked)
-    assert [counts[index] for index in told] == [1] * len(told)
-    assert min(counts) == 1
-    assert total - COUNT <= CONCURRENCY  # only what had not finished when the gateway died
+    told: dict[int, Line] = {}
+    kept: dict[int, str] = {}
+    runs: Counter[int] = Counter()
+    broken_off: Counter[int] = Counter()
+    for moment in KILLS:
+        async with engine() as student, gateway(student, location) as served:
+            heard = await until_killed(served, student, "crash", moment, AFTER)
+        before, kept = kept, await finished(location, "crash")
+        assert kept.items() >= before.items()  # nothing that was finished is lost
+        told |= heard
+        assert kept.keys() >= told.keys()
+        assert {i: line["result"] for i, line in told.items()} == _parsed(kept, told)
+        new = kept.keys() - before.keys()
+        claimed = (await rows(location, "crash")).keys() - kept.keys()
+        running = student.asked.keys() - kept.keys()
+        assert new <= student.answered.keys()
+        assert student.asked == once(new | running)  # none of `before`, and none of them twice
+        assert running <= claimed
+        assert len(running) <= CONCURRENCY
+        assert len(kept) < COUNT
+        runs += student.asked
+        broken_off += once(running)
+    async with engine() as student, gateway(student, location) as served:
+        results = assert_whole(await whole(served.url, "crash"), told)
+        assert {i: results[i]["result"] for i in kept} == _parsed(kept, kept)
+        assert student.asked == once(ALL - kept.keys())
+        assert_whole(await whole(served.url, "crash"), results)
+        assert student.asked == once(ALL - kept.keys())  # all of it came from the store
+        runs += student.asked
+    assert runs == once(ALL) + broken_off
 
 
-async def test_of_two_gateways_one_goes_on_when_the_other_is_killed(
-    postgres: str, asked: list[str]
-) -> None:
+async def test_two_gateways_that_are_asked_at_once_run_no_question_twice(location: str) -> None:
     async with (
-        running(Simulated(timing=Timing(first_token=0.15))) as (_, engine),
-        gateway(engine, postgres) as (first, process),
-        gateway(engine, postgres) as (second, _),
+        engine() as one,
+        engine() as other,
+        gateway(one, location) as first,
+        gateway(other, location) as second,
     ):
+        students = (one, other)
+        for student in students:
+            student.may.clear()
+        work = [asyncio.create_task(whole(each.url, "both")) for each in (first, second)]
+        for student in students:  # both are at work before anything is answered
+            await student.came.wait()
+        for student in students:
+            student.may.set()
+        results = [assert_whole(each, {}) for each in await asyncio.gather(*work)]
+    assert results[0] == results[1]
+    assert one.asked + other.asked == once(ALL)
 
-        async def whole() -> list[dict[str, Any]]:
-            return [line async for line in lines(second, "two")]
 
-        other = asyncio.create_task(whole())
-        told = await until_killed(first, process, "two", after=9)
-        assert not other.done()
-        assert_whole(await other, told)
-    counts = times(asked)
-    assert [counts[index] for index in told] == [1] * len(told)
-    assert min(counts) == 1
-    assert sum(counts) - COUNT <= CONCURRENCY
+async def test_of_two_gateways_one_goes_on_when_the_other_is_killed(postgres: str) -> None:
+    async with (
+        engine() as one,
+        engine() as other,
+        gateway(one, postgres) as first,
+        gateway(other, postgres) as second,
+    ):
+        work = asyncio.create_task(whole(second.url, "two"))
+        told = await until_killed(first, one, "two", "told", AFTER)
+        assert not work.done()
+        assert_whole(await work, told)
+    by_holder: dict[str, set[int]] = {}
+    for place, row in (await rows(postgres, "two")).items():
+        by_holder.setdefault(row.holder, set()).add(place)
+    seconds = set(other.asked)
+    assert other.asked == once(seconds)
+    assert one.asked == once(set(one.asked))
+    assert seconds in by_holder.values()  # what the second ran was its own to finish, all of it
+    assert ALL - seconds <= one.asked.keys()
+    assert len(one.asked.keys() & seconds) <= CONCURRENCY  # what the first was answering
+
+
+def _parsed(kept: dict[int, str], questions: Iterable[int]) -> dict[int, object]:
+    """Their results as the store has them."""
+    return {index: json.loads(kept[index]) for index in questions}

@@ -1,4 +1,4 @@
-"""What a run does when the store fails or another takes a claim over."""
+"""What a run does when it is told to stop, the store fails or another takes a claim over."""
 
 import asyncio
 import uuid
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from service.batches.run import Answer, BatchRun, Pace, Told
+from service.batches.run import Answer, BatchRun, Pace, StoppedError, Told
 from service.batches.sqlite import SqliteStore, open_sqlite
 from service.batches.store import BatchName, NothingKept, StoreFailedError
 
@@ -25,10 +25,14 @@ class Client:
         self.told: dict[int, str] = {}
         self.may = asyncio.Event()
         self.may.set()
+        self.stop = asyncio.Event()
+        self.broken_off: set[int] = set()
 
-    async def ask(self, index: int) -> Answer:
+    async def ask(self, index: int) -> Answer | None:
         self.asked.append(index)
         await self.may.wait()
+        if index in self.broken_off:
+            return None
         return Answer(f"{self.name}{index}", ok=True)
 
     async def tell(self, told: Told) -> None:
@@ -36,7 +40,7 @@ class Client:
         self.told[told.index] = told.answer.text
 
     def run(self, store: SqliteStore | NothingKept, size: int) -> BatchRun:
-        return BatchRun(NAME, size, store, self.ask, self.tell, PACE)
+        return BatchRun(NAME, size, store, self.ask, self.tell, PACE, stop=self.stop)
 
 
 @pytest_asyncio.fixture
@@ -117,3 +121,105 @@ async def test_a_run_that_is_cancelled_gives_its_claims_back(store: SqliteStore)
     with pytest.raises(asyncio.CancelledError):
         await task
     assert await store.claim(NAME, 0, "next", 60)
+
+
+async def test_told_to_stop_it_finishes_what_is_being_answered_and_claims_nothing_more(
+    store: SqliteStore,
+) -> None:
+    client = Client("x")
+    client.may.clear()
+    async with asyncio.timeout(20):
+        task = asyncio.create_task(client.run(store, 6).run())
+        while len(client.asked) < PACE.concurrency:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        client.stop.set()
+        await asyncio.sleep(0.1)
+        assert not task.done()
+        client.may.set()
+        with pytest.raises(StoppedError, match="4 questions are left"):
+            await task
+    assert client.told == {0: "x0", 1: "x1"}
+    assert client.asked == [0, 1]
+    assert await store.finished(NAME) == {0, 1}
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_a_question_that_is_broken_off_is_neither_told_nor_kept_and_free_at_once(
+    store: SqliteStore,
+) -> None:
+    client, next_one = Client("x"), Client("next")
+    client.may.clear()
+    client.broken_off = {0}
+    async with asyncio.timeout(20):
+        task = asyncio.create_task(client.run(store, 3).run())
+        while len(client.asked) < PACE.concurrency:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        client.stop.set()
+        client.may.set()
+        with pytest.raises(StoppedError, match="2 questions are left"):
+            await task
+        assert client.told == {1: "x1"}
+        await next_one.run(store, 3).run()
+    assert next_one.told == {0: "next0", 1: "x1", 2: "next2"}
+    assert next_one.asked == [0, 2]
+
+
+async def test_told_to_stop_it_does_not_wait_for_others(store: SqliteStore) -> None:
+    client = Client("x")
+    assert await store.claim(NAME, 1, "other", 60)
+    async with asyncio.timeout(20):
+        task = asyncio.create_task(client.run(store, 2).run())
+        while not client.told:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        assert not task.done()
+        client.stop.set()
+        with pytest.raises(StoppedError):
+            await task
+    assert client.told == {0: "x0"}
+    assert not await store.claim(NAME, 1, "next", 60)  # it is the other's still
+
+
+async def test_told_to_stop_when_nothing_is_left_to_claim_it_ends_as_ever(
+    store: SqliteStore,
+) -> None:
+    client = Client("x")
+    client.may.clear()
+    async with asyncio.timeout(20):
+        task = asyncio.create_task(client.run(store, 2).run())
+        while len(client.asked) < PACE.concurrency:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        client.stop.set()
+        client.may.set()
+        await task
+    assert client.told == {0: "x0", 1: "x1"}
+
+
+async def test_told_to_stop_before_it_began_it_tells_and_asks_nothing(store: SqliteStore) -> None:
+    client = Client("x")
+    assert await store.claim(NAME, 0, "other", 60)
+    assert await store.finish(NAME, 0, "other", "other0")
+    client.stop.set()
+    with pytest.raises(StoppedError):
+        await client.run(store, 2).run()
+    assert (client.told, client.asked) == ({}, [])
+
+
+async def test_told_to_stop_it_wakes_who_waits_for_the_last_question(store: SqliteStore) -> None:
+    client = Client("x")
+
+    async def ask(index: int) -> Answer | None:
+        if index == 0:
+            return Answer("first", ok=True)
+        await client.stop.wait()
+        return None
+
+    run = BatchRun(NAME, 2, store, ask, client.tell, PACE, stop=client.stop)
+    async with asyncio.timeout(20):
+        task = asyncio.create_task(run.run())
+        while not client.told:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        client.stop.set()
+        with pytest.raises(StoppedError, match="1 questions are left"):
+            await task
+    assert client.told == {0: "first"}

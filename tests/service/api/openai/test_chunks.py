@@ -139,6 +139,29 @@ async def test_silence_is_filled_with_comments(settings: Settings) -> None:
     assert text.endswith("data: [DONE]\n\n")
 
 
+async def test_who_waits_long_for_a_turn_is_given_comments_and_then_an_error(
+    settings: Settings, engines: FakeEngines
+) -> None:
+    engines.student.hangs = True
+    changes = {"max_running": 1, "heartbeat": 0.02}
+    app = create_app(settings.model_copy(update=changes), connect=engines.connect)
+    async with app.router.lifespan_context(app), asyncio.timeout(LIMIT_S):
+        first, second = Exchange(), Exchange()
+        first.body(json.dumps(BODY).encode())
+        second.body(json.dumps(BODY | {"glore": {"deadline_ms": 600}}).encode())
+        working = asyncio.create_task(first.run(app, "POST", PATH, content_type="application/json"))
+        await engines.student.called.wait()
+        await second.run(app, "POST", PATH, content_type="application/json")
+        first.leave()
+        await working
+    assert second.status == 200
+    *comments, last, rest = b"".join(each["body"] for each in second.sent[1:]).split(b"\n\n")
+    assert (set(comments), rest) == ({b": heartbeat"}, b"")
+    error = json.loads(last.removeprefix(b"data: "))["error"]
+    assert (error["code"], error["type"]) == ("overloaded", "server_error")
+    assert error["retry_after"] >= 1
+
+
 # --- errors ----------------------------------------------------------------------------------
 
 
@@ -178,6 +201,8 @@ async def test_an_error_after_the_first_word_is_raised_while_reading(
     assert not isinstance(failed.value, sdk.APIStatusError)
     assert (failed.value.code, failed.value.type) == ("student_unavailable", "server_error")
     assert failed.value.message == "The student gave no draft: failed."
+    assert failed.value.body is not None
+    assert dict(failed.value.body)["retry_after"] == 1  # type: ignore[call-overload]
     assert {event["event"] for event in events_of(read)} == {"draft.delta"}
 
 

@@ -209,7 +209,7 @@ async def compare_all(given: argparse.Namespace) -> None:
         _say(_HEAD)
         _say("|---" + "|---:" * (_HEAD.count("|") - 2) + "|")
         async with pair as engines:
-            for strategy in (Strategy.LOCAL, Strategy.GLORE):
+            for strategy in given.strategies:
                 tasks = tasks_of(strategy, given.questions, threshold)
                 for in_flight in given.in_flight:
                     _say(await compare(engines, tasks, in_flight, given.rounds))
@@ -225,6 +225,13 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--generation", metavar="URL", help="needs --scoring too")
     parser.add_argument("--scoring", metavar="URL")
+    parser.add_argument(
+        "--strategies",
+        type=Strategy,
+        choices=(Strategy.LOCAL, Strategy.GLORE, Strategy.GATED),
+        nargs="+",
+        default=[Strategy.LOCAL, Strategy.GLORE],
+    )
     parser.add_argument("--questions", type=int, default=16)
     parser.add_argument("--in-flight", type=int, nargs="+", default=[1, 8])
     parser.add_argument("--rounds", type=int, default=2)

@@ -5,10 +5,11 @@ accuracy of ORM and SORM.
 """
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
-from models.evaluation.paper.records import Record
+from models.evaluation.paper.joining import ranked
+from models.evaluation.paper.records import Record, Scores, Written
 from models.evaluation.paper.thresholds import COMPARED, Thresholds
 from models.evaluation.steps import Labelled, StepFigures, figures
 from models.formats.steps import first_error
@@ -50,6 +51,20 @@ class FinalAnswers:
 
 
 @dataclass(frozen=True, slots=True)
+class SameQuestion:
+    """Whether the score of the last step ranks different solutions of one question.
+
+    That is what a verifier is for; `FinalAnswers.auc` is high too if it only knows which questions
+    are hard. `auc` is the share of the `pairs`, a right and a wrong solution of a question each,
+    in which the right one scores higher (ties are half); `questions` are those that have such.
+    """
+
+    questions: int
+    pairs: int
+    auc: float
+
+
+@dataclass(frozen=True, slots=True)
 class Located:
     """What one scorer made of solutions with labels (steps) and with answers (final)."""
 
@@ -57,6 +72,7 @@ class Located:
     at: StepFigures
     offsets: Offsets
     final: FinalAnswers
+    same_question: SameQuestion | None = None  # None without such pairs
 
 
 def locate(records: Sequence[Record], thresholds: Thresholds) -> tuple[Located, ...]:
@@ -70,21 +86,25 @@ def locate(records: Sequence[Record], thresholds: Thresholds) -> tuple[Located, 
         if role in thresholds.compared and all(role in record.compared for record in records)
     )
     return tuple(
-        judge(
-            role,
-            [
-                Labelled(record.labels, scores)
-                for record in records
-                if record.labels and (scores := _scores(record, role))
-            ],
-            [
-                (scores[-1], record.draft.right)
-                for record in records
-                if (scores := _scores(record, role))
-            ],
-            thresholds.of(role),
-        )
+        replace(_judged(records, role, thresholds), same_question=same_question(records, role))
         for role in (*ROLES, *compared)
+    )
+
+
+def _judged(records: Sequence[Record], role: str, thresholds: Thresholds) -> Located:
+    return judge(
+        role,
+        [
+            Labelled(record.labels, scores)
+            for record in records
+            if record.labels and (scores := _scores(record, role))
+        ],
+        [
+            (scores[-1], record.draft.right)
+            for record in records
+            if (scores := _scores(record, role))
+        ],
+        thresholds.of(role),
     )
 
 
@@ -118,6 +138,25 @@ def final(finals: Sequence[tuple[float, bool]], threshold: float) -> FinalAnswer
     )
 
 
+def same_question(records: Iterable[Record], role: str) -> SameQuestion | None:
+    """The role's scores of different texts of one question: draft, samples, ranked refinements."""
+    questions = pairs = 0
+    won = 0.0
+    for record in records:
+        finals = {
+            written.text: (scores.steps[-1], written.right)
+            for written in ranked(record)
+            if (scores := _of(role, written)) and scores.steps
+        }
+        right = sum(good for _, good in finals.values())
+        auc = _auc(list(finals.values()))
+        if auc is not None:
+            questions += 1
+            pairs += (of_question := right * (len(finals) - right))
+            won += auc * of_question
+    return SameQuestion(questions, pairs, won / pairs) if pairs else None
+
+
 def _auc(finals: Sequence[tuple[float, bool]]) -> float | None:
     """The share of (right, wrong) pairs in which the right one scores higher; ties are half."""
     right = Counter(score for score, good in finals if good)
@@ -133,6 +172,10 @@ def _auc(finals: Sequence[tuple[float, bool]]) -> float | None:
 
 
 def _scores(record: Record, role: str) -> tuple[float, ...]:
-    own = {"sorm": record.draft.sorm, "orm": record.draft.orm}
-    scores = own[role] if role in own else record.compared[role]
+    scores = _of(role, record.draft) if role in ROLES else record.compared[role]
     return scores.steps if scores else ()
+
+
+def _of(role: str, written: Written) -> Scores | None:
+    """None too for a role that scores drafts alone."""
+    return {"sorm": written.sorm, "orm": written.orm}.get(role)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from models.evaluation.paper.comparing import Comparison
 from models.evaluation.paper.fixing import Changed, Fixed
-from models.evaluation.paper.locating import Located
+from models.evaluation.paper.locating import Located, SameQuestion
 from models.evaluation.paper.machines import Machines, is_one, spoken_machines
 from models.evaluation.paper.tables import Section, Tables
 from models.evaluation.paper.thresholds import Thresholds
@@ -72,13 +72,14 @@ def located(rows: Sequence[Located]) -> list[str]:
             share(row.final.judged, row.final.solutions),
             share(row.final.judged_at_half, row.final.solutions),
             "-" if row.final.auc is None else f"{row.final.auc:.3f}",
+            _within(row.same_question),
         )
         for row in rows
     ]
     header = (
         "scorer", "threshold", "steps judged rightly", "first error exact", "early", "late",
         "none named", "mean offset", "right drafts left alone", "F1",
-        "final answers judged rightly", "at 0.5", "AUC",
+        "final answers judged rightly", "at 0.5", "AUC", "AUC within questions",
     )  # fmt: skip
     places = sorted({offset for row in rows for offset, _ in row.offsets.counts})
     offsets = [
@@ -87,6 +88,12 @@ def located(rows: Sequence[Located]) -> list[str]:
     ]
     distribution = grid(("offset", *(f"{place:+d}" for place in places)), offsets)
     return [*grid(header, figures), *(["", *distribution] if places else [])]
+
+
+def _within(found: SameQuestion | None) -> str:
+    if found is None:
+        return "-"
+    return f"{found.auc:.3f} ({found.pairs} pairs of {found.questions})"
 
 
 def fixed(rows: Sequence[Fixed]) -> list[str]:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.evaluation.paper.locating import final, judge, locate, offsets
+from models.evaluation.paper.locating import SameQuestion, final, judge, locate, offsets
 from models.evaluation.steps import UNKNOWN, Labelled, figures
 from tests.models.evaluation.paper.builders import THRESHOLDS, record, written
 
@@ -88,3 +88,24 @@ def test_each_scorer_has_its_own_threshold_and_drafts() -> None:
 def test_the_f1_is_that_of_wrong_and_right_solutions() -> None:
     row = judge("sorm", [*WRONG, Labelled((1,), (0.9,))], [], 0.5)
     assert row.at.f1 == pytest.approx(2 * 0.25 / 1.25)
+
+
+def test_solutions_of_one_question_are_ranked_among_themselves() -> None:
+    easy = record(
+        written(right=True, sorm=(0.9,), orm=(0.8,)),
+        samples=(
+            written(right=False, sorm=(0.7,), orm=(0.9,)),
+            written(right=False, sorm=(0.7,), orm=(0.9,)),  # the same text: once
+            written(answer="7.0", right=True, sorm=(0.7,), orm=(0.1,)),
+        ),
+    )
+    hard = record(written(right=False, sorm=(0.1,), orm=(0.1,)), samples=())
+    rows = {row.role: row for row in locate([easy, hard], THRESHOLDS)}
+    assert rows["sorm"].same_question == SameQuestion(questions=1, pairs=2, auc=0.75)
+    assert rows["orm"].same_question == SameQuestion(questions=1, pairs=2, auc=0.0)
+    assert rows["orm"].final.auc == 1.0  # of drafts: it knows which question is hard
+
+
+def test_nothing_is_ranked_where_no_question_has_both_kinds() -> None:
+    records = [record(), record(written(right=True), samples=())]
+    assert all(row.same_question is None for row in locate(records, THRESHOLDS))

@@ -205,6 +205,7 @@ async def connect_vllm(settings: Settings) -> AsyncIterator[Connected]:
                     step_scores(settings.families.sorm or "newline", SORM_COLUMN),
                 ),
                 orm=_orm(settings, by_role["orm"]),
+                ranked_singly=settings.families.orm == "sequence",
                 formats=RoleFormats(
                     student=PROMPTS[settings.families.writer("student")],
                     global_refiner=PROMPTS[settings.families.writer("global_refiner")],

@@ -80,6 +80,13 @@ class Guarded:
             self._guard.send_signal(signal.SIGKILL)
             self._guard.wait()
 
+    def written(self) -> int:
+        """Bytes in its log; 0 when somebody has taken it away."""
+        try:
+            return self.log.stat().st_size
+        except FileNotFoundError:
+            return 0
+
     def causes(self) -> list[str]:
         """The errors its log names, each once and the first one first; else its last lines."""
         lines = meaningful(self.log)

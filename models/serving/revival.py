@@ -5,7 +5,9 @@ The gateway answers without an engine that is down, and says so in `degraded` an
 
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from models.serving.errors import ServingError
 from models.serving.processes import Guarded, Launch
@@ -110,7 +112,7 @@ class Revival:
         if wait is None and name in self._vital:
             raise _given_up(process, engine.ends)
         said = f"{name} engine: ended (status {process.status()})"
-        kept = process.log.replace(process.log.with_suffix(".ended.log"))
+        kept = _set_aside(process.log)
         del self._stack.running[name]
         if wait is None:
             self._report(
@@ -123,6 +125,14 @@ class Revival:
             f"{said}. Answers go on without it; it is started again in {wait:.0f} s. "
             f"Its log: {kept}"
         )
+
+
+def _set_aside(log: Path) -> Path:
+    """Where a log is from now on: the next start begins its own under the old name."""
+    aside = log.with_suffix(".ended.log")
+    with suppress(FileNotFoundError):  # somebody needed the room
+        log.replace(aside)
+    return aside
 
 
 def _given_up(process: Guarded, ends: int) -> ServingError:

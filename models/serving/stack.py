@@ -47,25 +47,26 @@ class Stack:
     ) -> None:
         """Wait until all of `names` are ready.
 
-        Raises ServingError when one ends, when the gateway says that an engine is a misfit, when
-        none of those that are waited for has written to
-        its log for `silent_seconds`, and after an hour.
+        Raises ServingError when one ends, also of those that were ready before, when the gateway
+        says that an engine is a misfit, when none that is waited for has written to its log for
+        `silent_seconds`, and after an hour.
         """
         waiting = list(names)
         start = since = time.monotonic()
         written = -1
         while waiting:
+            for process in self.running.values():
+                if process.status() is not None:
+                    raise ended(process)
             for name in list(waiting):
                 process = self.running[name]
                 if is_ready(process.launch):
                     waiting.remove(name)
-                elif process.status() is not None:
-                    raise ended(process)
                 elif problem := _misfit(process.launch):
                     raise problem
             if not waiting:
                 return
-            now_written = sum(self.running[name].log.stat().st_size for name in waiting)
+            now_written = sum(self.running[name].written() for name in waiting)
             if now_written != written:
                 written, since = now_written, time.monotonic()
             now = time.monotonic()

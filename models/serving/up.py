@@ -26,7 +26,9 @@ from models.serving.revival import Revival
 from models.serving.screen import Screen
 from models.serving.stack import Stack
 
-_EXAMPLE = "Tom has 3 boxes with 12 pens each. He gives away 7 pens. How many pens does he have left?"
+_EXAMPLE = (
+    "Tom has 3 boxes with 12 pens each. He gives away 7 pens. How many pens does he have left?"
+)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 

@@ -108,8 +108,9 @@ class BatchRun:
                     for _ in range(min(self._pace.concurrency, len(self._left)))
                 ]
                 await asyncio.gather(*workers)
-                for helper in helpers:
-                    helper.cancel()
+                async with self._telling:  # what is on its way to a slow reader was counted
+                    for helper in helpers:
+                        helper.cancel()
             if self._left:
                 message = f"{len(self._left)} questions are left"
                 raise StoppedError(message)

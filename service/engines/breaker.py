@@ -36,7 +36,7 @@ class BreakerSettings:
     """When a breaker opens, and for how long. Times in seconds."""
 
     window: float = 20.0
-    failures: int = 10  # in the window, at least: more than one request makes in vain
+    failures: int = 10  # in the window, at least: more than a request of three candidates makes
     share: float = 0.5  # of the calls in the window, at least
     rest: float = 2.0
     longest_rest: float = 30.0

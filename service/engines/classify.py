@@ -34,31 +34,34 @@ class VllmSequenceScorer:
         asked = [solution for solution in solutions if split_steps(solution)]
         if len(asked) > 1 and not more_calls(len(asked) - 1):
             raise NoCallLeftError
-        results = await asyncio.gather(*(self._score(question, text, timeout) for text in asked))
-        scored: list[tuple[float, int]] = []
-        for result in results:
-            if isinstance(result, Fault):
-                raise EngineError(role="orm", reason=result.reason) from result
-            scored.append(result)
+        try:
+            scored = await self._side_by_side(question, asked, timeout)
+        except Fault as fault:
+            raise EngineError(role="orm", reason=fault.reason) from fault
         values = iter(value for value, _ in scored)
         return Scores(
             tuple(next(values) if split_steps(solution) else 0.0 for solution in solutions),
             sum(tokens for _, tokens in scored),
         )
 
-    async def _score(
+    async def _side_by_side(
         self,
         question: str,
-        solution: str,
+        solutions: Sequence[str],
         timeout: float,  # noqa: ASYNC109
-    ) -> tuple[float, int] | Fault:
-        """Score and prompt tokens, or what went wrong: no sibling is left running unseen."""
+    ) -> list[tuple[float, int]]:
+        """Score and prompt tokens of each. Raises the first Fault, which ends the other calls."""
+        engine, model, scores = self._engine, self._model, self._scores
+        calls = [
+            asyncio.ensure_future(classify(engine, model, scores, question, solution, timeout))
+            for solution in solutions
+        ]
         try:
-            return await classify(
-                self._engine, self._model, self._scores, question, solution, timeout
-            )
-        except Fault as fault:
-            return fault
+            return await asyncio.gather(*calls)
+        finally:
+            for call in calls:
+                call.cancel()
+            await asyncio.gather(*calls, return_exceptions=True)
 
 
 async def classify(  # noqa: PLR0913 - one call, spelled out

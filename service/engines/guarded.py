@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from service.engines.breaker import Circuit, CircuitBreaker
 from service.engines.hedging import hedged
+from service.engines.ports import not_made
 from service.engines.retries import SAFE, Retrier, Retry
 from service.engines.vllm import Exchange, Fault
 
@@ -81,6 +82,7 @@ class GuardedEngine:
     async def _once(self, call: Callable[[], Awaitable[_Given]]) -> _Given:
         admitted = self._breaker.admits()
         if admitted is None:
+            not_made()
             raise Fault(reason="circuit_open")
         try:
             given = await call()

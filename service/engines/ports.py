@@ -6,7 +6,8 @@ Every call is a coroutine that is cancelled when its answer is no longer wanted,
 
 A call of a port is promised one call to an engine and the tokens that it names. An adapter that
 needs more, to ask again or for many things that fit into no single call, first asks `more_calls`,
-and tells `has_written` what was generated as soon as it knows. The request's budget goes past the
+tells of each that came to nothing (`not_made`), and of what was generated as soon as it knows
+(`has_written`). The request's budget goes past the
 layers between in a context variable, as a trace does: they have no use for it.
 """
 
@@ -55,6 +56,10 @@ class Allowance(Protocol):
         """As the function of this name."""
         ...
 
+    def not_made(self) -> None:
+        """As the function of this name."""
+        ...
+
     def has_written(self, tokens: int) -> None:
         """As the function of this name."""
         ...
@@ -82,6 +87,13 @@ def more_calls(count: int = 1, *, repeated: bool = False) -> bool:
     """
     allowance = _allowance.get(None)
     return allowance is None or allowance.more_calls(count, repeated=repeated)
+
+
+def not_made() -> None:
+    """Tell that the engine was not asked after all: one call fewer counts as made."""
+    allowance = _allowance.get(None)
+    if allowance is not None:
+        allowance.not_made()
 
 
 def has_written(tokens: int) -> None:

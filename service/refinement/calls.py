@@ -57,7 +57,10 @@ _OnText: TypeAlias = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Engines:
-    """The five roles, each behind its port, and how the three that write are prompted and read."""
+    """The five roles, each behind its port, and how the three that write are prompted and read.
+
+    `ranked_singly`: the ORM makes a call for each candidate, rather than one for all.
+    """
 
     student: Generator
     global_refiner: Generator
@@ -65,6 +68,7 @@ class Engines:
     sorm: StepScorer
     orm: OutcomeScorer
     formats: RoleFormats = field(default_factory=RoleFormats)
+    ranked_singly: bool = False
 
 
 class _NothingError(Exception):

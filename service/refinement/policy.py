@@ -3,7 +3,7 @@
 Order of `glore`: draft -> (global refinement || step scores -> local refinement) -> rerank.
 `gated` scores the draft first, and only refines one that it does not accept.
 The caps on engine calls and generated tokens are kept here: an action that does not fit is
-given up and reported, and one call is kept for reranking. Time is the runner's business.
+given up and reported, and what reranking needs is kept for it. Time is the runner's business.
 """
 
 from service.refinement.selection import RERANKING, accepted, select
@@ -72,12 +72,10 @@ def spare_calls(state: State) -> int:
     What is still to be promised is left alone: the rerank and, while the draft is being scored,
     the local refinement. A draft comes first: without it nothing else is of use.
     """
-    drafting = _drafting(state)
-    if drafting is not None:
-        ranks = drafting.samples > 0
-    else:
-        ranks = state.task.strategy in RERANKING and Rerank() not in state.started
-    return max(0, calls_left(state) - ranks - _refinements_ahead(state))
+    drafting, ahead = _drafting(state), _refinements_ahead(state)
+    alone = drafting is not None and drafting.samples == 0
+    ranks = 0 if alone else _rank_calls(state, ahead)
+    return max(0, calls_left(state) - ranks - ahead)
 
 
 def spare_tokens(state: State) -> int:
@@ -174,8 +172,8 @@ def _unscored(state: State) -> tuple[ScoreSteps, ...]:
 def _draft(state: State) -> Draft:
     """The draft, with as many samples of full length as the caps allow, or one cut short."""
     max_tokens = _max_tokens(state)
-    samples = _samples_asked(state.task)
-    if samples == 0 or calls_left(state) < _CALLS_WITH_SAMPLES:
+    samples = min(_samples_asked(state.task), _most_samples(state))
+    if samples == 0:
         return Draft(samples=0, max_tokens=max_tokens, sample_max_tokens=0)
     rest = tokens_left(state) - max_tokens
     sample_max_tokens = min(state.task.sampling.max_tokens, rest)
@@ -189,11 +187,19 @@ def _samples_asked(task: Task) -> int:
     return task.sampling.n - 1 if task.strategy is Strategy.BEST_OF_N else 0
 
 
+def _most_samples(state: State) -> int:
+    """How many the cap on calls leaves room for, all reranked."""
+    left = calls_left(state) - _CALLS_WITH_SAMPLES
+    if state.ranked_singly:
+        return max(0, left)
+    return _samples_asked(state.task) if left >= 0 else 0
+
+
 def _missing_samples(state: State, action: Draft) -> tuple[Degradation, ...]:
     """What to report when the caps allow fewer samples than were asked for."""
     if action.samples == _samples_asked(state.task):
         return ()
-    too_few_calls = calls_left(state) < _CALLS_WITH_SAMPLES
+    too_few_calls = action.samples == _most_samples(state)
     reason = DegradedReason.CALL_CAP if too_few_calls else DegradedReason.TOKEN_CAP
     return (Degradation(Stage.DRAFT, reason),)
 
@@ -216,12 +222,33 @@ def _refusal(state: State, action: Action) -> DegradedReason | None:
 def _calls_needed(state: State, action: Action) -> int:
     """The calls of `action` and those without which it would be of no use.
 
-    Before reranking, that is the rerank call, unless there is but a draft to come. After it,
+    Before reranking, these are the rerank's, unless there is but a draft to come. After it,
     the SORM scores every candidate or none: scores of some do not rank them all.
     """
     if isinstance(action, ScoreSteps) and Rerank() in state.ended:
         return len(_unscored(state))
+    if isinstance(action, Rerank):
+        return _rank_calls(state)
     alone = isinstance(action, Draft) and action.samples == 0
-    if state.task.strategy in RERANKING and not isinstance(action, Rerank) and not alone:
-        return calls_of(action) + 1
-    return calls_of(action)
+    return calls_of(action) + (0 if alone else _rank_calls(state, _adds(action)))
+
+
+def _rank_calls(state: State, more: int = 0) -> int:
+    """The calls of the rerank to come, of the candidates known or in flight and `more`."""
+    if state.task.strategy not in RERANKING or Rerank() in state.started:
+        return 0
+    if not state.ranked_singly:
+        return 1
+    known = {candidate.solution for candidate in state.candidates}
+    return len(known) + sum(map(_adds, in_flight(state))) + more
+
+
+def _adds(action: Action) -> int:
+    """How many candidates it may give."""
+    match action:
+        case Draft():
+            return 1 + action.samples
+        case RefineGlobally() | RefineLocally():
+            return 1
+        case _:
+            return 0

@@ -78,7 +78,7 @@ async def refine(
     raises that is no EngineError is a bug and propagates, in an ExceptionGroup.
     """
     calls = Calls(task, engines, clock, tell)
-    state, selection = await _run(State(task), calls, tell)
+    state, selection = await _run(State(task, ranked_singly=engines.ranked_singly), calls, tell)
     if selection is None:
         reasons = [missing.reason for missing in state.degraded if missing.stage is Stage.DRAFT]
         raise NoDraftError(reasons[-1], state)  # missing samples were reported before

@@ -57,8 +57,6 @@ class Meter:
             self.engine_calls -= 1
             raise
         except EngineError as error:
-            if error.reason == "circuit_open":  # not asked, the last time
-                self.engine_calls -= 1
             call.lose(unseen=error.reason not in NOTHING_BEGUN)
             raise
         except BaseException:  # stopped, or out of time
@@ -97,6 +95,10 @@ class _Call:
         self.meter.engine_calls += count
         self.meter.lost_tokens += tokens
         return True
+
+    def not_made(self) -> None:
+        """Count a call less. What was taken for it is given back once the action has ended."""
+        self.meter.engine_calls -= 1
 
     def has_written(self, tokens: int) -> None:
         """More than was granted is not believed: the answer that claims it is refused."""

@@ -268,3 +268,4 @@ class State:
     more_tokens: int = 0  # likewise
     generated_tokens: int = 0  # of ended actions, known
     lost_tokens: int = 0  # of ended actions, perhaps generated unseen
+    ranked_singly: bool = False  # the ORM makes a call for each candidate

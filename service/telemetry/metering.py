@@ -98,6 +98,7 @@ def metered(engines: Engines, metrics: Metrics) -> Engines:
         sorm=MeteredStepScorer(engines.sorm, metrics),
         orm=MeteredOutcomeScorer(engines.orm, metrics),
         formats=engines.formats,
+        ranked_singly=engines.ranked_singly,
     )
 
 

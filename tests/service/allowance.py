@@ -11,6 +11,7 @@ class FakeAllowance:
     repeats: int = 0
     asked: list[tuple[int, bool]] = field(default_factory=list)  # how many, and whether repeated
     written: int = 0
+    unmade: int = 0
 
     def more_calls(self, count: int, *, repeated: bool) -> bool:
         self.asked.append((count, repeated))
@@ -19,6 +20,9 @@ class FakeAllowance:
         self.calls -= count
         self.repeats -= count * repeated
         return True
+
+    def not_made(self) -> None:
+        self.unmade += 1
 
     def has_written(self, tokens: int) -> None:
         self.written = tokens

@@ -1,12 +1,13 @@
 """The whole gateway before engines that fail now and then: no request spends more than it may."""
 
 import itertools
+from typing import Literal
 
 import pytest
 
 from loadtest.simulation.settings import Simulated, Timing, parse_fault
 from service.refinement.types import Strategy
-from service.settings import Settings
+from service.settings import Families, Settings
 from tests.service.test_overload import ask, gateway
 from tests.service.test_streaming import stream
 
@@ -54,6 +55,37 @@ async def test_fan_out_cannot_be_raised_past_the_caps(
             assert answer.status_code == 200
             assert sum(simulator.came.values()) - before <= 4
             assert answer.json()["usage"]["generated_tokens"] <= tokens
+
+
+@pytest.mark.parametrize("family", [None, "sequence"])
+async def test_calls_that_an_open_circuit_refuses_are_not_counted(
+    settings: Settings, family: Literal["sequence"] | None
+) -> None:
+    """The ORM is one call for all candidates, or one for each."""
+    broken = Simulated(faults=(parse_fault("orm:500"),), right=0.0, seed=7)
+    families = Families(orm=family)
+    async with gateway(settings, broken, families=families) as (client, simulator):
+        for _ in range(11):
+            before = sum(simulator.came.values())
+            answer = (await ask(client)).json()
+        assert {"stage": "rerank", "reason": "circuit_open"} in answer["degraded"]
+        assert answer["usage"]["engine_calls"] == sum(simulator.came.values()) - before
+
+
+@pytest.mark.parametrize("strategy", [Strategy.GLORE, Strategy.GATED, Strategy.BEST_OF_N])
+@pytest.mark.parametrize("cap", [5, 6, 7, 8])
+async def test_calls_are_kept_to_rank_whatever_there_is(
+    settings: Settings, strategy: Strategy, cap: int
+) -> None:
+    """The ORM is asked for each candidate by itself."""
+    families = Families(orm="sequence")
+    draws = {"sampling": {"n": 5}} if strategy is Strategy.BEST_OF_N else {}
+    wrong = Simulated(right=0.0, seed=7)
+    async with gateway(settings, wrong, families=families) as (client, simulator):
+        answer = (await ask(client, strategy=strategy, max_engine_calls=cap, **draws)).json()
+    assert answer["selected"]["reason"] == "outcome_score"
+    assert answer["usage"]["engine_calls"] == sum(simulator.came.values()) <= cap
+    assert {item["reason"] for item in answer["degraded"]} == ({"call_cap"} if cap < 7 else set())
 
 
 # What ends an answer that was begun.

@@ -153,6 +153,23 @@ async def test_a_role_without_a_server_opens_its_own_circuit_alone(settings: Set
     assert state["engines"]["generation"] == "ready"
 
 
+async def test_each_role_has_retries_of_its_own_and_few_of_them(settings: Settings) -> None:
+    """One server plays all five roles."""
+    busy = Simulated(faults=(parse_fault("global_refiner:429"),))
+    async with gateway(settings, busy) as (client, simulator):
+        answers = [await ask(client, strategy="global") for _ in range(30)]
+        metrics = (await client.get("/metrics")).text
+        simulator.settings = Simulated(faults=(parse_fault("student:429"),))
+        refused = await ask(client, strategy="draft")
+        after = (await client.get("/metrics")).text
+    assert {answer.status_code for answer in answers} == {200}
+    for role in ("student", "local_refiner", "sorm", "orm"):
+        assert f'glore_engine_retries_total{{role="{role}"}} 0.0' in metrics
+    assert 'glore_engine_retries_total{role="global_refiner"} 12.0' in metrics  # 10, and 30 tenths
+    assert refused.status_code == 503
+    assert 'glore_engine_retries_total{role="student"} 2.0' in after
+
+
 @pytest.mark.parametrize("hedge_after", [None, 0.05])
 async def test_a_late_engine_is_asked_twice_only_when_that_is_set(
     settings: Settings, hedge_after: float | None

@@ -1,6 +1,7 @@
 """Both clients against the same fake gateway: every test runs for each of them."""
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -260,6 +261,12 @@ def test_ready_tells_the_state_of_each_engine(caller: Caller) -> None:
     assert not readiness.ready
     assert readiness.engines == engines
     assert gateway.requests[0].url.path == "/readyz"
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, math.inf, math.nan])
+def test_ready_within_a_time_that_is_none_is_refused(seconds: float) -> None:
+    with Gateway([]).sync() as client, pytest.raises(ValueError, match="positive number"):
+        client.ready(timeout=seconds)
 
 
 def test_ready_of_another_service_is_an_error(caller: Caller) -> None:

@@ -2,14 +2,18 @@
 
 import asyncio
 import json
+import ssl
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import httpcore2
+import httpx2
 import pytest
 
 from glore_client import APITimeoutError, AsyncClient, Client
+from glore_client.limits import hold, within
 from tests.clients.python import samples
 from tests.clients.python.fakes import Caller
 from tests.clients.python.samples import QUESTION
@@ -132,3 +136,56 @@ def test_a_connection_that_is_used_again_is_held_to_the_second_calls_time() -> N
         with timed_out():
             client.solve(QUESTION, timeout=TIMEOUT_S)
         assert transport._pool.connections == []
+
+
+class Line(httpcore2.NetworkStream):
+    """A connection that says nothing and notes the limits that it is given."""
+
+    def __init__(self) -> None:
+        self.limits: list[float | None] = []
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        self.limits.append(timeout)
+        return b"" * max_bytes
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002
+        self.limits.append(timeout)
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,  # noqa: ARG002
+        server_hostname: str | None = None,  # noqa: ARG002
+        timeout: float | None = None,
+    ) -> httpcore2.NetworkStream:
+        self.limits.append(timeout)
+        return Line()
+
+
+def use(line: Line) -> Line:
+    """All that is done with a connection, with arguments by place and, as for SOCKS, by name."""
+    line.read(4096, 30.0)
+    line.read(max_bytes=4096, timeout=30.0)
+    line.write(b"x", None)
+    line.write(buffer=b"x", timeout=30.0)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    line.start_tls(context, "gateway", 30.0)
+    upgraded = line.start_tls(ssl_context=context, server_hostname="gateway", timeout=30.0)
+    assert isinstance(upgraded, Line)
+    return upgraded
+
+
+@pytest.mark.parametrize("opened", ["connection.connect_tcp", "socks.connect_tcp"])
+def test_all_that_goes_over_a_connection_is_held_to_the_step(opened: str) -> None:
+    line = Line()
+    hold(f"{opened}.complete", {"return_value": line})
+    with within(TIMEOUT_S):
+        secure = use(line)
+        hold("connection.start_tls.complete", {"return_value": secure})
+        use(secure)
+    for each in (line, secure):
+        assert len(each.limits) == 6
+        assert all(limit is not None and 0 < limit <= TIMEOUT_S for limit in each.limits)
+    with within(0.0), pytest.raises(httpx2.TimeoutException):
+        secure.read(1)
+    secure.read(1, 30.0)  # by somebody else, who shares the transport
+    assert secure.limits[6:] == [30.0]

@@ -86,6 +86,17 @@ def test_a_killed_engine_comes_back_and_says_so(tmp_path: Path) -> None:
     ]
 
 
+def test_an_engine_whose_log_was_taken_away_comes_back_too(tmp_path: Path) -> None:
+    world = World(tmp_path, launch("scoring", DIES))
+    with world.stack:
+        world.wait_ended("scoring")
+        (tmp_path / "scoring.log").unlink()
+        world.revival.look()
+        world.clock.advance(1)
+        world.revival.look()
+        assert world.said[-1] == "scoring engine: starting again"
+
+
 @pytest.mark.parametrize(("seconds", "ends"), [(99, 2), (100, 1)])
 def test_what_ran_for_long_enough_begins_anew(tmp_path: Path, seconds: float, ends: int) -> None:
     engine = launch("scoring", SERVER)

@@ -59,6 +59,24 @@ def test_a_process_that_dies_while_starting_is_told_with_its_reason(tmp_path: Pa
     assert str(tmp_path / "scoring.log") in caught.value.way_out
 
 
+def test_a_process_that_was_ready_and_dies_while_others_start_is_told(tmp_path: Path) -> None:
+    dies = SERVER.replace("serve_forever()", "handle_request()")  # once it was asked
+    with Stack(tmp_path) as stack:
+        stack.start(launch("generation", dies))
+        stack.wait_ready(["generation"], silent, 60)
+        stack.start(launch("gateway", "import time; time.sleep(600)"))
+        with pytest.raises(ServingError, match="The generation engine ended with status 0"):
+            stack.wait_ready(["gateway"], silent, 60)
+
+
+def test_a_log_that_somebody_takes_away_is_not_missed(tmp_path: Path) -> None:
+    slow = f"import time; time.sleep(2)\n{SERVER}"
+    with Stack(tmp_path) as stack:
+        stack.start(launch("scoring", slow))
+        (tmp_path / "scoring.log").unlink()
+        stack.wait_ready(["scoring"], silent, 60)
+
+
 def test_a_process_that_never_gets_ready_is_told(tmp_path: Path) -> None:
     with Stack(tmp_path) as stack:
         stack.start(launch("gateway", ready="/elsewhere"))

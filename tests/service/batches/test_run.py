@@ -179,6 +179,38 @@ async def test_told_to_stop_it_does_not_wait_for_others(store: SqliteStore) -> N
     assert not await store.claim(NAME, 1, "next", 60)  # it is the other's still
 
 
+async def test_told_to_stop_it_waits_for_a_slow_reader_of_what_others_have_finished(
+    store: SqliteStore,
+) -> None:
+    client, begun, taken = Client("x"), asyncio.Event(), asyncio.Event()
+    client.may.clear()
+
+    async def tell(told: Told) -> None:
+        if told.replayed:
+            begun.set()
+            await taken.wait()
+        await client.tell(told)
+
+    assert await store.claim(NAME, 1, "other", 60)
+    async with asyncio.timeout(20):
+        run = BatchRun(NAME, 2, store, client.ask, tell, PACE, stop=client.stop)
+        client.broken_off = {0}
+        task = asyncio.create_task(run.run())
+        while not client.asked:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(2 * PACE.poll)  # question 1 is known to be another's
+        assert await store.finish(NAME, 1, "other", "other1")
+        await begun.wait()
+        client.stop.set()
+        client.may.set()
+        await asyncio.sleep(0.1)
+        assert not task.done()
+        taken.set()
+        with pytest.raises(StoppedError, match="1 questions are left"):
+            await task
+    assert client.told == {1: "other1"}
+
+
 async def test_told_to_stop_when_nothing_is_left_to_claim_it_ends_as_ever(
     store: SqliteStore,
 ) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from service.api.draining import Drain
 from service.app import create_app
+from service.commands import protocol
 from service.commands.protocol import LONGEST_HEAD
 from service.commands.server import GatewayServer
 from service.settings import Settings
@@ -17,9 +18,18 @@ from tests.service.fakes import QUESTION, FakeEngines
 from tests.service.listening import LIMIT_S, running
 
 PATIENCE_S = 0.6
+DOCUMENT = b"GET /openapi.json HTTP/1.1\r\nHost: gateway\r\n\r\n"  # a long answer
 LIVEZ = b"GET /livez HTTP/1.1\r\nHost: gateway\r\n\r\n"
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Connect = Callable[[], AbstractAsyncContextManager[Connection]]
+
+
+def gateway(settings: Settings, engines: FakeEngines, head_timeout: float) -> GatewayServer:
+    drain = Drain()
+    app = create_app(settings, connect=engines.connect, drain=drain)
+    server = GatewayServer(app, drain, delay=0.0, grace=5.0, head_timeout=head_timeout)
+    server.config.port = 0
+    return server
 
 
 @asynccontextmanager
@@ -27,11 +37,7 @@ async def serving(
     settings: Settings, engines: FakeEngines, head_timeout: float
 ) -> AsyncIterator[Connect]:
     """What opens connections to a gateway with that much patience."""
-    drain = Drain()
-    app = create_app(settings, connect=engines.connect, drain=drain)
-    server = GatewayServer(app, drain, delay=0.0, grace=5.0, head_timeout=head_timeout)
-    server.config.port = 0
-    async with running(server) as port:
+    async with running(gateway(settings, engines, head_timeout)) as port:
 
         @asynccontextmanager
         async def connect() -> AsyncIterator[Connection]:
@@ -142,20 +148,55 @@ async def test_bodies_and_answers_may_take_longer_than_a_head(
         assert [(await answer(reader))[0] for _ in range(2)] == [200, 200]
 
 
-async def test_a_head_without_an_end_is_not_kept(settings: Settings, engines: FakeEngines) -> None:
+CHUNKED = b"POST /solve HTTP/1.1\r\nHost: gateway\r\nTransfer-Encoding: chunked\r\n\r\n"
+LINES = b"X: ".ljust(1022, b"y") + b"\r\n"
+
+
+@pytest.mark.parametrize(
+    ("begun", "part"),
+    [
+        pytest.param(b"GET /livez HTTP/1.1\r\nX: ", b"y" * 1024, id="a field of a head"),
+        pytest.param(b"GET /livez HTTP/1.1\r\n", LINES, id="fields of a head"),
+        pytest.param(CHUNKED + b"0\r\nX: ", b"y" * 1024, id="a trailer"),
+        pytest.param(CHUNKED + b"0\r\n", LINES, id="trailers"),
+        pytest.param(CHUNKED + b"1;x=", b"y" * 1024, id="an extension of a chunk"),
+    ],
+)
+async def test_what_has_no_end_is_not_kept(
+    settings: Settings, engines: FakeEngines, begun: bytes, part: bytes
+) -> None:
     async with (
         serving(settings, engines, LIMIT_S) as connect,
         connect() as (_, writer),
     ):
 
         async def flood() -> None:
-            writer.write(b"GET /livez HTTP/1.1\r\nX: ")
-            for _ in range(1024):  # 64 MiB in all
-                writer.write(b"y" * LONGEST_HEAD)
+            writer.write(begun)
+            for _ in range(16 * 1024):  # 16 MiB in all
+                writer.write(part)
                 await writer.drain()
 
         with pytest.raises(ConnectionError):  # closed by the other side
             await flood()
+
+
+async def test_a_body_in_pieces_is_as_long_as_it_likes_and_may_have_trailers(
+    settings: Settings, engines: FakeEngines
+) -> None:
+    parts = [json.dumps({"question": QUESTION, "strategy": "draft"}).encode(), *[b" " * 4096] * 32]
+    body = b"".join(parts)
+    head = CHUNKED[:-2] + b"Content-Type: application/json\r\n\r\n"
+    chunks = [b"%x\r\n%b\r\n" % (len(part), part) for part in parts]
+    roomy = settings.model_copy(update={"max_body": 4 * LONGEST_HEAD})
+    async with serving(roomy, engines, LIMIT_S) as connect, connect() as (reader, writer):
+        for message in (
+            [posted(body)[: -len(body)], *parts],
+            [head, *chunks, b"0\r\n", LINES, b"\r\n"],
+        ):
+            for part in message:
+                writer.write(part)
+                await asyncio.sleep(0.002)
+            assert (await answer(reader))[0] == 200
 
 
 async def test_a_head_as_long_as_may_be_is_taken_in_pieces(
@@ -172,3 +213,35 @@ async def test_a_head_as_long_as_may_be_is_taken_in_pieces(
             await asyncio.sleep(0.005)
         status, content = await answer(reader)
     assert (status, json.loads(content)["strategy"]) == (200, "draft")
+
+
+async def test_a_client_that_takes_no_answer_is_left(
+    settings: Settings, engines: FakeEngines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "_STALLED", 0.3)
+
+    server = gateway(settings, engines, LIMIT_S)
+    connections = server.server_state.connections
+    async with running(server) as port, asyncio.timeout(LIMIT_S):
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(DOCUMENT * 200)
+        while not connections:  # noqa: ASYNC110 - uvicorn has no event for it
+            await asyncio.sleep(0.01)
+        while connections:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        writer.transport.abort()
+
+
+async def test_a_client_that_takes_its_time_gets_all_answers(
+    settings: Settings, engines: FakeEngines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "_STALLED", 1.0)
+    async with serving(settings, engines, LIMIT_S) as connect, connect() as (reader, writer):
+        writer.write(DOCUMENT * 200)
+        for at in range(200):
+            if at % 100 == 0:
+                await asyncio.sleep(0.6)  # as long as nothing is read, nothing is taken
+            assert (await answer(reader))[0] == 200
+        await asyncio.sleep(0.6)
+        writer.write(LIVEZ)
+        assert (await answer(reader))[0] == 200

@@ -1,5 +1,6 @@
 """A sequence-classification reward model behind the OutcomeScorer port."""
 
+import asyncio
 import logging
 import math
 from typing import Any
@@ -89,12 +90,24 @@ async def test_wrong_scores_are_told_in_the_log_without_any_text(
     }
 
 
-async def test_one_failure_fails_the_call(server: FakeVllm, engine: VllmEngine) -> None:
-    server.sends("/classify", b"", 503)
-    with pytest.raises(EngineError) as caught:
-        await score(engine, "#### 2", "#### 3")
-    assert caught.value.reason == "overloaded"
-    assert len(server.bodies) == 2
+async def test_one_failure_fails_the_call_and_ends_those_beside_it(
+    server: FakeVllm, engine: VllmEngine
+) -> None:
+    server.hangs("/classify")
+    hang = server.answers["/classify"]
+
+    async def refuse_the_last(request: web.Request) -> web.StreamResponse:
+        if len(server.bodies) < 2:
+            return await hang(request)
+        await server.hanging.wait()
+        return web.Response(status=503)
+
+    server.answers["/classify"] = refuse_the_last
+    async with asyncio.timeout(10):
+        with pytest.raises(EngineError) as caught:
+            await score(engine, "#### 2", "#### 3")
+        await server.aborted.wait()
+    assert (caught.value.role, caught.value.reason) == ("orm", "overloaded")
 
 
 @pytest.mark.parametrize("left", [0, 1, 2])

@@ -173,9 +173,11 @@ async def test_an_engine_that_fails_is_left_alone_and_tried_again_later() -> Non
         with pytest.raises(Fault, match="failed"):
             await ask(engine)
     assert circuit_of(engine) is Circuit.OPEN
-    with pytest.raises(Fault, match="circuit_open"):
+    allowance = FakeAllowance()
+    with spending(allowance), pytest.raises(Fault, match="circuit_open"):
         await ask(engine)
     assert len(inner.timeouts) == 3  # not asked
+    assert allowance.unmade == 1
     assert await engine.get("/health", timeout=1.0) == b"/health"
     clock.advance(BREAKER.rest)
     assert await ask(engine) == b"sound"

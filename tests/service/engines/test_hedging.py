@@ -10,7 +10,6 @@ from service.engines.guarded import GuardedEngine
 from service.engines.hedging import hedged
 from service.engines.ports import spending
 from service.engines.retries import Retrier, RetrySettings
-from service.engines.vllm import Fault
 from tests.service.allowance import FakeAllowance
 from tests.service.engines.test_guarded import Engine
 
@@ -111,8 +110,10 @@ async def test_it_counts_against_the_calls_and_the_tokens_of_the_request(calls: 
 
 
 async def test_it_is_off_by_default() -> None:
-    inner = Engine(Fault(reason="failed", status=500))
-    engine = guarded(inner, None)
-    with pytest.raises(Fault):
-        await engine.post("/pooling", {"model": "sorm"}, timeout=5.0)
-    assert engine.hedges == 0
+    inner = Slow()
+    retrier = Retrier(RetrySettings(), time.monotonic, asyncio.sleep)
+    engine = GuardedEngine(inner, CircuitBreaker(BreakerSettings(), time.monotonic), retrier)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await engine.post("/pooling", {"model": "sorm"}, timeout=5.0)
+    assert (engine.hedges, len(inner.timeouts)) == (0, 1)

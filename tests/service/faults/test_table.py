@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Final, get_args
+from typing import Final, TypeAlias, get_args
 
 import pytest
 from starlette.types import ASGIApp
@@ -13,19 +13,32 @@ from loadtest.simulation.settings import FAULTS
 from service.engines.breaker import UNWELL
 from service.engines.ports import Role
 from service.refinement.types import Strategy
-from service.settings import Settings
+from service.settings import Families, Settings
 from tests.service.faults.surfaces import BATCH, CHAT, CHAT_STREAM, SOLVE, STREAM, Surface, Told
 from tests.service.faults.table import IMPOSSIBLE, REASONS, expected
-from tests.service.faults.world import PATIENCE_MS, Observed, engines, gateway, idle, observe
+from tests.service.faults.world import (
+    OTHERS,
+    PATIENCE_MS,
+    TRAINED,
+    Observed,
+    engines,
+    gateway,
+    idle,
+    observe,
+)
 from tests.service.lateness import watched
 
 # Deadlines where an engine is waited for in vain; the second for a machine that is too busy.
 LATE_MS: Final = (3_000, 15_000)
 APART_S: Final = 0.3  # then the engines' turns come so far apart: not all deadlines at once
 BUSY_S: Final = 0.3  # the loop was late by: less than the time that is kept for reranking
-ASKED: Final[list[tuple[Strategy, tuple[Surface, ...]]]] = [
+Asked: TypeAlias = list[tuple[Strategy, tuple[Surface, ...]]]
+ASKED: Final[Asked] = [
     *((strategy, (SOLVE, STREAM)) for strategy in Strategy),
     (Strategy.GLORE, (CHAT, CHAT_STREAM, BATCH)),
+]
+ASKED_OF_OTHERS: Final[Asked] = [  # two that ask the ORM for each candidate open its circuit
+    (strategy, (surface,)) for strategy in Strategy for surface in (SOLVE, STREAM)
 ]
 
 
@@ -50,9 +63,19 @@ def test_the_table_knows_every_fault() -> None:
 
 @pytest.mark.parametrize("fault", REASONS)
 async def test_what_a_fault_costs(fault: str) -> None:
+    await _check(fault, TRAINED, ASKED)
+
+
+@pytest.mark.parametrize("fault", REASONS)
+async def test_what_it_costs_with_other_peoples_models(fault: str) -> None:
+    """Writers that chat, and an ORM that is asked for each candidate by itself."""
+    await _check(fault, OTHERS, ASKED_OF_OTHERS)
+
+
+async def _check(fault: str, families: Families, asked: Asked) -> None:
     answers: list[Answer] = []
     for deadline_ms in LATE_MS if REASONS[fault] == "deadline" else (PATIENCE_MS,):
-        answers = await _asked(fault, deadline_ms)
+        answers = await _asked(fault, deadline_ms, families, asked)
         for each in answers:
             _check_parts(each.observed.told, each.strategy)
             each.observed.check_silence()
@@ -65,7 +88,7 @@ async def test_what_a_fault_costs(fault: str) -> None:
     }
 
 
-async def _asked(fault: str, deadline_ms: int) -> list[Answer]:
+async def _asked(fault: str, deadline_ms: int, families: Families, ways: Asked) -> list[Answer]:
     """All that is answered with the fault at each of the engines."""
     roles: tuple[Role, ...] = get_args(Role)
     asked = [engine for engine in roles if (engine, fault) not in IMPOSSIBLE]
@@ -74,11 +97,13 @@ async def _asked(fault: str, deadline_ms: int) -> list[Answer]:
 
     async def ask(place: int, engine: Role) -> list[Answer]:
         async with AsyncExitStack() as stack:
-            settings, simulator = await stack.enter_async_context(engines(engine, fault))
-            apps = await _gateways(stack, settings, fault)
+            settings, simulator = await stack.enter_async_context(
+                engines(engine, fault, families=families)
+            )
+            apps = await _gateways(stack, settings, fault, len(ways))
             await all_there.wait()
             await asyncio.sleep(apart * place)
-            answers = await _answers(apps, engine, fault, deadline_ms)
+            answers = await _answers(apps, ways, engine, fault, deadline_ms)
             await idle(simulator)
         return answers
 
@@ -87,12 +112,12 @@ async def _asked(fault: str, deadline_ms: int) -> list[Answer]:
 
 
 async def _answers(
-    apps: Sequence[ASGIApp], engine: Role, fault: str, deadline_ms: int
+    apps: Sequence[ASGIApp], asked: Asked, engine: Role, fault: str, deadline_ms: int
 ) -> list[Answer]:
-    """What is answered to all of ASKED; a gateway for each line of it."""
+    """What is answered to all that is asked; a gateway for each line of it."""
     ways = [
         (app, strategy, surface)
-        for app, (strategy, surfaces) in zip(apps, ASKED, strict=True)
+        for app, (strategy, surfaces) in zip(apps, asked, strict=True)
         for surface in surfaces
     ]
     async with watched() as lateness:
@@ -113,11 +138,13 @@ async def _answers(
     ]
 
 
-async def _gateways(stack: AsyncExitStack, settings: Settings, fault: str) -> list[ASGIApp]:
-    """One for each line of ASKED; a new one each where all failures together open a circuit."""
-    alone = len(ASKED) if REASONS[fault] in UNWELL else 1
+async def _gateways(
+    stack: AsyncExitStack, settings: Settings, fault: str, count: int
+) -> list[ASGIApp]:
+    """So many; a new one each where all failures together open a circuit."""
+    alone = count if REASONS[fault] in UNWELL else 1
     found = [await stack.enter_async_context(gateway(settings)) for _ in range(alone)]
-    return found if alone > 1 else found * len(ASKED)
+    return found if alone > 1 else found * count
 
 
 def _check_parts(told: Told, strategy: Strategy) -> None:

@@ -15,7 +15,7 @@ from loadtest.simulation.settings import Simulated, Timing, parse_fault
 from service.app import create_app
 from service.engines.ports import Role
 from service.refinement.types import Strategy
-from service.settings import EngineSettings, RoleEngines, Settings
+from service.settings import EngineSettings, Families, RoleEngines, Settings
 from tests.service.faults.surfaces import Surface, Told
 from tests.service.lateness import Lateness
 
@@ -26,6 +26,8 @@ SLACK_S = 0.1  # past the deadline
 RESERVE_S = 5.0  # for reranking, at most; a fifth of the deadline if that is less
 QUICK = Timing(first_token=0.002)
 SOLUTIONS = Simulated(right=0.0, seed=7)
+TRAINED = Families()
+OTHERS = Families(student="chat", global_refiner="chat", local_refiner="chat", orm="sequence")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class Observed:
 
 @asynccontextmanager
 async def engines(
-    engine: Role, fault: str, timing: Timing = QUICK
+    engine: Role, fault: str, timing: Timing = QUICK, families: Families = TRAINED
 ) -> AsyncIterator[tuple[Settings, Simulator]]:
     """Settings of a gateway with this fault at this engine, and the simulator of the others."""
     sound = replace(SOLUTIONS, timing=timing)
@@ -66,7 +68,11 @@ async def engines(
         simulator, url = await stack.enter_async_context(running(replace(sound, faults=faults)))
         server = EngineSettings(url=AnyHttpUrl(url))
         settings = Settings(
-            generation=server, scoring=server, store=SecretStr("off"), rerank_reserve=RESERVE_S
+            generation=server,
+            scoring=server,
+            families=families,
+            store=SecretStr("off"),
+            rerank_reserve=RESERVE_S,
         )
         if refused:
             nobody = replace(sound, faults=(parse_fault(fault),))

@@ -11,10 +11,12 @@ from service.engines.ports import (
     EngineError,
     FaultReason,
     Generation,
+    NoCallLeftError,
     Role,
     Scores,
     has_written,
     more_calls,
+    not_made,
 )
 from service.refinement.calls import Engines
 from tests.service.refinement.builders import DRAFT, GLOBAL
@@ -87,7 +89,9 @@ class FakeEngine:
         if isinstance(self.fault, Exception):
             raise self.fault
         if self.fault is not None:
-            self.refused += self.fault == "circuit_open"
+            if self.fault == "circuit_open":
+                self.refused += 1
+                not_made()
             raise EngineError(self.role, self.fault)
 
 
@@ -187,6 +191,8 @@ class FakeOrm(FakeEngine):
     """The score of a solution: as told, else 0.8 if it says 12, else 0.3."""
 
     values: tuple[float, ...] | None = None
+    singly: bool = False  # a call for each solution
+    without_calls: int = 0  # how often it was asked when those were not there
 
     async def score_outcomes(
         self,
@@ -195,6 +201,11 @@ class FakeOrm(FakeEngine):
         *,
         timeout: float,  # noqa: ASYNC109 - the port's signature
     ) -> Scores:
+        if self.singly and len(solutions) > 1:
+            if not more_calls(len(solutions) - 1):
+                self.without_calls += 1
+                raise NoCallLeftError
+            self.took += len(solutions) - 1
         await self.pass_gate(Asked(timeout, question, texts=tuple(solutions)))
         values = tuple(0.8 if "12" in text else 0.3 for text in solutions)
         return Scores(self.values if self.values is not None else values, prompt_tokens=40)
@@ -221,6 +232,7 @@ class FakeEngines:
             local_refiner=self.local_refiner,
             sorm=self.sorm,
             orm=self.orm,
+            ranked_singly=self.orm.singly,
         )
 
     def all(self) -> tuple[FakeEngine, ...]:

@@ -33,6 +33,7 @@ def worlds(draw: st.DrawFn) -> FakeEngines:
     steps = len(split_steps(fakes.student.draft.text.strip()))
     scores = st.floats(0.0, 1.0)
     fakes.sorm.values = tuple(draw(st.lists(scores, min_size=steps, max_size=steps)))
+    fakes.orm.singly = draw(st.booleans())
     for engine in fakes.all():
         engine.fault = draw(faults)
         engine.wants = draw(st.integers(0, 3))
@@ -106,6 +107,16 @@ def test_what_the_engines_saw_is_what_is_counted_and_within_the_caps(
     fakes: FakeEngines, chosen: Task
 ) -> None:
     check_spending(fakes, chosen)
+
+
+@many
+@given(worlds(), tasks)
+def test_an_orm_that_needs_a_call_for_each_candidate_is_asked_only_when_they_are_there(
+    fakes: FakeEngines, chosen: Task
+) -> None:
+    fakes.orm.singly = True
+    end_of(fakes, chosen)
+    assert fakes.orm.without_calls == 0
 
 
 @settings(max_examples=40, deadline=None)

@@ -26,6 +26,7 @@ from tests.service.refinement.builders import (
     cost,
     drafted,
     failed,
+    refined_globally,
     task,
 )
 from tests.service.refinement.fakes import FakeClock, FakeEngines
@@ -50,6 +51,15 @@ def test_while_the_draft_is_scored_the_local_refinement_and_the_rerank_are_left_
     state = after(State(task(Strategy.LOCAL, max_calls=7)), drafted())
     assert spare_calls(state) == 4
     state = after(State(task(Strategy.GATED, max_calls=7)), drafted())  # one in flight, three ahead
+    assert spare_calls(state) == 2
+
+
+def test_where_the_orm_is_asked_for_each_candidate_a_call_is_kept_for_each() -> None:
+    state = after(State(task(Strategy.BEST_OF_N, n=4, max_calls=9), ranked_singly=True))
+    assert spare_calls(state) == 3  # two in flight, four to rank
+    state = after(State(task(max_calls=9), ranked_singly=True), drafted())
+    assert spare_calls(state) == 2  # one made, two in flight, one ahead, three to rank
+    state = after(state, refined_globally())
     assert spare_calls(state) == 2
 
 

@@ -89,6 +89,7 @@ class Calls:
         return solve_batch(call, self._retry, self._clock)
 
     def _readying(self, timeout: float) -> Flow[Readiness]:
+        require_time("timeout", timeout)
         return exchange.ready(uuid.uuid4().hex, timeout, self._clock)
 
 

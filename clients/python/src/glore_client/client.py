@@ -141,7 +141,10 @@ class Client(Calls):
         return self._items(flow)
 
     def ready(self, *, timeout: float = READY_TIMEOUT) -> Readiness:
-        """Whether the gateway and its engines can answer, asked once. Raises GloreError."""
+        """Whether the gateway and its engines can answer, asked once. Raises GloreError.
+
+        Raises ValueError for a time that is none.
+        """
         return self._value(self._readying(timeout))
 
     def close(self) -> None:

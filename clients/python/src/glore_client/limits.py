@@ -36,14 +36,22 @@ def hold(event: str, info: Mapping[str, Any]) -> None:
     """Have a connection that is opened keep to the limits of `within`; a `trace` extension."""
     if event.endswith(_OPENED):
         stream = info["return_value"]
-        stream.read = _held(stream.read)
-        stream.write = _held(stream.write)
+        stream.read = _held_read(stream.read)
+        stream.write = _held_write(stream.write)
         stream.start_tls = _held_start(stream.start_tls)
 
 
-def _held(operation: Callable[[Any, float | None], Any]) -> Callable[..., Any]:
-    def held(data: object, timeout: float | None = None) -> object:
-        return operation(data, _left(timeout))
+# What stands in for an operation has the names of its arguments: some are called by them.
+def _held_read(read: Callable[[int, float | None], bytes]) -> Callable[..., bytes]:
+    def held(max_bytes: int, timeout: float | None = None) -> bytes:
+        return read(max_bytes, _left(timeout))
+
+    return held
+
+
+def _held_write(write: Callable[[bytes, float | None], None]) -> Callable[..., None]:
+    def held(buffer: bytes, timeout: float | None = None) -> None:
+        write(buffer, _left(timeout))
 
     return held
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from models.serving.errors import ServingError
 from models.serving.processes import Guarded, Launch
-from models.serving.stack import Stack, ended, is_ready
+from models.serving.stack import SILENT_SECONDS, Stack, ended, is_ready
 
 GATEWAY = "gateway"
 _TICK = 0.5  # seconds
@@ -22,13 +22,15 @@ class Patience:
     """How long to wait before an engine is started again, and when it is given up.
 
     The wait, in seconds, doubles with each time that it ends. After `steady` seconds of being
-    ready the earlier ones are forgotten.
+    ready the earlier ones are forgotten. One that is started again and adds nothing to its log for
+    `silent` seconds before it is ready hangs, and is ended.
     """
 
     first_wait: float = 1.0
     longest_wait: float = 60.0
     starts: int = 6  # again, in a row
     steady: float = 600.0
+    silent: float = SILENT_SECONDS
 
     def wait(self, ends: int) -> float | None:
         """Seconds before the next start after so many ends in a row; None: no more starts."""
@@ -45,6 +47,8 @@ class _Engine:
     ready_since: float | None  # None: it is down, or starting
     ends: int = 0  # in a row
     due: float | None = None  # when it is started again
+    written: int = 0  # bytes in its log, and since when so many, while it is starting
+    written_at: float = 0.0
 
 
 class Revival:
@@ -95,9 +99,25 @@ class Revival:
                 engine.due = None
                 self._report(f"{engine.launch.name} engine: starting again")
                 self._stack.start(engine.launch)
-            elif self._is_starting(engine) and is_ready(engine.launch):
-                engine.ready_since = self._clock()
-                self._report(f"{engine.launch.name} engine: ready again")
+                engine.written, engine.written_at = 0, self._clock()
+            elif self._is_starting(engine):
+                self._look_at_start(engine, self._stack.running[engine.launch.name])
+
+    def _look_at_start(self, engine: _Engine, process: Guarded) -> None:
+        if is_ready(engine.launch):
+            engine.ready_since = self._clock()
+            self._report(f"{engine.launch.name} engine: ready again")
+            return
+        written = process.written()
+        if written != engine.written:
+            engine.written, engine.written_at = written, self._clock()
+        elif self._clock() - engine.written_at > self._patience.silent:
+            engine.written_at = self._clock()  # said once; it may take a little to end
+            self._report(
+                f"{engine.launch.name} engine: has said nothing for {self._patience.silent:.0f} s, "
+                "and is ended"
+            )
+            process.ask_to_stop()
 
     def _is_starting(self, engine: _Engine) -> bool:
         return engine.ready_since is None and engine.launch.name in self._stack.running

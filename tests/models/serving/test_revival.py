@@ -14,7 +14,7 @@ from tests.service.clock import ManualClock
 
 DIES = "raise SystemExit(4)"
 SLEEPS = "import time; time.sleep(600)"
-PATIENCE = Patience(first_wait=1, longest_wait=5, starts=4, steady=100)
+PATIENCE = Patience(first_wait=1, longest_wait=5, starts=4, steady=100, silent=30)
 LIMIT_S = 60.0
 
 
@@ -95,6 +95,29 @@ def test_an_engine_whose_log_was_taken_away_comes_back_too(tmp_path: Path) -> No
         world.clock.advance(1)
         world.revival.look()
         assert world.said[-1] == "scoring engine: starting again"
+
+
+def test_an_engine_that_hangs_while_it_is_started_again_is_ended(tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    once = f"import pathlib; p = pathlib.Path({str(started)!r})\n"
+    world = World(
+        tmp_path / "logs",
+        launch("scoring", f"{once}if not p.exists(): p.touch(); raise SystemExit(4)\n{SLEEPS}"),
+    )
+    with world.stack:
+        world.wait_ended("scoring")
+        world.revival.look()
+        world.clock.advance(PATIENCE.first_wait)
+        world.revival.look()
+        world.clock.advance(PATIENCE.silent)
+        world.revival.look()
+        assert world.said[-1] == "scoring engine: starting again"
+        world.clock.advance(0.1)
+        world.revival.look()
+        assert world.said[-1] == "scoring engine: has said nothing for 30 s, and is ended"
+        world.wait_ended("scoring")
+        world.revival.look()
+        assert "started again in 2 s" in world.said[-1]
 
 
 @pytest.mark.parametrize(("seconds", "ends"), [(99, 2), (100, 1)])

@@ -38,7 +38,7 @@ async def test_no_byte_of_an_engines_own_words_comes_through(engine: Role, fault
 
 async def _received(port: int, surface: Surface) -> bytes:
     """Status line, headers and body as they came."""
-    body = json.dumps(surface.body(Strategy.LOCAL, 1000))
+    body = json.dumps(surface.body(Strategy.LOCAL, 2500))
     head = (
         f"POST {surface.path} HTTP/1.1\r\nHost: gateway\r\nContent-Type: {JSON}\r\n"
         f"Accept: {surface.accept}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"

@@ -1,8 +1,10 @@
 """What every stage reads and writes: JSONL files of frozen dataclasses, JSON, and whole files."""
 
+import fcntl
 import json
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,6 +15,26 @@ if TYPE_CHECKING:
     T = TypeVar("T", bound=DataclassInstance)
 else:
     T = TypeVar("T")
+
+
+class InUseError(ValueError):
+    """Another process works in the same folder."""
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Holds the folder, made if need be, for this process. Raises InUseError, or OSError.
+
+    However the process ends, the folder is free again.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            message = f"another process works in {folder}"
+            raise InUseError(message) from error
+        yield
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -6,12 +6,22 @@ No new sampling: global pairs reuse the samples, local pairs the rollouts of the
 import random
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from models.data.labels import BAD, by_solution, make_consistent, raw_labels
 from models.data.rollouts import PrefixRollouts, Sample, make_sample, steps_of
 from models.formats.prompts import global_refiner_prompt, local_refiner_prompt
 from models.formats.steps import closed, prefix_before
 from models.training.examples import CompletionExample
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalCounts:
+    """Different wrong drafts, those without a right sample of their question, and all pairs."""
+
+    drafts: int
+    without_target: int
+    pairs: int
 
 
 def global_pairs(
@@ -37,8 +47,8 @@ def counted_global_pairs(
     *,
     rollouts: Sequence[PrefixRollouts] = (),
     most: int | None = None,
-) -> tuple[list[CompletionExample], int]:
-    """`global_pairs`, and how many there were before `most` of them were drawn."""
+) -> tuple[list[CompletionExample], GlobalCounts]:
+    """`global_pairs`, and what they were chosen from, before `most` of them were drawn."""
     samples = [*samples, *_whole(rollouts)]
     rng = random.Random(seed)  # noqa: S311 - not for secrets
     right: dict[str, dict[str, None]] = defaultdict(dict)
@@ -55,7 +65,8 @@ def counted_global_pairs(
             prompt = global_refiner_prompt(sample.question, sample.solution)
             pairs.append(CompletionExample(prompt, target))
     chosen = rng.sample(pairs, most) if most is not None and most < len(pairs) else pairs
-    return chosen, len(pairs)
+    without = sum(not right[sample.problem] for sample in wrong.values())
+    return chosen, GlobalCounts(len(wrong), without, len(pairs))
 
 
 def local_pairs(

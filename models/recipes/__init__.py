@@ -30,10 +30,11 @@ def run_recipe(
 
     `base` is the folder of the base checkpoint, `make_sampler` goes before the recipe's own.
     Says at each stage, and every ten minutes, how long what was asked for will still take.
-    Raises UnknownNameError, or
-    OtherRecipeError when `run_dir` holds a run with other settings.
+    Raises UnknownNameError, OtherRecipeError when `run_dir` holds a run with other settings, or
+    InUseError when another process carries one out there: both would append to the same files.
     """
     # torch is loaded only when something is trained
+    from models.data.files import alone  # noqa: PLC0415
     from models.recipes.progress import spoken  # noqa: PLC0415
     from models.recipes.recipe import ADDING  # noqa: PLC0415
     from models.recipes.run import Run  # noqa: PLC0415
@@ -46,18 +47,19 @@ def run_recipe(
     if stage is not None and stage not in stages:
         message = f"no stage {stage!r}; the stages are {', '.join(stages)}"
         raise UnknownNameError(message)
-    run.remember(recipe.settings(), ADDING)
-    wanted = tuple(stages) if stage is None else (stage,)
-    for number, (each, work) in enumerate(stages.items(), start=1):
-        if each in wanted and not run.is_done(each):
-            named = f"stage {number}/{len(stages)} {each}"
+    with alone(run_dir):
+        run.remember(recipe.settings(), ADDING)
+        wanted = tuple(stages) if stage is None else (stage,)
+        for number, (each, work) in enumerate(stages.items(), start=1):
+            if each in wanted and not run.is_done(each):
+                named = f"stage {number}/{len(stages)} {each}"
 
-            def tell(named: str = named) -> None:
-                left = spoken(run_left(recipe.expected, run, wanted))
-                print(f"{named} (time left: {left})", flush=True)  # noqa: T201 - progress of a command
+                def tell(named: str = named) -> None:
+                    left = spoken(run_left(recipe.expected, run, wanted))
+                    print(f"{named} (time left: {left})", flush=True)  # noqa: T201 - progress of a command
 
-            tell()
-            run.stage(each, work, tell)
+                tell()
+                run.stage(each, work, tell)
 
 
 def run_left(expected: "Mapping[str, float]", run: "Run", wanted: "Sequence[str]") -> float | None:

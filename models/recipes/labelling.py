@@ -102,7 +102,9 @@ class Labelling:
         local = local_pairs(rollouts, samples, each, self.seed)
         return {
             "global_pairs": write_jsonl(self.run.path("global_refiner.jsonl"), whole),
-            "global_pairs_in_all": in_all,
+            "global_pairs_in_all": in_all.pairs,
+            "global_drafts": in_all.drafts,
+            "without_global_target": in_all.without_target,
             "local_pairs": write_jsonl(self.run.path("local_refiner.jsonl"), local),
             **target_counts(rollouts, samples),
         }

@@ -3,6 +3,7 @@
 What loads models is imported when it is needed.
 """
 
+import hashlib
 import importlib.util
 import json
 import shlex
@@ -15,17 +16,26 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from models.data.files import InUseError, alone, write_json, write_whole
+from models.data.problems import Problem
+from models.evaluation.paper.bench_card import bench_card
 from models.evaluation.paper.card import write_card
 from models.evaluation.paper.collect import Plan
-from models.evaluation.paper.composition import Composition, bundle_scorers, run_scorers
+from models.evaluation.paper.composition import (
+    Composition,
+    bundle_scorers,
+    engine_clock,
+    run_scorers,
+)
 from models.evaluation.paper.gathering import (
-    InUseError,
     MissingRecordsError,
+    OtherThresholdsError,
     Wanted,
+    check_thresholds,
     collect_all,
     read_all,
 )
-from models.evaluation.paper.held_out import TrainedOnError, template_notes
+from models.evaluation.paper.held_out import TrainedOnError, check_unseen, template_notes
 from models.evaluation.paper.locating import Located
 from models.evaluation.paper.machines import MadeOn
 from models.evaluation.paper.markdown import NOTES, located
@@ -86,11 +96,12 @@ def run_tables(options: PaperOptions, *, as_json: bool) -> None:
         thresholds = read_thresholds(models.thresholds)
         if options.tables_only:
             records = read_all(models, wanted)
+            check_thresholds(models, records, thresholds)
         else:
             _check_installed()
             plan = Plan(options.labelled, thresholds.first_error, thresholds.orm_first_error)
             made = Composition(models)
-            records = collect_all(models, wanted, plan, made.ports, made.clock())
+            records = collect_all(models, wanted, plan, made.ports, engine_clock())
         machines = {key: MadeOn(models.phases(*key)).timed() for key in records}
         notes = template_notes(models.folder, (name for _, name in records))
         tables = make_tables(records, thresholds, machines, notes)
@@ -102,9 +113,13 @@ def run_tables(options: PaperOptions, *, as_json: bool) -> None:
 
 
 def run_processbench(file: Path, *, run_dir: Path | None, as_json: bool) -> None:
-    """Score a ProcessBench file with a run's reward models, or those of the bundle."""
+    """Score a ProcessBench file with a run's reward models, or those of the bundle.
+
+    Scores, table and card are kept in the run folder, or in `runs`; what was killed goes on.
+    """
     try:
         solutions = read_processbench(file)
+        sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError as error:
         message = f"{file}: {error.strerror or error}"
         raise WrongArgumentError(message) from error
@@ -114,19 +129,40 @@ def run_processbench(file: Path, *, run_dir: Path | None, as_json: bool) -> None
         models = RunModels(_folder(run_dir)) if run_dir else None
         bundle = chosen_bundle()
         thresholds = read_thresholds(models.thresholds if models else bundle.thresholds)
+        if models:
+            asked = [Problem(s.id, s.question, "", "", file.name) for s in solutions]
+            check_unseen(models.folder, {file.name: asked})
         _check_installed()
         scorers = run_scorers(models) if models else _bundled()
-        rows = judge_solutions(solutions, scorers, thresholds)
-    if as_json:
-        content = {
-            "command": _command(),
-            "file": file.name,
-            "n": len(solutions),
-            "A": [located_as_json(row) for row in rows],
-        }
-        typer.echo(json.dumps(content, indent=1))
-    else:
-        typer.echo(_markdown(rows, file, len(solutions)))
+        weights = {role: scorer.identity for role, scorer in scorers.items()}
+        out = models.folder / "processbench" if models else Path("runs") / "processbench"
+        with alone(out):
+            kept = {role: out / f"{role}-{of}.jsonl" for role, of in weights.items()}
+            found = judge_solutions(
+                solutions,
+                scorers,
+                thresholds,
+                kept,
+                engine_clock(),
+                lambda role: scorers[role].load(),
+            )
+            rows = tuple(row for row, _ in found.values())
+            content = {
+                "command": _command(),
+                "file": file.name,
+                "n": len(solutions),
+                "A": [located_as_json(row) for row in rows],
+            }
+            text = _markdown(rows, file, len(solutions))
+            seconds = {role: spent for role, (_, spent) in found.items()}
+            card = bench_card(
+                file.name, sha256, solutions, thresholds, weights, seconds, command=_command()
+            )
+            write_json(out / file.stem / "table.json", content)
+            write_whole(out / file.stem / "table.md", text + "\n")
+            write_whole(out / file.stem / "CARD.md", card)
+    typer.echo(f"Table and card: {out / file.stem}", err=True)
+    typer.echo(json.dumps(content, indent=1) if as_json else text)
 
 
 def _markdown(rows: tuple[Located, ...], file: Path, n: int) -> str:
@@ -222,6 +258,7 @@ def _failures() -> Iterator[None]:
         InUseError,
         MissingRecordsError,
         OtherModelsError,
+        OtherThresholdsError,
         RecordError,
         ThresholdsError,
         TrainedOnError,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
+from models.data.files import InUseError
 from models.recipes import RECIPES, UnknownNameError, run_recipe
 from models.recipes.keep import unpack
 from models.recipes.run import OtherRecipeError
@@ -65,7 +66,8 @@ def run_train(  # noqa: PLR0913 - one option each
     With `start_from`, a run that was kept (`models.recipes.keep`), the folder begins as that.
 
     Raises WrongArgumentError for a recipe or stage that there is not, CommandFailedError
-    when the base cannot be made, an extra is missing, or sampling fails.
+    when the base cannot be made, an extra is missing, sampling fails, or another process works
+    in `run_dir`.
     """
     if recipe not in RECIPES:  # before the base is made
         message = f"no recipe {recipe!r}; the recipes are {', '.join(RECIPES)}"
@@ -85,7 +87,7 @@ def run_train(  # noqa: PLR0913 - one option each
     except ServingError as error:
         message = f"{error.problem} {error.way_out}"
         raise CommandFailedError(message) from error
-    except SamplingError as error:
+    except (InUseError, SamplingError) as error:
         raise CommandFailedError(str(error)) from error
     except (UnknownNameError, OtherRecipeError) as error:
         raise WrongArgumentError(str(error)) from error

@@ -38,12 +38,6 @@ class Composition:
         self._orm = LazyScorer(base, models.adapter("orm"))
         self._compared = {role: LazyScorer(base, models.adapter(role)) for role in models.compared}
 
-    def clock(self) -> Clock:
-        """What measures the engines' seconds: of the processor, or of the wall beside a GPU."""
-        import torch  # noqa: PLC0415
-
-        return time.perf_counter if torch.cuda.is_available() else time.process_time
-
     def ports(self, student: str) -> Ports:
         """The ports for one student's records."""
         sampler = self._students.setdefault(student, LazySampler(self.models.student(student)))
@@ -66,6 +60,13 @@ class Composition:
             load=lambda role: roles[role].load(),
             machine=this_machine,
         )
+
+
+def engine_clock() -> Clock:
+    """What measures the engines' seconds: of the processor, or of the wall beside a GPU."""
+    import torch  # noqa: PLC0415
+
+    return time.perf_counter if torch.cuda.is_available() else time.process_time
 
 
 def this_machine() -> Machine:
@@ -131,6 +132,14 @@ class LazyScorer:
         from models.training.scoring import StepScorer  # noqa: PLC0415 - torch
 
         return StepScorer(self.base, self.adapter, head=self.head, row=self.row, dtype=fast_dtype())
+
+    @property
+    def identity(self) -> str:
+        """A hash of all its weights: of base, adapter and head."""
+        parts = [weights_hash(self.adapter), weights_hash(self.base)]
+        if self.head is not None:
+            parts.append(hashlib.sha256(self.head.read_bytes()).hexdigest())
+        return hashlib.sha256(f"{parts} {self.row}".encode()).hexdigest()[:16]
 
     def load(self) -> None:
         """Load the model now."""

@@ -1,30 +1,31 @@
 """Collects the records of every set and student that is asked for, and keeps them."""
 
-import fcntl
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
 
+from models.data.files import alone
 from models.evaluation.paper.collect import Collector, Plan
+from models.evaluation.paper.counting import read_rows
 from models.evaluation.paper.held_out import check_unseen
 from models.evaluation.paper.phases import Clock
 from models.evaluation.paper.ports import Ports, RunModels
-from models.evaluation.paper.records import Record, read_records, write_records
+from models.evaluation.paper.records import Record, named_error, read_records, write_records
 from models.evaluation.paper.remaining import Share, TimeLeft
 from models.evaluation.paper.sets import load_set
+from models.evaluation.paper.thresholds import Thresholds
 
 
 class MissingRecordsError(ValueError):
     """There is nothing to count yet; the text names what is missing."""
 
 
-class InUseError(ValueError):
-    """Another process collects in the same folder."""
+class OtherThresholdsError(ValueError):
+    """Records were collected under other thresholds than those of now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def collect_all(  # noqa: PLR0913 - what is asked, of whom, and two clocks
     OtherModelsError for rows of other models, InUseError when another process collects in
     the same folder.
     """
-    with _alone(models.folder / "evaluation"):
+    with alone(models.folder / "evaluation"):
         sets = {
             name: load_set(name, size, wanted.gsm8k, models.questions(name))
             for name, size in wanted.sizes.items()
@@ -111,17 +112,36 @@ def read_all(models: RunModels, wanted: Wanted) -> dict[tuple[str, str], list[Re
     return found
 
 
+def check_thresholds(
+    models: RunModels,
+    records: Mapping[tuple[str, str], Sequence[Record]],
+    thresholds: Thresholds,
+) -> None:
+    """That local refinements start where these thresholds name the first error.
+
+    Where none was written, the file of that phase, if it is there, tells whether one was asked
+    for. Raises OtherThresholdsError.
+    """
+    for (student, name), rows in records.items():
+        file = models.phases(student, name) / "local.jsonl"
+        asked = {(row["problem"], row["place"]) for row in read_rows(file)}
+        for record in rows:
+            for scores, refined, threshold in (
+                (record.draft.sorm, record.local_sorm, thresholds.first_error),
+                (record.draft.orm, record.local_orm, thresholds.orm_first_error),
+            ):
+                named = named_error(scores, threshold)
+                if refined is not None:
+                    fits = refined.first_error == named
+                else:
+                    fits = named is None or not asked or (record.problem, named) in asked
+                if not fits:
+                    message = (
+                        f"{models.records(student, name)} was collected under other thresholds "
+                        "than those of now: collect again, without --tables-only"
+                    )
+                    raise OtherThresholdsError(message)
+
+
 def _announcing(left: TimeLeft, share: Share, say: Callable[[str], None]) -> Callable[[str], None]:
     return lambda step: say(left.line(share.student, share.set, step))
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            message = f"another process collects in {folder}"
-            raise InUseError(message) from error
-        yield

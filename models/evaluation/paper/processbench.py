@@ -4,16 +4,17 @@ A list of objects, or one object a line: `id`, `generator`, `problem`, `steps`,
 `final_answer_correct`, `label` (index of the first wrong step, -1 for none).
 """
 
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from models.evaluation.paper.locating import Located, judge
-from models.evaluation.paper.phases import BATCH_SCORES
+from models.evaluation.paper.phases import BATCH_SCORES, Clock, fill
 from models.evaluation.paper.ports import Scorer
 from models.evaluation.paper.thresholds import Thresholds
 from models.evaluation.steps import UNKNOWN, Labelled
@@ -47,6 +48,20 @@ class MarkedSolution:
             return (1,) * len(self.steps)
         return (*(1,) * self.error, 0, *(UNKNOWN,) * (len(self.steps) - self.error - 1))
 
+    @property
+    def key(self) -> str:
+        """A hash of what a scorer reads."""
+        return hashlib.sha256(json.dumps([self.question, self.steps]).encode()).hexdigest()[:24]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredSolution:
+    """The scores of the solution `key`, and its share of the scorer's seconds."""
+
+    key: str
+    scores: tuple[float, ...]
+    seconds: float
+
 
 def read_processbench(path: Path) -> list[MarkedSolution]:
     """The solutions of a file. Raises OSError or ProcessBenchError."""
@@ -66,14 +81,27 @@ def read_processbench(path: Path) -> list[MarkedSolution]:
     return [_solution(row, f"{path.name}: solution {number}") for number, row in rows]
 
 
-def judge_solutions(
-    solutions: Sequence[MarkedSolution], scorers: Mapping[str, Scorer], thresholds: Thresholds
-) -> tuple[Located, ...]:
-    """Table A's figures of each scorer, by role ("sorm", "orm"), at its own threshold."""
-    return tuple(
-        _judge(role, solutions, _score(role, solutions, scorer), thresholds.of(role))
-        for role, scorer in scorers.items()
-    )
+def judge_solutions(  # noqa: PLR0913 - what is judged, by whom, and where it is kept
+    solutions: Sequence[MarkedSolution],
+    scorers: Mapping[str, Scorer],
+    thresholds: Thresholds,
+    kept: Mapping[str, Path],
+    clock: Clock = time.process_time,
+    load: Callable[[str], None] = lambda _role: None,
+) -> dict[str, tuple[Located, float]]:
+    """Table A's figures of each scorer, by role ("sorm", "orm"), and its seconds.
+
+    Each at its own threshold. Scores are appended to the file `kept` for the role as they are
+    made, so that what was killed goes on there; the file is of one scorer, of any solutions. `load`
+    gets a role ready, so that loading is not timed.
+    """
+    found = {}
+    for role, scorer in scorers.items():
+        rows = _score(role, solutions, scorer, kept[role], clock, partial(load, role))
+        scores = [rows[solution.key].scores for solution in solutions]
+        seconds = sum(row.seconds for row in rows.values())
+        found[role] = _judge(role, solutions, scores, thresholds.of(role)), seconds
+    return found
 
 
 def _judge(
@@ -95,16 +123,37 @@ def _judge(
     )
 
 
-def _score(
-    role: str, solutions: Sequence[MarkedSolution], scorer: Scorer
-) -> list[tuple[float, ...]]:
-    scores: list[tuple[float, ...]] = []
-    with tqdm(total=len(solutions), desc=role, unit="solution") as bar:
-        for start in range(0, len(solutions), BATCH_SCORES):
-            part = solutions[start : start + BATCH_SCORES]
-            scores += scorer.score([(solution.question, solution.steps) for solution in part])
-            bar.update(len(part))
-    return scores
+def _score(  # noqa: PLR0913 - the parts of one phase
+    role: str,
+    solutions: Sequence[MarkedSolution],
+    scorer: Scorer,
+    path: Path,
+    clock: Clock,
+    load: Callable[[], None],
+) -> dict[str, ScoredSolution]:
+    different = list({solution.key: solution for solution in solutions}.values())
+
+    def work(part: Sequence[MarkedSolution]) -> list[ScoredSolution]:
+        started = clock()
+        scores = scorer.score([(solution.question, solution.steps) for solution in part])
+        each = (clock() - started) / len(part)
+        return [
+            ScoredSolution(solution.key, scored, each)
+            for solution, scored in zip(part, scores, strict=True)
+        ]
+
+    return fill(
+        path,
+        ScoredSolution,
+        different,
+        work,
+        item_key=lambda solution: solution.key,
+        row_key=lambda row: row.key,
+        chunk=BATCH_SCORES,
+        title=role,
+        whole=False,
+        load=load,
+    )
 
 
 def _solution(row: Any, where: str) -> MarkedSolution:  # noqa: ANN401 - any JSON

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeAlias
 
+from models.data.problems import text_key
 from models.evaluation.paper.comparing import Comparison, compare
 from models.evaluation.paper.fixing import Changed, Fixed, change, fix
 from models.evaluation.paper.locating import Located, locate
@@ -71,10 +72,19 @@ def make_tables(
         for pool, members in POOLS.items():
             if set(members) <= set(names):
                 pooled = [record for name in members for record in records[student, name]]
-                of = f"the sets {' and '.join(members)} together"
+                of = (
+                    f"the sets {' and '.join(members)} together{_shared(records, student, members)}"
+                )
                 kinds = together(where[name] for name in members)
                 sections.append(_section(student, pool, of, pooled, thresholds, kinds))
     return Tables(thresholds, tuple(sections), notes)
+
+
+def _shared(records: Mapping[Key, Sequence[Record]], student: str, members: Sequence[str]) -> str:
+    """What to say of questions that stand in more than one of the sets: they count in each."""
+    keys = [{text_key(record.question) for record in records[student, name]} for name in members]
+    shared = sum(map(len, keys)) - len(set().union(*keys))
+    return f" ({shared} questions stand in both)" if shared else ""
 
 
 def _section(  # noqa: PLR0913 - what a section says of itself, and what it is counted from

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from models.data.files import read_jsonl, write_jsonl
-from models.data.rollouts import make_sample
+from models.data.labels import sample_is_right
+from models.data.rollouts import PrefixRollouts, make_sample
 from models.recipes import sampling
 from models.recipes.labelling import Labelling, half_right, target_counts
 from models.recipes.paper import paper, smoke
@@ -83,6 +84,7 @@ def test_pairs_and_outcomes_are_counted_before_they_are_cut(tmp_path: Path) -> N
     labelling = Labelling(recipe, run)
     counts = labelling.pairs()
     assert (counts["global_pairs_in_all"], counts["global_pairs"]) == (3, 2)
+    assert (counts["global_drafts"], counts["without_global_target"]) == (4 + 3, 4)
     assert counts["without_local_target"] == 0
     counts = labelling.outcomes()
     assert (counts["samples"], counts["without_steps"], counts["orm_samples"]) == (12, 1, 3)
@@ -97,6 +99,11 @@ def test_todays_labels_are_those_of_the_kept_run(tmp_path: Path) -> None:
     counts = Labelling(paper(), run).steps()
     kept = json.loads((KEPT / "step_examples.done.json").read_text())
     assert counts == {name: count for name, count in kept.items() if name != "seconds"}
+    rollouts = read_jsonl(run.path("rollouts.jsonl"), PrefixRollouts)
+    of_wrong = [row for row in rollouts if not sample_is_right(row)]
+    assert len(of_wrong) == 930  # docs/recipe.md: what a search has to do with at all
+    assert counts["binary_search_prefixes"] - len(of_wrong) == 465
+    assert len(of_wrong) - counts["binary_search_rolled_out"] == 224
     matched = Labelling(paper(), run).matched()
     kept = json.loads((KEPT / "matched_examples.done.json").read_text())
     assert matched == {name: count for name, count in kept.items() if name != "seconds"}

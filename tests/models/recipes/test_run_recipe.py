@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from models.data.files import InUseError, alone
 from models.recipes import run_left, run_recipe, stages
 from models.recipes.first_light import first_light
 from models.recipes.paper import paper, smoke
@@ -70,6 +71,18 @@ def test_every_stage_is_announced_with_the_time_left(
     assert lines[2] == "stage 3/3 merge_0 (time left: less than a minute)"
     run_recipe("paper", run.folder, base=Path("base"))
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_run_that_another_process_carries_out_is_left_alone(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Both would append to the same files, and count what the other has drawn."""
+    with alone(run.folder), pytest.raises(InUseError):
+        run_recipe("paper", run.folder, base=Path("base"))
+    assert capsys.readouterr().out == ""
+    assert not run.counts()
+    assert not run.path("recipe.json").exists()
 
 
 @pytest.mark.usefixtures("tiny")

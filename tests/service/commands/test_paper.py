@@ -1,5 +1,6 @@
 """`glore eval --paper` and `--processbench`: what is printed, written and refused."""
 
+import hashlib
 import json
 import sys
 from collections.abc import Sequence
@@ -144,6 +145,13 @@ def test_a_run_without_thresholds_is_one_line(tmp_path: Path) -> None:
     assert_one_line(result, 1, "thresholds.json cannot be read")
 
 
+def test_records_of_other_thresholds_are_one_line(run: Path) -> None:
+    stale = record(WRONG, sorm=RIGHT)  # its draft has no step below the threshold of now
+    write_records(RunModels(run).records("ei", "easy"), [stale])
+    result = glore_eval("--paper", "--run-dir", run, "--tables-only")
+    assert_one_line(result, 1, "collected under other thresholds than those of now")
+
+
 def test_records_that_are_broken_are_one_line(run: Path) -> None:
     RunModels(run).records("ei", "easy").write_text("{}\n", encoding="utf-8")
     result = glore_eval("--paper", "--run-dir", run, "--tables-only")
@@ -178,6 +186,10 @@ class FakeScorer:
 
     def __init__(self, score: float) -> None:
         self.value = score
+        self.identity = f"weights_{score}"
+
+    def load(self) -> None:
+        """Nothing to load."""
 
     def score(self, solutions: Sequence[tuple[str, tuple[str, ...]]]) -> list[tuple[float, ...]]:
         return [(self.value,) * len(steps) for _, steps in solutions]
@@ -211,15 +223,50 @@ def test_processbench_prints_table_a(
     assert (orm["at"]["clean"], orm["at"]["exact"], orm["f1"]) == (0, 1, 0.0)
 
 
-def test_processbench_without_a_run_uses_the_bundle(
-    bench: Path, monkeypatch: pytest.MonkeyPatch
+def test_processbench_leaves_scores_table_and_card(
+    run: Path, bench: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    scorers = {"sorm": FakeScorer(0.4), "orm": FakeScorer(0.4)}
+    monkeypatch.setattr(paper, "run_scorers", lambda _models: scorers)
+    result = glore_eval("--processbench", bench, "--run-dir", run)
+    out = run / "processbench" / "bench"
+    assert f"Table and card: {out}" in result.stderr.replace("\n", "")
+    assert (out / "table.md").read_text(encoding="utf-8") == result.stdout
+    sorm, _ = json.loads((out / "table.json").read_text(encoding="utf-8"))["A"]
+    assert sorm["role"] == "sorm"
+    text = (out / "CARD.md").read_text(encoding="utf-8")
+    assert "| solutions | 2 |" in text
+    assert "| different ones | 1 |" in text
+    assert "| with an error | 1 |" in text
+    assert "| SORM | 0 |" in text
+    settings = json.loads(text.partition("```json\n")[2].partition("```")[0])
+    assert settings["sha256"] == hashlib.sha256(bench.read_bytes()).hexdigest()
+    assert settings["weights"] == {"sorm": "weights_0.4", "orm": "weights_0.4"}
+    assert settings["thresholds"]["first_error"] == 0.34
+    scorers["sorm"] = FakeScorer(0.3)  # trained again: what the other said is not its own
+    again = glore_eval("--processbench", bench, "--run-dir", run, "--json")
+    assert json.loads(again.stdout)["A"][0]["at"]["clean"] == 0
+
+
+def test_processbench_questions_that_the_run_was_trained_on_are_refused(
+    run: Path, bench: Path
+) -> None:
+    (run / "samples.jsonl").write_text(json.dumps({"question": " 1 +  1?"}) + "\n")
+    result = glore_eval("--processbench", bench, "--run-dir", run)
+    assert_one_line(result, 1, "holds 1 questions of the set bench.json")
+
+
+def test_processbench_without_a_run_uses_the_bundle(
+    bench: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     scorers = {"sorm": FakeScorer(0.9), "orm": FakeScorer(0.9)}
     monkeypatch.setattr(paper, "_bundled", lambda: scorers)
     result = glore_eval("--processbench", bench)
     assert result.exit_code == 0, result.output
     expected = json.loads(chosen_bundle().thresholds.read_text(encoding="utf-8"))
     assert f"| SORM | {expected['first_error']:.2f} |" in result.stdout
+    assert (tmp_path / "runs" / "processbench" / "bench" / "CARD.md").exists()
 
 
 def test_a_file_in_another_format_is_one_line(run: Path, tmp_path: Path) -> None:

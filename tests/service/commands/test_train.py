@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from models.data.files import alone
 from models.sampling.choice import SamplerChoice
 from service.cli import main
 from service.commands import train
@@ -127,3 +128,17 @@ def test_a_run_begins_with_one_that_was_kept(
     status, said = glore("--run-dir", str(tmp_path / "new"), "--start-from", str(tmp_path))
     assert status == 2
     assert len(carried_out) == 1
+
+
+def test_a_run_in_use_is_one_line_and_status_1(
+    carried_out: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def used(*_: object, **__: object) -> None:
+        with alone(tmp_path), alone(tmp_path):
+            pass
+
+    assert not carried_out
+    monkeypatch.setattr(train, "run_recipe", used)
+    status, said = glore()
+    assert (status, said.count("\n")) == (1, 1)
+    assert "another process works in" in said

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from models.data.files import InUseError, alone
 from models.evaluation.paper.collect import Plan
 from models.evaluation.paper.composition import (
     Composition,
@@ -16,10 +17,8 @@ from models.evaluation.paper.composition import (
     weights_hash,
 )
 from models.evaluation.paper.gathering import (
-    InUseError,
     MissingRecordsError,
     Wanted,
-    _alone,
     collect_all,
     read_all,
 )
@@ -128,7 +127,7 @@ def test_draws_depend_on_the_prompts_alone(models: RunModels) -> None:
 
 def test_one_process_collects_in_a_folder(models: RunModels, gsm8k: Path) -> None:
     with (
-        _alone(models.folder / "evaluation"),
+        alone(models.folder / "evaluation"),
         pytest.raises(InUseError, match="another process"),
     ):
         collect_all(models, Wanted(("ei",), {"gsm8k": 1}, gsm8k), PLAN, Composition(models).ports)
@@ -177,6 +176,8 @@ def test_the_bundles_head_has_a_row_for_each_scorer(
     solutions = [("4?", ("a", "bc")), ("5?", ("d",))]
     bundled = bundle_scorers(tiny_base, Bundle(tmp_path))
     of_run = run_scorers(models)
+    scorers = [*bundled.values(), *of_run.values()]
+    assert len({scorer.identity for scorer in scorers}) == len(scorers) == 4
     for role in ("sorm", "orm"):
         assert bundled[role].score(solutions) == of_run[role].score(solutions)
     assert bundled["sorm"].score([]) == []

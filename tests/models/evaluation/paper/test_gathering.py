@@ -2,14 +2,23 @@
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from models.evaluation.paper.collect import Plan
-from models.evaluation.paper.gathering import Wanted, collect_all, read_all, tell
+from models.evaluation.paper.gathering import (
+    OtherThresholdsError,
+    Wanted,
+    check_thresholds,
+    collect_all,
+    read_all,
+    tell,
+)
 from models.evaluation.paper.held_out import TrainedOnError
 from models.evaluation.paper.ports import RunModels
+from models.evaluation.paper.thresholds import Thresholds
 from tests.models.evaluation.paper.fakes import FakeModels, write_gsm8k
 
 PLAN = Plan(labelled=3, first_error=0.4, orm_first_error=0.5)
@@ -74,3 +83,38 @@ def test_a_run_that_was_trained_on_a_question_is_refused_before_anything_is_aske
     with pytest.raises(TrainedOnError, match=r"samples\.jsonl holds 4 questions of the set gsm8k"):
         collect_all(run, wanted, PLAN, lambda _: models.ports())
     assert models.calls.made == []
+
+
+@pytest.mark.parametrize("phases", [True, False])
+def test_refinements_of_other_thresholds_are_not_counted_as_those_of_now(
+    wanted: Wanted, tmp_path: Path, *, phases: bool
+) -> None:
+    """With the files of the phases, or with the records alone."""
+    run = RunModels(tmp_path / "run")
+    records = collect_all(
+        run, wanted, PLAN, lambda _: FakeModels().ports(), lambda: 0.0, say=lambda _: None
+    )
+    local = run.phases("ei", "gsm8k") / "local.jsonl"
+    assert local.stat().st_size
+    if not phases:
+        for student in wanted.students:
+            (run.phases(student, "gsm8k") / "local.jsonl").unlink()
+    now = Thresholds(PLAN.first_error, PLAN.orm_first_error, gate=None)
+    check_thresholds(run, records, now)
+    others = [replace(now, first_error=0.0), replace(now, orm_first_error=0.0)]
+    if phases:  # where nothing was written, they alone tell whether something was asked for
+        others += [replace(now, first_error=1.0), replace(now, orm_first_error=1.0)]
+    for other in others:
+        with pytest.raises(OtherThresholdsError, match="under other thresholds than those of now"):
+            check_thresholds(run, records, other)
+
+
+def test_a_step_named_now_that_was_never_refined_is_noticed(wanted: Wanted, tmp_path: Path) -> None:
+    run = RunModels(tmp_path / "run")
+    plan = replace(PLAN, first_error=0.0)  # names nothing; the ORM does
+    records = collect_all(
+        run, wanted, plan, lambda _: FakeModels().ports(), lambda: 0.0, say=lambda _: None
+    )
+    assert all(record.local_sorm is None for rows in records.values() for record in rows)
+    with pytest.raises(OtherThresholdsError):
+        check_thresholds(run, records, Thresholds(0.9, plan.orm_first_error, gate=None))

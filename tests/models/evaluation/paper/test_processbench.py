@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from models.evaluation.paper import processbench
 from models.evaluation.paper.processbench import (
     ProcessBenchError,
     judge_solutions,
@@ -90,10 +91,53 @@ def test_the_figures_are_those_of_table_a(tmp_path: Path) -> None:
     ]
     solutions = read_processbench(written(tmp_path, rows))
     both = {"sorm": ScriptedScorer(), "orm": ScriptedScorer()}
-    sorm, orm = judge_solutions(solutions, both, THRESHOLDS)
+    kept = {role: tmp_path / f"{role}.jsonl" for role in both}
+    found = judge_solutions(solutions, both, THRESHOLDS, kept)
+    (sorm, _), (orm, _) = found["sorm"], found["orm"]
     assert (sorm.at.right_solutions, sorm.at.clean, orm.at.clean) == (2, 1, 2)
     assert (sorm.at.wrong_solutions, sorm.at.exact, sorm.at.early, sorm.at.late) == (3, 1, 1, 1)
     assert sorm.at.f1 == pytest.approx(2 * (1 / 3) * 0.5 / (1 / 3 + 0.5))
     assert sorm.offsets.counts == ((-1, 1), (0, 1))
     assert (sorm.at.steps, sorm.at.steps_right) == (10, 7)  # the step after an error is unknown
     assert (sorm.final.solutions, sorm.final.right, sorm.final.judged) == (4, 2, 2)
+
+
+class MortalScorer(ScriptedScorer):
+    """Dies at a call."""
+
+    def __init__(self, dies_at: int = -1) -> None:
+        self.dies_at = dies_at
+        self.asked: list[str] = []
+
+    def score(self, solutions: Sequence[tuple[str, tuple[str, ...]]]) -> list[tuple[float, ...]]:
+        self.dies_at -= 1
+        if self.dies_at == 0:
+            raise KeyboardInterrupt
+        self.asked += [question for question, _ in solutions]
+        return super().score(solutions)
+
+
+def test_what_was_killed_goes_on_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processbench, "BATCH_SCORES", 2)
+    rows = [row(problem=f"{i}?", steps=["0.9", f"0.{i}"], label=i % 3 - 1) for i in range(1, 8)]
+    solutions = read_processbench(written(tmp_path, [*rows, rows[0]]))
+    kept, whole = {"sorm": tmp_path / "sorm.jsonl"}, {"sorm": tmp_path / "whole.jsonl"}
+    expected = judge_solutions(solutions, {"sorm": ScriptedScorer()}, THRESHOLDS, whole)
+    first, second, loaded = MortalScorer(dies_at=3), MortalScorer(), list[str]()
+    with pytest.raises(KeyboardInterrupt):
+        judge_solutions(solutions, {"sorm": first}, THRESHOLDS, kept)
+    with kept["sorm"].open("a") as file:
+        file.write('{"key": "cut o')
+    found = judge_solutions(
+        solutions, {"sorm": second}, THRESHOLDS, kept, lambda: 0.0, loaded.append
+    )
+    assert first.asked == [f"{i}?" for i in range(1, 5)]
+    assert second.asked == [f"{i}?" for i in range(5, 8)]  # the last is the first once more
+    assert found["sorm"][0] == expected["sorm"][0]
+    assert loaded == ["sorm"]
+    other = read_processbench(written(tmp_path, [row(problem="1?", steps=["0.9", "0.3"])]))
+    (changed, _) = judge_solutions(other, {"sorm": second}, THRESHOLDS, kept)["sorm"]
+    assert second.asked[-1] == "1?"  # another solution of it
+    assert changed.at.clean == 0

@@ -39,6 +39,14 @@ def test_there_is_a_section_for_each_set_and_student_and_one_for_a_whole_pool() 
     assert pool.located[0].at.wrong_solutions == 3
 
 
+def test_a_pool_says_how_many_questions_stand_in_both_of_its_sets() -> None:
+    pool = next(s for s in tables().sections if s.name == "unseen numbers")
+    assert pool.of == "the sets easy and all together (1 questions stand in both)"
+    apart = [replace(each, question=f"{each.question} And {i}?") for i, each in enumerate(ALL)]
+    made = make_tables({("ei", "easy"): EASY, ("ei", "all"): apart}, THRESHOLDS)
+    assert made.sections[-1].of == "the sets easy and all together"
+
+
 def test_the_markdown_says_for_every_table_what_it_was_counted_from() -> None:
     lines = as_markdown(tables(), COMMAND).splitlines()
     headings = [i for i, line in enumerate(lines) if line.startswith("### ")]

@@ -1,0 +1,61 @@
+"""The card of a ProcessBench file: configuration, counts, seconds."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from models.evaluation.paper.markdown import grid
+from models.evaluation.paper.processbench import MarkedSolution
+from models.evaluation.paper.thresholds import Thresholds
+
+
+def bench_card(  # noqa: PLR0913 - what a card tells
+    file: str,
+    sha256: str,
+    solutions: Sequence[MarkedSolution],
+    thresholds: Thresholds,
+    weights: Mapping[str, str],
+    seconds: Mapping[str, float],
+    *,
+    command: str,
+) -> str:
+    """The card in Markdown; `weights` and `seconds` by role. No tokens are generated."""
+    counts = {
+        "solutions": len(solutions),
+        "different ones": len({solution.key for solution in solutions}),
+        "steps": sum(len(solution.steps) for solution in solutions),
+        "with an error": sum(solution.error is not None for solution in solutions),
+        "without": sum(solution.error is None for solution in solutions),
+        "final answer judged": sum(solution.answer_right is not None for solution in solutions),
+    }
+    generators = Counter(solution.generator for solution in solutions)
+    settings = {
+        "command": command,
+        "file": file,
+        "sha256": sha256,
+        "thresholds": asdict(thresholds),
+        "weights": dict(weights),
+    }
+    lines = [
+        "# The card of a ProcessBench file",
+        "",
+        f"`{command}`",
+        "",
+        *grid(("counted", "n"), [(name, str(n)) for name, n in counts.items()]),
+        "",
+        *grid(("generator", "solutions"), [(name, str(n)) for name, n in generators.items()]),
+        "",
+        *grid(
+            ("scorer", "seconds"), [(role.upper(), f"{each:.0f}") for role, each in seconds.items()]
+        ),
+        "",
+        "Seconds are the scorer's, of all attempts. Nothing is drawn at random.",
+        "",
+        "The whole configuration:",
+        "",
+        "```json",
+        json.dumps(settings, indent=1),
+        "```",
+    ]
+    return "\n".join(lines) + "\n"

@@ -19,6 +19,8 @@ from pathlib import Path
 
 import psutil
 
+from loadtest.simulation.listening import kept_port
+
 _LIMIT_S = 60.0
 
 
@@ -33,8 +35,8 @@ class PostgresServer:
     """A server of its own at `url`, which can be stopped and started with its data as it is."""
 
     def __init__(self, binaries: Path, folder: Path, identity: Mapping[str, int]) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            self._port: int = taken.getsockname()[1]
+        self._holder = kept_port("127.0.0.1", 0)  # for as long as it is down, too
+        self._port: int = self._holder.getsockname()[1]
         self._binaries = binaries
         self._folder = folder
         self._identity = identity
@@ -87,6 +89,11 @@ class PostgresServer:
             self._process.wait(_LIMIT_S)
             self._process = None
 
+    def close(self) -> None:
+        """Stop it for good."""
+        self.stop()
+        self._holder.close()
+
     @contextmanager
     def frozen(self) -> Iterator[None]:
         """It keeps its connections and takes new ones, and does nothing with any of them."""
@@ -120,12 +127,12 @@ def postgres_server() -> Iterator[PostgresServer]:
             for each in (folder, folder / "data"):
                 os.chown(each, user.pw_uid, user.pw_gid)
         server = PostgresServer(installed / "bin", folder, identity)
-        server.initialize()
         try:
+            server.initialize()
             server.start()
             yield server
         finally:
-            server.stop()
+            server.close()
     finally:
         shutil.rmtree(folder)
 

@@ -52,7 +52,7 @@ async def listening(
         await web.TCPSite(runner, host, port).start()
         yield runner.addresses[0][1]
         return
-    with _kept(host, port) as holder:
+    with kept_port(host, port) as holder:
         taken: int = holder.getsockname()[1]
         work = asyncio.create_task(outages.come_and_go(runner, host, taken))
         work.add_done_callback(lambda _: outages.known.set())
@@ -75,8 +75,12 @@ def _close_idle(runner: web.AppRunner) -> None:
             connection.force_close()
 
 
-def _kept(host: str, port: int) -> socket.socket:
-    """A socket that holds the port without listening; another one may listen beside it."""
+def kept_port(host: str, port: int) -> socket.socket:
+    """A socket that holds the port, 0 for a free one, without listening; another may listen beside.
+
+    As long as it is there, no connection that goes out has this port as its own end, not even one
+    that is tried to the port itself while nothing listens.
+    """
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     holder = socket.socket(family)
     holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

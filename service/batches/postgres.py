@@ -4,7 +4,6 @@ Every method is one statement of its own, so a gateway that dies leaves no trans
 Leases run on the clock of the database server, whatever those of the gateways show.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, cast
@@ -122,12 +121,18 @@ class PostgresStore:
     async def _connection(self) -> AsyncIterator[Any]:
         """One for a statement; it is waited for no longer than for anything else."""
         with _failing():
-            async with asyncio.timeout(_TIMEOUT):
-                connection = await self._pool.acquire()
-            try:
+            async with self._pool.acquire(timeout=_TIMEOUT) as connection:
                 yield connection
-            finally:
-                await self._pool.release(connection)
+
+
+# The driver's own: it gives a connection back while the server's last word on it still comes.
+_FAILURES: Final = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
 
 
 @contextmanager
@@ -135,7 +140,7 @@ def _failing() -> Iterator[None]:
     """A failure of server, network or driver by its kind; its text may hold values."""
     try:
         yield
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+    except _FAILURES as error:
         message = f"PostgreSQL: {type(error).__name__}"
         raise StoreFailedError(message) from None
 

@@ -194,6 +194,7 @@ async def connect_vllm(settings: Settings) -> AsyncIterator[Connected]:
         def generator(role: Role) -> VllmGenerator:
             return VllmGenerator(by_role[role], role, settings.models.of(role))
 
+        orm = _orm(settings, by_role["orm"])
         yield Connected(
             engines=Engines(
                 student=generator("student"),
@@ -204,8 +205,8 @@ async def connect_vllm(settings: Settings) -> AsyncIterator[Connected]:
                     settings.models.sorm,
                     step_scores(settings.families.sorm or "newline", SORM_COLUMN),
                 ),
-                orm=_orm(settings, by_role["orm"]),
-                ranked_singly=settings.families.orm == "sequence",
+                orm=orm,
+                ranked_singly=isinstance(orm, VllmSequenceScorer),
                 formats=RoleFormats(
                     student=PROMPTS[settings.families.writer("student")],
                     global_refiner=PROMPTS[settings.families.writer("global_refiner")],

@@ -1,7 +1,7 @@
 """The card of an evaluation of the service: configuration, seed, counts, time, tokens."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -37,13 +37,14 @@ def as_card(  # noqa: PLR0913 - what a card tells
         "Tokens (generated) and seconds are sums over the questions that were answered; of a row",
         "read from other responses, what its strategy alone would have used.",
         "",
-        "The whole configuration:",
-        "",
-        "```json",
-        json.dumps(settings, indent=1),
-        "```",
+        *configuration(settings),
     ]
     return "\n".join(lines) + "\n"
+
+
+def configuration(settings: Mapping[str, Any]) -> list[str]:
+    """The last lines of a card: all that a run was made with."""
+    return ["The whole configuration:", "", "```json", json.dumps(settings, indent=1), "```"]
 
 
 def _line(row: Row) -> str:

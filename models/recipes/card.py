@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from models.evaluation.card import configuration
 from models.recipes.curves import draw_curves
 from models.recipes.recipe import Recipe
 from models.recipes.run import Counts, Run
@@ -60,8 +61,7 @@ def card(recipe: Recipe, counts: dict[str, Counts], seconds: float) -> str:
     if "steps" in counts:
         steps = {**counts["steps"], **counts.get("matched_steps", {})}
         lines += ["", *step_table(recipe, steps)]
-    settings = json.dumps(recipe.settings(), indent=1)
-    lines += ["", "The whole configuration:", "", "```json", settings, "```"]
+    lines += ["", *configuration(recipe.settings())]
     return "\n".join(lines) + "\n"
 
 

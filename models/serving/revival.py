@@ -11,7 +11,7 @@ from pathlib import Path
 
 from models.serving.errors import ServingError
 from models.serving.processes import Guarded, Launch
-from models.serving.stack import SILENT_SECONDS, Stack, ended, is_ready
+from models.serving.stack import SILENT_SECONDS, Silence, Stack, ended, is_ready
 
 GATEWAY = "gateway"
 _TICK = 0.5  # seconds
@@ -47,8 +47,7 @@ class _Engine:
     ready_since: float | None  # None: it is down, or starting
     ends: int = 0  # in a row
     due: float | None = None  # when it is started again
-    written: int = 0  # bytes in its log, and since when so many, while it is starting
-    written_at: float = 0.0
+    silence: Silence | None = None  # while it is starting again, until it is told to end
 
 
 class Revival:
@@ -99,7 +98,7 @@ class Revival:
                 engine.due = None
                 self._report(f"{engine.launch.name} engine: starting again")
                 self._stack.start(engine.launch)
-                engine.written, engine.written_at = 0, self._clock()
+                engine.silence = Silence(self._clock())
             elif self._is_starting(engine):
                 self._look_at_start(engine, self._stack.running[engine.launch.name])
 
@@ -108,11 +107,10 @@ class Revival:
             engine.ready_since = self._clock()
             self._report(f"{engine.launch.name} engine: ready again")
             return
-        written = process.written()
-        if written != engine.written:
-            engine.written, engine.written_at = written, self._clock()
-        elif self._clock() - engine.written_at > self._patience.silent:
-            engine.written_at = self._clock()  # said once; it may take a little to end
+        if engine.silence is None:
+            return  # it may take a little to end
+        if engine.silence.lasts(process.written(), self._clock()) > self._patience.silent:
+            engine.silence = None
             self._report(
                 f"{engine.launch.name} engine: has said nothing for {self._patience.silent:.0f} s, "
                 "and is ended"

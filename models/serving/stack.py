@@ -19,6 +19,21 @@ _TICK = 0.5
 Tick = Callable[[str, str], None]  # what is waited for, the last line of its log
 
 
+class Silence:
+    """For how long what starts has written nothing: slow is not hung."""
+
+    def __init__(self, now: float) -> None:
+        """It begins to start; `now` is of a monotonic clock, in seconds."""
+        self._written = 0
+        self._since = now
+
+    def lasts(self, written: int, now: float) -> float:
+        """Seconds since there were fewer or more bytes than are `written` now."""
+        if written != self._written:
+            self._written, self._since = written, now
+        return now - self._since
+
+
 class Stack:
     """Launches that run until the `with` block ends, whatever ends it."""
 
@@ -52,8 +67,8 @@ class Stack:
         `silent_seconds`, and after an hour.
         """
         waiting = list(names)
-        start = since = time.monotonic()
-        written = -1
+        start = time.monotonic()
+        silence = Silence(start)
         while waiting:
             for process in self.running.values():
                 if process.status() is not None:
@@ -66,11 +81,9 @@ class Stack:
                     raise problem
             if not waiting:
                 return
-            now_written = sum(self.running[name].written() for name in waiting)
-            if now_written != written:
-                written, since = now_written, time.monotonic()
+            written = sum(self.running[name].written() for name in waiting)
             now = time.monotonic()
-            if now - since > silent_seconds or now - start > START_SECONDS:
+            if silence.lasts(written, now) > silent_seconds or now - start > START_SECONDS:
                 raise _hangs(self.running[waiting[0]], now - start)
             tick(" and ".join(waiting), _last_line(self.running[waiting[0]]))
             time.sleep(_TICK)

@@ -1,10 +1,10 @@
 """The card of a ProcessBench file: configuration, counts, seconds."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
+from models.evaluation.card import configuration
 from models.evaluation.paper.markdown import grid
 from models.evaluation.paper.processbench import MarkedSolution
 from models.evaluation.paper.thresholds import Thresholds
@@ -52,10 +52,6 @@ def bench_card(  # noqa: PLR0913 - what a card tells
         "",
         "Seconds are the scorer's, of all attempts. Nothing is drawn at random.",
         "",
-        "The whole configuration:",
-        "",
-        "```json",
-        json.dumps(settings, indent=1),
-        "```",
+        *configuration(settings),
     ]
     return "\n".join(lines) + "\n"

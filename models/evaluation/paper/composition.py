@@ -183,9 +183,13 @@ class Identities(Mapping[str, str]):
                 self._known[role] = weights_hash(self.models.student(self.student))
             else:
                 folder = self.models.adapter(role)
-                on = weights_hash(self.models.adapted)
-                self._known[role] = f"{weights_hash(folder)} on {on}"
+                self._known[role] = f"{weights_hash(folder)} on {self._adapted}"
         return self._known[role]
+
+    @cached_property
+    def _adapted(self) -> str:
+        """Of what every adapter is on, the largest file of all: read once."""
+        return weights_hash(self.models.adapted)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._roles)

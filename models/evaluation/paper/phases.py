@@ -97,7 +97,7 @@ def fill(  # noqa: PLR0913 - the parts of one phase
     these items alone.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    rows = {row_key(row): row for row in read_jsonl(path, kind)} if path.exists() else {}
+    rows = _kept(path, kind, row_key)
     keys = [item_key(item) for item in items]
     known = sum(key in rows for key in keys)
     with tqdm(
@@ -203,7 +203,7 @@ def score(  # noqa: PLR0913 - the parts of one phase
         different,
         work,
         item_key=lambda item: (item[0], item[2]),
-        row_key=lambda row: (row.problem, row.text),
+        row_key=_scored_key,
         chunk=BATCH_SCORES,
         title=title,
         whole=False,
@@ -213,8 +213,15 @@ def score(  # noqa: PLR0913 - the parts of one phase
 
 def read_scores(path: Path) -> dict[tuple[str, str], Scored]:
     """The scores in a file of that phase, by (problem, text); none without the file."""
-    rows = read_jsonl(path, Scored) if path.exists() else ()
-    return {(row.problem, row.text): row for row in rows}
+    return _kept(path, Scored, _scored_key)
+
+
+def _kept(path: Path, kind: type[Row], row_key: Callable[[Row], Key]) -> dict[Key, Row]:
+    return {row_key(row): row for row in read_jsonl(path, kind)} if path.exists() else {}
+
+
+def _scored_key(row: Scored) -> tuple[str, str]:
+    return row.problem, row.text
 
 
 class Stamps:

@@ -140,8 +140,7 @@ def record_of(row: Mapping[str, Any]) -> Record:
         local_oracle=_refined(row["local_oracle"]),
         labels=None if labels is None else tuple(labels),
         compared={
-            role: Scores(tuple(scored["steps"]), scored["seconds"])
-            for role, scored in row.get("compared", {}).items()
+            role: _present_scores(scored) for role, scored in row.get("compared", {}).items()
         },
     )
 
@@ -159,7 +158,11 @@ def _written(row: Mapping[str, Any]) -> Written:
 
 
 def _scores(row: Mapping[str, Any] | None) -> Scores | None:
-    return None if row is None else Scores(tuple(row["steps"]), row["seconds"])
+    return None if row is None else _present_scores(row)
+
+
+def _present_scores(row: Mapping[str, Any]) -> Scores:
+    return Scores(tuple(row["steps"]), row["seconds"])
 
 
 def _refined(row: Mapping[str, Any] | None) -> Refined | None:

@@ -35,6 +35,11 @@ class Client:
             return None
         return Answer(f"{self.name}{index}", ok=True)
 
+    async def busy(self) -> None:
+        """Wait until it is asked as many questions as it is ever asked at once."""
+        while len(self.asked) < PACE.concurrency:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
     async def tell(self, told: Told) -> None:
         assert told.index not in self.told
         self.told[told.index] = told.answer.text
@@ -130,8 +135,7 @@ async def test_told_to_stop_it_finishes_what_is_being_answered_and_claims_nothin
     client.may.clear()
     async with asyncio.timeout(20):
         task = asyncio.create_task(client.run(store, 6).run())
-        while len(client.asked) < PACE.concurrency:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+        await client.busy()
         client.stop.set()
         await asyncio.sleep(0.1)
         assert not task.done()
@@ -152,8 +156,7 @@ async def test_a_question_that_is_broken_off_is_neither_told_nor_kept_and_free_a
     client.broken_off = {0}
     async with asyncio.timeout(20):
         task = asyncio.create_task(client.run(store, 3).run())
-        while len(client.asked) < PACE.concurrency:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+        await client.busy()
         client.stop.set()
         client.may.set()
         with pytest.raises(StoppedError, match="2 questions are left"):
@@ -218,8 +221,7 @@ async def test_told_to_stop_when_nothing_is_left_to_claim_it_ends_as_ever(
     client.may.clear()
     async with asyncio.timeout(20):
         task = asyncio.create_task(client.run(store, 2).run())
-        while len(client.asked) < PACE.concurrency:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+        await client.busy()
         client.stop.set()
         client.may.set()
         await task

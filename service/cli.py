@@ -267,7 +267,7 @@ def train(  # noqa: PLR0913 - one option each
         Path | None, typer.Option(envvar="GLORE_RAY_DIR", help="A local Ray's files; a short path.")
     ] = None,
     engines: Annotated[
-        int | None, typer.Option(min=1, help="vLLM servers that ray starts (else one per GPU).")
+        int | None, typer.Option(min=1, help="Servers that ray starts, processes of local.")
     ] = None,
     concurrency: Annotated[int, typer.Option(min=1, help="Requests at each vLLM server.")] = 64,
 ) -> None:

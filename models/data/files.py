@@ -97,6 +97,12 @@ def read_jsonl(path: Path, kind: type[T]) -> Iterator[T]:
 def _drop_cut_line(path: Path) -> None:
     if not path.exists():
         return
+    with path.open("rb") as file:
+        if not file.seek(0, os.SEEK_END):
+            return
+        file.seek(-1, os.SEEK_END)
+        if file.read() == b"\n":
+            return
     content = path.read_bytes()
     whole = content.rfind(b"\n") + 1
     if whole < len(content):

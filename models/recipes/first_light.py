@@ -10,7 +10,7 @@ from models.sampling.port import Sampler
 from models.training.adapters import AdapterConfig
 from models.training.loop import LoopConfig
 
-# Seconds of the stages in the run of models/bundle (its CARD.md), two cores.
+# Seconds of the stages in a run on two cores (CARD.md of models/bundle at commit c727f81).
 _EXPECTED = {
     "problems": 4,
     "student_0": 2551,
@@ -19,7 +19,7 @@ _EXPECTED = {
     "rollouts": 1042,
     "validation": 164,
     "test": 327,
-    "held_out": 8,  # as in the run of models/kept/paper
+    "held_out": 8,  # as in a run of `paper`
     "sorm": 421,
     "orm": 521,
     "local_refiner": 205,

@@ -6,7 +6,8 @@ run folder with it, so that others go on from its adapters and rollouts, or rela
 The students' problems are not kept either: some are of the GSM8K file that was named, which is
 not ours to pass on. Their stages are done again, with the same outcome, when it is named again.
 Nor are scorers that do not ship, once they have been compared.
-Of the tables' records what the models wrote and scored is kept, without the questions.
+Of the tables' records what the models wrote and scored is kept, without GSM8K's questions and
+answers.
 """
 
 import gzip
@@ -14,6 +15,7 @@ import json
 import re
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from models.evaluation.paper.thresholds import MATCHED
@@ -22,6 +24,7 @@ from models.serving.bundle import ROLES
 _ADAPTER = ("adapter_config.json", "adapter_model.safetensors", "head.safetensors")
 _LINES = ".jsonl"
 _QUESTIONS = {"gsm8k", "rollouts.jsonl"}  # the one file of records with questions of that set
+_THEIRS = ("question", "answer")  # its fields that are GSM8K's; nobody reads them there
 _AGAIN = re.compile(r"merge_\d+|problems|student_problems|ei_\d+_problems")  # done again
 
 
@@ -44,9 +47,7 @@ def keep(run: Path, out: Path) -> list[str]:
         elif (path / _ADAPTER[1]).is_file() and not _is_compared(path, run):
             packed += [_copy(path / name, out / path.name) for name in _ADAPTER]
             portable(out / path.name / _ADAPTER[0])
-    for path in sorted(run.glob("evaluation/*/*/*.json*")):
-        if _QUESTIONS & {path.parent.name, path.name} != _QUESTIONS:
-            packed.append(_pack(path, run, out))
+    packed += [_pack(path, run, out) for path in sorted(run.glob("evaluation/*/*/*.json*"))]
     return [name for name in packed if name]
 
 
@@ -122,14 +123,20 @@ def _pack(path: Path, run: Path, out: Path) -> str:
     target = out / name
     target.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == _LINES:
-        _compress(path, target.with_name(f"{path.name}.gz"))
+        theirs = {path.parent.name, path.name} >= _QUESTIONS
+        _compress(path, target.with_name(f"{path.name}.gz"), _THEIRS if theirs else ())
         return f"{name}.gz"
     shutil.copyfile(path, target)
     return str(name)
 
 
-def _compress(path: Path, target: Path) -> str:
-    target.write_bytes(gzip.compress(path.read_bytes(), mtime=0))
+def _compress(path: Path, target: Path, without: Sequence[str] = ()) -> str:
+    """The rows of a file, the fields `without` emptied."""
+    content = path.read_bytes()
+    if without:
+        rows = (json.loads(line) | dict.fromkeys(without, "") for line in content.splitlines())
+        content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+    target.write_bytes(gzip.compress(content, mtime=0))
     return target.name
 
 

@@ -67,6 +67,7 @@ def sample_solutions(
                 ),
             )
             bar.update(len(several))
+    append_jsonl(out, ())  # without a problem there is a file too: later stages read it
     rows = list(read_jsonl(out, Sample))
     return {
         "problems": len(problems),
@@ -151,7 +152,8 @@ def roll_out_prefixes(
                 ),
             )
             bar.update(len(chunk))
-    rows = list(read_jsonl(out, PrefixRollouts)) if out.exists() else []
+    append_jsonl(out, ())  # without a prefix there is a file too: later stages read it
+    rows = list(read_jsonl(out, PrefixRollouts))
     return {
         "solutions": len(samples),
         "prefixes": len(rows),

@@ -24,9 +24,10 @@ class ChoiceError(ValueError):
 class SamplerChoice:
     """`local` (transformers in process), `vllm` (one server) or `ray` (a server per worker).
 
-    Without `engine_urls`, servers are started where they are needed: with `ray`, `engines` of
-    them, or one for each GPU, or one. Without `ray_address` a Ray of our own is started, its
-    files below `ray_dir`. `concurrency`: requests in flight at each server. Raises ChoiceError.
+    With `local`, `engines` are processes that draw side by side. Without `engine_urls`, servers
+    are started where they are needed: with `ray`, `engines` of them, or one for each GPU, or
+    one. Without `ray_address` a Ray of our own is started, its files below `ray_dir`.
+    `concurrency`: requests in flight at each server. Raises ChoiceError.
     """
 
     kind: str
@@ -41,8 +42,11 @@ class SamplerChoice:
         if self.kind not in get_args(Kind):
             message = f"no sampler {self.kind!r}; the samplers are {', '.join(get_args(Kind))}"
             raise ChoiceError(message)
-        if self.kind != "ray" and (self.ray_address or self.ray_dir or self.engines):
+        if self.kind != "ray" and (self.ray_address or self.ray_dir):
             message = f"the sampler {self.kind} knows no Ray; choose the sampler ray"
+            raise ChoiceError(message)
+        if self.kind == "vllm" and self.engines:
+            message = "the sampler vllm asks one engine; choose local or ray for several"
             raise ChoiceError(message)
         if self.engines and self.engine_urls:
             message = "engines are either named by their URLs or started, not both"
@@ -72,8 +76,15 @@ def make(choice: SamplerChoice) -> Iterator[MakeSampler]:
         yield made
 
 
-def _local(_choice: SamplerChoice, _stack: ExitStack) -> MakeSampler:
+def _local(choice: SamplerChoice, stack: ExitStack) -> MakeSampler:
     def local(checkpoint: Path, seed: int) -> Sampler:
+        if choice.engines:
+            from models.sampling.pool import PooledSampler  # noqa: PLC0415
+
+            sampler = PooledSampler(checkpoint, seed=seed, processes=choice.engines)
+            # what it holds is free for training when the stage is over
+            stack.callback(weakref.finalize(sampler, sampler.close))
+            return sampler
         from models.sampling.local import LocalSampler  # noqa: PLC0415 - loads torch
 
         return LocalSampler(checkpoint, seed=seed)

@@ -6,7 +6,7 @@ and values are kept once for all of them (`shared`); finished rows leave the bat
 is drawn with one random number per row, not one per word of the vocabulary.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -18,10 +18,18 @@ from models.sampling.prefixes import Family, families
 from models.sampling.shared import ATTENTION, SharedCache, register
 from models.training.precision import device, fast_dtype
 
-_PROMPT_TOKENS = 40_000  # of all prompts at a time, padding included: 1 to 2 GB of keys and values
-_READ_TOGETHER = 32  # prompts, in order of length
+# Of all prompts at a time, padding included: with 135M parameters 1 to 2 GB of keys and values,
+# on a GPU 10 times that.
+_PROMPT_TOKENS = {"cpu": 40_000, "cuda": 600_000}
+_ROWS = {"cpu": 512, "cuda": 4096}  # on a GPU, what a step costs hardly depends on the rows
+_READ_TOGETHER = {"cpu": 32, "cuda": 128}  # prompts, in order of length
 # Keys and values of some prompts per layer, and the logits after each.
 _Read: TypeAlias = tuple[list[tuple[torch.Tensor, torch.Tensor]], torch.Tensor]
+
+
+def rows_at_a_time() -> int:
+    """How many rollouts are drawn at a time where this runs, unless a sampler is told another."""
+    return _ROWS[device().type]
 
 
 class LocalSampler:
@@ -31,7 +39,7 @@ class LocalSampler:
     """
 
     def __init__(
-        self, model: Path, *, seed: int, rows: int = 512, adapter: Path | None = None
+        self, model: Path, *, seed: int, rows: int | None = None, adapter: Path | None = None
     ) -> None:
         """Loads `model` in `fast_dtype`, with the LoRA `adapter` added to its weights.
 
@@ -48,44 +56,52 @@ class LocalSampler:
 
             loaded = PeftModel.from_pretrained(loaded, adapter).merge_and_unload()
         self.model = loaded.to(fast_dtype()).to(self.device).eval()
-        self.rows = rows
+        self.rows = rows or rows_at_a_time()
         self.generator = torch.Generator(self.device).manual_seed(seed)
 
     def sample(
         self, prompts: Sequence[str], *, n: int, temperature: float, max_tokens: int
     ) -> list[list[Rollout]]:
         """`n` rollouts for each prompt, in order; temperature 0 is greedy."""
+        results: list[list[Rollout]] = [[] for _ in prompts]
+        drawn = self.stream(prompts, n=n, temperature=temperature, max_tokens=max_tokens)
+        for place, rollouts in drawn:
+            results[place] = rollouts
+        return results
+
+    def stream(
+        self, prompts: Sequence[str], *, n: int, temperature: float, max_tokens: int
+    ) -> Iterator[tuple[int, list[Rollout]]]:
+        """The place of each prompt and its rollouts, batch by batch: the shortest prompts first."""
+        if not prompts:
+            return
         encoded: list[list[int]] = self.tokenizer(list(prompts), add_special_tokens=False)[
             "input_ids"
         ]
-        results: list[list[Rollout]] = [[] for _ in prompts]
         batch: list[Family] = []
-        waiting = sorted(families(encoded), key=lambda family: len(family.ids))
-        for family in waiting:
+        for family in sorted(families(encoded), key=lambda family: len(family.ids)):
             if batch and not self._fit([*batch, family], n):
-                self._batch(batch, encoded, results, n, temperature, max_tokens)
+                yield from self._batch(batch, encoded, n, temperature, max_tokens)
                 batch = []
             batch.append(family)
-        if batch:
-            self._batch(batch, encoded, results, n, temperature, max_tokens)
-        return results
+        yield from self._batch(batch, encoded, n, temperature, max_tokens)
 
     def _fit(self, batch: Sequence[Family], n: int) -> bool:
         """Whether so many rollouts are drawn at a time; the last family is the longest."""
         prompts = sum(len(family.members) for family in batch)
-        return n * prompts <= self.rows and prompts * len(batch[-1].ids) <= _PROMPT_TOKENS
+        tokens = prompts * len(batch[-1].ids)
+        return n * prompts <= self.rows and tokens <= _PROMPT_TOKENS[self.device.type]
 
     @torch.inference_mode()
-    def _batch(  # noqa: PLR0913 - one step of `sample`
+    def _batch(
         self,
         batch: Sequence[Family],
         encoded: Sequence[list[int]],
-        results: list[list[Rollout]],
         n: int,
         temperature: float,
         max_tokens: int,
-    ) -> None:
-        """Draws the rollouts of all members of the families and puts them into `results`."""
+    ) -> list[tuple[int, list[Rollout]]]:
+        """Draws the rollouts of all members of the families: each member's place, and its own."""
         places = [member for family in batch for member in family.members]
         lengths = torch.tensor([len(encoded[place]) for place in places], device=self.device)
         prompts, seen, logits = self._read(batch, lengths)
@@ -120,9 +136,13 @@ class LocalSampler:
             )
             position = position + 1
             logits = out.logits[:, -1]
-        for row, (ids, done) in enumerate(zip(tokens, finished, strict=True)):
-            rollout = Rollout(self.tokenizer.decode(ids), done, len(ids))
-            results[places[row // n]].append(rollout)
+        rollouts = [
+            Rollout(text, done, len(ids))
+            for text, ids, done in zip(
+                self.tokenizer.batch_decode(tokens), tokens, finished, strict=True
+            )
+        ]
+        return [(place, rollouts[at * n : (at + 1) * n]) for at, place in enumerate(places)]
 
     def _read(
         self, batch: Sequence[Family], lengths: torch.Tensor
@@ -136,8 +156,9 @@ class LocalSampler:
         longest = int(lengths.max())
         read: list[_Read] = []
         first = 0
-        for start in range(0, len(batch), _READ_TOGETHER):
-            part = batch[start : start + _READ_TOGETHER]
+        together = _READ_TOGETHER[self.device.type]
+        for start in range(0, len(batch), together):
+            part = batch[start : start + together]
             members = sum(len(family.members) for family in part)
             read.append(self._read_part(part, lengths[first : first + members], longest))
             first += members

@@ -14,8 +14,13 @@ from models.training.adapters import encode_scores
 from models.training.examples import ScoreExample
 from models.training.precision import device
 
-_BATCH_TOKENS = 4096  # padding included
+_BATCH_TOKENS = {"cpu": 4096, "cuda": 32_768}  # padding included
 _PACK_TOKENS = 512  # a question and its solutions; a single solution may be longer
+
+
+def solutions_at_a_time() -> int:
+    """How many solutions make some full batches where this runs."""
+    return {"cpu": 64, "cuda": 1024}[device().type]
 
 
 class StepScorer:
@@ -145,9 +150,10 @@ def _packs(encoded: Mapping[int, _Encoded]) -> list[_Pack]:
 
 def _batches(packs: Sequence[_Pack]) -> list[list[_Pack]]:
     """Packs of about one length together."""
+    limit = _BATCH_TOKENS[device().type]
     made: list[list[_Pack]] = []
     for pack in sorted(packs, key=lambda pack: pack.length):
-        if not made or (len(made[-1]) + 1) * pack.length > _BATCH_TOKENS:
+        if not made or (len(made[-1]) + 1) * pack.length > limit:
             made.append([])
         made[-1].append(pack)
     return made

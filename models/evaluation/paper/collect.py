@@ -34,7 +34,6 @@ from models.evaluation.paper.joining import (
 )
 from models.evaluation.paper.machines import MadeOn
 from models.evaluation.paper.phases import (
-    BATCH_ROWS,
     Clock,
     Generated,
     Prompt,
@@ -44,6 +43,7 @@ from models.evaluation.paper.phases import (
     fill,
     generate,
     read_scores,
+    rollouts_at_once,
     score,
 )
 from models.evaluation.paper.ports import Ports, Scorer
@@ -173,7 +173,7 @@ class Collector:
             self._roll_out,
             item_key=lambda item: (item[0].problem, item[1]),
             row_key=lambda row: (row.problem, row.kept),
-            chunk=max(1, BATCH_ROWS // self.plan.rollouts.n),
+            chunk=rollouts_at_once(self.ports.student, self.plan.rollouts.n),
             title=self._title("rollouts"),
             load=partial(self._ready, "rollouts", "student"),
         )

@@ -98,6 +98,13 @@ class LazySampler:
 
         return LocalSampler(self.checkpoint, seed=0, adapter=self.adapter)
 
+    @property
+    def rows(self) -> int:
+        """How many rollouts are drawn at a time; loads no model."""
+        from models.sampling.local import rows_at_a_time  # noqa: PLC0415 - torch
+
+        return rows_at_a_time()
+
     def load(self) -> None:
         """Load the model now."""
         _ = self.sampler
@@ -140,6 +147,13 @@ class LazyScorer:
         if self.head is not None:
             parts.append(hashlib.sha256(self.head.read_bytes()).hexdigest())
         return hashlib.sha256(f"{parts} {self.row}".encode()).hexdigest()[:16]
+
+    @property
+    def rows(self) -> int:
+        """How many solutions are scored before they are written; loads no model."""
+        from models.training.scoring import solutions_at_a_time  # noqa: PLC0415 - torch
+
+        return solutions_at_a_time()
 
     def load(self) -> None:
         """Load the model now."""

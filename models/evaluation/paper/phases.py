@@ -28,8 +28,8 @@ Item = TypeVar("Item")
 Key = TypeVar("Key", bound=Hashable)
 Clock = Callable[[], float]
 
-BATCH_ROWS = 512  # rollouts in a chunk: a full batch of the local sampler
-BATCH_SCORES = 64  # solutions in a chunk
+BATCH_ROWS = 512  # rollouts in a chunk, if the sampler has no `rows` of its own
+BATCH_SCORES = 64  # solutions in a chunk, if the scorer has no `rows` of its own
 
 
 class OtherModelsError(ValueError):
@@ -71,6 +71,16 @@ class Scored:
     text: str
     scores: tuple[float, ...]
     seconds: float
+
+
+def rollouts_at_once(sampler: Sampler, n: int) -> int:
+    """Prompts in a chunk of `n` rollouts each: a full batch of the sampler."""
+    return max(1, int(getattr(sampler, "rows", BATCH_ROWS)) // n)
+
+
+def scores_at_once(scorer: Scorer) -> int:
+    """Solutions in a chunk: as many as the scorer wants."""
+    return int(getattr(scorer, "rows", BATCH_SCORES))
 
 
 def _nothing() -> None:
@@ -159,7 +169,7 @@ def generate(  # noqa: PLR0913 - the parts of one phase
         work,
         item_key=lambda prompt: (prompt.problem, prompt.place),
         row_key=lambda row: (row.problem, row.place),
-        chunk=max(1, BATCH_ROWS // drawing.n),
+        chunk=rollouts_at_once(sampler, drawing.n),
         title=title,
         load=load,
     )
@@ -204,7 +214,7 @@ def score(  # noqa: PLR0913 - the parts of one phase
         work,
         item_key=lambda item: (item[0], item[2]),
         row_key=_scored_key,
-        chunk=BATCH_SCORES,
+        chunk=scores_at_once(scorer),
         title=title,
         whole=False,
         load=load,

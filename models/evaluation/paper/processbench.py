@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from models.evaluation.paper.locating import Located, judge
-from models.evaluation.paper.phases import BATCH_SCORES, Clock, fill
+from models.evaluation.paper.phases import Clock, fill, scores_at_once
 from models.evaluation.paper.ports import Scorer
 from models.evaluation.paper.thresholds import Thresholds
 from models.evaluation.steps import UNKNOWN, Labelled
@@ -149,7 +149,7 @@ def _score(  # noqa: PLR0913 - the parts of one phase
         work,
         item_key=lambda solution: solution.key,
         row_key=lambda row: row.key,
-        chunk=BATCH_SCORES,
+        chunk=scores_at_once(scorer),
         title=role,
         whole=False,
         load=load,

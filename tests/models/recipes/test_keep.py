@@ -57,8 +57,10 @@ def test_records_are_kept_without_questions_that_are_not_ours(run: Path, tmp_pat
     for set_ in ("easy", "gsm8k"):
         phases = run / "evaluation" / "ei" / set_
         phases.mkdir(parents=True)
-        for name in ("drafts.jsonl", "rollouts.jsonl", "made_with.json"):
+        for name in ("drafts.jsonl", "made_with.json"):
             (phases / name).write_text(f'{{"of": "{set_}"}}\n')
+        row = {"problem": "1", "question": f"of {set_}", "answer": "4", "solution": "2 + 2 = 4"}
+        (phases / "rollouts.jsonl").write_text((json.dumps(row) + "\n") * 2)
         phases.with_suffix(".jsonl").write_text('{"question": "joined from the above"}\n')
     (run / "evaluation" / "questions").mkdir()
     (run / "evaluation" / "questions" / "gsm8k.jsonl").write_text('{"question": "of GSM8K"}\n')
@@ -67,9 +69,18 @@ def test_records_are_kept_without_questions_that_are_not_ours(run: Path, tmp_pat
     again = tmp_path / "again" / "evaluation"
     assert {str(path.relative_to(again)) for path in again.rglob("*.*")} == {
         *(f"ei/easy/{name}" for name in ("drafts.jsonl", "rollouts.jsonl", "made_with.json")),
-        *("ei/gsm8k/drafts.jsonl", "ei/gsm8k/made_with.json"),
+        *(f"ei/gsm8k/{name}" for name in ("drafts.jsonl", "rollouts.jsonl", "made_with.json")),
     }
-    assert (again / "ei/easy/rollouts.jsonl").read_text() == '{"of": "easy"}\n'
+    rows = {
+        set_: [
+            json.loads(line)
+            for line in (again / f"ei/{set_}/rollouts.jsonl").read_text().splitlines()
+        ]
+        for set_ in ("easy", "gsm8k")
+    }
+    ours = {"problem": "1", "question": "of easy", "answer": "4", "solution": "2 + 2 = 4"}
+    assert rows["easy"] == [ours] * 2
+    assert rows["gsm8k"] == [{**ours, "question": "", "answer": ""}] * 2
 
 
 @pytest.mark.parametrize("compared", [False, True])

@@ -12,7 +12,7 @@ from models.data.labels import sample_is_right
 from models.data.rollouts import PrefixRollouts, make_sample
 from models.recipes import sampling
 from models.recipes.labelling import Labelling, half_right, target_counts
-from models.recipes.paper import paper, smoke
+from models.recipes.paper import paper_gpu, smoke
 from models.recipes.run import Run
 from models.recipes.stages import Stages, choosing_counts
 from models.training import adapters
@@ -20,7 +20,7 @@ from models.training.examples import ScoreExample
 from models.training.loop import LoopReport
 from tests.models.data.test_labels import WRONG, rollouts
 
-KEPT = Path(__file__).parents[3] / "models" / "kept" / "paper"
+KEPT = Path(__file__).parents[3] / "models" / "kept" / "paper_gpu"
 RIGHT = "2 + 3 = 5\n5 * 4 = 20\n#### 20"
 RIGHTS = [make_sample(f"r{i}", "q", "20", RIGHT) for i in range(7)]
 WRONGS = [make_sample(f"w{i}", "q", "20", WRONG) for i in range(4)]
@@ -96,15 +96,15 @@ def test_todays_labels_are_those_of_the_kept_run(tmp_path: Path) -> None:
     run.path("rollouts.jsonl").write_bytes(
         gzip.decompress((KEPT / "rollouts.jsonl.gz").read_bytes())
     )
-    counts = Labelling(paper(), run).steps()
+    counts = Labelling(paper_gpu(), run).steps()
     kept = json.loads((KEPT / "step_examples.done.json").read_text())
     assert counts == {name: count for name, count in kept.items() if name != "seconds"}
     rollouts = read_jsonl(run.path("rollouts.jsonl"), PrefixRollouts)
     of_wrong = [row for row in rollouts if not sample_is_right(row)]
-    assert len(of_wrong) == 930  # docs/recipe.md: what a search has to do with at all
-    assert counts["binary_search_prefixes"] - len(of_wrong) == 465
-    assert len(of_wrong) - counts["binary_search_rolled_out"] == 224
-    matched = Labelling(paper(), run).matched()
+    assert len(of_wrong) == 18_751  # docs/recipe.md: what a search has to do with at all
+    assert counts["binary_search_prefixes"] - len(of_wrong) == 8203
+    assert len(of_wrong) - counts["binary_search_rolled_out"] == 6230
+    matched = Labelling(paper_gpu(), run).matched()
     kept = json.loads((KEPT / "matched_examples.done.json").read_text())
     assert matched == {name: count for name, count in kept.items() if name != "seconds"}
     for name in ("sorm", "sorm_ratio", "sorm_to_error", "orm_matched"):

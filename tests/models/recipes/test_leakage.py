@@ -24,7 +24,7 @@ from models.recipes.sampling import tier_problems
 from models.training.examples import CompletionExample
 
 RECIPE = replace(paper(), gsm8k=None)
-KEPT = Path(__file__).parents[3] / "models" / "kept" / "paper"
+KEPT = Path(__file__).parents[3] / "models" / "kept" / "paper_gpu"
 
 
 @pytest.fixture(scope="module")

@@ -141,4 +141,4 @@ def test_every_threshold_is_its_curves_best_point(recipe: Recipe, tmp_path: Path
 
 
 def test_the_thresholds_of_the_kept_run_are_its_curves_best_points() -> None:
-    assert all(0 < value < 1 for value in check_best_points(ROOT / "models" / "kept" / "paper"))
+    assert all(0 < value < 1 for value in check_best_points(ROOT / "models" / "kept" / "paper_gpu"))

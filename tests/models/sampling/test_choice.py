@@ -20,7 +20,7 @@ from tests.models.sampling.fake_engine import fake_engine
     [
         ({"kind": "magic"}, "no sampler 'magic'; the samplers are local, vllm, ray"),
         ({"kind": "vllm", "ray_address": "auto"}, "knows no Ray"),
-        ({"kind": "local", "engines": 2}, "knows no Ray"),
+        ({"kind": "vllm", "engines": 2}, "asks one engine"),
         ({"kind": "local", "engine_urls": ("http://a",)}, "asks 0 engines, not 1"),
         ({"kind": "vllm", "engine_urls": ("http://a", "http://b")}, "asks 1 engines, not 2"),
         ({"kind": "ray", "engine_urls": ("http://a",), "engines": 1}, "not both"),

@@ -53,7 +53,7 @@ def one_by_one(base: Path, adapter: Path) -> list[tuple[float, ...]]:
 def test_batched_scores_are_those_of_one_solution_alone(
     tiny_base: Path, adapter: Path, tokens: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scoring, "_BATCH_TOKENS", tokens)
+    monkeypatch.setattr(scoring, "_BATCH_TOKENS", dict.fromkeys(("cpu", "cuda"), tokens))
     expected = one_by_one(tiny_base, adapter)
     found = score_steps(tiny_base, adapter, SOLUTIONS)
     assert [len(each) for each in found] == [2, 1, 4, 0, 2]
@@ -66,7 +66,7 @@ def test_batched_scores_are_those_of_one_solution_alone(
 def test_packs_and_batches_keep_their_bounds(
     tiny_base: Path, adapter: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scoring, "_BATCH_TOKENS", 150)
+    monkeypatch.setattr(scoring, "_BATCH_TOKENS", dict.fromkeys(("cpu", "cuda"), 150))
     monkeypatch.setattr(scoring, "_PACK_TOKENS", 60)
     scorer = StepScorer(tiny_base, adapter)
     solutions = [*SOLUTIONS, *[("q", ("one more", "#### 8"))] * 4]

@@ -13,7 +13,7 @@ import signal
 import sys
 from pathlib import Path
 
-from models.evaluation.paper import collect, phases
+from models.evaluation.paper import phases
 from models.evaluation.paper.collect import Plan
 from models.evaluation.paper.gathering import Wanted, collect_all
 from models.evaluation.paper.machines import Machine
@@ -30,7 +30,6 @@ _REPLACE = Path.replace
 def carry_out(folder: Path) -> None:
     """All that is left, in chunks so small that every phase has several."""
     phases.BATCH_ROWS = 9
-    collect.BATCH_ROWS = 16  # type: ignore[attr-defined] # imported there
     phases.BATCH_SCORES = 4
     models = FakeModels(machine=Machine("a CPU", "float32"))
     collect_all(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from models.evaluation.paper import processbench
+from models.evaluation.paper import phases
 from models.evaluation.paper.processbench import (
     ProcessBenchError,
     judge_solutions,
@@ -120,7 +120,7 @@ class MortalScorer(ScriptedScorer):
 def test_what_was_killed_goes_on_where_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(processbench, "BATCH_SCORES", 2)
+    monkeypatch.setattr(phases, "BATCH_SCORES", 2)
     rows = [row(problem=f"{i}?", steps=["0.9", f"0.{i}"], label=i % 3 - 1) for i in range(1, 8)]
     solutions = read_processbench(written(tmp_path, [*rows, rows[0]]))
     kept, whole = {"sorm": tmp_path / "sorm.jsonl"}, {"sorm": tmp_path / "whole.jsonl"}

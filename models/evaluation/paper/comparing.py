@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from models.evaluation.paper.records import Record
-from models.evaluation.paper.strategies import BEST_OF_3, STRATEGIES, Answered
+from models.evaluation.paper.strategies import BEST_OF_3, GREEDY, STRATEGIES, Answered
 from models.evaluation.paper.thresholds import Thresholds
 from models.evaluation.stats import Interval, mcnemar_exact, wilson
 
@@ -59,7 +59,7 @@ class Paired:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The rows, and each row against best-of-3 and against rows of as many solutions."""
+    """The rows; and each against the draft alone, best-of-3, and rows of as many solutions."""
 
     rows: tuple[StrategyRow, ...]
     paired: tuple[Paired, ...]
@@ -73,7 +73,7 @@ def compare(records: Sequence[Record], thresholds: Thresholds) -> Comparison:
     paired = [
         _pair(s.name, other, answered, equal=most[s.name] == most[other])
         for s in asked
-        for other in dict.fromkeys((BEST_OF_3, *s.equals))
+        for other in dict.fromkeys((GREEDY, BEST_OF_3, *s.equals))
         if other != s.name
     ]
     rows = [_row(name, most[name], outcomes) for name, outcomes in answered.items()]

@@ -105,6 +105,11 @@ def sorm_of_samples(record: Record, _thresholds: Thresholds) -> Answered:
     return _sorm_picks(record.samples, lambda steps: steps[-1])
 
 
+def sorm_of_draft_and_samples(record: Record, _thresholds: Thresholds) -> Answered:
+    """The draft and the first two samples; the highest SORM score of the last step wins."""
+    return _sorm_picks([record.draft, *record.samples[:2]], lambda steps: steps[-1])
+
+
 def perfect(record: Record, _thresholds: Thresholds) -> Answered:
     """GLoRe's candidates; a right one if there is any."""
     candidates = _candidates(record)
@@ -118,12 +123,14 @@ def perfect_of_samples(record: Record, _thresholds: Thresholds) -> Answered:
     return _answered(picked, record.samples)
 
 
+GREEDY = "greedy draft"
 BEST_OF_2, BEST_OF_3 = "ORM best of 2", "ORM best of 3"
 DRAFT_1, DRAFT_2 = "ORM of draft, 1 sample", "ORM of draft, 2 samples"
+SORM_DRAFT_2 = "SORM of draft, 2 samples (last step)"
 _TWO, _THREE = (BEST_OF_2, DRAFT_1), (BEST_OF_3, DRAFT_2)
 
 STRATEGIES: tuple[Strategy, ...] = (
-    Strategy("greedy draft", 1, greedy),
+    Strategy(GREEDY, 1, greedy),
     Strategy(BEST_OF_2, 2, of_samples(2)),
     Strategy(DRAFT_1, 2, of_draft_and_samples(1), (BEST_OF_2,)),
     Strategy("draft + global", 2, draft_and_global, _TWO),
@@ -132,10 +139,11 @@ STRATEGIES: tuple[Strategy, ...] = (
     Strategy(BEST_OF_3, 3, of_samples(3)),
     Strategy("SORM best of 3 (last step)", 3, sorm_of_samples, (BEST_OF_3,)),
     Strategy(DRAFT_2, 3, of_draft_and_samples(2), (BEST_OF_3,)),
+    Strategy(SORM_DRAFT_2, 3, sorm_of_draft_and_samples, (BEST_OF_3, DRAFT_2)),
     Strategy("GLoRe", 3, glore, _THREE),
     Strategy("gated GLoRe", 3, gated, _THREE, gated=True),
-    Strategy("GLoRe, SORM picks (last step)", 3, sorm_final, _THREE),
-    Strategy("GLoRe, SORM picks (lowest step)", 3, sorm_lowest, _THREE),
+    Strategy("GLoRe, SORM picks (last step)", 3, sorm_final, (*_THREE, SORM_DRAFT_2)),
+    Strategy("GLoRe, SORM picks (lowest step)", 3, sorm_lowest, (*_THREE, SORM_DRAFT_2)),
     Strategy("perfect selector of GLoRe", 3, perfect),
     Strategy("perfect selector of 3 samples", 3, perfect_of_samples),
 )

@@ -42,6 +42,7 @@ def answer(name: str, of: Record = FULL) -> Answered:
         ("ORM best of 3", True, 3, 21, 3.375),
         ("SORM best of 3 (last step)", False, 3, 21, 3.75),
         ("ORM of draft, 2 samples", False, 3, 24, 3.375),
+        ("SORM of draft, 2 samples (last step)", False, 3, 24, 3.75),
         ("GLoRe", False, 3, 35, 3.625),
         ("gated GLoRe", False, 3, 35, 3.625),
         ("GLoRe, SORM picks (last step)", True, 3, 35, 3.75),
@@ -57,7 +58,7 @@ def test_a_strategy_and_its_cost(
 
 
 def test_every_strategy_is_in_the_test_above() -> None:
-    assert len(BY_NAME) == len(STRATEGIES) == 15
+    assert len(BY_NAME) == len(STRATEGIES) == 16
 
 
 def test_a_draft_that_clears_the_gate_is_the_answer() -> None:

@@ -177,3 +177,4 @@ def test_both_forms_are_written_and_agree(tmp_path: Path) -> None:
     assert pool["C"][0]["right_after"] == 5
     assert pool["A"][0]["f1"] == 1.0
     assert pool["D"]["mcnemar"][0]["against"] == "ORM best of 3"
+    assert {row["against"] for row in pool["D"]["mcnemar"]} >= {"greedy draft", "ORM best of 2"}

@@ -1,0 +1,94 @@
+"""The report in docs/figures.md is what today's code counts from the kept rows.
+
+All of it but the set gsm8k, whose questions are not ours to keep.
+"""
+
+import gzip
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from models.evaluation.paper.collect import Collector, Plan
+from models.evaluation.paper.machines import MadeOn
+from models.evaluation.paper.markdown import as_markdown
+from models.evaluation.paper.ports import STUDENTS, Ports, RunModels
+from models.evaluation.paper.sets import GSM8K, SETS, load_set
+from models.evaluation.paper.tables import make_tables
+from models.evaluation.paper.thresholds import read_thresholds
+from models.sampling.port import Rollout
+
+ROOT = Path(__file__).parents[4]
+KEPT = ROOT / "models" / "kept" / "paper_gpu"
+SIZES = {name: each.size for name, each in SETS.items() if name != GSM8K} | {
+    "easy": 1000,
+    "all": 1000,
+}
+
+
+class Nobody:
+    """A sampler and a scorer that must not be asked: everything is there."""
+
+    def sample(
+        self, prompts: Sequence[str], *, n: int, temperature: float, max_tokens: int
+    ) -> list[list[Rollout]]:
+        raise AssertionError((prompts, n, temperature, max_tokens))
+
+    def score(self, solutions: Sequence[tuple[str, tuple[str, ...]]]) -> list[tuple[float, ...]]:
+        raise AssertionError(solutions)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunModels:
+    """The kept rows, unpacked."""
+    folder = tmp_path_factory.mktemp("run")
+    for path in [*KEPT.glob("*thresholds.json"), *KEPT.glob("evaluation/*/*/*")]:
+        target = folder / path.relative_to(KEPT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".gz":
+            target.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
+        else:
+            target.write_bytes(path.read_bytes())
+    return RunModels(folder)
+
+
+def ports(phases: Path) -> Ports:
+    """Whoever made the rows, and cannot make more."""
+    made_with = json.loads((phases / "made_with.json").read_text())
+    identities = {role: of for file in made_with.values() for role, of in file.items()}
+    nobody = Nobody()
+    return Ports(nobody, nobody, nobody, nobody, nobody, identities)
+
+
+def sections(report: str) -> dict[str, list[str]]:
+    """The lines of each table by its heading, without the one that names the command."""
+    parts = re.split(r"^### ", report, flags=re.MULTILINE)[1:]
+    found = {}
+    for part in parts:
+        heading, _, rest = part.partition("\n")
+        body = rest.partition("\n## ")[0].splitlines()
+        found[heading] = [line for line in body if line and not line.startswith("n = ")]
+    return found
+
+
+def test_the_report_is_counted_from_the_kept_rows(run: RunModels) -> None:
+    thresholds = read_thresholds(run.thresholds)
+    plan = Plan(500, thresholds.first_error, thresholds.orm_first_error)
+    questions = {
+        name: load_set(name, size, None, run.questions(name)) for name, size in SIZES.items()
+    }
+    records, machines = {}, {}
+    for name, problems in questions.items():
+        for student in STUDENTS:
+            phases = run.phases(student, name)
+            made = Collector(name, student, problems, ports(phases), plan, phases).run()
+            records[student, name] = made
+            machines[student, name] = MadeOn(phases).timed()
+    counted = sections(as_markdown(make_tables(records, thresholds, machines), "again"))
+    kept = sections((ROOT / "docs" / "figures.md").read_text(encoding="utf-8"))
+    ours = {heading for heading in kept if GSM8K not in heading}
+    assert set(counted) == ours
+    for heading, lines in counted.items():
+        assert lines == kept[heading], heading

@@ -70,11 +70,11 @@ def counted_global_pairs(
 
 
 def local_pairs(
-    rollouts: Sequence[PrefixRollouts], samples: Sequence[Sample], per_draft: int, seed: int
+    rollouts: Sequence[PrefixRollouts], samples: Sequence[Sample], per_draft: int | None, seed: int
 ) -> list[CompletionExample]:
     """A draft whose first bad step is i -> a right continuation of its first i steps.
 
-    Drafts are the wrong sample itself and the wrong rollouts of its bad prefix; right
+    At most `per_draft` drafts of each sample, or all of them (None). Drafts are the wrong sample itself and the wrong rollouts of its bad prefix; right
     continuations come from the rollouts of the good prefix before it, or, when the very
     first step is bad, from right samples of the same question.
     """

@@ -32,41 +32,55 @@ def load(
     seed: int,
     split: Split = "test",
     *,
-    without_answer: Counter[str] | None = None,
+    counted: Counter[str] | None = None,
 ) -> list[Problem]:
     """`n` different problems of one split.
 
     `source` is "easy" or "all" (tiers of gsm_symbolic), "templates_easy" or
     "templates_all" (the same of its held-out templates: all of them are for test), or the
-    path of a JSONL file in GSM8K's format. `without_answer` counts, as `gsm_symbolic` says, what
-    was left out on the way. Raises ValueError when the source holds too few.
+    path of a JSONL file in GSM8K's format. `counted` gets how many `candidates` were looked at
+    and how many each filter took out: of `other_templates`, `without_answer`, of the
+    `other_tier`, of an `other_split`, `duplicates`; the rest are `taken`. Raises ValueError when
+    the source holds too few.
     """
+    counted = Counter() if counted is None else counted
     if source in SYMBOLIC:
         candidates = gsm_symbolic(
             seed,
             keep=is_easy if source.endswith("easy") else None,
             held_out=source.startswith("templates"),
-            without_answer=without_answer,
+            counted=counted,
         )
     else:
-        candidates = iter(_shuffled(list(gsm8k(Path(source))), seed))
+        candidates = _each(_shuffled(list(gsm8k(Path(source))), seed), counted)
     if source.startswith("templates_"):
-        different = unique(candidates) if split == "test" else iter(())
+        different = unique(candidates, counted=counted) if split == "test" else iter(())
     else:
-        different = unique(candidates, split)
+        different = unique(candidates, split, counted=counted)
     problems = list(itertools.islice(different, n))
+    counted["taken"] += len(problems)
     if len(problems) < n:
         message = f"{source} holds {len(problems)} problems of split {split}, not {n}"
         raise ValueError(message)
     return problems
 
 
-def unique(problems: Iterator[Problem], split: Split | None = None) -> Iterator[Problem]:
-    """Each question once; those of `split` alone when one is named."""
+def unique(
+    problems: Iterator[Problem],
+    split: Split | None = None,
+    *,
+    counted: Counter[str] | None = None,
+) -> Iterator[Problem]:
+    """Each question once; those of `split` alone when one is named. `counted` as in `load`."""
+    counted = Counter() if counted is None else counted
     seen: set[str] = set()
     for problem in problems:
         key = text_key(problem.question)
-        if key not in seen and split in (None, split_of(problem.question)):
+        if split not in (None, split_of(problem.question)):
+            counted["other_split"] += 1
+        elif key in seen:
+            counted["duplicates"] += 1
+        else:
             seen.add(key)
             yield problem
 
@@ -85,12 +99,13 @@ def gsm_symbolic(
     keep: Callable[[Problem], bool] | None = None,
     *,
     held_out: bool = False,
-    without_answer: Counter[str] | None = None,
+    counted: Counter[str] | None = None,
 ) -> Iterator[Problem]:
     """Up to a million generated problems, the same in the same order for the same seed.
 
     Those of the held-out templates alone, or all but those. `source` names the template. One
-    whose solution states no answer is left out, and `without_answer` counts it by its source.
+    whose solution states no answer is left out. `counted` as in `load`.
+
     reasoning-gym draws item i of seed s from `Random(s + i)`, so neighbouring seeds would
     share problems: seeds (up to 20 million) are spread by the size of a block. A seed's first
     block is what it always was; the others, which begin where it ends, lie far behind.
@@ -101,12 +116,15 @@ def gsm_symbolic(
         import reasoning_gym  # noqa: PLC0415 - the training extra
         from reasoning_gym.arithmetic.gsm_symbolic.gsm_symbolic import tasks_ok  # noqa: PLC0415
 
+    counted = Counter() if counted is None else counted
     apart = held_out_templates(tasks_ok)
     for block in range(_BLOCKS):
         first = seed * _BLOCK + block * _FAR
         dataset = reasoning_gym.create_dataset("gsm_symbolic", seed=first, size=_BLOCK)
         for index, template in enumerate(dataset.task_indices):
+            counted["candidates"] += 1
             if (template in apart) != held_out:
+                counted["other_templates"] += 1
                 continue
             entry = dataset[index]
             source = f"gsm_symbolic/{template}"
@@ -117,10 +135,11 @@ def gsm_symbolic(
                 source=source,
             )
             if problem is None:
-                if without_answer is not None:
-                    without_answer[source] += 1
+                counted["without_answer"] += 1
             elif keep is None or keep(problem):
                 yield problem
+            else:
+                counted["other_tier"] += 1
 
 
 def gsm8k(path: Path) -> Iterator[Problem]:
@@ -177,6 +196,12 @@ def _sum(rng: random.Random, largest: int) -> tuple[str, int]:
         left, right = rng.sample([a, b], 2)
         return f"{left} {sign} {right}", a * b
     return f"{a * b} / {a}", b
+
+
+def _each(problems: list[Problem], counted: Counter[str]) -> Iterator[Problem]:
+    for problem in problems:
+        counted["candidates"] += 1
+        yield problem
 
 
 def _shuffled(problems: list[Problem], seed: int) -> list[Problem]:

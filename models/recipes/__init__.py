@@ -36,7 +36,7 @@ def run_recipe(
     # torch is loaded only when something is trained
     from models.data.files import alone  # noqa: PLC0415
     from models.recipes.progress import spoken  # noqa: PLC0415
-    from models.recipes.recipe import ADDING  # noqa: PLC0415
+    from models.recipes.recipe import ADDING, LATER  # noqa: PLC0415
     from models.recipes.run import Run  # noqa: PLC0415
     from models.recipes.stages import Stages  # noqa: PLC0415
 
@@ -48,7 +48,7 @@ def run_recipe(
         message = f"no stage {stage!r}; the stages are {', '.join(stages)}"
         raise UnknownNameError(message)
     with alone(run_dir):
-        run.remember(recipe.settings(), ADDING)
+        run.remember(recipe.settings(), ADDING, LATER)
         wanted = tuple(stages) if stage is None else (stage,)
         for number, (each, work) in enumerate(stages.items(), start=1):
             if each in wanted and not run.is_done(each):

@@ -106,6 +106,7 @@ class Labelling:
             "global_drafts": in_all.drafts,
             "without_global_target": in_all.without_target,
             "local_pairs": write_jsonl(self.run.path("local_refiner.jsonl"), local),
+            "local_pairs_in_all": len(local_pairs(rollouts, samples, None, self.seed)),
             **target_counts(rollouts, samples),
         }
 

@@ -3,11 +3,12 @@
 import itertools
 import random
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from models.data import sources
-from models.data.problems import Problem
+from models.data.problems import Problem, Split
 from models.formats.prompts import student_prompt
 from models.training.examples import CompletionExample
 
@@ -23,21 +24,31 @@ class Mixture:
     seed: int
 
 
-def mix(
-    mixture: Mixture, gsm8k: Path | None, without_answer: Counter[str] | None = None
-) -> list[Problem]:
+def mix(mixture: Mixture, gsm8k: Path | None, counted: Counter[str] | None = None) -> list[Problem]:
     """The problems, shuffled. Without a GSM8K file its share falls to gsm_symbolic.
 
-    `without_answer` counts what was left out of gsm_symbolic, as `sources.gsm_symbolic` says.
+    `counted` gets what `sources.load` counts, with the source before it: `easy_candidates`.
     """
     seed = mixture.seed
     everything = mixture.all if gsm8k else mixture.all + mixture.gsm8k
-    problems = sources.load("easy", mixture.easy, seed, "train", without_answer=without_answer)
-    problems += sources.load("all", everything, seed + 1, "train", without_answer=without_answer)
+    wanted = [("easy", "easy", mixture.easy, seed), ("all", "all", everything, seed + 1)]
     if gsm8k:
-        problems += sources.load(str(gsm8k), mixture.gsm8k, seed + 2, "train")
+        wanted.append(("gsm8k", str(gsm8k), mixture.gsm8k, seed + 2))
+    problems = load_counted(wanted, "train", Counter() if counted is None else counted)
     problems += itertools.islice(sources.drills(seed + 3), mixture.drills)
     random.Random(seed).shuffle(problems)  # noqa: S311 - not for secrets
+    return problems
+
+
+def load_counted(
+    wanted: Iterable[tuple[str, str, int, int]], split: Split, counted: Counter[str]
+) -> list[Problem]:
+    """The problems of each (name, source, n, seed); `counted` gets what each filter took out."""
+    problems = []
+    for name, source, n, seed in wanted:
+        own: Counter[str] = Counter()
+        problems += sources.load(source, n, seed, split, counted=own)
+        counted.update({f"{name}_{key}": count for key, count in own.items()})
     return problems
 
 

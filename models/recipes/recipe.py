@@ -1,5 +1,6 @@
 """The configuration of a run: everything that decides what comes out."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
@@ -13,6 +14,8 @@ from models.training.adapters import AdapterConfig
 
 # Settings that came later and only add stages: what a run has done already is as it would be.
 ADDING = ("orm_matched",)
+# Settings that runs begun before do not know, which are compared where they are.
+LATER = ("gsm8k_sha256",)
 _ROUND = 1000  # between the seeds of two rounds: more than the seeds of one run are apart
 
 
@@ -114,11 +117,16 @@ class Recipe:
         return self.orm if role in ("orm", "orm_control") else self.sorm
 
     def settings(self) -> dict[str, Any]:
-        """Everything that decides what comes out, as plain values; sampler and file by name."""
+        """Everything that decides what comes out, as plain values; the sampler by name.
+
+        The GSM8K-format file by name and hash. Raises OSError when it cannot be read.
+        """
         values = {each.name: _plain(getattr(self, each.name)) for each in fields(self)}
         del values["expected"]
         values["make_sampler"] = self.make_sampler.__qualname__
         values["gsm8k"] = self.gsm8k.name if self.gsm8k else None
+        content = self.gsm8k.read_bytes() if self.gsm8k else None
+        values["gsm8k_sha256"] = content and hashlib.sha256(content).hexdigest()
         return values
 
 

@@ -76,21 +76,26 @@ class Run:
         """A file or folder of the run."""
         return self.folder / name
 
-    def remember(self, settings: Counts, adding: Collection[str] = ()) -> None:
+    def remember(
+        self, settings: Counts, adding: Collection[str] = (), later: Collection[str] = ()
+    ) -> None:
         """Write the run's whole configuration, seeds included, to `recipe.json`.
 
         A run that differs in settings named in `adding` alone, or was begun before there were
-        such, goes on with those of now. Raises OtherRecipeError when the folder holds a run with
-        another configuration.
+        such, goes on with those of now; so does one that was begun before there were settings
+        named in `later`. Raises OtherRecipeError when the folder holds a run with another
+        configuration.
         """
         text = json.dumps(settings, indent=1, default=str) + "\n"
         path = self.path("recipe.json")
         known = path.read_text(encoding="utf-8") if path.exists() else None
         if known == text:
             return
-        if known is not None and _without(known, adding) != _without(text, adding):
-            message = f"{self.folder} holds a run with other settings; name another folder"
-            raise OtherRecipeError(message)
+        if known is not None:
+            unknown = set(later) - json.loads(known).keys()
+            if _without(known, adding) != _without(text, {*adding, *unknown}):
+                message = f"{self.folder} holds a run with other settings; name another folder"
+                raise OtherRecipeError(message)
         write_whole(path, text)
 
     def is_done(self, name: str) -> bool:
@@ -102,7 +107,8 @@ class Run:
     ) -> Counts:
         """Do `work` unless it was done before; remember what it counted and its seconds.
 
-        `tell` is called every ten minutes while it works.
+        `tell` is called every ten minutes while it works. A checkpoint of the stage goes when
+        its counts are kept, so that a kill between the two costs minutes at most.
         """
         done = self.path(f"{name}.done.json")
         if done.exists():
@@ -114,7 +120,8 @@ class Run:
             counts = work()
         counts["seconds"] = round(spent.seconds, 1)
         write_whole(done, json.dumps(counts, indent=1))
-        clock.unlink(missing_ok=True)
+        for left_over in (clock, self.path(f"{name}.checkpoint")):
+            left_over.unlink(missing_ok=True)
         return counts
 
     def spent(self, name: str) -> float:

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from models.data import sources
 from models.data.files import append_jsonl, read_jsonl, write_jsonl
 from models.data.problems import Problem, Split, text_key
 from models.data.rollouts import PrefixRollouts, Sample, is_right, make_sample, steps_of
 from models.formats.answers import parse_answer
 from models.formats.prompts import continuation_prompt, student_prompt
 from models.formats.steps import closed, prefix_before
+from models.recipes.mixture import load_counted
 from models.recipes.recipe import Tiers
 from models.recipes.run import Counts
 from models.sampling.port import Drawing, Sampler, finished
@@ -25,22 +25,27 @@ _CHUNK = 64  # prompts between two writes
 
 
 def tier_problems(
-    tiers: Tiers, split: Split, without: Sequence[Problem] = (), gsm8k: Path | None = None
+    tiers: Tiers,
+    split: Split,
+    without: Sequence[Problem] = (),
+    gsm8k: Path | None = None,
+    counted: Counter[str] | None = None,
 ) -> list[Problem]:
     """The problems of every source from one split, less those whose question is in `without`.
 
-    Without the file `gsm8k` its share falls to gsm_symbolic.
+    Without the file `gsm8k` its share falls to gsm_symbolic. `counted` gets what each filter took
+    out, as `load_counted` says, and how many were `known`: in `without`.
     """
-    problems = []
+    counted = Counter() if counted is None else counted
     everything = tiers.all if gsm8k else tiers.all + tiers.gsm8k
-    if tiers.easy:
-        problems += sources.load("easy", tiers.easy, tiers.seed, split)
-    if everything:
-        problems += sources.load("all", everything, tiers.seed + 1, split)
-    if gsm8k and tiers.gsm8k:
-        problems += sources.load(str(gsm8k), tiers.gsm8k, tiers.seed + 2, split)
+    wanted = [("easy", "easy", tiers.easy, tiers.seed), ("all", "all", everything, tiers.seed + 1)]
+    if gsm8k:
+        wanted.append(("gsm8k", str(gsm8k), tiers.gsm8k, tiers.seed + 2))
+    problems = load_counted([each for each in wanted if each[2]], split, counted)
     known = {text_key(problem.question) for problem in without}
-    return [problem for problem in problems if text_key(problem.question) not in known]
+    left = [problem for problem in problems if text_key(problem.question) not in known]
+    counted["known"] += len(problems) - len(left)
+    return left
 
 
 def sample_solutions(

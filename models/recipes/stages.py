@@ -1,5 +1,6 @@
 """A recipe carried out: stage by stage, each reading and writing files of the run folder."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -62,15 +63,16 @@ class Stages:
 
     def samples(self) -> Counts:
         """Solutions of fresh training problems, none of which the student was trained on."""
-        config = self.recipe.sampled
-        return sampling.sample_solutions(
+        config, counted = self.recipe.sampled, Counter[str]()
+        sampled = sampling.sample_solutions(
             sampling.tier_problems(
-                config.problems, "train", self.students.known(), self.recipe.gsm8k
+                config.problems, "train", self.students.known(), self.recipe.gsm8k, counted
             ),
             self._sampler(config.problems.seed),
             self.run.path("samples.jsonl"),
             Drawing(config.n, config.temperature, config.max_tokens),
         )
+        return {**counted, **sampled}
 
     def rollouts(self) -> Counts:
         """K rollouts of every prefix of the solutions chosen for labelling."""
@@ -84,10 +86,10 @@ class Stages:
 
     def held_out(self, split: Split, tiers: Tiers) -> Counts:
         """Greedy drafts of problems of another split, and rollouts of their prefixes."""
-        config = self.recipe.sampled
+        config, counted = self.recipe.sampled, Counter[str]()
         path = self.run.path(f"{split}_samples.jsonl")
         drawn = sampling.sample_solutions(
-            sampling.tier_problems(tiers, split, gsm8k=self.recipe.gsm8k),
+            sampling.tier_problems(tiers, split, gsm8k=self.recipe.gsm8k, counted=counted),
             self._sampler(tiers.seed),
             path,
             Drawing(1, 0.0, config.max_tokens),
@@ -96,6 +98,7 @@ class Stages:
         rolled = self._roll_out(rows, f"{split}_rollouts.jsonl", tiers.seed + 1)
         tokens = drawn["tokens"] + rolled["tokens"]
         return {
+            **counted,
             **drawn,
             "single_step": drawn["samples"] - len(rows),
             "tokens": tokens,

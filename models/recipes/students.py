@@ -68,15 +68,15 @@ class Students:
 
     def problems(self) -> Counts:
         """The first mixture."""
-        without_answer: Counter[str] = Counter()
-        problems = mix(self.recipe.mixture, self.recipe.gsm8k, without_answer)
+        counted: Counter[str] = Counter()
+        problems = mix(self.recipe.mixture, self.recipe.gsm8k, counted)
         write_jsonl(self.run.path("student_problems.jsonl"), problems)
         sources = [problem.source.partition("/")[0] for problem in problems]
         return {
             "problems": len(problems),
             **asdict(self.recipe.mixture),
             **{f"from_{source}": sources.count(source) for source in sorted(set(sources))},
-            "gsm_symbolic_without_answer": without_answer.total(),
+            **counted,
             **(gsm8k_counts(self.recipe.gsm8k) if self.recipe.gsm8k else {}),
         }
 
@@ -93,13 +93,15 @@ class Students:
 
     def sample(self, iteration: ExpertIteration, number: int) -> Counts:
         """Solutions of fresh training problems by the student of the round before."""
-        tiers = iteration.problems_of(number)
-        return sampling.sample_solutions(
-            sampling.tier_problems(tiers, "train", self.known_before(number), self.recipe.gsm8k),
+        tiers, counted = iteration.problems_of(number), Counter[str]()
+        known = self.known_before(number)
+        sampled = sampling.sample_solutions(
+            sampling.tier_problems(tiers, "train", known, self.recipe.gsm8k, counted),
             self.recipe.make_sampler(self.run.path(f"merged_{number - 1}"), tiers.seed),
             self.run.path(f"ei_{number}_samples.jsonl"),
             Drawing(iteration.n, iteration.temperature, iteration.max_tokens),
         )
+        return {**counted, **sampled}
 
     def keep_right(self, iteration: ExpertIteration, number: int) -> Counts:
         """What a round learns from: right and different solutions, and old problems."""

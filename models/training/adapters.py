@@ -80,7 +80,8 @@ def train_generator(  # noqa: PLR0913 - what, on what, and where to
     """An adapter that continues prompts as in `examples`, written to `out` (PEFT's format).
 
     It begins as the adapter `start` (of the same rank), or as one that changes nothing. The
-    logits (vocabulary 49,152) are computed only where there is a target.
+    logits (vocabulary 49,152) are computed only where there is a target. Checkpoints are written
+    beside `out`, with the suffix `.checkpoint`; the last one stays.
     """
     tokenizer = AutoTokenizer.from_pretrained(base)
     model = _with_adapter(base, config)
@@ -104,7 +105,6 @@ def train_generator(  # noqa: PLR0913 - what, on what, and where to
         model, encoded, loss_of, config.loop, checkpoint=checkpoint, name=name, begun=begun
     )
     _save_adapter(model, out)
-    checkpoint.unlink(missing_ok=True)
     return report
 
 
@@ -143,7 +143,6 @@ def train_scorer(
     save_file(
         {"score.weight": head.weight.detach().float().cpu().contiguous()}, out / "head.safetensors"
     )
-    checkpoint.unlink(missing_ok=True)
     return report
 
 

@@ -81,18 +81,40 @@ def test_the_answer_of_a_problem_is_the_one_its_solution_states() -> None:
         assert parse_answer(problem.solution) == problem.answer
 
 
-def test_generated_problems_without_an_answer_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """None is at this writing, so some lose theirs here."""
+def test_every_candidate_is_taken_or_counted_by_the_filter_that_took_it_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All states its answer at this writing, so some lose theirs here."""
     monkeypatch.setattr(sources, "make_problem", unanswered)
-    lost: Counter[str] = Counter()
-    left = sources.load("all", 30, 3, without_answer=lost)
+    counted: Counter[str] = Counter()
+    left = sources.load("easy", 30, 3, counted=counted)
     monkeypatch.undo()
-    whole = list(itertools.islice(sources.gsm_symbolic(3), int(left[-1].id.split("-")[-1])))
-    last = next(place for place, problem in enumerate(whole) if problem.id == left[-1].id)
-    gone = Counter(p.source for p in whole[:last] if p.answer.endswith("0"))
-    assert lost == gone
-    assert lost.total() > 30
     assert not any(problem.answer.endswith("0") for problem in left)
+    assert counted["taken"] == len(left) == 30
+    assert (
+        counted["candidates"] == int(left[-1].id.split("-")[-1]) + 1
+    )  # up to the last that is taken
+    filters = {"other_templates", "without_answer", "other_tier", "other_split"}
+    assert all(counted[name] > 10 for name in filters)
+    assert counted["candidates"] == sum(counted[name] for name in ("taken", "duplicates", *filters))
+    entries = list(itertools.islice(sources.gsm_symbolic(3), counted["candidates"]))
+    looked_at = [p for p in entries if int(p.id.split("-")[-1]) < counted["candidates"]]
+    gone = [problem for problem in looked_at if problem.answer.endswith("0")]
+    assert counted["without_answer"] == len(gone)
+    assert counted["other_templates"] == counted["candidates"] - len(looked_at)
+    rest = [problem for problem in looked_at if problem not in gone]
+    assert counted["other_tier"] == sum(not is_easy(problem) for problem in rest)
+
+
+def test_questions_that_come_twice_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "twice.jsonl"
+    line = {"question": "1 + 1?", "answer": "1 + 1 = 2\n#### 2"}
+    path.write_text((json.dumps(line) + "\n") * 3)
+    problem = next(iter(sources.gsm8k(path)))
+    counted: Counter[str] = Counter()
+    with pytest.raises(ValueError, match="holds 1 problems"):
+        sources.load(str(path), 2, 1, split_of(problem.question), counted=counted)
+    assert counted == {"candidates": 3, "duplicates": 2, "taken": 1}
 
 
 def unanswered(**parts: str) -> Problem | None:

@@ -77,7 +77,7 @@ def test_solutions_with_nothing_right_to_go_on_with_are_counted() -> None:
 
 def test_pairs_and_outcomes_are_counted_before_they_are_cut(tmp_path: Path) -> None:
     run = Run(tmp_path)
-    recipe = replace(smoke(), global_pairs=2, drafts_per_pair=9, orm_samples=3)
+    recipe = replace(smoke(), global_pairs=2, drafts_per_pair=1, orm_samples=3)
     empty = make_sample("p", "q", "20", " ")
     write_jsonl(run.path("samples.jsonl"), [*RIGHTS, *WRONGS, empty])
     write_jsonl(run.path("rollouts.jsonl"), rollouts())
@@ -86,6 +86,7 @@ def test_pairs_and_outcomes_are_counted_before_they_are_cut(tmp_path: Path) -> N
     assert (counts["global_pairs_in_all"], counts["global_pairs"]) == (3, 2)
     assert (counts["global_drafts"], counts["without_global_target"]) == (4 + 3, 4)
     assert counts["without_local_target"] == 0
+    assert (counts["local_pairs_in_all"], counts["local_pairs"]) == (2, 1)
     counts = labelling.outcomes()
     assert (counts["samples"], counts["without_steps"], counts["orm_samples"]) == (12, 1, 3)
 

@@ -2,12 +2,14 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from models.recipes.paper import paper_gpu
-from models.recipes.run import Run
+from models.recipes.paper import paper_gpu, smoke
+from models.recipes.recipe import ADDING, LATER
+from models.recipes.run import OtherRecipeError, Run
 
 KEPT = Path(__file__).parents[3] / "models" / "kept" / "paper_gpu"
 
@@ -16,10 +18,28 @@ def test_todays_recipe_is_that_of_the_kept_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A field that is new, gone or changed makes `--start-from models/kept/paper_gpu` useless."""
-    monkeypatch.setenv("GLORE_GSM8K", str(tmp_path / "train.jsonl"))  # as it was named then
+    file = tmp_path / "train.jsonl"  # as it was named then
+    file.write_text("not what was read then\n")
+    monkeypatch.setenv("GLORE_GSM8K", str(file))
     kept = json.loads((KEPT / "recipe.json").read_text())
-    assert json.loads(json.dumps(paper_gpu().settings(), default=str)) == kept
-    Run(tmp_path / "new").remember(paper_gpu().settings())
-    assert (tmp_path / "new" / "recipe.json").read_text() == (KEPT / "recipe.json").read_text()
+    settings = paper_gpu().settings()
+    assert kept["gsm8k_sha256"] != settings["gsm8k_sha256"]
     shutil.copyfile(KEPT / "recipe.json", tmp_path / "recipe.json")
-    Run(tmp_path).remember(paper_gpu().settings())
+    with pytest.raises(OtherRecipeError):
+        Run(tmp_path).remember(settings, ADDING, LATER)
+    settings["gsm8k_sha256"] = kept["gsm8k_sha256"]
+    assert json.loads(json.dumps(settings, default=str)) == kept
+    Run(tmp_path).remember(settings)
+    assert (tmp_path / "recipe.json").read_text() == (KEPT / "recipe.json").read_text()
+
+
+def test_a_gsm8k_file_is_known_by_what_it_holds(tmp_path: Path) -> None:
+    file = tmp_path / "train.jsonl"
+    seen = set()
+    for content in ("a", "b"):
+        file.write_text(content)
+        seen.add(replace(smoke(), gsm8k=file).settings()["gsm8k_sha256"])
+    assert len(seen) == 2
+    assert smoke().settings()["gsm8k_sha256"] is None
+    with pytest.raises(FileNotFoundError):
+        replace(smoke(), gsm8k=tmp_path / "none.jsonl").settings()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from models.recipes.run import Clock, OtherRecipeError, Run
+from models.recipes.run import Clock, Counts, OtherRecipeError, Run
 
 
 def test_a_recipe_is_written_once_and_then_only_compared(tmp_path: Path) -> None:
@@ -35,6 +35,31 @@ def test_settings_that_only_add_stages_may_change(tmp_path: Path) -> None:
     with pytest.raises(OtherRecipeError):
         run.remember({"seed": 1, "more": True})
     assert json.loads(run.path("recipe.json").read_text()) == {"seed": 1, "more": False}
+
+
+def test_a_setting_that_came_later_is_compared_where_it_is_known(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.remember({"seed": 1})
+    run.remember({"seed": 1, "hash": "a"}, later=("hash",))  # begun before there was one
+    run.remember({"seed": 1, "hash": "a"}, later=("hash",))
+    with pytest.raises(OtherRecipeError):
+        run.remember({"seed": 1, "hash": "b"}, later=("hash",))
+    with pytest.raises(OtherRecipeError):
+        run.remember({"seed": 2, "hash": "a"}, later=("hash",))
+
+
+def test_a_checkpoint_goes_when_the_stage_is_done_and_not_before(tmp_path: Path) -> None:
+    run, checkpoint = Run(tmp_path), tmp_path / "sorm.checkpoint"
+
+    def killed() -> Counts:
+        checkpoint.write_text("almost done")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run.stage("sorm", killed)
+    assert checkpoint.exists()
+    run.stage("sorm", dict)
+    assert not checkpoint.exists()
 
 
 def test_a_kill_while_the_recipe_is_written_leaves_none(

@@ -69,7 +69,7 @@ class Right:
     def sample(
         self, prompts: Sequence[str], *, n: int, temperature: float, max_tokens: int
     ) -> list[list[Rollout]]:
-        assert (n, temperature, max_tokens) == (2, 0.8, 24)
+        assert (n, temperature, max_tokens) == (2, 0.8, 80)
         return [
             [
                 Rollout(f"step {i}\n#### {self.answers[asked(prompt)]}", finished=True, tokens=5)
@@ -176,4 +176,8 @@ def test_lines_of_a_gsm8k_file_without_an_answer_are_counted(tmp_path: Path) -> 
     counts = Students(replace(smoke(), gsm8k=file), Run(tmp_path), Path("base")).problems()
     assert (counts["gsm8k_lines"], counts["gsm8k_without_answer"]) == (43, 3)
     assert counts["from_gsm8k"] == 2
-    assert counts["gsm_symbolic_without_answer"] == 0
+    for tier in ("easy", "all"):
+        gone = ("other_templates", "without_answer", "other_tier", "duplicates", "other_split")
+        left = counts[f"{tier}_candidates"] - sum(counts.get(f"{tier}_{key}", 0) for key in gone)
+        assert left == counts[f"{tier}_taken"] == (24 if tier == "easy" else 4)
+    assert counts["gsm8k_candidates"] == counts["gsm8k_taken"] + counts.get("gsm8k_other_split", 0)

@@ -59,7 +59,6 @@ def test_a_generator_learns_and_is_merged(tiny_base: Path, tmp_path: Path) -> No
     examples = [CompletionExample(f"{i}?\n", "yes") for i in range(20)]
     report = train_generator(tiny_base, examples, FAST, tmp_path / "role", "role")
     assert report.losses[-1][1] < report.losses[0][1]
-    assert not (tmp_path / "role.checkpoint").exists()
     merge(tiny_base, tmp_path / "role", tmp_path / "merged")
     before = AutoModelForCausalLM.from_pretrained(tiny_base).state_dict()
     after = AutoModelForCausalLM.from_pretrained(tmp_path / "merged").state_dict()

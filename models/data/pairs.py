@@ -74,9 +74,10 @@ def local_pairs(
 ) -> list[CompletionExample]:
     """A draft whose first bad step is i -> a right continuation of its first i steps.
 
-    At most `per_draft` drafts of each sample, or all of them (None). Drafts are the wrong sample itself and the wrong rollouts of its bad prefix; right
-    continuations come from the rollouts of the good prefix before it, or, when the very
-    first step is bad, from right samples of the same question.
+    At most `per_draft` drafts of each sample, or all of them (None). Drafts are the wrong sample
+    itself and the wrong rollouts of its bad prefix; right continuations come from the rollouts
+    of the good prefix before it, or, when the very first step is bad, from right samples of the
+    same question.
     """
     rng = random.Random(seed)  # noqa: S311 - not for secrets
     whole: dict[str, dict[str, None]] = defaultdict(dict)

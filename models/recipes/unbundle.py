@@ -25,10 +25,21 @@ _COLUMNS = {"sorm": SORM_COLUMN, "orm": ORM_COLUMN}
 def unbundle(bundle: Bundle, base: Path, run: Path) -> None:
     """Fill the new folder `run` from `bundle`; `base` is what its student is an adapter on.
 
-    Raises ServingError when the bundle is not whole, FileExistsError when `run` is there.
+    It appears when it is whole: killed, the same call does it again. Raises ServingError when the
+    bundle is not whole, FileExistsError when `run` is there.
     """
     bundle.check()
-    run.mkdir(parents=True)
+    if run.exists():
+        message = f"{run} is there already"
+        raise FileExistsError(message)
+    beside = run.with_name(f"{run.name}.unbundling")
+    shutil.rmtree(beside, ignore_errors=True)  # of a killed attempt
+    beside.mkdir(parents=True)
+    _fill(bundle, base, beside)
+    beside.replace(run)
+
+
+def _fill(bundle: Bundle, base: Path, run: Path) -> None:
     merge(base, bundle.adapter("student"), run / "merged_0")
     head = load_file(bundle.head)["score.weight"]
     for role in ROLES:

@@ -146,6 +146,25 @@ def test_a_bundle_becomes_a_run_folder_with_the_same_models(
         unbundle(Bundle(run.path("bundle")), tiny_base, out)
 
 
+def test_killed_while_it_becomes_one_it_is_done_again(
+    finished: tuple[Run, Stages], tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle, out, copied = Bundle(finished[0].path("bundle")), tmp_path / "again", iter(range(3))
+
+    def copyfile(source: Path, target: Path) -> None:
+        if next(copied, None) is None:
+            raise KeyboardInterrupt
+        target.write_bytes(source.read_bytes())
+
+    with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
+        killed.setattr("models.recipes.unbundle.shutil.copyfile", copyfile)
+        unbundle(bundle, tiny_base, out)
+    assert not out.exists()
+    unbundle(bundle, tiny_base, out)
+    assert (out / "local_refiner" / "adapter_model.safetensors").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["again"]
+
+
 def test_a_bundle_without_curves_becomes_a_run_folder_too(
     finished: tuple[Run, Stages], tiny_base: Path, tmp_path: Path
 ) -> None:

@@ -122,6 +122,7 @@ def create_app(
                 pace=Pace(settings.batch_concurrency, settings.batch_lease),
                 heartbeat=settings.heartbeat,
                 student=settings.engine_of("student")[0],
+                serves=settings.identity,
             )
             yield
 

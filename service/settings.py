@@ -13,6 +13,7 @@ GLORE_API_KEYS and GLORE_API_KEYS_FILE close the gateway to all but the holders 
 (`service.keys`), GLORE_RATE_PER_MINUTE bounds what each of them may ask (`service.api.rates`).
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -178,6 +179,7 @@ class Settings(BaseSettings):
     engines: RoleEngines = RoleEngines()
     models: ModelNames = ModelNames()
     families: Families = Families()
+    serves: str | None = Field(default=None, min_length=1)  # a name or a hash of all the weights
 
     host: str = Field(default="127.0.0.1", min_length=1)
     port: int = Field(default=8000, ge=1, le=65535)
@@ -263,6 +265,15 @@ class Settings(BaseSettings):
         content = _thresholds(self.thresholds_file, f"{PREFIX}GATE")
         name = "gate" if "gate" in content else "first_error"
         return _threshold(self.thresholds_file, content, name, f"{PREFIX}GATE")
+
+    @property
+    def identity(self) -> str | None:
+        """A short hash of what answers: weights, thresholds, names, families. None: not known."""
+        if self.serves is None:
+            return None
+        parts = (self.serves, self.first_error_threshold, self.draft_gate)
+        named = (self.models.model_dump(), self.families.model_dump())
+        return hashlib.sha256(json.dumps([*parts, *named]).encode()).hexdigest()[:12]
 
     @property
     def keyring(self) -> Keyring:

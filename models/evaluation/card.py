@@ -1,10 +1,11 @@
-"""The card of an evaluation of the service: configuration, seed, counts, time, tokens."""
+"""The card of an evaluation of the service: configuration, seed, counts, time, tokens, curves."""
 
 import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from models.evaluation.spent import Spent
 from models.evaluation.table import Row
 
 _HEADER = "| strategy | asked | answered | failed | degraded | right | tokens | seconds |"
@@ -13,22 +14,31 @@ _HEADER = "| strategy | asked | answered | failed | degraded | right | tokens | 
 def as_card(  # noqa: PLR0913 - what a card tells
     settings: dict[str, Any],
     rows: Iterable[Row],
+    spent: Spent,
     *,
     command: str,
     n: int,
     started: datetime,
     finished: datetime,
+    plot: str,
 ) -> str:
-    """The card in Markdown; `settings` are all that the run was made with."""
+    """The card in Markdown; `settings` are all that the run was made with.
+
+    `started` and `finished` are of the last attempt, `spent` is of all of them.
+    """
     times = [when.isoformat(timespec="seconds") for when in (started, finished)]
-    minutes = (finished - started).total_seconds() / 60
     lines = [
         "# The card of an evaluation",
         "",
         f"`{command}`",
         "",
         f"{n} problems of {settings['source']}, seed {settings['seed']}.",
-        f"From {times[0]} to {times[1]}, {minutes:.1f} minutes; earlier attempts not counted.",
+        f"{spent.seconds / 60:.1f} minutes over all attempts, each up to its last answer;",
+        f"the last one from {times[0]} to {times[1]}.",
+        f"{spent.generated_tokens:,} tokens generated and {spent.prompt_tokens:,} read,",
+        f"in {spent.engine_calls:,} engine calls, for all answers in this folder.",
+        "",
+        plot,
         "",
         _HEADER,
         "|---" + "|---:" * 7 + "|",

@@ -1,13 +1,15 @@
 """Every response in one JSONL file, so that a run can stop and go on.
 
-A line is `{"problem": id, "strategy": ..., "result": {...}}`, or has `"failure"` in place of
-`"result"`. Failures are asked again when the run goes on; the last line of a pair counts.
+A line is `{"problem": id, "strategy": ..., "result": {...}, "spent": seconds}`, or has `"failure"`
+in place of `"result"`. Failures are asked again when the run goes on; the last line of a pair
+counts. `spent` is the time on the wall of all attempts up to that line.
 """
 
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,14 +36,28 @@ class Entry:
 
 @dataclass(slots=True)
 class Journal:
-    """The open file and what it holds, by (problem, strategy)."""
+    """The open file and what it holds, by (problem, strategy); `before`: earlier attempts."""
 
     file: TextIO
+    clock: Callable[[], float]  # monotonic seconds
+    opened: float
+    before: float = 0.0
     entries: dict[tuple[str, str], Entry] = field(default_factory=dict)
+
+    @property
+    def spent(self) -> float:
+        """Seconds of all attempts: each earlier one up to its last line, this one up to now."""
+        return self.before + self.clock() - self.opened
+
+    @property
+    def results(self) -> Iterator[SolveResult]:
+        """All that was answered."""
+        return (entry.result for entry in self.entries.values() if entry.result is not None)
 
     def add(self, entry: Entry) -> None:
         """Append an entry; it is on the disk when this returns."""
         line: dict[str, object] = {"problem": entry.problem, "strategy": entry.strategy}
+        line["spent"] = round(self.spent, 3)
         if entry.result is not None:
             line["result"] = entry.result.model_dump(mode="json")
         else:
@@ -58,11 +74,12 @@ class Journal:
 
 
 @contextmanager
-def open_journal(path: Path) -> Iterator[Journal]:
+def open_journal(path: Path, clock: Callable[[], float] = time.monotonic) -> Iterator[Journal]:
     """The journal at `path`, made if need be, for this process alone.
 
     A last line cut off by a kill is taken out. Raises JournalError.
     """
+    opened = clock()
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+", encoding="utf-8") as file:
         try:
@@ -74,10 +91,12 @@ def open_journal(path: Path) -> Iterator[Journal]:
         whole = raw.rfind(b"\n") + 1
         if whole < len(raw):
             file.truncate(whole)
-        journal = Journal(file)
-        for number, line in enumerate(raw[:whole].splitlines(), start=1):
+        journal = Journal(file, clock, opened)
+        for number, text in enumerate(raw[:whole].splitlines(), start=1):
             try:
-                entry = _entry(json.loads(line))
+                line = json.loads(text)
+                entry = _entry(line)
+                journal.before = float(line.get("spent", journal.before))
             except (ValueError, KeyError, TypeError, ValidationError) as error:
                 message = f"{path}:{number} is not a line of this journal"
                 raise JournalError(message) from error

@@ -5,21 +5,25 @@
 <folder>/responses.jsonl  every response (see `journal`)
 <folder>/table.md         the table
 <folder>/report.json      everything: the plan, the command, the rows, the paired tests
+<folder>/curves.png       accuracy against tokens, latencies; where matplotlib is installed
 <folder>/CARD.md          the run card: configuration, seed, counts, time, tokens
 ```
 """
 
 import json
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from glore_client import Sampling, Strategy
+from models.data.files import write_json, write_whole
 from models.data.problems import Problem
 from models.evaluation.asking import Manner, Solver, ask_all
 from models.evaluation.card import as_card
+from models.evaluation.curves import draw_curves
 from models.evaluation.journal import Journal, JournalError, open_journal
 from models.evaluation.outcomes import (
     DERIVED,
@@ -29,6 +33,8 @@ from models.evaluation.outcomes import (
     any_candidate,
     as_asked,
 )
+from models.evaluation.picture import CURVES, shown
+from models.evaluation.spent import Spent, spent
 from models.evaluation.stats import mcnemar_exact
 from models.evaluation.table import Row, as_json, as_markdown, make_row
 
@@ -42,7 +48,7 @@ class Plan:
 
     `one_pass` reads the rows of draft, global and local from the `glore` responses instead
     of asking, so that six strategies cost three requests per question. `gated` is asked: no
-    response tells the gate.
+    response tells the gate. `serves` is what /readyz said of the models, if anything.
     """
 
     source: str
@@ -54,6 +60,7 @@ class Plan:
     deadline: float = 120.0
     concurrency: int = 8
     one_pass: bool = False
+    serves: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse a plan that cannot be carried out. Raises ValueError."""
@@ -84,6 +91,7 @@ class Plan:
             "temperature": self.temperature,
             "max_tokens": self.max_tokens,
             "deadline": self.deadline,
+            "serves": self.serves,
         }
 
 
@@ -99,11 +107,13 @@ class Paired:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What came out."""
+    """What came out; `seconds` of each answered question by the name of its row."""
 
     plan: Plan
     rows: tuple[Row, ...]
     paired: tuple[Paired, ...]
+    spent: Spent
+    seconds: dict[str, tuple[float, ...]] = field(default_factory=dict)
 
 
 async def evaluate(  # noqa: PLR0913 - the parts of one run
@@ -114,13 +124,14 @@ async def evaluate(  # noqa: PLR0913 - the parts of one run
     *,
     command: str = "",
     on_progress: Callable[[int, int], None] = lambda _done, _all: None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Report:
     """Ask the service what `folder` does not hold yet, count, and write the report there.
 
     Raises GloreError when the service is not there (what was answered is kept), JournalError
     when the folder holds another run, OSError when it cannot be written.
     """
-    with open_journal(folder / "responses.jsonl") as journal:
+    with open_journal(folder / "responses.jsonl", clock) as journal:
         _keep_plan(folder / "plan.json", plan, journal)
         sampling = Sampling(temperature=plan.temperature, max_tokens=plan.max_tokens)
         manner = Manner(sampling, plan.candidates, plan.deadline, plan.concurrency)
@@ -144,15 +155,20 @@ def count(plan: Plan, problems: Sequence[Problem], journal: Journal) -> Report:
         if source in plan.asked:
             judged = _judged(source, any_candidate, problems, journal)
             rows.append(make_row(name, judged, source))
-    return Report(plan, tuple(rows), _paired(outcomes))
+    seconds = {
+        name: tuple(each.seconds for each in judged if not each.failed)
+        for name, judged in outcomes.items()
+    }
+    return Report(plan, tuple(rows), _paired(outcomes), spent(journal), seconds)
 
 
 def report_as_json(report: Report) -> dict[str, Any]:
-    """The report as plain values: plan, rows, paired tests."""
+    """The report as plain values: plan, rows, paired tests, what was spent."""
     return {
         "plan": asdict(report.plan),
         "strategies": [as_json(row) for row in report.rows],
         "mcnemar": [asdict(pair) for pair in report.paired],
+        "spent": asdict(report.spent),
     }
 
 
@@ -165,13 +181,24 @@ def _write(folder: Path, report: Report, *, command: str, n: int, started: datet
         "finished": finished.isoformat(timespec="seconds"),
         **report_as_json(report),
     }
-    text = json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
-    (folder / "report.json").write_text(text, encoding="utf-8")
-    (folder / "table.md").write_text(as_markdown(report.rows), encoding="utf-8")
-    card = as_card(
-        asdict(report.plan), report.rows, command=command, n=n, started=started, finished=finished
+    write_json(folder / "report.json", whole)
+    write_whole(folder / "table.md", as_markdown(report.rows))
+    plot = shown(
+        lambda out: draw_curves(report.rows, report.seconds, out),
+        folder / CURVES,
+        "accuracy against tokens, and how long answers take",
     )
-    (folder / "CARD.md").write_text(card, encoding="utf-8")
+    card = as_card(
+        asdict(report.plan),
+        report.rows,
+        report.spent,
+        command=command,
+        n=n,
+        started=started,
+        finished=finished,
+        plot=plot,
+    )
+    write_whole(folder / "CARD.md", card)
 
 
 def _judged(
@@ -203,13 +230,20 @@ def _keep_plan(path: Path, plan: Plan, journal: Journal) -> None:
     """Write down what the answers depend on, or compare with what the journal was made under."""
     wanted = plan.answers_depend_on
     if not journal.entries:
-        path.write_text(json.dumps(wanted, indent=1) + "\n", encoding="utf-8")
+        write_json(path, wanted)
         return
     try:
         kept = dict(json.loads(path.read_text(encoding="utf-8")))
+        kept.setdefault("serves", plan.serves)  # folders were made that do not say
     except (OSError, ValueError, TypeError) as error:
         message = f"{path} cannot be read; name another folder"
         raise JournalError(message) from error
     if differing := [key for key, value in wanted.items() if kept.get(key) != value]:
         message = f"{path.parent} holds a run with another {', '.join(differing)}"
+        if differing == ["serves"]:
+            message = (
+                f"{path.parent} holds answers of other models or thresholds (/readyz told "
+                f"{kept['serves'] or 'nothing'}, now {plan.serves or 'nothing'}); "
+                "serve those again, or name another folder"
+            )
         raise JournalError(message)

@@ -5,12 +5,14 @@ A bundle is a folder with one PEFT adapter per role and the reward models' commo
 (`score.weight`, float32, 2 x 576: column 0 SORM, column 1 ORM) and `thresholds.json`.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from models.serving import base
 from models.serving.errors import ServingError
 
 BUNDLED = Path(__file__).resolve().parent.parent / "bundle"
@@ -67,6 +69,14 @@ class Bundle:
             problem=f"An adapter in {self.path} has rank {largest}.",
             way_out=f"vLLM takes {_VLLM_RANKS[-1]} at most; train it with a smaller rank.",
         )
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of the base, the adapters and the head. Raises OSError when a file is missing."""
+        seen = hashlib.sha256(base.SHA256.encode())
+        for file in (*(file for role in ROLES for file in self.adapter_files(role)), self.head):
+            seen.update(file.read_bytes())
+        return seen.hexdigest()
 
     @property
     def thresholds(self) -> Path:

@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 import psutil
 
-from models.serving.bundle import Bundle
+from models.serving.bundle import ROLES, Bundle
 from models.serving.cache import Cache
 from models.serving.processes import Launch
 
@@ -61,9 +61,16 @@ def gateway(
     *,
     environment: Mapping[str, str] = os.environ,
 ) -> Launch:
-    """The gateway on `host`:`port`; engines that run here are told to it by address."""
-    ours = {f"GLORE_{e.name.upper()}__URL": f"http://{HERE}:{e.port}" for e in engines}
+    """The gateway on `host`:`port`; engines that run here are told to it by address.
+
+    If all roles are the bundle's, it is told which bundle that is.
+    """
+    here = {engine.name: f"http://{HERE}:{engine.port}" for engine in engines}
+    ours = {f"GLORE_{name.upper()}__URL": url for name, url in here.items()}
     defaults = {"GLORE_THRESHOLDS_FILE": str(bundle.thresholds), **STOPPING}
+    elsewhere = any(environment.get(f"GLORE_ENGINES__{role.upper()}__URL") for role in ROLES)
+    if here.keys() == ROLES_OF.keys() and not elsewhere:
+        defaults["GLORE_SERVES"] = bundle.fingerprint
     command = ("-m", "service.cli", "serve", "--host", host, "--port", str(port))
     return Launch(
         "gateway",

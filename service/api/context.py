@@ -46,6 +46,7 @@ class Context:
     pace: Pace  # of a batch
     heartbeat: float  # seconds of silence in a stream
     student: str  # the engine without which there is no answer
+    serves: str | None  # a hash of what answers, if that is known
 
 
 async def context_of(request: Request) -> Context:

@@ -46,6 +46,10 @@ class Ready(BaseModel):
         default=None,
         description="Roles whose circuit breaker is not closed; an open one is as an engine down.",
     )
+    serves: str | None = Field(
+        default=None,
+        description="A hash of models and thresholds, where the gateway knows them.",
+    )
 
 
 @router.get("/livez", summary="Is the gateway alive?")
@@ -103,6 +107,7 @@ async def readyz(response: Response, context: Annotated[Context, Depends(context
         missing_models=missing or None,
         problems=problems or None,
         circuits=circuits or None,
+        serves=context.serves,
     )
 
 

@@ -4,12 +4,13 @@ import asyncio
 import json
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from glore_client import AsyncClient, Client, GloreError
+from glore_client import AsyncClient, Client, GloreError, Readiness
 from models.data import sources
 from models.data.problems import Problem
 from models.evaluation.journal import JournalError
@@ -50,7 +51,7 @@ def run_evaluate(  # noqa: PLR0913 - one option each
         raise WrongArgumentError(str(error)) from error
     folder = out or Path("runs") / f"eval-{Path(source).stem}-{seed}"
     screen = Console(stderr=True)
-    check_ready(url)
+    plan = replace(plan, serves=check_ready(url).serves)
     with screen.status("choosing problems"):
         problems = load_problems(source, n, seed)
     try:
@@ -83,8 +84,11 @@ def summary(report: Report, n: int) -> str:
     return f"{head}{as_text(report.rows)}\n{pairs}"
 
 
-def check_ready(url: str) -> None:
-    """Raise CommandFailedError unless the service at `url` is ready; WrongArgumentError."""
+def check_ready(url: str) -> Readiness:
+    """What the service at `url` says of itself.
+
+    Raises CommandFailedError unless it is ready, WrongArgumentError for an address that is none.
+    """
     try:
         with Client(url, api_key=own_key()) as client:
             readiness = client.ready()
@@ -96,6 +100,7 @@ def check_ready(url: str) -> None:
         engines = ", ".join(f"{name}: {state}" for name, state in readiness.engines.items())
         message = f"the gateway at {url} is not ready ({engines})"
         raise CommandFailedError(message)
+    return readiness
 
 
 def load_problems(source: str, n: int, seed: int) -> list[Problem]:

@@ -19,6 +19,7 @@ import typer
 from models.data.files import InUseError, alone, write_json, write_whole
 from models.data.problems import Problem
 from models.evaluation.paper.bench_card import bench_card
+from models.evaluation.paper.bench_curves import draw_bench
 from models.evaluation.paper.card import write_card
 from models.evaluation.paper.collect import Plan
 from models.evaluation.paper.composition import (
@@ -52,6 +53,7 @@ from models.evaluation.paper.report import located_as_json, write_report
 from models.evaluation.paper.sets import ALL_SETS, GSM8K, SETS, parse_sizes
 from models.evaluation.paper.tables import make_tables
 from models.evaluation.paper.thresholds import ThresholdsError, read_thresholds
+from models.evaluation.picture import CURVES, shown
 from models.serving.bundle import chosen_bundle
 from models.serving.cache import Cache, default_cache
 from models.serving.errors import ServingError
@@ -146,7 +148,7 @@ def run_processbench(file: Path, *, run_dir: Path | None, as_json: bool) -> None
                 engine_clock(),
                 lambda role: scorers[role].load(),
             )
-            rows = tuple(row for row, _ in found.values())
+            rows = tuple(each.located for each in found.values())
             content = {
                 "command": _command(),
                 "file": file.name,
@@ -154,12 +156,17 @@ def run_processbench(file: Path, *, run_dir: Path | None, as_json: bool) -> None
                 "A": [located_as_json(row) for row in rows],
             }
             text = _markdown(rows, file, len(solutions))
-            seconds = {role: spent for role, (_, spent) in found.items()}
-            card = bench_card(
-                file.name, sha256, solutions, thresholds, weights, seconds, command=_command()
-            )
             write_json(out / file.stem / "table.json", content)
             write_whole(out / file.stem / "table.md", text + "\n")
+            plot = shown(
+                lambda png: draw_bench(found, png),
+                out / file.stem / CURVES,
+                "F1, right solutions left alone and first errors found, against the threshold",
+            )
+            card = bench_card(
+                file.name, sha256, solutions, thresholds, weights, found,
+                command=_command(), plot=plot,
+            )  # fmt: skip
             write_whole(out / file.stem / "CARD.md", card)
     typer.echo(f"Table and card: {out / file.stem}", err=True)
     typer.echo(json.dumps(content, indent=1) if as_json else text)

@@ -15,7 +15,7 @@ from glore_client import Strategy
 from service.cli import main
 from service.keys import Keyring, read_lines
 from tests.clients.python import samples
-from tests.service.gateway import FakeGateway, fake_gateway
+from tests.service.gateway import READY, FakeGateway, fake_gateway
 
 QUESTION = samples.QUESTION
 
@@ -250,6 +250,19 @@ def test_eval_measures_and_goes_on(gateway: FakeGateway, tmp_path: Path) -> None
     assert len(gateway.asked) == 3
     other = glore(*command, "--seed", "1")
     assert_one_line_at_end(other, f"{out} holds a run with another seed")
+
+
+def test_eval_does_not_go_on_with_other_models(gateway: FakeGateway, tmp_path: Path) -> None:
+    source, out = str(problems_in(tmp_path)), tmp_path / "out"
+    command = ["eval", "--source", source, "--n", "2", "--out", str(out), "--url", gateway.url]
+    command += ["--strategies", "draft"]
+    gateway.ready = (200, {**READY, "serves": "a1b2"})
+    assert glore(*command).exit_code == 0
+    assert json.loads((out / "plan.json").read_text(encoding="utf-8"))["serves"] == "a1b2"
+    gateway.ready = (200, {**READY, "serves": "c3d4"})
+    text = "(/readyz told a1b2, now c3d4); serve those again, or name another folder"
+    assert_one_line_at_end(glore(*command), text)
+    assert len(gateway.asked) == 2
 
 
 def test_eval_asks_for_all_strategies(gateway: FakeGateway, tmp_path: Path) -> None:

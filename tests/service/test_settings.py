@@ -321,3 +321,25 @@ def test_the_stores_password_is_a_secret(env: pytest.MonkeyPatch) -> None:
     settings = load_settings()
     assert set(settings.secrets) == {"hid%40den", "hid@den"}
     assert "den" not in repr(settings.store)
+
+
+def test_what_is_served_has_a_name_of_its_own_under_other_settings(
+    env: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    env.setenv("GLORE_THRESHOLDS_FILE", str(tmp_path / "thresholds.json"))
+    assert Settings().identity is None
+    env.setenv("GLORE_SERVES", "the bundle")
+    found = [Settings().identity]
+    for name, value in (
+        ("SERVES", "another"),
+        ("THRESHOLD", "0.2"),
+        ("GATE", "0.9"),
+        ("MODELS__ORM", "other"),
+        ("FAMILIES__SORM", "qwen_prm"),
+    ):
+        env.setenv(f"GLORE_{name}", value)
+        found.append(Settings().identity)
+    assert all(found)
+    assert len(set(found)) == 6
+    env.setenv("GLORE_PORT", "8001")  # the same answers
+    assert Settings().identity == found[-1]

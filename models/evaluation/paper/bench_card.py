@@ -1,4 +1,4 @@
-"""The card of a ProcessBench file: configuration, counts, seconds."""
+"""The card of a ProcessBench file: configuration, counts, seconds, curves."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from models.evaluation.card import configuration
 from models.evaluation.paper.markdown import grid
-from models.evaluation.paper.processbench import MarkedSolution
+from models.evaluation.paper.processbench import Judged, MarkedSolution
 from models.evaluation.paper.thresholds import Thresholds
 
 
@@ -16,11 +16,12 @@ def bench_card(  # noqa: PLR0913 - what a card tells
     solutions: Sequence[MarkedSolution],
     thresholds: Thresholds,
     weights: Mapping[str, str],
-    seconds: Mapping[str, float],
+    judged: Mapping[str, Judged],
     *,
     command: str,
+    plot: str,
 ) -> str:
-    """The card in Markdown; `weights` and `seconds` by role. No tokens are generated."""
+    """The card in Markdown; `weights` and `judged` by role. No tokens are generated."""
     counts = {
         "solutions": len(solutions),
         "different ones": len({solution.key for solution in solutions}),
@@ -47,10 +48,14 @@ def bench_card(  # noqa: PLR0913 - what a card tells
         *grid(("generator", "solutions"), [(name, str(n)) for name, n in generators.items()]),
         "",
         *grid(
-            ("scorer", "seconds"), [(role.upper(), f"{each:.0f}") for role, each in seconds.items()]
+            ("scorer", "seconds"),
+            [(role.upper(), f"{each.seconds:.0f}") for role, each in judged.items()],
         ),
         "",
-        "Seconds are the scorer's, of all attempts. Nothing is drawn at random.",
+        "Seconds are the scorer's, of all attempts. Nothing is drawn at random, and no tokens are",
+        "generated.",
+        "",
+        plot,
         "",
         *configuration(settings),
     ]

@@ -14,9 +14,7 @@ from models.evaluation.paper.ports import RunModels
 from models.evaluation.paper.records import Record
 from models.evaluation.paper.sets import ALL_SETS
 from models.evaluation.paper.tables import Key, Tables
-
-CURVES = "curves.png"
-_ABSENT = "The plot was left out: matplotlib is not installed (`pip install 'glore[train]'`)."
+from models.evaluation.picture import CURVES, shown
 
 
 def write_card(
@@ -29,11 +27,11 @@ def write_card(
     }
     made_with = {key: read_json(models.phases(*key) / "made_with.json") for key in records}
     models.tables.mkdir(parents=True, exist_ok=True)
-    try:
-        draw_curves(tables, models.tables / CURVES)
-        plot = f"![accuracy against tokens, and where first errors are seen]({CURVES})"
-    except ModuleNotFoundError:
-        plot = _ABSENT
+    plot = shown(
+        lambda out: draw_curves(tables, out),
+        models.tables / CURVES,
+        "accuracy against tokens, and where first errors are seen",
+    )
     text = card(records, phases, made_with, tables, command=command, plot=plot)
     write_whole(models.tables / "CARD.md", text)
 

@@ -5,19 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.evaluation.paper.comparing import StrategyRow
 from models.evaluation.paper.locating import ROLES
 from models.evaluation.paper.sets import POOLS
 from models.evaluation.paper.tables import Section, Tables
+from models.evaluation.picture import draw_strategies, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-_MARKS = "osD^v<>PX"
-_COLOURS = ("C0", "C1", "C2", "C3", "C4", "C5", "C6", "C8", "C9")  # C7 is grey
-_NEAR = 0.02  # of the width: points nearer than that are set beside each other
-_BESIDE = 0.013
-_PERFECT = "perfect"  # selectors that no one has: grey
 
 
 def draw_curves(tables: Tables, out: Path) -> None:
@@ -45,7 +39,9 @@ def draw_curves(tables: Tables, out: Path) -> None:
     for axes, (student, sections) in zip(grid, students.items(), strict=True):
         for panel, name in zip(axes[:-1], names, strict=True):
             if name in rows[student]:
-                _draw_strategies(panel, rows[student][name])
+                section = rows[student][name]
+                title = f"{student}, {name} (n = {section.questions})"
+                draw_strategies(panel, section.compared.rows, title)
             else:
                 panel.set_axis_off()
         _draw_offsets(axes[-1], student, sections)
@@ -58,33 +54,13 @@ def draw_curves(tables: Tables, out: Path) -> None:
     figure.legend(
         shown.values(), shown.keys(), loc="outside lower center", ncols=4, fontsize="small"
     )
-    partial = out.with_suffix(".partial")
-    figure.savefig(partial, format="png", dpi=90)
-    partial.replace(out)
+    save(figure, out)
 
 
 def panels(sections: Sequence[Section]) -> list[Section]:
     """One student's pools, and the sets that are in none of them."""
     pooled = {name for s in sections if s.name in POOLS for name in POOLS[s.name]}
     return [section for section in sections if section.name not in pooled]
-
-
-def places(tokens: Sequence[float]) -> list[float]:
-    """Where each strategy stands on the axis: its tokens, or beside others as many."""
-    width = max(tokens, default=0.0) or 1.0
-    order = sorted(range(len(tokens)), key=lambda i: tokens[i])
-    groups: list[list[int]] = []
-    for index in order:
-        if groups and tokens[index] - tokens[groups[-1][0]] < _NEAR * width:
-            groups[-1].append(index)
-        else:
-            groups.append([index])
-    found = list(tokens)
-    for group in groups:
-        middle = sum(tokens[index] for index in group) / len(group)
-        for turn, index in enumerate(sorted(group)):
-            found[index] = middle + (turn - (len(group) - 1) / 2) * _BESIDE * width
-    return found
 
 
 def offset_counts(sections: Sequence[Section], role: str) -> Counter[int]:
@@ -96,39 +72,6 @@ def offset_counts(sections: Sequence[Section], role: str) -> Counter[int]:
                 if row.role == role:
                     counts.update(dict(row.offsets.counts))
     return counts
-
-
-def _draw_strategies(panel: "Axes", section: Section) -> None:
-    rows = section.compared.rows
-    for number, (row, place) in enumerate(
-        zip(rows, places([row.tokens for row in rows]), strict=True)
-    ):
-        perfect = row.name.startswith(_PERFECT)
-        panel.errorbar(
-            [place],
-            [100 * row.accuracy],
-            yerr=_bars(row),
-            fmt=_MARKS[number % len(_MARKS)],
-            color="grey" if perfect else _COLOURS[number % len(_COLOURS)],
-            markerfacecolor="white" if perfect or number >= len(_MARKS) else None,
-            markersize=5,
-            elinewidth=1,
-            capsize=2,
-            label=row.name,
-        )
-    panel.set(
-        title=f"{section.student}, {section.name} (n = {section.questions})",
-        xlabel="generated tokens per question (equal ones side by side)",
-        ylabel="accuracy, %, with 95% interval",
-    )
-    panel.grid(visible=True, alpha=0.3)
-
-
-def _bars(row: StrategyRow) -> list[list[float]]:
-    """How far the interval goes below and above the accuracy, in percent."""
-    below = row.accuracy - row.interval.low
-    above = row.interval.high - row.accuracy
-    return [[max(0.0, 100 * below)], [max(0.0, 100 * above)]]
 
 
 def _draw_offsets(panel: "Axes", student: str, sections: Sequence[Section]) -> None:

@@ -17,7 +17,7 @@ from models.evaluation.paper.locating import Located, judge
 from models.evaluation.paper.phases import Clock, fill, scores_at_once
 from models.evaluation.paper.ports import Scorer
 from models.evaluation.paper.thresholds import Thresholds
-from models.evaluation.steps import UNKNOWN, Labelled
+from models.evaluation.steps import UNKNOWN, Labelled, StepFigures, curve
 
 _NO_ERROR = -1
 
@@ -63,6 +63,15 @@ class ScoredSolution:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Table A's figures of one scorer, its seconds, and the figures at other thresholds."""
+
+    located: Located
+    seconds: float
+    curve: tuple[StepFigures, ...]
+
+
 def read_processbench(path: Path) -> list[MarkedSolution]:
     """The solutions of a file. Raises OSError or ProcessBenchError."""
     text = path.read_text(encoding="utf-8")
@@ -88,8 +97,8 @@ def judge_solutions(  # noqa: PLR0913 - what is judged, by whom, and where it is
     kept: Mapping[str, Path],
     clock: Clock = time.process_time,
     load: Callable[[str], None] = lambda _role: None,
-) -> dict[str, tuple[Located, float]]:
-    """Table A's figures of each scorer, by role ("sorm", "orm"), and its seconds.
+) -> dict[str, Judged]:
+    """What each scorer made of the solutions, by role ("sorm", "orm").
 
     Each at its own threshold. Scores are appended to the file `kept` for the role as they are
     made, so that what was killed goes on there; the file is of one scorer, of any solutions. `load`
@@ -100,7 +109,7 @@ def judge_solutions(  # noqa: PLR0913 - what is judged, by whom, and where it is
         rows = _score(role, solutions, scorer, kept[role], clock, partial(load, role))
         scores = [rows[solution.key].scores for solution in solutions]
         seconds = sum(row.seconds for row in rows.values())
-        found[role] = _judge(role, solutions, scores, thresholds.of(role)), seconds
+        found[role] = _judge(role, solutions, scores, thresholds.of(role), seconds)
     return found
 
 
@@ -109,18 +118,17 @@ def _judge(
     solutions: Sequence[MarkedSolution],
     scores: Sequence[tuple[float, ...]],
     threshold: float,
-) -> Located:
+    seconds: float,
+) -> Judged:
     pairs = list(zip(solutions, scores, strict=True))
-    return judge(
-        role,
-        [Labelled(solution.labels, scored) for solution, scored in pairs],
-        [
-            (scored[-1], solution.answer_right)
-            for solution, scored in pairs
-            if solution.answer_right is not None
-        ],
-        threshold,
-    )
+    labelled = [Labelled(solution.labels, scored) for solution, scored in pairs]
+    finals = [
+        (scored[-1], solution.answer_right)
+        for solution, scored in pairs
+        if solution.answer_right is not None
+    ]
+    located = judge(role, labelled, finals, threshold)
+    return Judged(located, seconds, tuple(curve(labelled)))
 
 
 def _score(  # noqa: PLR0913 - the parts of one phase

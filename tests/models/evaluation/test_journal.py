@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,19 @@ def test_what_is_added_is_there_the_next_time(tmp_path: Path) -> None:
         assert not journal.answered("p2", "glore")
         assert journal.entries["p1", "glore"].result == RESULT
         assert journal.entries["p2", "glore"].failure == "GatewayTimeout: 504"
+
+
+def test_the_time_goes_on_where_the_last_line_was(tmp_path: Path) -> None:
+    path = tmp_path / "responses.jsonl"
+    path.write_text('{"problem": "p0", "strategy": "glore", "failure": "old"}\n', encoding="utf-8")
+    times = iter([100.0, 107.5, 1000.0, 1002.0, 1003.0])
+    with open_journal(path, lambda: next(times)) as journal:
+        journal.add(Entry("p1", "glore", RESULT))
+    with open_journal(path, lambda: next(times)) as journal:
+        assert journal.spent == 7.5 + 2.0
+        journal.add(Entry("p2", "glore", None, "GatewayTimeout: 504"))
+        assert list(journal.results) == [RESULT]
+    assert json.loads(path.read_text(encoding="utf-8").splitlines()[-1])["spent"] == 7.5 + 3.0
 
 
 def test_the_last_line_of_a_question_counts(tmp_path: Path) -> None:

@@ -1,84 +1,24 @@
-import asyncio
+import itertools
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import sys
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 
-from glore_client import (
-    APIConnectionError,
-    APITimeoutError,
-    GloreError,
-    Sampling,
-    SolveResult,
-    Strategy,
-)
-from models.data.problems import Problem
+from glore_client import APIConnectionError, APITimeoutError, GloreError, Sampling, Strategy
+from models.evaluation import run
+from models.evaluation.curves import draw_curves
 from models.evaluation.journal import JournalError
-from models.evaluation.run import Plan, Report, evaluate
+from models.evaluation.run import Report, evaluate
 from models.evaluation.table import Row
-from tests.clients.python import samples
-
-PROBLEMS = [Problem(f"p{i}", f"Question {i}?", "10", "#### 10", "test") for i in range(4)]
+from tests.models.evaluation.fakes import PROBLEMS, FakeSolver, plan
 
 
-def answer_of(strategy: str, question: str) -> dict[str, Any]:
-    """`glore` and `gated` are always right; draft and best_of_n are on even questions."""
-    even = int(question.split()[1].rstrip("?")) % 2 == 0
-    draft = samples.candidate("draft", "10" if even else "9", 0.3)
-    refined = samples.candidate("global_refinement", "10", 0.9)
-    if strategy == "glore":
-        return samples.result(candidates=[draft, refined], selected=1, first_error=None)
-    if strategy == "gated":
-        candidates = [draft] if even else [draft, refined]
-        stages = samples.GLORE_STAGES[:1] if even else samples.GLORE_STAGES
-        chosen = len(candidates) - 1
-        return samples.result(
-            strategy=strategy, candidates=candidates, selected=chosen, stages=stages
-        )
-    sample = samples.candidate("sample", "10", 0.1)
-    candidates = [draft, sample] if strategy == "best_of_n" else [draft]
-    stages = samples.GLORE_STAGES[:1]
-    return samples.result(strategy=strategy, candidates=candidates, stages=stages)
-
-
-@dataclass
-class FakeSolver:
-    """Answers at once; `fault` may raise instead."""
-
-    fault: Callable[[str, str], GloreError | None] = lambda _strategy, _question: None
-    asked: list[tuple[str, str]] = field(default_factory=list)
-    samplings: dict[str, Sampling | None] = field(default_factory=dict)  # by strategy
-    running: int = 0
-    most_running: int = 0
-
-    async def solve(
-        self,
-        question: str,
-        *,
-        strategy: Strategy = "glore",
-        sampling: Sampling | None = None,
-        deadline: float = 60.0,
-    ) -> SolveResult:
-        assert deadline == 120.0
-        self.asked.append((question, strategy))
-        self.samplings[strategy] = sampling
-        self.running += 1
-        self.most_running = max(self.most_running, self.running)
-        try:
-            await asyncio.sleep(0)
-            error = self.fault(strategy, question)
-            if error is not None:
-                raise error
-            return SolveResult.model_validate(answer_of(strategy, question))
-        finally:
-            self.running -= 1
-
-
-def plan(**parts: Any) -> Plan:  # noqa: ANN401
-    return Plan(**{"source": "easy", "seed": 7, **parts})
+@pytest.fixture(autouse=True)
+def quick_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes a second; what is drawn is tested where it is."""
+    monkeypatch.setattr(run, "draw_curves", lambda _rows, _seconds, out: out.write_bytes(b"a"))
 
 
 def row(report: Report, name: str) -> Row:
@@ -139,6 +79,36 @@ async def test_the_report_holds_everything(tmp_path: Path) -> None:
     card = (tmp_path / "CARD.md").read_text(encoding="utf-8")
     assert "seed 7" in card
     assert "| glore | 4 | 4 | 0 |" in card
+    assert "(curves.png)" in card
+    assert (tmp_path / "curves.png").exists()
+    spent = report["spent"]
+    assert (spent["engine_calls"], spent["generated_tokens"]) == (48, 2400)
+    assert "2,400 tokens generated and 2,400 read,\nin 48 engine calls" in card
+
+
+async def test_the_latencies_are_those_of_what_was_answered(tmp_path: Path) -> None:
+    def fault(strategy: str, question: str) -> GloreError | None:
+        late = strategy == "draft" and question == "Question 1?"
+        return APITimeoutError("no answer within 125.0 s", request_id="r") if late else None
+
+    both = plan(strategies=("draft", "glore"))
+    report = await evaluate(FakeSolver(fault), PROBLEMS, both, tmp_path)
+    assert report.seconds == {"draft": (1.0,) * 3, "glore": (3.25,) * 4}
+    one_pass = plan(strategies=("draft", "glore"), one_pass=True)
+    report = await evaluate(FakeSolver(), PROBLEMS, one_pass, tmp_path / "one")
+    assert report.seconds["draft"] == (1.0,) * 4
+
+
+async def test_without_matplotlib_the_card_says_that_the_plot_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "draw_curves", draw_curves)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    (tmp_path / "curves.png").write_bytes(b"of an earlier attempt")
+    await evaluate(FakeSolver(), PROBLEMS, plan(), tmp_path)
+    card = (tmp_path / "CARD.md").read_text(encoding="utf-8")
+    assert "The plot was left out: matplotlib is not installed" in card
+    assert not (tmp_path / "curves.png").exists()
 
 
 async def test_a_second_run_asks_nothing_that_is_answered(tmp_path: Path) -> None:
@@ -188,6 +158,46 @@ async def test_a_service_that_is_gone_ends_the_run_and_keeps_what_came(tmp_path:
     solver = FakeSolver()
     await evaluate(solver, PROBLEMS, only_glore, tmp_path)
     assert [question for question, _ in solver.asked] == ["Question 2?", "Question 3?"]
+
+
+async def test_the_time_of_all_attempts_is_told(tmp_path: Path) -> None:
+    def fault(_strategy: str, question: str) -> GloreError | None:
+        if question == "Question 2?":
+            return APIConnectionError("cannot connect: refused", request_id="r")
+        return None
+
+    def clock() -> float:
+        return float(next(ticks))
+
+    only_glore = plan(strategies=("glore",), concurrency=1)
+    ticks = itertools.count(1000, 60)
+    with pytest.raises(APIConnectionError):
+        await evaluate(FakeSolver(fault), PROBLEMS, only_glore, tmp_path, clock=clock)
+    ticks = itertools.count(0, 60)  # started again, perhaps on another day
+    report = await evaluate(FakeSolver(), PROBLEMS, only_glore, tmp_path, clock=clock)
+    assert report.spent.seconds == 120 + 180  # two answers; two answers and the end
+    assert "5.0 minutes over all attempts" in (tmp_path / "CARD.md").read_text(encoding="utf-8")
+    told = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert told["spent"]["seconds"] == 300
+
+
+async def test_answers_of_other_models_are_not_joined(tmp_path: Path) -> None:
+    await evaluate(FakeSolver(), PROBLEMS[:1], plan(serves="a1"), tmp_path)
+    await evaluate(FakeSolver(), PROBLEMS, plan(serves="a1"), tmp_path)
+    for other in ("b2", None):
+        solver = FakeSolver()
+        with pytest.raises(JournalError, match=r"told a1, now (b2|nothing)\); serve those again, "):
+            await evaluate(solver, PROBLEMS, plan(serves=other), tmp_path)
+        assert solver.asked == []
+
+
+async def test_models_that_nobody_names_are_taken_for_the_same(tmp_path: Path) -> None:
+    await evaluate(FakeSolver(), PROBLEMS[:1], plan(), tmp_path)
+    await evaluate(FakeSolver(), PROBLEMS, plan(), tmp_path)
+    kept = json.loads((tmp_path / "plan.json").read_text(encoding="utf-8"))
+    assert kept.pop("serves", "absent") is None
+    (tmp_path / "plan.json").write_text(json.dumps(kept), encoding="utf-8")  # as it once was
+    await evaluate(FakeSolver(), PROBLEMS, plan(serves="a1"), tmp_path)
 
 
 async def test_a_folder_of_another_run_is_refused(tmp_path: Path) -> None:

@@ -48,3 +48,14 @@ def test_an_unusable_configuration_is_told(paper_bundle: Bundle, content: str) -
 def test_the_bundle_is_chosen_by_the_environment(tmp_path: Path) -> None:
     assert chosen_bundle({}).path == BUNDLED
     assert chosen_bundle({"GLORE_BUNDLE": str(tmp_path)}).path == tmp_path
+
+
+def test_other_weights_have_another_fingerprint(paper_bundle: Bundle) -> None:
+    found = {paper_bundle.fingerprint}
+    assert found == {paper_bundle.fingerprint}
+    for file in (*paper_bundle.adapter_files("sorm"), paper_bundle.head):
+        file.write_bytes(b"other")
+        found.add(paper_bundle.fingerprint)
+    paper_bundle.thresholds.write_text("{}")  # the gateway knows which are in use
+    assert found == {*found, paper_bundle.fingerprint}
+    assert len(found) == 4

@@ -55,6 +55,22 @@ def test_the_gateway_is_told_where_local_engines_are(cache: Cache) -> None:
     assert launch.environment["GLORE_THRESHOLDS_FILE"] == str(cache.bundle.thresholds)
 
 
+def test_the_gateway_is_told_which_bundle_serves_every_role(cache: Cache) -> None:
+    both = [
+        engines.generation_engine(cache, 9101, environment={}),
+        engines.scoring_engine(cache, 9102, environment={}),
+    ]
+
+    def told(launches: list[Launch], environment: dict[str, str]) -> str | None:
+        launch = engines.gateway("::1", 8000, launches, cache.bundle, environment=environment)
+        return launch.environment.get("GLORE_SERVES")
+
+    assert told(both, {}) == cache.bundle.fingerprint
+    assert told(both[:1], {}) is None
+    assert told(both, {"GLORE_ENGINES__ORM__URL": "http://127.0.0.1:1"}) is None
+    assert told(both, {"GLORE_SERVES": "mine"}) == "mine"
+
+
 def test_thresholds_of_the_environment_win(paper_bundle: Bundle) -> None:
     given = {"GLORE_THRESHOLDS_FILE": "mine.json"}
     launch = engines.gateway("127.0.0.1", 8000, [], paper_bundle, environment=given)

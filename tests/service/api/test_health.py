@@ -29,6 +29,17 @@ async def test_ready_when_all_engines_are(client: httpx2.AsyncClient) -> None:
     }
 
 
+async def test_what_answers_is_told_where_it_is_known(
+    settings: Settings, engines: FakeEngines
+) -> None:
+    known = settings.model_copy(update={"serves": "the bundle"})
+    app = create_app(known, connect=engines.connect)
+    async with app.router.lifespan_context(app):
+        transport = httpx2.ASGITransport(app=app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://gateway") as client:
+            assert (await client.get("/readyz")).json()["serves"] == known.identity
+
+
 async def test_not_ready_says_which_engine_and_why(
     client: httpx2.AsyncClient, engines: FakeEngines
 ) -> None:

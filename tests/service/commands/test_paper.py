@@ -36,6 +36,7 @@ def run(tmp_path: Path) -> Path:
 def quick_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing takes seconds; what is drawn is tested where it is."""
     monkeypatch.setattr(card, "draw_curves", lambda _tables, out: out.write_bytes(b"a picture"))
+    monkeypatch.setattr(paper, "draw_bench", lambda _judged, out: out.write_bytes(b"a picture"))
 
 
 def glore_eval(*arguments: str | Path) -> Result:
@@ -239,6 +240,8 @@ def test_processbench_leaves_scores_table_and_card(
     assert "| different ones | 1 |" in text
     assert "| with an error | 1 |" in text
     assert "| SORM | 0 |" in text
+    assert "(curves.png)" in text
+    assert (out / "curves.png").read_bytes() == b"a picture"
     settings = json.loads(text.partition("```json\n")[2].partition("```")[0])
     assert settings["sha256"] == hashlib.sha256(bench.read_bytes()).hexdigest()
     assert settings["weights"] == {"sorm": "weights_0.4", "orm": "weights_0.4"}

@@ -122,6 +122,7 @@ class Readiness(Received):
     circuits: Mapping[str, str] | None = (
         None  # engine -> "open", "half_open"; the others are closed
     )
+    serves: str | None = None  # a hash of models and thresholds, where the gateway knows them
 
     @property
     def ready(self) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from models.evaluation.paper.curves import draw_curves, offset_counts, panels, places
+from models.evaluation.paper.curves import draw_curves, offset_counts, panels
 from models.evaluation.paper.tables import Tables, make_tables
 from tests.models.evaluation.paper.builders import RIGHT, THRESHOLDS, record, written
 
@@ -37,15 +37,6 @@ def test_a_draft_counts_once_however_many_pools_it_is_in(tables: Tables) -> None
     of_ei = [section for section in tables.sections if section.student == "ei"]
     assert offset_counts(of_ei, "sorm") == Counter({1: 4})
     assert offset_counts(of_ei, "orm") == Counter()
-
-
-def test_strategies_of_as_many_tokens_stand_side_by_side() -> None:
-    found = places([100.0, 177.0, 177.0, 177.0])
-    assert found[0] == 100.0
-    assert found[1] < found[2] < found[3]
-    assert found[2] == pytest.approx(177.0)
-    assert places([]) == []
-    assert len(set(places([0.0, 0.0]))) == 2
 
 
 def test_the_picture_is_a_png(tables: Tables, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -93,13 +94,15 @@ def test_the_figures_are_those_of_table_a(tmp_path: Path) -> None:
     both = {"sorm": ScriptedScorer(), "orm": ScriptedScorer()}
     kept = {role: tmp_path / f"{role}.jsonl" for role in both}
     found = judge_solutions(solutions, both, THRESHOLDS, kept)
-    (sorm, _), (orm, _) = found["sorm"], found["orm"]
+    sorm, orm = found["sorm"].located, found["orm"].located
     assert (sorm.at.right_solutions, sorm.at.clean, orm.at.clean) == (2, 1, 2)
     assert (sorm.at.wrong_solutions, sorm.at.exact, sorm.at.early, sorm.at.late) == (3, 1, 1, 1)
     assert sorm.at.f1 == pytest.approx(2 * (1 / 3) * 0.5 / (1 / 3 + 0.5))
     assert sorm.offsets.counts == ((-1, 1), (0, 1))
     assert (sorm.at.steps, sorm.at.steps_right) == (10, 7)  # the step after an error is unknown
     assert (sorm.final.solutions, sorm.final.right, sorm.final.judged) == (4, 2, 2)
+    assert [point.threshold for point in found["sorm"].curve][::24] == [0.02, 0.5, 0.98]
+    assert replace(found["sorm"].curve[24], threshold=sorm.at.threshold) == sorm.at
 
 
 class MortalScorer(ScriptedScorer):
@@ -135,9 +138,9 @@ def test_what_was_killed_goes_on_where_it_was(
     )
     assert first.asked == [f"{i}?" for i in range(1, 5)]
     assert second.asked == [f"{i}?" for i in range(5, 8)]  # the last is the first once more
-    assert found["sorm"][0] == expected["sorm"][0]
+    assert found["sorm"].located == expected["sorm"].located
     assert loaded == ["sorm"]
     other = read_processbench(written(tmp_path, [row(problem="1?", steps=["0.9", "0.3"])]))
-    (changed, _) = judge_solutions(other, {"sorm": second}, THRESHOLDS, kept)["sorm"]
+    changed = judge_solutions(other, {"sorm": second}, THRESHOLDS, kept)["sorm"].located
     assert second.asked[-1] == "1?"  # another solution of it
     assert changed.at.clean == 0

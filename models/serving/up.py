@@ -27,7 +27,8 @@ from models.serving.screen import Screen
 from models.serving.stack import Stack
 
 _EXAMPLE = (
-    "Tom has 3 boxes with 12 pens each. He gives away 7 pens. How many pens does he have left?"
+    "Harper is required to submit a 45-page report. She already finished writing 2/3 of the "
+    "report. How many pages does she have left to write?"
 )
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

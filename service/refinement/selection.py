@@ -1,5 +1,7 @@
 """Which candidate wins, given what is known when nothing is left to do. Pure."""
 
+from collections.abc import Sequence
+
 from models.formats.answers import same_answer
 from service.refinement.types import (
     Candidate,
@@ -10,6 +12,7 @@ from service.refinement.types import (
     Strategy,
 )
 
+_ORDER = tuple(CandidateKind)
 RERANKING = frozenset({Strategy.GLORE, Strategy.GATED, Strategy.BEST_OF_N})
 
 
@@ -25,10 +28,12 @@ def accepted(state: State) -> bool:
 
 
 def select(state: State) -> Selection | None:
-    """The winner, or None without a draft. Of equals, the earlier candidate wins.
+    """The winner, or None without a draft.
 
     Strategies that rank choose by outcome score, else by the lowest step score when every
-    candidate has step scores, else by agreement, else the draft.
+    candidate has step scores, else by agreement, else the draft. Of equals the draft wins, then
+    a sample, the global, the local refinement: which of the two came first is chance, and the
+    same question is to have the same answer.
     """
     if not state.candidates:
         return None
@@ -39,16 +44,17 @@ def select(state: State) -> Selection | None:
         return Selection(0, alone)
     outcome = [c.outcome_score for c in state.candidates if c.outcome_score is not None]
     if len(outcome) == len(state.candidates):
-        return Selection(_highest(outcome), SelectionReason.OUTCOME_SCORE)
+        return Selection(_highest(state.candidates, outcome), SelectionReason.OUTCOME_SCORE)
     lowest = [min(c.step_scores) for c in state.candidates if c.step_scores]
     if len(lowest) == len(state.candidates):
-        return Selection(_highest(lowest), SelectionReason.STEP_SCORE)
+        return Selection(_highest(state.candidates, lowest), SelectionReason.STEP_SCORE)
     return _agreed(state.candidates)
 
 
-def _highest(scores: list[float]) -> int:
-    """The place of the highest score, the first of equals."""
-    return max(range(len(scores)), key=scores.__getitem__)
+def _highest(candidates: tuple[Candidate, ...], values: Sequence[float]) -> int:
+    """The place of the highest value; of equals that of the earlier kind, then the earlier one."""
+    places = sorted(range(len(values)), key=lambda place: _ORDER.index(candidates[place].kind))
+    return max(places, key=values.__getitem__)
 
 
 def _unranked(state: State) -> Selection:
@@ -66,7 +72,7 @@ def _unranked(state: State) -> Selection:
 
 
 def _agreed(candidates: tuple[Candidate, ...]) -> Selection:
-    """The first candidate with the most common answer; the draft when no two agree.
+    """A candidate with the most common answer, of equals as above; the draft when no two agree.
 
     A candidate without an answer agrees with none, and loses to any that has one.
     """
@@ -74,7 +80,7 @@ def _agreed(candidates: tuple[Candidate, ...]) -> Selection:
         sum(same_answer(candidate.answer, other.answer) for other in candidates)
         for candidate in candidates
     ]
-    winner = max(range(len(votes)), key=votes.__getitem__)
+    winner = _highest(candidates, votes)
     if winner == 0 and votes[0] <= 1:
         return Selection(0, SelectionReason.FALLBACK)
     return Selection(winner, SelectionReason.AGREEMENT)

@@ -1,9 +1,11 @@
 """The choice between candidates."""
 
+from dataclasses import replace
+
 import pytest
 
 from service.refinement.selection import select
-from service.refinement.types import Selection, SelectionReason, State, Strategy
+from service.refinement.types import CandidateKind, Selection, SelectionReason, State, Strategy
 from tests.service.refinement.builders import drafted, task, with_scores
 
 
@@ -37,6 +39,25 @@ def test_the_orm_ranks_by_score_alone() -> None:
 def test_the_first_of_equal_scores_wins() -> None:
     state = with_scores(candidates("#### 1", "#### 2", "#### 3"), outcome=(0.5, 0.5, 0.5))
     assert select(state) == Selection(0, SelectionReason.OUTCOME_SCORE)
+
+
+@pytest.mark.parametrize("scored", ["outcome", "steps", "nothing"])
+def test_which_refinement_came_first_decides_nothing(scored: str) -> None:
+    """The two often write the same, and then score the same."""
+    draft = drafted("#### 1").candidates[0]
+    made = [
+        replace(draft, kind=CandidateKind.LOCAL, solution="#### 2", answer="2"),
+        replace(draft, kind=CandidateKind.GLOBAL, solution="#### 2", answer="2"),
+    ]
+    for refined in (made, made[::-1]):
+        state = State(task(Strategy.GLORE), candidates=(draft, *refined))
+        if scored == "outcome":
+            state = with_scores(state, outcome=(0.2, 0.7, 0.7))
+        elif scored == "steps":
+            state = with_scores(state, steps=((0.2,), (0.7,), (0.7,)))
+        selection = select(state)
+        assert selection is not None
+        assert state.candidates[selection.candidate].kind is CandidateKind.GLOBAL
 
 
 def test_outcome_scores_come_before_step_scores() -> None:

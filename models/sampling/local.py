@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
 
-from models.sampling.port import Rollout
+from models.sampling.port import Drawing, Rollout, in_order
 from models.sampling.prefixes import Family, families
 from models.sampling.shared import ATTENTION, SharedCache, register
 from models.training.precision import device, fast_dtype
@@ -63,11 +63,7 @@ class LocalSampler:
         self, prompts: Sequence[str], *, n: int, temperature: float, max_tokens: int
     ) -> list[list[Rollout]]:
         """`n` rollouts for each prompt, in order; temperature 0 is greedy."""
-        results: list[list[Rollout]] = [[] for _ in prompts]
-        drawn = self.stream(prompts, n=n, temperature=temperature, max_tokens=max_tokens)
-        for place, rollouts in drawn:
-            results[place] = rollouts
-        return results
+        return in_order(self, prompts, Drawing(n, temperature, max_tokens))
 
     def stream(
         self, prompts: Sequence[str], *, n: int, temperature: float, max_tokens: int

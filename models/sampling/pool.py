@@ -16,7 +16,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.sampling.port import Drawing, Rollout
+from models.sampling.port import Drawing, Rollout, in_order
 from models.sampling.vllm import SamplingError
 
 if TYPE_CHECKING:
@@ -44,11 +44,7 @@ class PooledSampler:
         self, prompts: Sequence[str], *, n: int, temperature: float, max_tokens: int
     ) -> list[list[Rollout]]:
         """`n` rollouts for each prompt, in order; temperature 0 is greedy."""
-        results: list[list[Rollout]] = [[] for _ in prompts]
-        drawn = self.stream(prompts, n=n, temperature=temperature, max_tokens=max_tokens)
-        for place, rollouts in drawn:
-            results[place] = rollouts
-        return results
+        return in_order(self, prompts, Drawing(n, temperature, max_tokens))
 
     def stream(
         self, prompts: Sequence[str], *, n: int, temperature: float, max_tokens: int

@@ -50,6 +50,14 @@ class StreamingSampler(Sampler, Protocol):
         ...
 
 
+def in_order(
+    sampler: StreamingSampler, prompts: Sequence[str], drawing: Drawing
+) -> list[list[Rollout]]:
+    """All that a streaming sampler draws, in the order of the prompts."""
+    drawn = dict(sampler.stream(prompts, **asdict(drawing)))
+    return [drawn[place] for place in range(len(prompts))]
+
+
 def finished(
     sampler: Sampler, prompts: Sequence[str], drawing: Drawing, at_once: int
 ) -> Iterator[list[tuple[int, list[Rollout]]]]:

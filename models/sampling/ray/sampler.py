@@ -10,7 +10,7 @@ import pyarrow as pa
 import ray
 from ray.data import ActorPoolStrategy, DataContext
 
-from models.sampling.port import Drawing, Rollout
+from models.sampling.port import Drawing, Rollout, in_order
 from models.sampling.ray.engines import Engine
 from models.sampling.ray.ledger import Ledger, Task, batches, tasks
 from models.sampling.ray.workers import Worker, unpacked
@@ -48,8 +48,7 @@ class RaySampler:
         self, prompts: Sequence[str], *, n: int, temperature: float, max_tokens: int
     ) -> list[list[Rollout]]:
         """`n` rollouts for each prompt, in order. Raises SamplingError."""
-        drawn = dict(self.stream(prompts, n=n, temperature=temperature, max_tokens=max_tokens))
-        return [drawn[place] for place in range(len(prompts))]
+        return in_order(self, prompts, Drawing(n, temperature, max_tokens))
 
     def stream(
         self, prompts: Sequence[str], *, n: int, temperature: float, max_tokens: int

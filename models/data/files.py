@@ -103,7 +103,4 @@ def _drop_cut_line(path: Path) -> None:
         file.seek(-1, os.SEEK_END)
         if file.read() == b"\n":
             return
-    content = path.read_bytes()
-    whole = content.rfind(b"\n") + 1
-    if whole < len(content):
-        os.truncate(path, whole)
+    os.truncate(path, path.read_bytes().rfind(b"\n") + 1)

@@ -43,22 +43,24 @@ def load(
     `other_tier`, of an `other_split`, `duplicates`; the rest are `taken`. Raises ValueError when
     the source holds too few.
     """
-    counted = Counter() if counted is None else counted
+    own: Counter[str] = Counter()
     if source in SYMBOLIC:
         candidates = gsm_symbolic(
             seed,
             keep=is_easy if source.endswith("easy") else None,
             held_out=source.startswith("templates"),
-            counted=counted,
+            counted=own,
         )
     else:
-        candidates = _each(_shuffled(list(gsm8k(Path(source))), seed), counted)
+        candidates = iter(_shuffled(list(gsm8k(Path(source))), seed))
     if source.startswith("templates_"):
-        different = unique(candidates, counted=counted) if split == "test" else iter(())
+        different = unique(candidates, counted=own) if split == "test" else iter(())
     else:
-        different = unique(candidates, split, counted=counted)
+        different = unique(candidates, split, counted=own)
     problems = list(itertools.islice(different, n))
-    counted["taken"] += len(problems)
+    own["taken"] = len(problems)
+    if counted is not None:
+        counted.update({"candidates": own.total(), **own})
     if len(problems) < n:
         message = f"{source} holds {len(problems)} problems of split {split}, not {n}"
         raise ValueError(message)
@@ -122,7 +124,6 @@ def gsm_symbolic(
         first = seed * _BLOCK + block * _FAR
         dataset = reasoning_gym.create_dataset("gsm_symbolic", seed=first, size=_BLOCK)
         for index, template in enumerate(dataset.task_indices):
-            counted["candidates"] += 1
             if (template in apart) != held_out:
                 counted["other_templates"] += 1
                 continue
@@ -196,12 +197,6 @@ def _sum(rng: random.Random, largest: int) -> tuple[str, int]:
         left, right = rng.sample([a, b], 2)
         return f"{left} {sign} {right}", a * b
     return f"{a * b} / {a}", b
-
-
-def _each(problems: list[Problem], counted: Counter[str]) -> Iterator[Problem]:
-    for problem in problems:
-        counted["candidates"] += 1
-        yield problem
 
 
 def _shuffled(problems: list[Problem], seed: int) -> list[Problem]:

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from models.evaluation.picture import save
+
 
 def draw_curves(
     losses: Mapping[str, Sequence[Sequence[float]]],
@@ -36,9 +38,7 @@ def draw_curves(
         if panel.get_lines():
             panel.legend(fontsize="small")
         panel.grid(visible=True, alpha=0.3)
-    partial = out.with_suffix(".partial")
-    figure.savefig(partial, format="png", dpi=90)
-    partial.replace(out)
+    save(figure, out)
 
 
 def _share(point: Mapping[str, Any], kind: str) -> float:

@@ -3,14 +3,17 @@
 import itertools
 import random
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from models.data import sources
 from models.data.problems import Problem, Split
 from models.formats.prompts import student_prompt
 from models.training.examples import CompletionExample
+
+if TYPE_CHECKING:
+    from models.recipes.recipe import Tiers
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,30 +28,33 @@ class Mixture:
 
 
 def mix(mixture: Mixture, gsm8k: Path | None, counted: Counter[str] | None = None) -> list[Problem]:
-    """The problems, shuffled. Without a GSM8K file its share falls to gsm_symbolic.
-
-    `counted` gets what `sources.load` counts, with the source before it: `easy_candidates`.
-    """
-    seed = mixture.seed
-    everything = mixture.all if gsm8k else mixture.all + mixture.gsm8k
-    wanted = [("easy", "easy", mixture.easy, seed), ("all", "all", everything, seed + 1)]
-    if gsm8k:
-        wanted.append(("gsm8k", str(gsm8k), mixture.gsm8k, seed + 2))
-    problems = load_counted(wanted, "train", Counter() if counted is None else counted)
-    problems += itertools.islice(sources.drills(seed + 3), mixture.drills)
-    random.Random(seed).shuffle(problems)  # noqa: S311 - not for secrets
+    """The problems, shuffled; GSM8K and `counted` as in `load_counted`."""
+    counted = Counter() if counted is None else counted
+    problems = load_counted(mixture, "train", gsm8k, counted)
+    problems += itertools.islice(sources.drills(mixture.seed + 3), mixture.drills)
+    random.Random(mixture.seed).shuffle(problems)  # noqa: S311 - not for secrets
     return problems
 
 
 def load_counted(
-    wanted: Iterable[tuple[str, str, int, int]], split: Split, counted: Counter[str]
+    sizes: "Mixture | Tiers", split: Split, gsm8k: Path | None, counted: Counter[str]
 ) -> list[Problem]:
-    """The problems of each (name, source, n, seed); `counted` gets what each filter took out."""
+    """The problems of each source, each with a seed of its own: the first, the next, the third.
+
+    Without a GSM8K file its share falls to gsm_symbolic. `counted` gets what `sources.load`
+    counts, with the source before it: `easy_candidates`.
+    """
+    wanted = {
+        "easy": ("easy", sizes.easy),
+        "all": ("all", sizes.all if gsm8k else sizes.all + sizes.gsm8k),
+        "gsm8k": (str(gsm8k), sizes.gsm8k if gsm8k else 0),
+    }
     problems = []
-    for name, source, n, seed in wanted:
-        own: Counter[str] = Counter()
-        problems += sources.load(source, n, seed, split, counted=own)
-        counted.update({f"{name}_{key}": count for key, count in own.items()})
+    for seed, (name, (source, n)) in enumerate(wanted.items(), start=sizes.seed):
+        if n:
+            own: Counter[str] = Counter()
+            problems += sources.load(source, n, seed, split, counted=own)
+            counted.update({f"{name}_{key}": count for key, count in own.items()})
     return problems
 
 

@@ -33,15 +33,11 @@ def tier_problems(
 ) -> list[Problem]:
     """The problems of every source from one split, less those whose question is in `without`.
 
-    Without the file `gsm8k` its share falls to gsm_symbolic. `counted` gets what each filter took
-    out, as `load_counted` says, and how many were `known`: in `without`.
+    `counted` gets what each filter took out, as `load_counted` says, and how many were `known`: in
+    `without`.
     """
     counted = Counter() if counted is None else counted
-    everything = tiers.all if gsm8k else tiers.all + tiers.gsm8k
-    wanted = [("easy", "easy", tiers.easy, tiers.seed), ("all", "all", everything, tiers.seed + 1)]
-    if gsm8k:
-        wanted.append(("gsm8k", str(gsm8k), tiers.gsm8k, tiers.seed + 2))
-    problems = load_counted([each for each in wanted if each[2]], split, counted)
+    problems = load_counted(tiers, split, gsm8k, counted)
     known = {text_key(problem.question) for problem in without}
     left = [problem for problem in problems if text_key(problem.question) not in known]
     counted["known"] += len(problems) - len(left)

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
 
-from models.sampling.port import Drawing, Rollout, in_order
+from models.sampling.port import Rollout, StreamingSampler
 from models.sampling.prefixes import Family, families
 from models.sampling.shared import ATTENTION, SharedCache, register
 from models.training.precision import device, fast_dtype
@@ -32,7 +32,7 @@ def rows_at_a_time() -> int:
     return _ROWS[device().type]
 
 
-class LocalSampler:
+class LocalSampler(StreamingSampler):
     """A causal model on the CPU or an accelerator, drawing up to `rows` rollouts at a time.
 
     Many rows, because a batch lasts as long as its longest rollout: most are done long before.
@@ -58,12 +58,6 @@ class LocalSampler:
         self.model = loaded.to(fast_dtype()).to(self.device).eval()
         self.rows = rows or rows_at_a_time()
         self.generator = torch.Generator(self.device).manual_seed(seed)
-
-    def sample(
-        self, prompts: Sequence[str], *, n: int, temperature: float, max_tokens: int
-    ) -> list[list[Rollout]]:
-        """`n` rollouts for each prompt, in order; temperature 0 is greedy."""
-        return in_order(self, prompts, Drawing(n, temperature, max_tokens))
 
     def stream(
         self, prompts: Sequence[str], *, n: int, temperature: float, max_tokens: int

@@ -16,14 +16,14 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.sampling.port import Drawing, Rollout, in_order
+from models.sampling.port import Drawing, Rollout, StreamingSampler
 from models.sampling.vllm import SamplingError
 
 if TYPE_CHECKING:
     from models.sampling.local import LocalSampler
 
 
-class PooledSampler:
+class PooledSampler(StreamingSampler):
     """`processes` local samplers of one checkpoint; each is handed one full batch after the other.
 
     What is drawn follows from the seed, the prompts and the size of a batch, not from how many
@@ -39,12 +39,6 @@ class PooledSampler:
         self._pool = ProcessPoolExecutor(
             processes, get_context("spawn"), _load, (checkpoint, rows, os.getpid())
         )
-
-    def sample(
-        self, prompts: Sequence[str], *, n: int, temperature: float, max_tokens: int
-    ) -> list[list[Rollout]]:
-        """`n` rollouts for each prompt, in order; temperature 0 is greedy."""
-        return in_order(self, prompts, Drawing(n, temperature, max_tokens))
 
     def stream(
         self, prompts: Sequence[str], *, n: int, temperature: float, max_tokens: int

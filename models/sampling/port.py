@@ -49,13 +49,12 @@ class StreamingSampler(Sampler, Protocol):
         """The place of a prompt and its `n` rollouts, each once, as they are finished."""
         ...
 
-
-def in_order(
-    sampler: StreamingSampler, prompts: Sequence[str], drawing: Drawing
-) -> list[list[Rollout]]:
-    """All that a streaming sampler draws, in the order of the prompts."""
-    drawn = dict(sampler.stream(prompts, **asdict(drawing)))
-    return [drawn[place] for place in range(len(prompts))]
+    def sample(
+        self, prompts: Sequence[str], *, n: int, temperature: float, max_tokens: int
+    ) -> list[list[Rollout]]:
+        """As `Sampler.sample`, and raises what `stream` raises."""
+        drawn = dict(self.stream(prompts, n=n, temperature=temperature, max_tokens=max_tokens))
+        return [drawn[place] for place in range(len(prompts))]
 
 
 def finished(

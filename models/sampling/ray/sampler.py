@@ -10,7 +10,7 @@ import pyarrow as pa
 import ray
 from ray.data import ActorPoolStrategy, DataContext
 
-from models.sampling.port import Drawing, Rollout, in_order
+from models.sampling.port import Drawing, Rollout, StreamingSampler
 from models.sampling.ray.engines import Engine
 from models.sampling.ray.ledger import Ledger, Task, batches, tasks
 from models.sampling.ray.workers import Worker, unpacked
@@ -31,7 +31,7 @@ class Trouble:
     resubmitted: int = 0  # prompts that were asked for again
 
 
-class RaySampler:
+class RaySampler(StreamingSampler):
     """Draws through actors of the Ray that was joined, one for each engine.
 
     About `concurrency` requests are at each engine at a time. `seed` names the prompts; it is
@@ -43,12 +43,6 @@ class RaySampler:
         self.seed = seed
         self.concurrency = concurrency
         self.trouble = Trouble()
-
-    def sample(
-        self, prompts: Sequence[str], *, n: int, temperature: float, max_tokens: int
-    ) -> list[list[Rollout]]:
-        """`n` rollouts for each prompt, in order. Raises SamplingError."""
-        return in_order(self, prompts, Drawing(n, temperature, max_tokens))
 
     def stream(
         self, prompts: Sequence[str], *, n: int, temperature: float, max_tokens: int

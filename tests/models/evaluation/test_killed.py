@@ -1,12 +1,10 @@
 """An evaluation that is killed (SIGKILL) in the middle of every write ends as if it were not."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
+
+from tests.models.forked import killed_in
 
 FILES = ("plan.json", "responses.jsonl", "report.json", "table.md", "curves.png", "CARD.md")
 
@@ -18,16 +16,7 @@ def report(folder: Path) -> dict[str, Any]:
 
 
 def test_killed_in_every_write_the_figures_and_the_time_are_the_same(tmp_path: Path) -> None:
-    done = subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-m", "tests.models.evaluation.killed", str(tmp_path)],
-        capture_output=True,
-        check=True,
-        env={**os.environ, "PYTHONPATH": "."},
-    )
-    *killed, last = json.loads(done.stdout)
-    assert last == ["", 0]
-    assert {signal_ for _, signal_ in killed} == {signal.SIGKILL}
-    names = [name for name, _ in killed]
+    names = killed_in("tests.models.evaluation.killed", tmp_path)
     assert set(names) == set(FILES)
     assert names.count("responses.jsonl") == 8  # in every answer
     whole, other = tmp_path / "whole", tmp_path / "killed"

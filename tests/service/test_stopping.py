@@ -13,6 +13,7 @@ import pytest_asyncio
 
 from loadtest.simulation.server import Simulator, running
 from loadtest.simulation.settings import Simulated, Timing, parse_fault
+from tests.service.lines import lines_of
 from tests.service.processes import START_S, served
 
 BODY = {"question": "How many?", "strategy": "draft"}
@@ -113,7 +114,7 @@ async def test_a_batch_goes_on_while_it_listens_and_then_only_finishes_what_it_h
         before = sum(simulator.came.values())
         answer = await asked
         assert await gateway.ended() == 0
-    *lines, last = [json.loads(line) for line in answer.text.splitlines()]
+    *lines, last = [json.loads(line) for line in lines_of(answer)]
     assert (last["done"], last["errors"]) == (False, 0)
     assert last["error"]["type"] == "/problems/shutting-down"
     assert before < len(lines) == last["ok"] == sum(simulator.came.values()) < 200

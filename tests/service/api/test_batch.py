@@ -17,6 +17,7 @@ from service.batches.store import BatchName, NothingKept, StoreFailedError
 from service.settings import Settings
 from tests.service.api.asgi import Exchange
 from tests.service.fakes import QUESTION, FakeEngines
+from tests.service.lines import lines_of
 
 PATH = "/solve/batch"
 NDJSON = {"Content-Type": "application/x-ndjson"}
@@ -33,7 +34,7 @@ async def post(
     response = await client.post(PATH, json=body, headers=headers)
     assert response.status_code == 200, response.text
     assert response.headers["content-type"] == "application/x-ndjson"
-    *lines, last = response.text.splitlines()
+    *lines, last = lines_of(response)
     told = [BatchLine.model_validate_json(line) for line in lines]
     return sorted(told, key=lambda line: line.index), BatchDone.model_validate_json(last)
 
@@ -72,7 +73,7 @@ async def test_lines_of_ndjson_are_the_same_batch(
     body = "\n\n".join(json.dumps(each) for each in asked)
     headers = {**NDJSON, "Idempotency-Key": "k"}
     response = await client.post(PATH, content=body, headers=headers)
-    assert response.text.splitlines()[-1] == '{"done":true,"ok":3,"errors":0}'
+    assert lines_of(response)[-1] == '{"done":true,"ok":3,"errors":0}'
     assert engines.student.calls == 3
 
 
@@ -313,7 +314,7 @@ async def test_the_callers_deadline_is_that_of_the_whole_batch(
     asked = {"questions": questions(20)}
     async with asyncio.timeout(20):  # a question may take 60 s
         response = await client.post(PATH, json=asked, headers={"Glore-Deadline-Ms": "300"})
-    *told, last = response.text.splitlines()
+    *told, last = lines_of(response)
     lines = [BatchLine.model_validate_json(line) for line in told]
     assert sorted(line.index for line in lines) == list(range(20))
     assert {line.error.type if line.error else None for line in lines} == {
@@ -336,7 +337,7 @@ async def test_what_is_worked_on_elsewhere_is_not_waited_for_past_the_deadline(
         assert not patient.done()
         patient.cancel()
         await asyncio.gather(patient, return_exceptions=True)
-    assert hasty.text.splitlines()[-1] == '{"done":true,"ok":0,"errors":3}'
+    assert lines_of(hasty)[-1] == '{"done":true,"ok":0,"errors":3}'
     assert engines.student.calls == 3
 
 
@@ -360,7 +361,7 @@ async def test_a_store_that_fails_in_the_middle_is_told_in_the_last_line(
     app.state.context = replace(app.state.context, store=FailingStore(3))
     asked = {"questions": questions(20)}
     response = await client.post(PATH, json=asked, headers={"Idempotency-Key": "k"})
-    *lines, last = response.text.splitlines()
+    *lines, last = lines_of(response)
     assert len(lines) == 3
     assert all(BatchLine.model_validate_json(line).status == "ok" for line in lines)
     broken = BatchBroken.model_validate_json(last)

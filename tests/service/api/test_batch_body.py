@@ -11,6 +11,7 @@ from service.api.batch_schemas import BatchRequest
 from service.api.schemas import SamplingIn, SolveRequest
 from service.refinement.types import Strategy
 from tests.service.api.test_batch import NDJSON, PATH
+from tests.service.lines import lines_of
 
 KEY = {"Idempotency-Key": "k"}
 
@@ -92,6 +93,6 @@ async def test_as_json_and_as_lines_it_is_the_same_batch(client: httpx2.AsyncCli
     first = await client.post(PATH, json={"questions": asked, **shared}, headers=KEY)
     lines = "\n".join(json.dumps(each | shared) for each in asked)
     again = await client.post(PATH, content=lines, headers=NDJSON | KEY)
-    assert sorted(first.content.splitlines()) == sorted(again.content.splitlines())
+    assert sorted(lines_of(first)) == sorted(lines_of(again))
     bare = "\n".join(json.dumps(each) for each in asked)
     assert (await client.post(PATH, content=bare, headers=NDJSON | KEY)).status_code == 409

@@ -8,6 +8,7 @@ import pytest
 
 from service.api.callers import CallersBudget
 from service.refinement.types import Budget, Sampling, Strategy, Task
+from tests.service.lines import lines_of
 
 BODY = {"question": "How many?"}
 BODIES: dict[str, object] = {
@@ -34,11 +35,11 @@ def test_the_smaller_of_both_counts(left: CallersBudget, budget: Budget) -> None
     assert left.bound(TASK).budget == budget
 
 
-def traces(path: str, text: str) -> list[dict[str, Any]]:
+def traces(path: str, response: httpx2.Response) -> list[dict[str, Any]]:
     """How each question of a response came to its answer."""
     if path == "/solve/batch":
-        return [json.loads(line)["result"] for line in text.splitlines()[:-1]]
-    answer = json.loads(text)
+        return [json.loads(line)["result"] for line in lines_of(response)[:-1]]
+    answer = response.json()
     return [answer if path == "/solve" else answer["glore"]]
 
 
@@ -52,7 +53,7 @@ async def test_a_header_bounds_what_is_spent(
 ) -> None:
     answer = await client.post(path, json=BODIES[path], headers={header: "1"})
     assert answer.status_code == 200
-    for trace in traces(path, answer.text):
+    for trace in traces(path, answer):
         assert [candidate["kind"] for candidate in trace["candidates"]] == ["draft"]
         assert {item["reason"] for item in trace["degraded"]} == {reason}
 

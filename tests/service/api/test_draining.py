@@ -18,6 +18,7 @@ from service.errors import ShuttingDownError
 from service.settings import Settings
 from tests.service.api.test_batch import PATH, post, questions
 from tests.service.fakes import QUESTION, FakeEngines, FakeGenerator
+from tests.service.lines import lines_of
 
 AT_WORK = 8  # GLORE_BATCH_CONCURRENCY
 BATCH = {"questions": questions(20)}
@@ -185,7 +186,7 @@ async def begun(client: httpx2.AsyncClient, student: Student, **headers: str) ->
 
 def broken(response: httpx2.Response, ok: int) -> None:
     """Check that so many questions were told as ok, no others, and that the gateway stops."""
-    *told, last = response.text.splitlines()
+    *told, last = lines_of(response)
     lines = [BatchLine.model_validate_json(line) for line in told]
     assert [line.status for line in lines] == ["ok"] * ok
     assert len({line.index for line in lines}) == ok
@@ -243,7 +244,7 @@ async def test_a_batch_without_a_key_is_worked_on_to_the_end(
     student.free(20)
     async with asyncio.timeout(20):
         response = await asked
-    assert response.text.splitlines()[-1] == '{"done":true,"ok":20,"errors":0}'
+    assert lines_of(response)[-1] == '{"done":true,"ok":20,"errors":0}'
 
 
 async def test_a_batch_without_a_key_that_the_grace_time_is_too_short_for_breaks(
@@ -265,7 +266,7 @@ async def test_a_batch_that_comes_while_the_gateway_listens_is_answered(
 ) -> None:
     drain.begin()
     response = await client.post(PATH, json=BATCH, headers=headers)
-    assert response.text.splitlines()[-1] == '{"done":true,"ok":20,"errors":0}'
+    assert lines_of(response)[-1] == '{"done":true,"ok":20,"errors":0}'
     assert response.headers["Connection"] == "close"
 
 

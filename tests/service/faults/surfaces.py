@@ -14,6 +14,7 @@ from service.api.openai.errors import ErrorResponse
 from service.api.problems import Problem
 from service.api.schemas import SolveResponse
 from service.refinement.types import Strategy
+from tests.service.lines import lines_of
 
 JSON: Final = "application/json"
 EVENTS: Final = "text/event-stream"
@@ -109,7 +110,7 @@ def _from_chat_stream(response: httpx2.Response) -> Told:
 
 def _from_batch(response: httpx2.Response) -> Told:
     assert response.status_code == 200
-    first, last = response.content.splitlines()
+    first, last = lines_of(response)
     line = BatchLine.model_validate_json(first, strict=True)
     done = BatchDone.model_validate_json(last, strict=True)
     assert (done.ok, done.errors) == ((1, 0) if line.status == "ok" else (0, 1))

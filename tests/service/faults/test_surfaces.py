@@ -1,0 +1,19 @@
+"""How an answer is read does not depend on how long it took."""
+
+import httpx2
+
+from service.api.batch_lines import HEARTBEAT
+from service.api.batch_schemas import BatchDone, BatchLine
+from service.api.problems import Problem
+from tests.service.faults.surfaces import BATCH
+
+LATE = Problem(type="/problems/no-draft-in-time", title="L", status=504, detail="l", request_id="r")
+LINE = BatchLine(index=0, id=None, status="error", result=None, error=LATE)
+DONE = BatchDone(done=True, ok=0, errors=1)
+LINES = f"{LINE.model_dump_json()}\n{DONE.model_dump_json()}\n".encode()
+
+
+def test_signs_of_life_in_a_batch_are_no_lines() -> None:
+    told = BATCH.told(httpx2.Response(200, content=LINES))
+    assert (told.answer, told.slug) == (None, "no-draft-in-time")
+    assert BATCH.told(httpx2.Response(200, content=HEARTBEAT + LINES)) == told

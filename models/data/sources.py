@@ -26,6 +26,10 @@ HELD_OUT_TEMPLATES = 15
 SYMBOLIC = ("easy", "all", "templates_easy", "templates_all")
 
 
+class SourceError(ValueError):
+    """A source is not in its format, or holds too few problems; the text names it."""
+
+
 def load(
     source: str,
     n: int,
@@ -40,8 +44,8 @@ def load(
     "templates_all" (the same of its held-out templates: all of them are for test), or the
     path of a JSONL file in GSM8K's format. `counted` gets how many `candidates` were looked at
     and how many each filter took out: of `other_templates`, `without_answer`, of the
-    `other_tier`, of an `other_split`, `duplicates`; the rest are `taken`. Raises ValueError when
-    the source holds too few.
+    `other_tier`, of an `other_split`, `duplicates`; the rest are `taken`. Raises OSError, or
+    SourceError when the source holds too few or is not in the format.
     """
     own: Counter[str] = Counter()
     if source in SYMBOLIC:
@@ -63,7 +67,7 @@ def load(
         counted.update({"candidates": own.total(), **own})
     if len(problems) < n:
         message = f"{source} holds {len(problems)} problems of split {split}, not {n}"
-        raise ValueError(message)
+        raise SourceError(message)
     return problems
 
 
@@ -146,16 +150,16 @@ def gsm_symbolic(
 def gsm8k(path: Path) -> Iterator[Problem]:
     """The problems of a JSONL file with `question` and `answer` (worked, `#### n` last).
 
-    Raises OSError, or ValueError naming the line that is not in the format.
+    Raises OSError, or SourceError naming the line that is not in the format.
     """
-    with path.open(encoding="utf-8") as lines:
+    with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             try:
                 row = json.loads(line)
                 question, solution = str(row["question"]), str(row["answer"])
             except (ValueError, KeyError, TypeError) as error:
                 message = f"{path.name}:{number}: not a GSM8K line"
-                raise ValueError(message) from error
+                raise SourceError(message) from error
             problem = make_problem(
                 id_=f"{path.stem}-{number}", question=question, solution=solution, source=path.stem
             )

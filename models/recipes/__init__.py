@@ -32,6 +32,7 @@ def run_recipe(
     Says at each stage, and every ten minutes, how long what was asked for will still take.
     Raises UnknownNameError, OtherRecipeError when `run_dir` holds a run with other settings, or
     InUseError when another process carries one out there: both would append to the same files.
+    OSError or SourceError (`models.data.sources`) for a GSM8K-format file that will not do.
     """
     # torch is loaded only when something is trained
     from models.data.files import alone  # noqa: PLC0415

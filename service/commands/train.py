@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
+from models.data import sources
 from models.data.files import InUseError
 from models.recipes import RECIPES, UnknownNameError, run_recipe
 from models.recipes.keep import unpack
@@ -65,14 +66,15 @@ def run_train(  # noqa: PLR0913 - one option each
 
     With `start_from`, a run that was kept (`models.recipes.keep`), the folder begins as that.
 
-    Raises WrongArgumentError for a recipe or stage that there is not, CommandFailedError
-    when the base cannot be made, an extra is missing, sampling fails, or another process works
-    in `run_dir`.
+    Raises WrongArgumentError for a recipe or stage that there is not and for a GSM8K-format file
+    (GLORE_GSM8K) that cannot be read or is too small, CommandFailedError when the base cannot
+    be made, an extra is missing, sampling fails, or another process works in `run_dir`.
     """
-    if recipe not in RECIPES:  # before the base is made
+    if recipe not in RECIPES:  # this and what follows: before the base is made
         message = f"no recipe {recipe!r}; the recipes are {', '.join(RECIPES)}"
         raise WrongArgumentError(message)
-    _check_installed(choice)  # before the base is made
+    _check_installed(choice)
+    _check_gsm8k()
     try:
         if start_from is not None:
             unpack(start_from, run_dir)
@@ -89,8 +91,22 @@ def run_train(  # noqa: PLR0913 - one option each
         raise CommandFailedError(message) from error
     except (InUseError, SamplingError) as error:
         raise CommandFailedError(str(error)) from error
-    except (UnknownNameError, OtherRecipeError) as error:
+    except (UnknownNameError, OtherRecipeError, sources.SourceError) as error:
         raise WrongArgumentError(str(error)) from error
+
+
+def _check_gsm8k() -> None:
+    """Read the file that recipes take GSM8K from to its end, if there is one to be."""
+    named = os.environ.get("GLORE_GSM8K")
+    try:
+        for _ in sources.gsm8k(Path(named)) if named else ():
+            pass
+    except OSError as error:
+        message = f"GLORE_GSM8K: {named}: {error.strerror or error}"
+        raise WrongArgumentError(message) from error
+    except sources.SourceError as error:
+        message = f"GLORE_GSM8K: {error}"
+        raise WrongArgumentError(message) from error
 
 
 def _check_installed(choice: SamplerChoice | None) -> None:

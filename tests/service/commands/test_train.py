@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from models.data import sources
 from models.data.files import alone
 from models.sampling.choice import SamplerChoice
 from service.cli import main
@@ -128,6 +129,47 @@ def test_a_run_begins_with_one_that_was_kept(
     status, said = glore("--run-dir", str(tmp_path / "new"), "--start-from", str(tmp_path))
     assert status == 2
     assert len(carried_out) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (None, "No such file or directory"),
+        (b'{"question": "1 + 1?", "answer": "#### 2"}\n{}\n', "gsm8k.jsonl:2: not a GSM8K line"),
+        (b"\x80\n", "gsm8k.jsonl:1: not a GSM8K line"),
+    ],
+)
+def test_a_gsm8k_file_that_will_not_do_is_told_before_anything_is_made(
+    carried_out: list[dict[str, Any]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    content: bytes | None,
+    text: str,
+) -> None:
+    file = tmp_path / "gsm8k.jsonl"
+    monkeypatch.setenv("GLORE_GSM8K", str(file))
+    if content is not None:
+        file.write_bytes(content)
+    status, said = glore()
+    told = " ".join(said.replace("│", " ").split())
+    assert (status, "GLORE_GSM8K: " in told, carried_out) == (2, True, [])
+    assert text in told
+
+
+def test_a_gsm8k_file_with_too_few_problems_is_told(
+    carried_out: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "few.jsonl"
+    file.write_text('{"question": "1 + 1?", "answer": "#### 2"}\n')
+
+    def draw(*_: object, **__: object) -> None:
+        sources.load(str(file), 2, seed=1, split="train")
+
+    assert not carried_out
+    monkeypatch.setattr(train, "run_recipe", draw)
+    status, said = glore()
+    assert status == 2
+    assert "problems of split train, not 2" in " ".join(said.replace("│", " ").split())
 
 
 def test_a_run_in_use_is_one_line_and_status_1(

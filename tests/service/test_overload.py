@@ -76,7 +76,7 @@ async def test_beyond_its_bounds_the_gateway_refuses_at_once(settings: Settings)
 
 
 async def test_waiting_for_a_turn_takes_from_the_deadline(settings: Settings) -> None:
-    slow = Simulated(timing=Timing(first_token=3.0))
+    slow = Simulated(timing=Timing(first_token=5.0))
     async with gateway(settings, slow, max_running=1) as (client, _):
         first = asyncio.create_task(ask(client, strategy="draft"))
         await asyncio.sleep(0.05)
@@ -85,7 +85,7 @@ async def test_waiting_for_a_turn_takes_from_the_deadline(settings: Settings) ->
         took = asyncio.get_running_loop().time() - started
         assert (await first).status_code == 200
     assert late.status_code == 503  # half of its deadline was spent on waiting
-    assert 0.2 < took < 2.5
+    assert 0.2 < took < 4.0  # it did not wait for the first to end
 
 
 async def test_a_dead_engine_opens_its_circuit_and_is_found_again(settings: Settings) -> None:
@@ -200,7 +200,7 @@ async def test_an_engine_that_fails_now_and_then_costs_nothing(
 
 
 async def test_a_client_that_leaves_the_queue_leaves_no_work_behind(settings: Settings) -> None:
-    slow = Simulated(timing=Timing(first_token=5.0))
+    slow = Simulated(timing=Timing(first_token=60.0))
     async with gateway(settings, slow, max_running=1) as (client, simulator):
         tasks = [asyncio.create_task(ask(client)) for _ in range(3)]
         while simulator.running == 0:  # noqa: ASYNC110 - the simulator has no event for it
@@ -208,7 +208,7 @@ async def test_a_client_that_leaves_the_queue_leaves_no_work_behind(settings: Se
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(20):
             while simulator.running:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         assert sum(simulator.came.values()) == 1

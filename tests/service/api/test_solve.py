@@ -175,22 +175,19 @@ async def test_the_caps_of_a_request_hold(client: httpx2.AsyncClient) -> None:
     assert {"stage": "draft", "reason": "token_cap"} in answer["degraded"]
 
 
-@pytest.mark.parametrize(
-    ("header", "body", "seconds"), [("500", 2000, 0.5), ("2000", 500, 0.5), (None, 500, 0.5)]
-)
+@pytest.mark.parametrize(("header", "body"), [("500", 30_000), ("30000", 500), (None, 500)])
 async def test_the_smaller_deadline_of_body_and_header_counts(
     client: httpx2.AsyncClient,
     engines: FakeEngines,
     header: str | None,
     body: int,
-    seconds: float,
 ) -> None:
     engines.student.hangs = True
     started = time.monotonic()
     headers = {} if header is None else {"Glore-Deadline-Ms": header}
     answer = await client.post("/solve", json=BODY | {"deadline_ms": body}, headers=headers)
     assert answer.status_code == 504
-    assert seconds <= time.monotonic() - started < 1.5
+    assert 0.5 <= time.monotonic() - started < 15
 
 
 @pytest.mark.parametrize("header", ["99", "-1", "soon", "1e3", ""])

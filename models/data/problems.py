@@ -7,7 +7,7 @@ still falls into one split, and no test question can enter training by chance.
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from models.formats.answers import parse_answer
 from models.formats.prompts import normalise_question
@@ -15,6 +15,7 @@ from models.formats.steps import split_steps
 
 Split: TypeAlias = Literal["train", "validation", "test"]
 
+TEMPLATE: Final = "gsm_symbolic/"  # begins the source of a problem made from a template
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
 _MARKS = re.compile(r"<<[^>]*>>")
 EASY_LARGEST = 60

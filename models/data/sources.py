@@ -16,7 +16,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from models.data.problems import Problem, Split, is_easy, make_problem, split_of, text_key
+from models.data.problems import (
+    TEMPLATE,
+    Problem,
+    Split,
+    is_easy,
+    make_problem,
+    split_of,
+    text_key,
+)
 
 _SUFFIX = " Give the result as your final answer. Do not include units."
 _BLOCK = 50_000  # problems at a time; seeds are spread so that the blocks of two never overlap
@@ -132,7 +140,7 @@ def gsm_symbolic(
                 counted["other_templates"] += 1
                 continue
             entry = dataset[index]
-            source = f"gsm_symbolic/{template}"
+            source = f"{TEMPLATE}{template}"
             problem = make_problem(
                 id_=f"gsm_symbolic-{seed}-{block * _BLOCK + index}",
                 question=entry["question"].removesuffix(_SUFFIX),

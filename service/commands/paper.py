@@ -8,7 +8,7 @@ import importlib.util
 import json
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,10 +34,11 @@ from models.evaluation.paper.gathering import (
     Wanted,
     check_thresholds,
     collect_all,
+    missing_note,
     read_all,
 )
 from models.evaluation.paper.held_out import TrainedOnError, check_unseen, template_notes
-from models.evaluation.paper.locating import Located
+from models.evaluation.paper.locating import Difference, Located, difference
 from models.evaluation.paper.machines import MadeOn
 from models.evaluation.paper.markdown import NOTES, located
 from models.evaluation.paper.phases import OtherModelsError
@@ -49,7 +50,7 @@ from models.evaluation.paper.processbench import (
 )
 from models.evaluation.paper.records import RecordError
 from models.evaluation.paper.report import as_json as tables_as_json
-from models.evaluation.paper.report import located_as_json, write_report
+from models.evaluation.paper.report import difference_as_json, located_as_json, write_report
 from models.evaluation.paper.sets import ALL_SETS, GSM8K, SETS, parse_sizes
 from models.evaluation.paper.tables import make_tables
 from models.evaluation.paper.thresholds import ThresholdsError, read_thresholds
@@ -105,7 +106,10 @@ def run_tables(options: PaperOptions, *, as_json: bool) -> None:
             made = Composition(models)
             records = collect_all(models, wanted, plan, made.ports, engine_clock())
         machines = {key: MadeOn(models.phases(*key)).timed() for key in records}
-        notes = template_notes(models.folder, (name for _, name in records))
+        notes = (
+            *missing_note(wanted, records),
+            *template_notes(models.folder, (name for _, name in records)),
+        )
         tables = make_tables(records, thresholds, machines, notes)
         command = _command()
         text = write_report(models.tables, tables, command)
@@ -149,13 +153,15 @@ def run_processbench(file: Path, *, run_dir: Path | None, as_json: bool) -> None
                 lambda role: scorers[role].load(),
             )
             rows = tuple(each.located for each in found.values())
+            differences = [difference(rows[0], row, None) for row in rows[1:]]
             content = {
                 "command": _command(),
                 "file": file.name,
                 "n": len(solutions),
                 "A": [located_as_json(row) for row in rows],
+                "A_differences": [difference_as_json(row) for row in differences],
             }
-            text = _markdown(rows, file, len(solutions))
+            text = _markdown(rows, differences, file, len(solutions))
             write_json(out / file.stem / "table.json", content)
             write_whole(out / file.stem / "table.md", text + "\n")
             plot = shown(
@@ -172,11 +178,13 @@ def run_processbench(file: Path, *, run_dir: Path | None, as_json: bool) -> None
     typer.echo(json.dumps(content, indent=1) if as_json else text)
 
 
-def _markdown(rows: tuple[Located, ...], file: Path, n: int) -> str:
+def _markdown(
+    rows: Sequence[Located], differences: Sequence[Difference], file: Path, n: int
+) -> str:
     lines = [
         f"n = {n} solutions of {file.name}. `{_command()}`",
         "",
-        *located(rows),
+        *located(rows, differences),
         "",
         NOTES["A"],
     ]

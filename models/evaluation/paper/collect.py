@@ -138,6 +138,7 @@ class Collector:
                 local_orm=None,
                 local_oracle=None,
                 labels=None,
+                source=problem.source,
             )
             for problem in self.problems
         ]

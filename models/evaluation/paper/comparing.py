@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from models.evaluation.estimates import ratio
+from models.evaluation.paper.measures import FEWEST
 from models.evaluation.paper.records import Record
+from models.evaluation.paper.spread import Spread, groups_of, spread
 from models.evaluation.paper.strategies import BEST_OF_3, GREEDY, STRATEGIES, Answered
 from models.evaluation.paper.thresholds import Thresholds
 from models.evaluation.stats import Interval, mcnemar_exact, wilson
@@ -46,7 +49,8 @@ class Paired:
     """Two strategies on the same questions: how many only one of them got right.
 
     `equal` says whether both generate at most the same number of solutions; `p` is
-    McNemar's exact two-sided test, not corrected for the number of tests.
+    McNemar's exact two-sided test, not corrected for the number of tests. `difference` is that of
+    their accuracies, -1..1; None where fewer than `FEWEST` questions tell them apart.
     """
 
     name: str
@@ -55,6 +59,7 @@ class Paired:
     only_this: int
     only_other: int
     p: float
+    difference: Spread | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +75,9 @@ def compare(records: Sequence[Record], thresholds: Thresholds) -> Comparison:
     asked = [s for s in STRATEGIES if thresholds.gate is not None or not s.gated]
     answered = {s.name: [s.answer(record, thresholds) for record in records] for s in asked}
     most = {s.name: s.solutions for s in asked}
+    groups = groups_of(records)
     paired = [
-        _pair(s.name, other, answered, equal=most[s.name] == most[other])
+        _pair(s.name, other, answered, groups, equal=most[s.name] == most[other])
         for s in asked
         for other in dict.fromkeys((GREEDY, BEST_OF_3, *s.equals))
         if other != s.name
@@ -93,8 +99,17 @@ def _row(name: str, most: int, outcomes: Sequence[Answered]) -> StrategyRow:
     )
 
 
-def _pair(name: str, other: str, answered: dict[str, list[Answered]], *, equal: bool) -> Paired:
+def _pair(
+    name: str,
+    other: str,
+    answered: dict[str, list[Answered]],
+    groups: Sequence[str] | None,
+    *,
+    equal: bool,
+) -> Paired:
     pairs = list(zip(answered[name], answered[other], strict=True))
     first = sum(this.right and not that.right for this, that in pairs)
     second = sum(that.right and not this.right for this, that in pairs)
-    return Paired(name, other, equal, first, second, mcnemar_exact(first, second))
+    found = ratio([this.right - that.right for this, that in pairs], [1] * len(pairs))
+    difference = spread(found, groups) if found and first + second >= FEWEST else None
+    return Paired(name, other, equal, first, second, mcnemar_exact(first, second), difference)

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,6 +110,13 @@ def read_all(models: RunModels, wanted: Wanted) -> dict[tuple[str, str], list[Re
         message = f"{models.folder / 'evaluation'} holds no records of these sets and students"
         raise MissingRecordsError(message)
     return found
+
+
+def missing_note(wanted: Wanted, found: Collection[tuple[str, str]]) -> tuple[str, ...]:
+    """What to say of records that are wanted and not among those that were `found`."""
+    every = [(student, name) for name in wanted.sizes for student in wanted.students]
+    missing = [f"{name} ({student})" for student, name in every if (student, name) not in found]
+    return (f"not collected, and so not counted here: {', '.join(missing)}.",) if missing else ()
 
 
 def check_thresholds(

@@ -5,11 +5,14 @@ accuracy of ORM and SORM.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+from models.evaluation.estimates import Estimate, auc
 from models.evaluation.paper.joining import ranked
+from models.evaluation.paper.measures import Assessed, Measure, differences, measures
 from models.evaluation.paper.records import Record, Scores, Written
+from models.evaluation.paper.spread import Spread, spread
 from models.evaluation.paper.thresholds import COMPARED, Thresholds
 from models.evaluation.steps import Labelled, StepFigures, figures
 from models.formats.steps import first_error
@@ -72,7 +75,17 @@ class Located:
     at: StepFigures
     offsets: Offsets
     final: FinalAnswers
-    same_question: SameQuestion | None = None  # None without such pairs
+    same_question: SameQuestion | None  # None without such pairs
+    measures: Mapping[Measure, Estimate]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What the measures of one scorer are above those of another, on the same questions."""
+
+    role: str
+    than: str
+    measures: Mapping[Measure, Spread]
 
 
 def locate(records: Sequence[Record], thresholds: Thresholds) -> tuple[Located, ...]:
@@ -86,38 +99,29 @@ def locate(records: Sequence[Record], thresholds: Thresholds) -> tuple[Located, 
         if role in thresholds.compared and all(role in record.compared for record in records)
     )
     return tuple(
-        replace(_judged(records, role, thresholds), same_question=same_question(records, role))
+        judge(role, [_assessed(record, role) for record in records], thresholds.of(role))
         for role in (*ROLES, *compared)
     )
 
 
-def _judged(records: Sequence[Record], role: str, thresholds: Thresholds) -> Located:
-    return judge(
-        role,
-        [
-            Labelled(record.labels, scores)
-            for record in records
-            if record.labels and (scores := _scores(record, role))
-        ],
-        [
-            (scores[-1], record.draft.right)
-            for record in records
-            if (scores := _scores(record, role))
-        ],
-        thresholds.of(role),
-    )
-
-
-def judge(
-    role: str,
-    solutions: Sequence[Labelled],
-    finals: Sequence[tuple[float, bool]],
-    threshold: float,
-) -> Located:
-    """One scorer's figures; `finals` are (score of the last step, whether the answer is right)."""
+def judge(role: str, assessed: Sequence[Assessed], threshold: float) -> Located:
+    """One scorer's figures, of a solution for each question."""
+    solutions = [labelled for each in assessed for labelled in each.labelled]
     return Located(
-        role, figures(solutions, threshold), offsets(solutions, threshold), final(finals, threshold)
+        role,
+        figures(solutions, threshold),
+        offsets(solutions, threshold),
+        final([of for each in assessed for of in each.final], threshold),
+        same_question(assessed),
+        measures(assessed, threshold),
     )
+
+
+def difference(this: Located, other: Located, groups: Sequence[str] | None) -> Difference:
+    """How much higher `this` is, in everything that both measure."""
+    found = differences(this.measures, other.measures)
+    spreads = {measure: spread(estimate, groups) for measure, estimate in found.items()}
+    return Difference(this.role, other.role, spreads)
 
 
 def offsets(solutions: Sequence[Labelled], threshold: float) -> Offsets:
@@ -138,37 +142,36 @@ def final(finals: Sequence[tuple[float, bool]], threshold: float) -> FinalAnswer
     )
 
 
-def same_question(records: Iterable[Record], role: str) -> SameQuestion | None:
-    """The role's scores of different texts of one question: draft, samples, ranked refinements."""
-    questions = pairs = 0
-    won = 0.0
-    for record in records:
-        finals = {
-            written.text: (scores.steps[-1], written.right)
-            for written in ranked(record)
-            if (scores := _of(role, written)) and scores.steps
-        }
-        right = sum(good for _, good in finals.values())
-        auc = _auc(list(finals.values()))
-        if auc is not None:
-            questions += 1
-            pairs += (of_question := right * (len(finals) - right))
-            won += auc * of_question
+def same_question(assessed: Sequence[Assessed]) -> SameQuestion | None:
+    """What each question adds to it, together."""
+    pairs = sum(each.pairs for each in assessed)
+    won = sum(each.won for each in assessed)
+    questions = sum(each.pairs > 0 for each in assessed)
     return SameQuestion(questions, pairs, won / pairs) if pairs else None
 
 
+def _assessed(record: Record, role: str) -> Assessed:
+    """A draft; its pairs are of different texts: draft, samples, ranked refinements."""
+    finals = {
+        written.text: (scores.steps[-1], written.right)
+        for written in ranked(record)
+        if (scores := _of(role, written)) and scores.steps
+    }
+    right = sum(good for _, good in finals.values())
+    pairs = right * (len(finals) - right)
+    share = _auc(list(finals.values()))
+    return Assessed(
+        scores=_scores(record, role),
+        labels=record.labels or (),
+        right=record.draft.right,
+        won=share * pairs if share is not None else 0.0,
+        pairs=pairs,
+    )
+
+
 def _auc(finals: Sequence[tuple[float, bool]]) -> float | None:
-    """The share of (right, wrong) pairs in which the right one scores higher; ties are half."""
-    right = Counter(score for score, good in finals if good)
-    wrong = Counter(score for score, good in finals if not good)
-    if not right or not wrong:
-        return None
-    below = 0
-    won = 0.0
-    for score in sorted(right | wrong):
-        won += right[score] * (below + wrong[score] / 2)
-        below += wrong[score]
-    return won / (right.total() * wrong.total())
+    found = auc([score for score, _ in finals], [right for _, right in finals])
+    return found.value if found else None
 
 
 def _scores(record: Record, role: str) -> tuple[float, ...]:

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 
+from models.evaluation.estimates import Estimate
 from models.evaluation.paper.comparing import Comparison
 from models.evaluation.paper.fixing import Changed, Fixed
-from models.evaluation.paper.locating import Located, SameQuestion
+from models.evaluation.paper.locating import Difference, Located, SameQuestion
 from models.evaluation.paper.machines import Machines, is_one, spoken_machines
+from models.evaluation.paper.measures import TITLES
+from models.evaluation.paper.spread import Spread
 from models.evaluation.paper.tables import Section, Tables
 from models.evaluation.paper.thresholds import Thresholds
 from models.evaluation.stats import wilson
@@ -20,7 +23,8 @@ NOTES = {
     "A": (
         "Steps and first errors on labelled drafts, final answers (the last step's score) on every "
         "draft. Offset: named minus true place, in steps. ORM_MATCHED, where there is one, has the "
-        "ORM's labels on what the SORM learnt from."
+        "ORM's labels on what the SORM learnt from. Intervals of steps, F1 and AUC, and of "
+        "differences: over questions, and over templates where there are 20 or more."
     ),
     "B": (
         "Local refinement after the critique named. The oracle's critique is the first bad step by "
@@ -31,7 +35,7 @@ NOTES = {
         "Solutions: generated at most (on average); equal: at most the same number. Tokens are "
         "generated ones; seconds are the engines' (of the processor on a CPU, batches shared), "
         "generating and scoring. "
-        "Intervals: Wilson, 95%."
+        "Intervals: Wilson, 95%; of differences as in table A."
     ),
 }
 
@@ -55,24 +59,24 @@ def as_markdown(tables: Tables, command: str) -> str:
     return "\n".join(parts).rstrip() + "\n"
 
 
-def located(rows: Sequence[Located]) -> list[str]:
-    """Table A: the figures, then the distribution of offsets."""
+def located(rows: Sequence[Located], differences: Sequence[Difference] = ()) -> list[str]:
+    """Table A: the figures, then the distribution of offsets, then what differs."""
     figures = [
         (
             row.role.upper(),
             f"{row.at.threshold:.2f}",
-            share(row.at.steps_right, row.at.steps),
+            _steps(row),
             share(row.at.exact, row.at.wrong_solutions),
             str(row.at.early),
             str(row.at.late - row.offsets.unnamed),
             str(row.offsets.unnamed),
             "-" if row.offsets.mean is None else f"{row.offsets.mean:+.2f}",
             share(row.at.clean, row.at.right_solutions),
-            f"{row.at.f1:.3f}",
+            _area(row.at.f1, row.measures.get("f1")),
             share(row.final.judged, row.final.solutions),
             share(row.final.judged_at_half, row.final.solutions),
-            "-" if row.final.auc is None else f"{row.final.auc:.3f}",
-            _within(row.same_question),
+            _area(row.final.auc, row.measures.get("auc")),
+            _within(row.same_question, row.measures.get("within")),
         )
         for row in rows
     ]
@@ -87,13 +91,63 @@ def located(rows: Sequence[Located]) -> list[str]:
         for row in rows
     ]
     distribution = grid(("offset", *(f"{place:+d}" for place in places)), offsets)
-    return [*grid(header, figures), *(["", *distribution] if places else [])]
+    return [
+        *grid(header, figures),
+        *(["", *distribution] if places else []),
+        *(["", *differing(differences)] if any(each.measures for each in differences) else []),
+    ]
 
 
-def _within(found: SameQuestion | None) -> str:
+def differing(rows: Sequence[Difference]) -> list[str]:
+    """Table A's differences, in hundredths, over questions and over templates."""
+    cells = []
+    for row in rows:
+        name = f"{row.role.upper()} minus {row.than.upper()}"
+        of = row.measures
+        cells.append((name, "questions", *(points(of.get(each)) for each in TITLES)))
+        if any(each.by_template for each in of.values()):
+            over = (points(of.get(each), by_template=True) for each in TITLES)
+            cells.append((name, "templates", *over))
+    return grid(("difference in hundredths", "95% over", *TITLES.values()), cells)
+
+
+def points(spread: Spread | None, *, by_template: bool = False) -> str:
+    """`+1.2 (-0.3 to +2.7)`, in hundredths: a difference and its 95% interval, or a dash."""
+    interval = spread and (spread.by_template if by_template else spread.interval)
+    if not (spread and interval):
+        return "-"
+    low, high = 100 * interval.low, 100 * interval.high
+    return f"{100 * spread.value:+.1f} ({low:+.1f} to {high:+.1f})"
+
+
+def _steps(row: Located) -> str:
+    """As `share`; but the steps of a solution are no strangers, so it is over questions."""
+    estimate = row.measures.get("steps")
+    count = f"{row.at.steps_right}/{row.at.steps}"
+    if not row.at.steps:
+        return "-"
+    if estimate is None:
+        return f"{count} {100 * row.at.steps_right / row.at.steps:.0f}%"
+    low, high = (100 * end for end in _within_0_and_1(estimate))
+    return f"{count} {100 * estimate.value:.0f}% ({low:.0f}-{high:.0f})"
+
+
+def _area(value: float | None, estimate: Estimate | None) -> str:
+    if value is None or estimate is None:
+        return "-" if value is None else f"{value:.3f}"
+    low, high = _within_0_and_1(estimate)
+    return f"{value:.3f} ({low:.3f}-{high:.3f})"
+
+
+def _within(found: SameQuestion | None, estimate: Estimate | None) -> str:
     if found is None:
         return "-"
-    return f"{found.auc:.3f} ({found.pairs} pairs of {found.questions})"
+    return f"{_area(found.auc, estimate)}, {found.pairs} pairs of {found.questions}"
+
+
+def _within_0_and_1(estimate: Estimate) -> tuple[float, float]:
+    interval = estimate.interval()
+    return max(0.0, interval.low), min(1.0, interval.high)
 
 
 def fixed(rows: Sequence[Fixed]) -> list[str]:
@@ -168,10 +222,16 @@ def compared(comparison: Comparison, machines: Machines) -> list[str]:
             "yes" if pair.equal else "no",
             f"{pair.only_this} : {pair.only_other}",
             f"{pair.p:.2g}",
+            points(pair.difference),
+            points(pair.difference, by_template=True),
         )
         for pair in comparison.paired
     ]
-    tests = grid(("strategy", "against", "equal solutions", "right alone", "McNemar p"), pairs)
+    names = (
+        "strategy", "against", "equal solutions", "right alone", "McNemar p",
+        "points, 95% over questions", "over templates",
+    )  # fmt: skip
+    tests = grid(names, pairs)
     return [*grid(header, cells), "", _made_on(machines), "", *tests]
 
 
@@ -192,7 +252,7 @@ def share(part: int, whole: int) -> str:
 
 def _table(letter: str, section: Section) -> list[str]:
     return {
-        "A": lambda: located(section.located),
+        "A": lambda: located(section.located, section.differences),
         "B": lambda: fixed(section.fixed),
         "C": lambda: changed(section.changed),
         "D": lambda: compared(section.compared, section.machines),
@@ -213,8 +273,9 @@ def _made_on(machines: Machines) -> str:
 
 def _source(section: Section, thresholds: Thresholds, command: str) -> str:
     gate = "none" if thresholds.gate is None else f"{thresholds.gate:.2f}"
+    made = f" from {section.templates} templates" if section.templates else ""
     return (
-        f"n = {section.questions} questions ({section.labelled} labelled): {section.of}. "
+        f"n = {section.questions} questions{made} ({section.labelled} labelled): {section.of}. "
         f"Thresholds: first error {thresholds.first_error:.2f} (SORM), "
         f"{thresholds.orm_first_error:.2f} (ORM); gate {gate}. `{command}`"
     )

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from models.evaluation.paper.locating import Located, judge
+from models.evaluation.paper.measures import Assessed
 from models.evaluation.paper.phases import Clock, fill, scores_at_once
 from models.evaluation.paper.ports import Scorer
 from models.evaluation.paper.thresholds import Thresholds
-from models.evaluation.steps import UNKNOWN, Labelled, StepFigures, curve
+from models.evaluation.steps import UNKNOWN, StepFigures, curve
 
 _NO_ERROR = -1
 
@@ -74,14 +75,14 @@ class Judged:
 
 def read_processbench(path: Path) -> list[MarkedSolution]:
     """The solutions of a file. Raises OSError or ProcessBenchError."""
-    text = path.read_text(encoding="utf-8")
     try:
+        text = path.read_text(encoding="utf-8")
         if text.lstrip().startswith("["):
             rows = list(enumerate(json.loads(text), start=1))
         else:
             lines = enumerate(text.split("\n"), start=1)
             rows = [(number, json.loads(line)) for number, line in lines if line.strip()]
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         message = f"{path.name} is neither a JSON list nor JSON lines: {error}"
         raise ProcessBenchError(message) from error
     if not rows:
@@ -120,15 +121,12 @@ def _judge(
     threshold: float,
     seconds: float,
 ) -> Judged:
-    pairs = list(zip(solutions, scores, strict=True))
-    labelled = [Labelled(solution.labels, scored) for solution, scored in pairs]
-    finals = [
-        (scored[-1], solution.answer_right)
-        for solution, scored in pairs
-        if solution.answer_right is not None
+    assessed = [
+        Assessed(scored, solution.labels, solution.answer_right)
+        for solution, scored in zip(solutions, scores, strict=True)
     ]
-    located = judge(role, labelled, finals, threshold)
-    return Judged(located, seconds, tuple(curve(labelled)))
+    labelled = [of for each in assessed for of in each.labelled]
+    return Judged(judge(role, assessed, threshold), seconds, tuple(curve(labelled)))
 
 
 def _score(  # noqa: PLR0913 - the parts of one phase
@@ -166,25 +164,29 @@ def _score(  # noqa: PLR0913 - the parts of one phase
 
 def _solution(row: Any, where: str) -> MarkedSolution:  # noqa: ANN401 - any JSON
     try:
-        steps = tuple(" ".join(str(step).split()) for step in row["steps"])
-        label, right = row["label"], row.get("final_answer_correct")
-        solution = MarkedSolution(
-            id=str(row["id"]),
-            generator=str(row.get("generator", "")),
-            question=str(row["problem"]),
-            steps=steps,
-            error=None if label == _NO_ERROR else label,
-            answer_right=right,
-        )
+        question, steps, label = row["problem"], row["steps"], row["label"]
+        name, generator = str(row["id"]), str(row.get("generator", ""))
+        right = row.get("final_answer_correct")
     except (KeyError, TypeError, AttributeError) as error:
         message = f"{where} is not in ProcessBench's format: {error!r}"
         raise ProcessBenchError(message) from error
-    if not isinstance(row["steps"], list) or not steps:
+    if not isinstance(question, str):
+        message = f"{where} has the problem {question!r}"
+    elif not isinstance(steps, list) or not steps:
         message = f"{where} has no list of steps"
+    elif strange := [step for step in steps if not isinstance(step, str)]:
+        message = f"{where} has the step {strange[0]!r}"
     elif type(label) is not int or not _NO_ERROR <= label < len(steps):
         message = f"{where} has {len(steps)} steps and the label {label!r}"
-    elif right not in (True, False, None):
+    elif not (right is None or isinstance(right, bool)):
         message = f"{where} has the final_answer_correct {right!r}"
     else:
-        return solution
+        return MarkedSolution(
+            id=name,
+            generator=generator,
+            question=question,
+            steps=tuple(" ".join(step.split()) for step in steps),
+            error=None if label == _NO_ERROR else label,
+            answer_right=right,
+        )
     raise ProcessBenchError(message)

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from models.data.problems import TEMPLATE
 from models.formats.steps import first_error
 
 Critique: TypeAlias = Literal["sorm", "orm", "oracle"]
@@ -62,7 +63,8 @@ class Record:
     when nothing was to be refined (no step, no error found) or nothing was written.
     `labels` has 1 (good) or 0 (bad) per step of the draft, by rollouts of its prefixes;
     None when it was not labelled. `compared` has the scores of the draft by reward models that
-    table A alone compares (`thresholds.COMPARED`), by role; older records have none.
+    table A alone compares (`thresholds.COMPARED`), by role; `source` is that of the problem
+    (`models.data.problems`). Older records have neither.
     """
 
     set: str
@@ -78,6 +80,12 @@ class Record:
     local_oracle: Refined | None
     labels: tuple[int, ...] | None
     compared: Mapping[str, Scores] = field(default_factory=dict)
+    source: str = ""
+
+    @property
+    def template(self) -> str | None:
+        """The template of gsm_symbolic that the question was made from, if it was."""
+        return self.source if self.source.startswith(TEMPLATE) else None
 
     def local(self, critique: Critique) -> Written | None:
         """The local refinement after one critique, if there is one."""
@@ -142,6 +150,7 @@ def record_of(row: Mapping[str, Any]) -> Record:
         compared={
             role: _present_scores(scored) for role, scored in row.get("compared", {}).items()
         },
+        source=row.get("source", ""),
     )
 
 

@@ -127,7 +127,9 @@ GREEDY = "greedy draft"
 BEST_OF_2, BEST_OF_3 = "ORM best of 2", "ORM best of 3"
 DRAFT_1, DRAFT_2 = "ORM of draft, 1 sample", "ORM of draft, 2 samples"
 SORM_DRAFT_2 = "SORM of draft, 2 samples (last step)"
+GLORE = "GLoRe"
 _TWO, _THREE = (BEST_OF_2, DRAFT_1), (BEST_OF_3, DRAFT_2)
+_PICKED_BY_SORM = (*_THREE, SORM_DRAFT_2, GLORE)
 
 STRATEGIES: tuple[Strategy, ...] = (
     Strategy(GREEDY, 1, greedy),
@@ -140,10 +142,10 @@ STRATEGIES: tuple[Strategy, ...] = (
     Strategy("SORM best of 3 (last step)", 3, sorm_of_samples, (BEST_OF_3,)),
     Strategy(DRAFT_2, 3, of_draft_and_samples(2), (BEST_OF_3,)),
     Strategy(SORM_DRAFT_2, 3, sorm_of_draft_and_samples, (BEST_OF_3, DRAFT_2)),
-    Strategy("GLoRe", 3, glore, _THREE),
+    Strategy(GLORE, 3, glore, _THREE),
     Strategy("gated GLoRe", 3, gated, _THREE, gated=True),
-    Strategy("GLoRe, SORM picks (last step)", 3, sorm_final, (*_THREE, SORM_DRAFT_2)),
-    Strategy("GLoRe, SORM picks (lowest step)", 3, sorm_lowest, (*_THREE, SORM_DRAFT_2)),
+    Strategy("GLoRe, SORM picks (last step)", 3, sorm_final, _PICKED_BY_SORM),
+    Strategy("GLoRe, SORM picks (lowest step)", 3, sorm_lowest, _PICKED_BY_SORM),
     Strategy("perfect selector of GLoRe", 3, perfect),
     Strategy("perfect selector of 3 samples", 3, perfect_of_samples),
 )

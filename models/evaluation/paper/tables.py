@@ -8,10 +8,11 @@ from typing import TypeAlias
 from models.data.problems import text_key
 from models.evaluation.paper.comparing import Comparison, compare
 from models.evaluation.paper.fixing import Changed, Fixed, change, fix
-from models.evaluation.paper.locating import Located, locate
+from models.evaluation.paper.locating import Difference, Located, difference, locate
 from models.evaluation.paper.machines import Machines, is_one, together
 from models.evaluation.paper.records import Record
 from models.evaluation.paper.sets import ALL_SETS, POOLS
+from models.evaluation.paper.spread import groups_of, templates
 from models.evaluation.paper.thresholds import Thresholds
 
 Key: TypeAlias = tuple[str, str]  # student, set
@@ -21,8 +22,9 @@ Key: TypeAlias = tuple[str, str]  # student, set
 class Section:
     """What one student's records of one set, or of a pool of sets, show.
 
-    `of` says what the questions are; `questions` of them, `labelled` with step labels.
-    `machines` are those whose seconds table D counts.
+    `of` says what the questions are; `questions` of them, `labelled` with step labels, made from
+    `templates` of gsm_symbolic (0: from none, or nobody wrote down which). `machines` are those
+    whose seconds table D counts.
     """
 
     student: str
@@ -30,8 +32,10 @@ class Section:
     of: str
     questions: int
     labelled: int
+    templates: int
     machines: Machines
     located: tuple[Located, ...]  # table A
+    differences: tuple[Difference, ...]  # of its first row to each of the others
     fixed: tuple[Fixed, ...]  # table B
     changed: tuple[Changed, ...]  # table C
     compared: Comparison  # table D
@@ -95,14 +99,18 @@ def _section(  # noqa: PLR0913 - what a section says of itself, and what it is c
     thresholds: Thresholds,
     machines: Machines,
 ) -> Section:
+    first, *others = locate(records, thresholds)
+    groups = groups_of(records)
     return Section(
         student=student,
         name=name,
         of=of,
         questions=len(records),
         labelled=sum(bool(record.labels) for record in records),
+        templates=templates(records),
         machines=machines,
-        located=locate(records, thresholds),
+        located=(first, *others),
+        differences=tuple(difference(first, other, groups) for other in others),
         fixed=fix(records),
         changed=change(records),
         compared=compare(records, thresholds),

@@ -78,7 +78,7 @@ def test_what_tables_and_card_leave_open_is_said(run: Path) -> None:
     assert "Note: this run folder has no record that whole templates" in result.stdout
     assert result.stdout.count("on which machine they were measured was not recorded") == 2
     easy = glore_eval("--paper", "--run-dir", run, "--tables-only", "--sets", "easy")
-    assert "Note: " not in easy.stdout
+    assert "Note: this run folder" not in easy.stdout
     MadeOn(RunModels(run).phases("ei", "easy")).note("drafts.jsonl", Machine("a CPU", "float32"))
     (RunModels(run).phases("ei", "easy") / "drafts.jsonl").write_text("{}", encoding="utf-8")
     known = glore_eval("--paper", "--run-dir", run, "--tables-only", "--sets", "easy")
@@ -108,6 +108,11 @@ def test_only_the_sets_and_students_asked_for(run: Path) -> None:
     one = glore_eval("--paper", "--run-dir", run, "--tables-only", "--students", "sft")
     assert "ei · easy" not in one.stdout
     assert "sft · all" in one.stdout
+    two = glore_eval("--paper", "--run-dir", run, "--tables-only", "--sets", "easy,gsm8k")
+    missing = "easy (sft), gsm8k (sft), gsm8k (ei)"
+    assert f"Note: not collected, and so not counted here: {missing}.\n" in two.stdout
+    whole = ("--students", "ei", "--sets", "easy")
+    assert "Note:" not in glore_eval("--paper", "--run-dir", run, "--tables-only", *whole).stdout
     none = glore_eval("--paper", "--run-dir", run, "--tables-only", "--sets", "gsm8k")
     assert_one_line(none, 1, "holds no records of these sets and students")
 

@@ -37,6 +37,7 @@ def record(  # noqa: PLR0913 - the parts of a record
     labels: tuple[int, ...] | None = None,
     set_: str = "easy",
     student: str = "ei",
+    source: str = "gsm_symbolic/3",
 ) -> Record:
     """A record; every local refinement starts at the draft's first step."""
 
@@ -56,6 +57,7 @@ def record(  # noqa: PLR0913 - the parts of a record
         local_orm=refined(orm),
         local_oracle=refined(oracle),
         labels=labels,
+        source=source,
     )
 
 
@@ -97,4 +99,5 @@ RECORDS: st.SearchStrategy[Record] = st.builds(
     compared=st.dictionaries(
         st.just("orm_matched"), st.builds(Scores, _steps, st.floats(0, 100)), max_size=1
     ),
+    source=st.sampled_from(["", "train", "gsm_symbolic/3", "gsm_symbolic/4"]),
 )

@@ -6,6 +6,7 @@ import pytest
 
 from models.evaluation.paper.bench_curves import draw_bench, shares
 from models.evaluation.paper.locating import judge
+from models.evaluation.paper.measures import Assessed
 from models.evaluation.paper.processbench import Judged
 from models.evaluation.steps import Labelled, curve, figures
 
@@ -13,7 +14,8 @@ RIGHT, WRONG = Labelled((1, 1), (0.9, 0.6)), Labelled((1, 0, -1), (0.9, 0.3, 0.9
 
 
 def judged(role: str, *solutions: Labelled, threshold: float = 0.5) -> Judged:
-    return Judged(judge(role, solutions, (), threshold), 1.0, tuple(curve(solutions)))
+    assessed = [Assessed(each.scores, each.labels) for each in solutions]
+    return Judged(judge(role, assessed, threshold), 1.0, tuple(curve(solutions)))
 
 
 def picture(tmp_path: Path, sorm: Judged) -> bytes:

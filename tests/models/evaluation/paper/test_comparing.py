@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -62,6 +63,27 @@ def test_every_row_is_compared_with_the_draft_best_of_3_and_at_equal_counts() ->
     for name in ("draft + global", "draft + local"):
         assert against[name] >= {"ORM best of 2", "ORM of draft, 1 sample"}
     assert against["GLoRe"] == {"greedy draft", "ORM best of 3", "ORM of draft, 2 samples"}
+
+
+def test_what_picks_from_the_same_candidates_is_compared() -> None:
+    pairs = {(pair.name, pair.against) for pair in compare([record()], THRESHOLDS).paired}
+    for name in ("GLoRe, SORM picks (last step)", "GLoRe, SORM picks (lowest step)"):
+        assert (name, "GLoRe") in pairs
+
+
+def test_the_difference_of_two_rows_is_told_where_enough_questions_differ() -> None:
+    alike, apart = record(WRONG), record(WRONG, samples=(RIGHT, RIGHT, RIGHT))
+    for count, told in ((9, False), (10, True)):
+        comparison = compare([*[apart] * count, *[alike] * 30], THRESHOLDS)
+        pair = next(each for each in comparison.paired if each.name == "majority of 3")
+        assert (pair.against, pair.only_this) == ("greedy draft", count)
+        assert (pair.difference is not None) == told
+    assert pair.difference
+    assert pair.difference.value == 0.25
+    assert pair.difference.interval.low == pytest.approx(
+        0.25 - 1.96 * (0.25 * 0.75 / 39) ** 0.5, abs=1e-4
+    )
+    assert pair.difference.by_template is None
 
 
 def test_a_row_holds_means_interval_and_accuracy_per_token() -> None:

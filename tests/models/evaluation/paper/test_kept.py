@@ -63,13 +63,13 @@ def ports(phases: Path) -> Ports:
 
 
 def sections(report: str) -> dict[str, list[str]]:
-    """The lines of each table by its heading, without the one that names the command."""
+    """The lines of each table by its heading, without the command that ends one of them."""
     parts = re.split(r"^### ", report, flags=re.MULTILINE)[1:]
     found = {}
     for part in parts:
         heading, _, rest = part.partition("\n")
         body = rest.partition("\n## ")[0].splitlines()
-        found[heading] = [line for line in body if line and not line.startswith("n = ")]
+        found[heading] = [re.sub(r"^(n = .*) `[^`]*`$", r"\1", line) for line in body if line]
     return found
 
 
@@ -92,3 +92,14 @@ def test_the_report_is_counted_from_the_kept_rows(run: RunModels) -> None:
     assert set(counted) == ours
     for heading, lines in counted.items():
         assert lines == kept[heading], heading
+
+
+@pytest.mark.parametrize("file", ["README.md", "docs/tables.md"])
+def test_what_is_quoted_of_the_report_stands_in_it(file: str) -> None:
+    """Shares and pairs under the heading Figures, up to those of another run."""
+    figures = re.compile(r"(?<![\d/])\d+(?:/| : )\d+(?![\d/])")
+    quoted = (ROOT / file).read_text(encoding="utf-8").partition("\n## Figures\n")[2]
+    found = figures.findall(quoted.partition("\n### The same at the size of two cores\n")[0])
+    assert len(found) > 10
+    report = (ROOT / "docs" / "figures.md").read_text(encoding="utf-8")
+    assert set(found) <= set(figures.findall(report))

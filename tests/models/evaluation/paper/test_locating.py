@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.evaluation.paper.locating import SameQuestion, final, judge, locate, offsets
+from models.evaluation.paper.measures import Assessed
 from models.evaluation.steps import UNKNOWN, Labelled, figures
 from tests.models.evaluation.paper.builders import THRESHOLDS, record, written
 
@@ -86,7 +87,8 @@ def test_each_scorer_has_its_own_threshold_and_drafts() -> None:
 
 
 def test_the_f1_is_that_of_wrong_and_right_solutions() -> None:
-    row = judge("sorm", [*WRONG, Labelled((1,), (0.9,))], [], 0.5)
+    solutions = [*WRONG, Labelled((1,), (0.9,))]
+    row = judge("sorm", [Assessed(each.scores, each.labels) for each in solutions], 0.5)
     assert row.at.f1 == pytest.approx(2 * 0.25 / 1.25)
 
 

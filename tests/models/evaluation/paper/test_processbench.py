@@ -56,7 +56,11 @@ def test_a_list_and_json_lines_are_the_same(tmp_path: Path, *, lines: bool) -> N
         ([row(label="1")], "label '1'"),
         ([row(steps=[])], "no list of steps"),
         ([row(steps="7")], "no list of steps"),
+        ([row(steps=["7", None])], "the step None"),
+        ([row(steps=["7", 7])], "the step 7"),
+        ([row(problem=None)], "the problem None"),
         ([row(final_answer_correct="yes")], "final_answer_correct 'yes'"),
+        ([row(final_answer_correct=0)], "final_answer_correct 0"),
         ([], "holds no solution"),
     ],
 )
@@ -68,9 +72,10 @@ def test_what_is_not_in_the_format_is_named(
             read_processbench(written(tmp_path, rows, lines=lines))
 
 
-def test_a_file_that_is_no_json_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [b"id,problem\n", b"PAR1\x15\xff", b"[" * 100_000])
+def test_a_file_that_is_no_json_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "bench.json"
-    path.write_text("id,problem\n", encoding="utf-8")
+    path.write_bytes(content)
     with pytest.raises(ProcessBenchError, match="neither a JSON list nor JSON lines"):
         read_processbench(path)
 

@@ -35,8 +35,14 @@ def test_a_file_of_records_is_the_same_when_read(
 
 def test_records_from_before_scorers_were_compared_are_read() -> None:
     row = asdict(record(RIGHT))
-    del row["compared"]
-    assert record_of(row) == record(RIGHT)
+    del row["compared"], row["source"]
+    assert record_of(row) == record(RIGHT, source="")
+
+
+def test_only_a_question_of_gsm_symbolic_has_a_template() -> None:
+    assert record(source="gsm_symbolic/3").template == "gsm_symbolic/3"
+    assert record(source="train").template is None
+    assert record(source="").template is None
 
 
 def test_a_line_of_something_else_is_named(tmp_path: Path) -> None:

@@ -71,6 +71,45 @@ def test_every_line_of_a_table_has_as_many_cells_as_its_heading() -> None:
             assert line.count("|") == width > 2
 
 
+def test_differences_have_intervals_over_questions_and_over_templates() -> None:
+    accused = written(right=True, sorm=(0.9, 0.1), orm=(0.9, 0.8))
+    records = [
+        record(draft, labels=labels, whole=RIGHT, source=f"gsm_symbolic/{i}")
+        for i in range(20)
+        for draft, labels in ((NEARLY, (1, 0)), (accused, (1, 1)))
+    ]
+    made = make_tables({("ei", "easy"): records}, THRESHOLDS)
+    (section,) = made.sections
+    assert section.templates == 20
+    text = as_markdown(made, COMMAND)
+    assert "n = 40 questions from 20 templates (40 labelled)" in text
+    steps = "+0.0 (-15.7 to +15.7)"  # the SORM is wrong where the ORM is right, and the other way
+    assert f"| SORM minus ORM | questions | {steps} | +100.0 (+100.0 to +100.0) |" in text
+    in_each = "+0.0 (+0.0 to +0.0)"  # both kinds stand in every template
+    assert f"| SORM minus ORM | templates | {in_each} |" in text
+    row = as_json(made, COMMAND)["sections"][0]
+    assert (row["templates"], row["A_differences"][0]["than"]) == (20, "orm")
+    told = row["A_differences"][0]["measures"]["steps"]
+    assert told["value"] == 0.0
+    assert told["interval95"] == pytest.approx([-0.157, 0.157], abs=0.001)
+    assert told["interval95_by_template"] == pytest.approx([0, 0])
+    measured = row["A"][0]["measures"]["steps"]
+    assert measured["value"] == 0.75
+    (low, high) = measured["interval95"]
+    assert f"| SORM | 0.50 | 60/80 75% ({100 * low:.0f}-{100 * high:.0f}) |" in text
+    assert "| perfect selector of GLoRe | greedy draft | no | 20 : 0 | 1.9e-06 | +50.0" in text
+    pairs = {(each["name"], each["against"]): each for each in row["D"]["mcnemar"]}
+    found = pairs["perfect selector of GLoRe", "greedy draft"]["difference"]
+    assert found["value"] == 0.5
+    assert found["interval95_by_template"] == pytest.approx([0.5, 0.5])
+
+
+def test_intervals_are_left_out_where_there_are_too_few_questions() -> None:
+    text = as_markdown(tables(), COMMAND)
+    assert "SORM minus ORM" not in text
+    assert "| draft + global | greedy draft | no | 0 : 0 | 1 | - | - |" in text
+
+
 def test_figures_of_the_markdown() -> None:
     text = as_markdown(tables(), COMMAND)
     assert "| SORM | 0.50 | 6/6 100%" in text
@@ -146,7 +185,7 @@ def test_a_third_row_of_table_a_where_every_draft_has_its_scores() -> None:
     assert (row.at.threshold, row.at.exact, row.at.wrong_solutions) == (0.7, 3, 3)
     assert row.final.judged == 3
     text = as_markdown(made, COMMAND)
-    assert "| ORM_MATCHED | 0.70 | 6/6 100% (61-100) | 3/3 100% (44-100) |" in text
+    assert "| ORM_MATCHED | 0.70 | 6/6 100% | 3/3 100% (44-100) |" in text
     rows = as_json(made, COMMAND)["sections"][0]["A"]
     assert [row["role"] for row in rows] == [*two, "orm_matched"]
     partly = make_tables({("ei", "easy"): [*scored, EASY[0]]}, thresholds)

@@ -261,7 +261,7 @@ def train(  # noqa: PLR0913 - one option each
         typer.Option(help="A vLLM server of the student to sample from; with ray, several."),
     ] = None,
     ray_address: Annotated[
-        str | None, typer.Option(help="auto, HOST:PORT or ray://... (else a local Ray is started).")
+        str | None, typer.Option(help="auto or HOST:PORT (else a local Ray is started).")
     ] = None,
     ray_dir: Annotated[
         Path | None, typer.Option(envvar="GLORE_RAY_DIR", help="A local Ray's files; a short path.")

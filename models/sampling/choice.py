@@ -26,8 +26,9 @@ class SamplerChoice:
 
     With `local`, `engines` are processes that draw side by side. Without `engine_urls`, servers
     are started where they are needed: with `ray`, `engines` of them, or one for each GPU, or
-    one. Without `ray_address` a Ray of our own is started, its files below `ray_dir`.
-    `concurrency`: requests in flight at each server. Raises ChoiceError.
+    one. Without `ray_address` a Ray of our own is started, its files below `ray_dir`, a folder
+    that is there; it is made absolute. `concurrency`: requests in flight at each server.
+    Raises ChoiceError.
     """
 
     kind: str
@@ -45,6 +46,14 @@ class SamplerChoice:
         if self.kind != "ray" and (self.ray_address or self.ray_dir):
             message = f"the sampler {self.kind} knows no Ray; choose the sampler ray"
             raise ChoiceError(message)
+        if self.ray_address and self.ray_address.startswith("ray://"):
+            message = f"no sampling through {self.ray_address}: run it on a node of the cluster"
+            raise ChoiceError(message)
+        if self.ray_dir is not None:
+            object.__setattr__(self, "ray_dir", self.ray_dir.absolute())  # frozen for others
+            if not self.ray_dir.is_dir():
+                message = f"there is no folder {self.ray_dir} for Ray's files"
+                raise ChoiceError(message)
         if self.kind == "vllm" and self.engines:
             message = "the sampler vllm asks one engine; choose local or ray for several"
             raise ChoiceError(message)
@@ -135,8 +144,9 @@ def _ray(choice: SamplerChoice, stack: ExitStack) -> MakeSampler:
             return RaySampler(named, seed=seed, concurrency=choice.concurrency)
         _leave_gpu()
         alone = choice.ray_address is None
-        count = choice.engines or max(1, gpus())
-        hosts = hosted(checkpoint.resolve(), count, gpu=gpus() > 0, alone=alone)
+        there = gpus()
+        count = choice.engines or max(1, there)
+        hosts = hosted(checkpoint.resolve(), count, gpus=there, alone=alone)
         sampler = RaySampler(hosts, seed=seed, concurrency=choice.concurrency)
         # they leave the GPUs to training when the stage is over, and end with the run at the latest
         stack.callback(weakref.finalize(sampler, stop, hosts))

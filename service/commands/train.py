@@ -17,7 +17,7 @@ from models.serving.cache import default_cache
 from models.serving.errors import ServingError
 from service.commands.errors import CommandFailedError, WrongArgumentError
 
-_NEEDED = ("torch", "transformers", "peft", "gguf", "reasoning_gym")
+_NEEDED = ("torch", "transformers", "peft", "gguf", "reasoning_gym", "matplotlib")
 
 
 def choose_sampler(  # noqa: PLR0913 - one option each
@@ -32,7 +32,7 @@ def choose_sampler(  # noqa: PLR0913 - one option each
     """The sampler that the options ask for; None for the recipe's own.
 
     The engines' key, where they want one, is GLORE_GENERATION__API_KEY. Raises
-    WrongArgumentError for options that contradict each other.
+    WrongArgumentError for options that contradict each other, or a `ray_dir` that is not there.
     """
     if kind is None:
         if engine_urls or ray_address or engines:
@@ -68,7 +68,8 @@ def run_train(  # noqa: PLR0913 - one option each
 
     Raises WrongArgumentError for a recipe or stage that there is not and for a GSM8K-format file
     (GLORE_GSM8K) that cannot be read or is too small, CommandFailedError when the base cannot
-    be made, an extra is missing, sampling fails, or another process works in `run_dir`.
+    be made, an extra is missing, sampling fails, a held-out question stands in a training file,
+    a file cannot be read or written, or another process works in `run_dir`.
     """
     if recipe not in RECIPES:  # this and what follows: before the base is made
         message = f"no recipe {recipe!r}; the recipes are {', '.join(RECIPES)}"
@@ -80,19 +81,32 @@ def run_train(  # noqa: PLR0913 - one option each
             unpack(start_from, run_dir)
     except OSError as error:
         raise WrongArgumentError(str(error)) from error
-    try:
-        from models.serving.build import ensure_base  # noqa: PLC0415
+    # these load torch
+    from models.recipes.leakage import LeakageError  # noqa: PLC0415
+    from models.serving.build import ensure_base  # noqa: PLC0415
 
+    try:
         base = ensure_base(cache.expanduser().resolve() if cache else default_cache())
         with make(choice) if choice else nullcontext() as make_sampler:
             run_recipe(recipe, run_dir, stage=stage, base=base, make_sampler=make_sampler)
     except ServingError as error:
         message = f"{error.problem} {error.way_out}"
         raise CommandFailedError(message) from error
-    except (InUseError, SamplingError) as error:
+    except OSError as error:
+        raise CommandFailedError(_told(error, run_dir)) from error
+    except (InUseError, LeakageError, SamplingError) as error:
         raise CommandFailedError(str(error)) from error
     except (UnknownNameError, OtherRecipeError, sources.SourceError) as error:
         raise WrongArgumentError(str(error)) from error
+
+
+def _told(error: OSError, run_dir: Path) -> str:
+    """What went wrong with a file, in one line."""
+    if not error.filename:
+        return " ".join(str(error).split())
+    if isinstance(error, FileNotFoundError) and Path(error.filename).is_relative_to(run_dir):
+        return f"there is no {error.filename} yet; an earlier stage makes it"
+    return f"{error.filename}: {error.strerror}"
 
 
 def _check_gsm8k() -> None:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import ray
 
 from models.sampling.server import OwnServer
+from models.sampling.vllm import SamplingError
 from models.serving.engines import HERE
 
 _STOPPING = 30.0  # seconds that a server may take to end
@@ -91,12 +92,20 @@ class EngineHost:
         self._server.stop()
 
 
-def hosted(checkpoint: Path, count: int, *, gpu: bool, alone: bool) -> list[HostedEngine]:
-    """Hosts of `count` servers, a GPU each with `gpu`; they start when they are first asked."""
+def hosted(checkpoint: Path, count: int, *, gpus: int, alone: bool) -> list[HostedEngine]:
+    """Hosts of `count` servers, a GPU each where Ray has any; they start when they are first asked.
+
+    `gpus` is how many Ray has. Raises SamplingError for more servers than those: Ray would
+    wait for GPUs that never come.
+    """
+    if 0 < gpus < count:
+        there = "1 GPU" if gpus == 1 else f"{gpus} GPUs"
+        message = f"{count} engines were asked for, and the cluster has {there}"
+        raise SamplingError(message)
     key = secrets.token_hex(16)
     maker = ray.remote(EngineHost).options(
         num_cpus=0,
-        num_gpus=1 if gpu else 0,
+        num_gpus=1 if gpus else 0,
         max_restarts=-1,
         max_task_retries=-1,
         scheduling_strategy="SPREAD",

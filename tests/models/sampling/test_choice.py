@@ -24,11 +24,22 @@ from tests.models.sampling.fake_engine import fake_engine
         ({"kind": "local", "engine_urls": ("http://a",)}, "asks 0 engines, not 1"),
         ({"kind": "vllm", "engine_urls": ("http://a", "http://b")}, "asks 1 engines, not 2"),
         ({"kind": "ray", "engine_urls": ("http://a",), "engines": 1}, "not both"),
+        ({"kind": "ray", "ray_address": "ray://a:10001"}, "run it on a node of the cluster"),
     ],
 )
 def test_a_choice_that_contradicts_itself_is_refused(options: dict[str, Any], text: str) -> None:
     with pytest.raises(ChoiceError, match=text):
         SamplerChoice(**options)
+
+
+def test_rays_folder_is_absolute_and_has_to_be_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ChoiceError, match=rf"there is no folder {tmp_path}/rr for Ray's files"):
+        SamplerChoice("ray", ray_dir=Path("rr"))
+    Path("rr").mkdir()
+    assert SamplerChoice("ray", ray_dir=Path("rr")).ray_dir == tmp_path / "rr"
 
 
 def test_the_key_is_not_shown() -> None:

@@ -50,7 +50,8 @@ def test_a_prompt_that_another_begins_with_is_not_computed_again(tiny_base: Path
     longest = max(len(prompt) for prompt in PROMPTS)
     assert computed[0] == (3, longest)  # of five prompts, two are the beginnings of another
     assert all(length == 1 for _, length in computed[1:])
-    assert computed[1][0] <= 8 * len(PROMPTS)  # all rollouts of all prompts go together
+    # all rollouts of all prompts go together, but for the few that ended at once
+    assert 7 * len(PROMPTS) < computed[1][0] <= 8 * len(PROMPTS)
 
 
 def test_an_adapter_is_added_to_the_weights(tiny_base: Path, tmp_path: Path) -> None:

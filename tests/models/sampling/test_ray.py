@@ -2,7 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -51,6 +53,19 @@ def make_sampler(engines: tuple[FakeEngine, FakeEngine]) -> Iterator[MakeSampler
 def _fresh(engines: tuple[FakeEngine, FakeEngine]) -> None:
     for engine in engines:
         engine.forget()
+
+
+class FakeRay:
+    """Where actors are nothing but the GPUs they ask for."""
+
+    def remote(self, _kind: type) -> "FakeRay":
+        return self
+
+    def options(self, *, num_gpus: int, **_: object) -> SimpleNamespace:
+        return SimpleNamespace(remote=lambda *_, **__: num_gpus)
+
+    def is_initialized(self) -> bool:
+        return False
 
 
 def test_a_killed_worker_loses_no_solution_and_doubles_none(
@@ -134,6 +149,25 @@ def test_an_engine_of_another_checkpoint_is_refused(
     other.mkdir()
     with pytest.raises(SamplingError, match=r"serves .*merged_0, not .*merged_0"):
         make_sampler(other, 1)
+
+
+@pytest.mark.usefixtures("make_sampler")
+def test_more_engines_than_gpus_are_refused(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from models.sampling.ray import cluster, engines  # noqa: PLC0415 - Ray was started
+
+    monkeypatch.setattr(cluster, "connected", lambda *_, **__: nullcontext())
+    monkeypatch.setattr(engines, "ray", FakeRay())
+    with make(SamplerChoice("ray", engines=4)) as made:
+        for there, text in ((1, "1 GPU"), (2, "2 GPUs")):
+            monkeypatch.setattr(cluster, "gpus", lambda there=there: there)
+            with pytest.raises(SamplingError, match=rf"^4 engines .* the cluster has {text}$"):
+                made(checkpoint, 1)
+        for there, each in ((4, 1), (0, 0)):  # without any, servers run on the CPU
+            monkeypatch.setattr(cluster, "gpus", lambda there=there: there)
+            sampler = made(checkpoint, 1)
+            assert [engine.host for engine in sampler.engines] == [each] * 4  # type: ignore[attr-defined] # RaySampler's
 
 
 def _expected(prompt: str, n: int) -> list[Rollout]:

@@ -1,5 +1,6 @@
 """`glore train`: which sampler its options choose, and what is missing for it."""
 
+import errno
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 
 from models.data import sources
 from models.data.files import alone
+from models.recipes.leakage import LeakageError
 from models.sampling.choice import SamplerChoice
 from service.cli import main
 from service.commands import train
@@ -47,13 +49,13 @@ def test_the_recipes_own_sampler_is_used_unless_another_is_chosen(
     assert ray.__qualname__ == "ray_sampler"
 
 
-def test_all_options_reach_the_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_options_reach_the_choice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("GLORE_GENERATION__API_KEY", "secret")
     chosen = train.choose_sampler(
         "ray",
         engine_urls=["http://a/", "http://b"],
         ray_address="auto",
-        ray_dir=Path("r"),
+        ray_dir=tmp_path,
         engines=None,
         concurrency=7,
     )
@@ -61,7 +63,7 @@ def test_all_options_reach_the_choice(monkeypatch: pytest.MonkeyPatch) -> None:
         "ray",
         engine_urls=("http://a", "http://b"),
         ray_address="auto",
-        ray_dir=Path("r"),
+        ray_dir=tmp_path,
         concurrency=7,
         api_key="secret",
     )
@@ -83,12 +85,22 @@ def test_options_that_contradict_each_other_are_refused(arguments: list[str], te
     assert text in said
 
 
+def test_a_folder_for_ray_that_is_not_there_is_told_before_anything_is_made(
+    carried_out: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    status, said = glore("--sampler", "ray", "--ray-dir", "nowhere")
+    assert (status, carried_out) == (2, [])
+    assert "there is no folder" in said
+
+
 @pytest.mark.parametrize(
     ("package", "arguments", "text"),
     [
         ("ray", ["--sampler", "ray"], "the sampler ray needs ray, which is not installed"),
         ("vllm", ["--sampler", "vllm"], "the sampler vllm needs vllm, which is not installed"),
         ("gguf", ["--sampler", "ray"], "training needs gguf, which is not installed"),
+        ("matplotlib", [], "training needs matplotlib, which is not installed"),
     ],
 )
 @pytest.mark.usefixtures("carried_out")
@@ -184,3 +196,35 @@ def test_a_run_in_use_is_one_line_and_status_1(
     status, said = glore()
     assert (status, said.count("\n")) == (1, 1)
     assert "another process works in" in said
+
+
+def test_a_stage_whose_input_is_not_there_is_one_line_and_status_1(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("models.serving.build.ensure_base", lambda _cache: tmp_path)
+    status, said = glore("--run-dir", str(tmp_path), "--stage", "sorm")
+    line = f"glore: there is no {tmp_path}/sorm.jsonl yet; an earlier stage makes it\n"
+    assert (status, said) == (1, line)
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "[Errno 28] No space left on device"),
+        (PermissionError(errno.EACCES, "Permission denied", "a/b"), "a/b: Permission denied"),
+        (FileNotFoundError(errno.ENOENT, "No such file", "/far/off"), "/far/off: No such file"),
+        (OSError("no model\n  at all"), "no model at all"),
+        (LeakageError("sorm.jsonl holds 1 questions of easy: 'x'"), "sorm.jsonl holds 1 questions"),
+    ],
+)
+def test_what_ends_a_run_is_one_line_and_status_1(
+    carried_out: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, error: Exception, text: str
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    assert not carried_out
+    monkeypatch.setattr(train, "run_recipe", fail)
+    status, said = glore()
+    assert (status, said.count("\n")) == (1, 1)
+    assert text in said

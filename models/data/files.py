@@ -85,9 +85,9 @@ def read_jsonl(path: Path, kind: type[T]) -> Iterator[T]:
 
     Lists become tuples, one level deep, so that rows stay hashable.
     """
-    with path.open(encoding="utf-8") as file:
+    with path.open("rb") as file:  # a line may be cut off inside a character
         for line in file:
-            if not line.endswith("\n"):
+            if not line.endswith(b"\n"):
                 return
             row = json.loads(line)
             values = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}

@@ -1,4 +1,4 @@
-"""The recipe of the bundled adapters: about two hours on two cores."""
+"""The recipe without expert iteration, controls and ablations: about two hours on two cores."""
 
 import os
 from pathlib import Path

@@ -5,9 +5,9 @@ run folder with it, so that others go on from its adapters and rollouts, or rela
 
 The students' problems are not kept either: some are of the GSM8K file that was named, which is
 not ours to pass on. Their stages are done again, with the same outcome, when it is named again.
-Nor are scorers that do not ship, once they have been compared.
-Of the tables' records what the models wrote and scored is kept, without GSM8K's questions and
-answers.
+Nor are scorers that do not ship, once they have been compared, nor the bundle, which is made of
+the rest. Of the tables' records what the models wrote and scored is kept, without GSM8K's
+questions and answers.
 """
 
 import gzip
@@ -25,7 +25,8 @@ _ADAPTER = ("adapter_config.json", "adapter_model.safetensors", "head.safetensor
 _LINES = ".jsonl"
 _QUESTIONS = {"gsm8k", "rollouts.jsonl"}  # the one file of records with questions of that set
 _THEIRS = ("question", "answer")  # its fields that are GSM8K's; nobody reads them there
-_AGAIN = re.compile(r"merge_\d+|problems|student_problems|ei_\d+_problems")  # done again
+# stages that are done again, and what they write
+_AGAIN = re.compile(r"merge_\d+|problems|student_problems|ei_\d+_problems|bundle")
 
 
 def keep(run: Path, out: Path) -> list[str]:

@@ -39,10 +39,11 @@ class Labelling:
         self.seed = recipe.sampled.problems.seed
 
     def outcomes(self) -> Counts:
-        """ORM labels from the student's own samples, and from as many right as wrong ones.
+        """ORM labels from the student's own samples.
 
-        With a control the ORM takes the share of right samples as it is; without one it is
-        given balanced classes itself.
+        With a control the ORM takes the share of right samples as it is, and the control the same
+        samples with labels balanced at each prefix length; without one the ORM is given as many
+        right as wrong samples.
         """
         every = self._samples()
         samples = [row for row in every if steps_of(row.solution)]

@@ -1,7 +1,8 @@
-"""The stage that shows, before anything is trained on samples, that no test question was seen.
+"""The stage that shows that no test question is trained on, once every training file is there.
 
-Every question of every evaluation set, and of the run's own validation and test drafts, is
-looked for by its normalised text in every file that a model of the run is trained on.
+The students are trained by then, the reward models and refiners are not. Every question of
+every evaluation set, and of the run's own validation and test drafts, is looked for by its
+normalised text in every file that a model of the run is trained on.
 """
 
 from collections.abc import Iterator

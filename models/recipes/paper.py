@@ -39,7 +39,7 @@ _EXPECTED = {
 }
 
 # The same on an H200, of which most stages had a part: three to eight were carried out at a time
-# (docs/gpu.md). In a run that does one after the other each takes less.
+# (docs/gpu.md). What each takes in a run that does one after the other was not measured.
 _EXPECTED_GPU = {
     "student_0": 207,
     "ei_1_samples": 50,
@@ -119,7 +119,7 @@ def paper() -> Recipe:
 
 
 def paper_gpu() -> Recipe:
-    """`paper` at a size for a GPU, in half an hour of one: see docs/gpu.md.
+    """`paper` at a size for a GPU: on one its stages took 50 minutes, added up (docs/gpu.md).
 
     Thousands of problems, more of them of the tier *all*, and batches 4 to 16 times as large; ranks
     and rates are those of `paper`, and so are the stages.

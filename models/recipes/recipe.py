@@ -73,9 +73,10 @@ class ExpertIteration:
 class Recipe:
     """A whole run. Problems for training come from the training split alone.
 
-    `ablations` are further SORMs on the same rollouts, by name; `orm_control` adds an ORM on
-    as many right as wrong solutions beside the one on the student's own share; `orm_matched`
-    one trained as the SORM is, on the SORM's own solutions and steps: only the labels differ.
+    `ablations` are further SORMs on the same rollouts, by name; `orm_control` leaves the ORM the
+    student's own share of right solutions and adds one on the same solutions with as many good
+    as bad labels at each prefix length; `orm_matched` adds one trained as the SORM is, on the
+    SORM's own solutions and steps: only the labels differ.
     """
 
     name: str

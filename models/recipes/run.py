@@ -13,6 +13,7 @@ from models.data.files import write_whole
 Counts: TypeAlias = dict[str, Any]
 
 _TELL_SECONDS = 600.0
+_GSM8K = {"gsm8k", "gsm8k_sha256"}  # the settings that GLORE_GSM8K decides
 
 
 class OtherRecipeError(ValueError):
@@ -83,8 +84,8 @@ class Run:
 
         A run that differs in settings named in `adding` alone, or was begun before there were
         such, goes on with those of now; so does one that was begun before there were settings
-        named in `later`. Raises OtherRecipeError when the folder holds a run with another
-        configuration.
+        named in `later`. Raises OtherRecipeError, which names the settings that differ, when the
+        folder holds a run with another configuration.
         """
         text = json.dumps(settings, indent=1, default=str) + "\n"
         path = self.path("recipe.json")
@@ -93,8 +94,13 @@ class Run:
             return
         if known is not None:
             unknown = set(later) - json.loads(known).keys()
-            if _without(known, adding) != _without(text, {*adding, *unknown}):
-                message = f"{self.folder} holds a run with other settings; name another folder"
+            theirs, ours = _without(known, adding), _without(text, {*adding, *unknown})
+            if theirs != ours:
+                message = (
+                    f"{self.folder} holds a run with other settings: it differs in "
+                    f"{_differing(theirs, ours)}; name another folder, or go on with its settings, "
+                    "without --start-from"
+                )
                 raise OtherRecipeError(message)
         write_whole(path, text)
 
@@ -147,6 +153,16 @@ class Run:
 
 def _without(settings: str, names: Collection[str]) -> Counts:
     return {name: value for name, value in json.loads(settings).items() if name not in names}
+
+
+def _differing(theirs: Counts, ours: Counts) -> str:
+    """The settings in which a run that was begun and one of now differ."""
+    none = object()
+    names = [name for name in {**theirs, **ours} if theirs.get(name, none) != ours.get(name, none)]
+    told = ", ".join(names)
+    if _GSM8K.intersection(names):
+        told += f" (GLORE_GSM8K named {theirs.get('gsm8k') or 'no file'} then)"
+    return told
 
 
 def _number(file: Path) -> float:

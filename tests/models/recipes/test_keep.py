@@ -7,6 +7,8 @@ import pytest
 
 from models.recipes.keep import keep, unpack
 
+KEPT = Path(__file__).parents[3] / "models" / "kept" / "paper_gpu"
+
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
@@ -19,6 +21,8 @@ def run(tmp_path: Path) -> Path:
         (folder / name / "adapter_model.safetensors").write_bytes(b"weights")
     (folder / "sorm" / "head.safetensors").write_bytes(b"head")
     (folder / "merged_0" / "model.safetensors").write_bytes(b"large")
+    (folder / "bundle" / "sorm").mkdir(parents=True)
+    (folder / "bundle" / "CARD.md").write_text("what was counted")
     (folder / "samples.jsonl").write_text('{"a": 1}\n' * 1000)
     for name in ("student_problems", "ei_1_problems"):
         (folder / f"{name}.jsonl").write_text('{"question": "of GSM8K"}\n')
@@ -26,7 +30,7 @@ def run(tmp_path: Path) -> Path:
     (folder / "sorm.checkpoint").write_bytes(b"optimiser")
     for name in (
         *("recipe", "problems.done", "ei_1_problems.done"),
-        *("merge_0.done", "student_0.done", "thresholds"),
+        *("merge_0.done", "student_0.done", "thresholds", "bundle.done"),
     ):
         (folder / f"{name}.json").write_text(json.dumps({"name": name}))
     return folder
@@ -49,8 +53,17 @@ def test_what_is_costly_is_kept_and_comes_back(run: Path, tmp_path: Path) -> Non
     gone = (
         *("merged_0", "merge_0.done.json", "samples.clock", "sorm.checkpoint"),
         *("problems.done.json", "student_problems.jsonl", "ei_1_problems.jsonl"),
+        *("bundle", "bundle.done.json"),
     )
     assert not any((again / name).exists() for name in gone)
+
+
+def test_the_kept_run_does_not_call_done_what_is_not_in_it() -> None:
+    """Its students' problems, checkpoints and bundle are made again."""
+    done = {path.name.removesuffix(".done.json") for path in KEPT.glob("*.done.json")}
+    assert {"student_0", "samples", "matched_steps"} <= done
+    again = {"problems", "merge_0", "ei_1_problems", "merge_1", "bundle"}
+    assert not done & again
 
 
 def test_records_are_kept_without_questions_that_are_not_ours(run: Path, tmp_path: Path) -> None:

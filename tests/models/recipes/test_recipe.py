@@ -33,6 +33,17 @@ def test_todays_recipe_is_that_of_the_kept_run(
     assert (tmp_path / "recipe.json").read_text() == (KEPT / "recipe.json").read_text()
 
 
+def test_begun_without_its_gsm8k_file_the_kept_run_says_so_and_goes_on_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GLORE_GSM8K", raising=False)
+    shutil.copyfile(KEPT / "recipe.json", tmp_path / "recipe.json")
+    told = r"differs in gsm8k, gsm8k_sha256 \(GLORE_GSM8K named train.jsonl then\); .+--start-from"
+    with pytest.raises(OtherRecipeError, match=told):
+        Run(tmp_path).remember(paper_gpu().settings(), ADDING, LATER)
+    Run(tmp_path).remember(json.loads((KEPT / "recipe.json").read_text()), ADDING, LATER)
+
+
 def test_a_gsm8k_file_is_known_by_what_it_holds(tmp_path: Path) -> None:
     file = tmp_path / "train.jsonl"
     seen = set()

@@ -48,6 +48,29 @@ def test_a_setting_that_came_later_is_compared_where_it_is_known(tmp_path: Path)
         run.remember({"seed": 2, "hash": "a"}, later=("hash",))
 
 
+def test_the_settings_that_differ_are_named(tmp_path: Path) -> None:
+    run = Run(tmp_path / "run")
+    run.remember({"seed": 1, "n": {"of": 4}, "gone": None, "gsm8k": None, "same": 1})
+    with pytest.raises(OtherRecipeError) as other:
+        run.remember({"seed": 1, "n": {"of": 5}, "gsm8k": None, "same": 1, "new": None})
+    assert str(other.value) == (
+        f"{tmp_path}/run holds a run with other settings: it differs in n, gone, new; "
+        "name another folder, or go on with its settings, without --start-from"
+    )
+
+
+@pytest.mark.parametrize(("then", "said"), [("train.jsonl", "train.jsonl"), (None, "no file")])
+@pytest.mark.parametrize("differs", ["gsm8k", "gsm8k_sha256"])
+def test_what_named_the_gsm8k_file_is_told_when_that_differs(
+    tmp_path: Path, then: str | None, said: str, differs: str
+) -> None:
+    run, settings = Run(tmp_path), {"gsm8k": then, "gsm8k_sha256": "a"}
+    run.remember(settings)
+    told = rf"differs in {differs} \(GLORE_GSM8K named {said} then\);"
+    with pytest.raises(OtherRecipeError, match=told):
+        run.remember({**settings, differs: "b"})
+
+
 def test_a_checkpoint_goes_when_the_stage_is_done_and_not_before(tmp_path: Path) -> None:
     run, checkpoint = Run(tmp_path), tmp_path / "sorm.checkpoint"
 

@@ -1,0 +1,32 @@
+"""The card of the bundle is what today's code writes of the kept run's counts."""
+
+from collections import Counter
+from pathlib import Path
+
+from models.recipes.card import card
+from models.recipes.paper import paper_gpu
+from models.recipes.run import Run
+from models.recipes.sampling import tier_problems
+
+MODELS = Path(__file__).parents[3] / "models"
+KEPT = Run(MODELS / "kept" / "paper_gpu")
+
+
+def test_the_bundles_card_has_every_count_that_is_kept() -> None:
+    counts = KEPT.counts()
+    made = card(paper_gpu(), counts, KEPT.seconds()).partition("The whole configuration")[0]
+    rows = {line for line in made.splitlines() if line.startswith("| ")}
+    assert len(rows) > 2 * len(counts["steps"]) + 15
+    assert rows <= set((MODELS / "bundle" / "CARD.md").read_text().splitlines())
+
+
+def test_the_kept_run_tells_what_the_filters_of_its_problems_took_out() -> None:
+    counts, counted = KEPT.counts(), Counter[str]()
+    problems = tier_problems(paper_gpu().validation, "validation", counted=counted)
+    assert counts["validation"].items() >= {**counted, "problems": len(problems)}.items()
+    for stage in ("ei_1_samples", "samples", "validation", "test"):
+        of = counts[stage]
+        assert of["problems"] == of["easy_taken"] + of["all_taken"] - of["known"]
+        for tier in ("easy", "all"):
+            own = {key: n for key, n in of.items() if key.startswith(f"{tier}_")}
+            assert own.pop(f"{tier}_candidates") == sum(own.values())

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from models.formats.answers import parse_answer, same_answer
-from models.formats.steps import split_steps
+from models.formats.steps import closed, prefix_before, split_steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,12 @@ class PrefixRollouts:
     kept: int
     continuations: tuple[str, ...]
     right: tuple[bool, ...]
-    tokens: int = 0  # generated, by all K
+    tokens: int = 0  # generated, by all K; 0 where another solution's row has the same prefix
+
+    @property
+    def prefix(self) -> tuple[str, str]:
+        """What was continued: the problem and the text, which other solutions may share."""
+        return self.problem, closed(prefix_before(self.solution, self.kept))
 
 
 def make_sample(problem: str, question: str, answer: str, text: str, tokens: int = 0) -> Sample:

@@ -4,9 +4,11 @@ Both append to their file as they go, so a killed stage goes on where it was.
 """
 
 import random
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from tqdm import tqdm
 
@@ -15,13 +17,14 @@ from models.data.problems import Problem, Split, text_key
 from models.data.rollouts import PrefixRollouts, Sample, is_right, make_sample, steps_of
 from models.formats.answers import parse_answer
 from models.formats.prompts import continuation_prompt, student_prompt
-from models.formats.steps import closed, prefix_before
 from models.recipes.mixture import load_counted
 from models.recipes.recipe import Tiers
 from models.recipes.run import Counts
-from models.sampling.port import Drawing, Sampler, finished
+from models.sampling.port import Drawing, Rollout, Sampler, finished
 
 _CHUNK = 64  # prompts between two writes
+_Row = TypeVar("_Row", Sample, PrefixRollouts)
+_Key = TypeVar("_Key", bound=Hashable)
 
 
 def tier_problems(
@@ -70,12 +73,27 @@ def sample_solutions(
             bar.update(len(several))
     append_jsonl(out, ())  # without a problem there is a file too: later stages read it
     rows = list(read_jsonl(out, Sample))
+    places = {problem.id: place for place, problem in enumerate(problems)}
+    _in_order(out, rows, places, lambda row: row.problem)
     return {
         "problems": len(problems),
         "samples": len(rows),
         "right": sum(row.right for row in rows),
         "tokens": sum(row.tokens for row in rows),
     }
+
+
+def _in_order(
+    out: Path, rows: list[_Row], places: Mapping[_Key, int], key: Callable[[_Row], _Key]
+) -> None:
+    """Put the rows of the file `out` in the order in which they were asked for.
+
+    A sampler that has several engines hands back first what is finished first, and what is chosen
+    from the file, by a seed, must not depend on that.
+    """
+    ordered = sorted(rows, key=lambda row: places.get(key(row), len(places)))
+    if ordered != rows:
+        write_jsonl(out, ordered)
 
 
 def _sampled(out: Path, n: int) -> set[str]:
@@ -115,52 +133,74 @@ def roll_out_prefixes(
     out: Path,
     drawing: Drawing,
 ) -> Counts:
-    """Rollouts of every prefix (1..steps-1) of each sample, appended as `PrefixRollouts`."""
+    """Rollouts of every prefix (1..steps-1) of each sample, appended as `PrefixRollouts`.
+
+    A prefix that several solutions of a problem share is rolled out once; each of them has a row
+    with what came out, and one of those rows has the tokens.
+    """
     before = list(read_jsonl(out, PrefixRollouts)) if out.exists() else []
-    done = {(row.problem, row.solution, row.kept) for row in before}
-    wanted = [
-        (sample, kept)
-        for sample in samples
-        for kept in range(1, len(steps_of(sample.solution)))
-        if (sample.problem, sample.solution, kept) not in done
-    ]
+    drawn = {row.prefix: row for row in before}
+    done = set(map(_cut, before))
+    places = {_cut(row): place for place, row in enumerate(_unrolled(samples))}
+    wanted: dict[tuple[str, str], list[PrefixRollouts]] = defaultdict(list)
+    for row in _unrolled(samples):
+        if _cut(row) not in done:
+            wanted[row.prefix].append(row)
+    rolled = [(row, drawn[each]) for each in wanted if each in drawn for row in wanted[each]]
+    # without a prefix there is a file too: later stages read it
+    append_jsonl(out, (_same(row, whole) for row, whole in rolled))
+    prefixes = [each for each in wanted if each not in drawn]
     with tqdm(
-        total=len(wanted) + len(done), initial=len(done), desc=out.stem, unit="prefix"
+        total=len(drawn) + len(prefixes), initial=len(drawn), desc=out.stem, unit="prefix"
     ) as bar:
-        prefixes = [closed(prefix_before(sample.solution, kept)) for sample, kept in wanted]
-        prompts = [
-            continuation_prompt(sample.question, prefix)
-            for (sample, _), prefix in zip(wanted, prefixes, strict=True)
-        ]
+        prompts = [continuation_prompt(wanted[each][0].question, each[1]) for each in prefixes]
         for several in finished(sampler, prompts, drawing, _CHUNK):
-            chunk = [(*wanted[place], prefixes[place], drawn) for place, drawn in several]
-            append_jsonl(
-                out,
-                (
-                    PrefixRollouts(
-                        problem=sample.problem,
-                        question=sample.question,
-                        answer=sample.answer,
-                        solution=sample.solution,
-                        kept=kept,
-                        continuations=tuple(rollout.text.strip() for rollout in rollouts),
-                        right=tuple(
-                            is_right(prefix + rollout.text, sample.answer) for rollout in rollouts
-                        ),
-                        tokens=sum(rollout.tokens for rollout in rollouts),
-                    )
-                    for sample, kept, prefix, rollouts in chunk
-                ),
-            )
-            bar.update(len(chunk))
-    append_jsonl(out, ())  # without a prefix there is a file too: later stages read it
+            made: list[PrefixRollouts] = []
+            for place, rollouts in several:
+                first, *others = wanted[prefixes[place]]
+                whole = _rolled_out(first, rollouts)
+                made += (whole, *(_same(row, whole) for row in others))
+            append_jsonl(out, made)
+            bar.update(len(several))
     rows = list(read_jsonl(out, PrefixRollouts))
+    _in_order(out, rows, places, _cut)
+    different = {row.prefix: row for row in rows}
     return {
         "solutions": len(samples),
         "prefixes": len(rows),
-        "rollouts": sum(len(row.right) for row in rows),
+        "different_prefixes": len(different),
+        "rollouts": sum(len(row.right) for row in different.values()),
         "tokens": sum(row.tokens for row in rows),
     }
+
+
+def _cut(row: PrefixRollouts) -> tuple[str, str, int]:
+    """Which solution of which problem, and where it was cut."""
+    return row.problem, row.solution, row.kept
+
+
+def _unrolled(samples: Sequence[Sample]) -> Iterator[PrefixRollouts]:
+    """A row for each prefix of each sample, without continuations."""
+    for sample in samples:
+        for kept in range(1, len(steps_of(sample.solution))):
+            yield PrefixRollouts(
+                sample.problem, sample.question, sample.answer, sample.solution, kept, (), ()
+            )
+
+
+def _rolled_out(row: PrefixRollouts, rollouts: Sequence[Rollout]) -> PrefixRollouts:
+    _, prefix = row.prefix
+    return replace(
+        row,
+        continuations=tuple(rollout.text.strip() for rollout in rollouts),
+        right=tuple(is_right(prefix + rollout.text, row.answer) for rollout in rollouts),
+        tokens=sum(rollout.tokens for rollout in rollouts),
+    )
+
+
+def _same(row: PrefixRollouts, other: PrefixRollouts) -> PrefixRollouts:
+    """What came out for the other, which has the same prefix."""
+    return replace(row, continuations=other.continuations, right=other.right)
 
 
 def shuffled(samples: Sequence[Sample], seed: int) -> list[Sample]:

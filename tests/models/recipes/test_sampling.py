@@ -1,16 +1,17 @@
 """The sampling stages after a kill: nothing is lost, nothing stays half done."""
 
+import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from models.data.files import read_jsonl
 from models.data.problems import Problem
-from models.data.rollouts import Sample, make_sample
+from models.data.rollouts import PrefixRollouts, Sample, make_sample
 from models.recipes import sampling
-from models.sampling.port import Drawing, Rollout
+from models.sampling.port import Drawing, Rollout, StreamingSampler
 
 PROBLEMS = [Problem(f"p{i}", f"What is {i} + 1?", str(i + 1), "", "s") for i in range(6)]
 DRAWING = Drawing(n=3, temperature=0.8, max_tokens=9)
@@ -44,6 +45,86 @@ def test_a_kill_at_any_row_leaves_every_problem_with_all_its_samples(
     assert found == {(p.id, f"try {i}\n#### 1"): 1 for p in PROBLEMS for i in range(3)}
     assert counts["samples"] == 18
     assert counts["tokens"] == 18 * 4
+
+
+class Backwards(StreamingSampler):
+    """What was asked for last is finished first; a rollout says after which prompt it came."""
+
+    def __init__(self, order: int = -1) -> None:
+        self.order = order
+        self.asked = Counter[str]()
+
+    def stream(
+        self, prompts: Sequence[str], *, n: int, temperature: float, max_tokens: int
+    ) -> Iterator[tuple[int, list[Rollout]]]:
+        assert (temperature, max_tokens) == (0.8, 9)
+        self.asked.update(prompts)
+        for place, prompt in list(enumerate(prompts))[:: self.order]:
+            name = hashlib.sha256(prompt.encode()).hexdigest()[:4]
+            lines = [f"so {name} {i}\n#### {i}" for i in range(n)]
+            yield place, [Rollout(line, finished=True, tokens=4) for line in lines]
+
+
+def test_a_file_does_not_tell_in_which_order_engines_were_finished(tmp_path: Path) -> None:
+    one, other = tmp_path / "1.jsonl", tmp_path / "2.jsonl"
+    sampling.sample_solutions(PROBLEMS, Backwards(), one, DRAWING)
+    sampling.sample_solutions(PROBLEMS, Backwards(order=1), other, DRAWING)
+    assert one.read_bytes() == other.read_bytes()
+    assert [row.problem for row in read_jsonl(one, Sample)][::3] == [p.id for p in PROBLEMS]
+    one.unlink()
+    other.unlink()
+    sampling.roll_out_prefixes(SOLUTIONS, Backwards(), one, DRAWING)
+    sampling.roll_out_prefixes(SOLUTIONS, Backwards(order=1), other, DRAWING)
+    assert one.read_bytes() == other.read_bytes()
+
+
+START = "3 + 1 = 4"
+SOLUTIONS = [
+    make_sample("p", "q", "8", f"{START}\n4 + 4 = 8\n#### 8"),
+    make_sample("p", "q", "8", f"{START}\n4 * 4 = 16\n#### 16"),
+    make_sample("p", "q", "8", f"{START}\n4 + 4 = 8\nso 8\n#### 8"),
+    make_sample("other", "r", "4", f"{START}\n#### 4"),
+]
+
+
+def test_a_prefix_that_solutions_of_a_problem_share_is_rolled_out_once(tmp_path: Path) -> None:
+    out, sampler = tmp_path / "rollouts.jsonl", Backwards()
+    counts = sampling.roll_out_prefixes(SOLUTIONS, sampler, out, DRAWING)
+    assert len(sampler.asked) == 5
+    assert set(sampler.asked.values()) == {1}
+    rows = list(read_jsonl(out, PrefixRollouts))
+    cuts = [(row.problem, row.solution, row.kept) for row in rows]
+    wanted = [(s.problem, s.solution, kept) for s, most in zip(SOLUTIONS, (2, 2, 3, 1), strict=True)
+              for kept in range(1, most + 1)]  # fmt: skip
+    assert cuts == wanted
+    came = {row.prefix: (row.continuations, row.right) for row in rows}
+    assert len(came) == 5
+    for row in rows:
+        assert (row.continuations, row.right) == came[row.prefix]
+    assert came["p", f"{START}\n"] != came["other", f"{START}\n"]
+    assert counts == {
+        "solutions": 4,
+        "prefixes": 8,
+        "different_prefixes": 5,
+        "rollouts": 5 * 3,
+        "tokens": 5 * 3 * 4,
+    }
+
+
+@pytest.mark.parametrize("lines", range(8))
+@pytest.mark.parametrize("cut", [0, 15])
+def test_a_kill_at_any_row_leaves_every_prefix_with_its_rollouts_and_draws_none_twice(
+    tmp_path: Path, lines: int, cut: int
+) -> None:
+    whole, out = tmp_path / "whole.jsonl", tmp_path / "rollouts.jsonl"
+    sampling.roll_out_prefixes(SOLUTIONS, Backwards(), whole, DRAWING)
+    rows = whole.read_text().splitlines(keepends=True)
+    out.write_text("".join(rows[:lines]) + rows[lines][:cut])
+    there = {row.prefix for row in read_jsonl(out, PrefixRollouts)}
+    sampler = Backwards()
+    sampling.roll_out_prefixes(SOLUTIONS, sampler, out, DRAWING)
+    assert out.read_bytes() == whole.read_bytes()
+    assert sampler.asked.total() == 5 - len(there)
 
 
 def test_a_solution_that_states_no_answer_is_not_labelled() -> None:

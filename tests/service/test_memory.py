@@ -63,6 +63,8 @@ async def test_memory_stays_flat_under_overload(kind: str) -> None:
 
 READERS = 8  # at once
 READERS_WARM = 4  # rounds
+READERS_MEASURED = 6  # rounds
+HELD = 140_000  # bytes that a batch which is not let go of leaves behind, measured
 HELD_S = 0.5  # for which a reader takes nothing, before it leaves
 BATCH = {
     "questions": [{"question": "How many?", "strategy": "draft"}] * 400
@@ -73,12 +75,13 @@ async def test_readers_that_take_nothing_leave_no_memory_behind() -> None:
     async with busy() as gateway:
         process = psutil.Process(gateway.process.pid)
         peaks = []
-        for _ in range(READERS_WARM + MEASURED):
+        for _ in range(READERS_WARM + READERS_MEASURED):
             async with asyncio.TaskGroup() as group:
                 for _ in range(READERS):
                     group.create_task(_take_nothing(gateway))
             peaks.append(process.memory_info().rss)
-    assert max(peaks[READERS_WARM:]) - peaks[READERS_WARM - 1] < MOST
+    left = READERS * READERS_MEASURED * HELD
+    assert max(peaks[READERS_WARM:]) - peaks[READERS_WARM - 1] < left / 2  # arenas still grow
 
 
 @asynccontextmanager

@@ -2,13 +2,14 @@
 
 import gzip
 import json
+from collections import Counter, defaultdict
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from models.data.files import read_jsonl, write_jsonl
-from models.data.labels import sample_is_right
+from models.data.labels import BAD, GOOD, sample_is_right
 from models.data.rollouts import PrefixRollouts, make_sample
 from models.recipes import sampling
 from models.recipes.labelling import Labelling, half_right, target_counts
@@ -105,6 +106,19 @@ def test_todays_labels_are_those_of_the_kept_run(tmp_path: Path) -> None:
     assert len(of_wrong) == 18_751  # docs/recipe.md: what a search has to do with at all
     assert counts["binary_search_prefixes"] - len(of_wrong) == 8203
     assert len(of_wrong) - counts["binary_search_rolled_out"] == 6230
+    by_prefix: dict[tuple[str, str], list[PrefixRollouts]] = defaultdict(list)
+    for row in read_jsonl(run.path("rollouts.jsonl"), PrefixRollouts):
+        by_prefix[row.prefix].append(row)
+    again = [rows for rows in by_prefix.values() if len(rows) > 1]
+    assert (len(by_prefix), len(again)) == (23_661, 2_422)
+    assert sum(row.tokens for rows in again for row in rows[1:]) == 1_932_494
+    assert sum(len({any(row.right) for row in rows}) > 1 for rows in again) == 543
+    at: dict[tuple[str, ...], Counter[int]] = defaultdict(Counter)
+    for example in read_jsonl(run.path("sorm.jsonl"), ScoreExample):
+        for place, label in enumerate(example.labels, start=1):
+            at[example.question, *example.steps[:place]][label] += label >= 0
+    both = [(labels[GOOD], labels[BAD]) for labels in at.values() if labels[GOOD] and labels[BAD]]
+    assert (len(both), sum(map(sum, both)), sum(map(min, both))) == (369, 930, 382)
     matched = Labelling(paper_gpu(), run).matched()
     kept = json.loads((KEPT / "matched_examples.done.json").read_text())
     assert matched == {name: count for name, count in kept.items() if name != "seconds"}

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from models.formats.answers import parse_answer
+from models.formats.answers import sole_answer
 from models.formats.prompts import normalise_question
 from models.formats.steps import split_steps
 
@@ -38,10 +38,10 @@ class Problem:
 
 
 def make_problem(*, id_: str, question: str, solution: str, source: str) -> Problem | None:
-    """A problem from raw text, calculator marks taken out; None if it states no answer."""
+    """A problem from raw text, calculator marks taken out; None if it states no one number."""
     lines = [step.text for step in split_steps(_MARKS.sub("", solution))]
     text = "\n".join(lines)
-    answer = parse_answer(text)
+    answer = sole_answer(text)
     if answer is None:
         return None
     return Problem(id_, normalise_question(question), answer, text, source)

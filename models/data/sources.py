@@ -158,10 +158,14 @@ def gsm_symbolic(
 def gsm8k(path: Path) -> Iterator[Problem]:
     """The problems of a JSONL file with `question` and `answer` (worked, `#### n` last).
 
+    Those whose answer is not one number, a fraction for example, are left out.
+
     Raises OSError, or SourceError naming the line that is not in the format.
     """
     with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
             try:
                 row = json.loads(line)
                 question, solution = str(row["question"]), str(row["answer"])

@@ -28,6 +28,16 @@ def parse_answer(solution: str) -> str | None:
     return plain_number(found.group()) if found else None
 
 
+def sole_answer(solution: str) -> str | None:
+    """As `parse_answer`, but None too where the line holds several numbers, as `1/2` does.
+
+    For right answers, of which the first number must not pass for the whole.
+    """
+    _, mark, tail = solution.rpartition(ANSWER_MARK)
+    several = mark and len(_NUMBER.findall(tail.split("\n", maxsplit=1)[0])) > 1
+    return None if several else parse_answer(solution)
+
+
 def stated_answer(step: str) -> str | None:
     """What a step that begins with `####` says after it; None for any other step."""
     text = step.strip()

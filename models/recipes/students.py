@@ -169,8 +169,8 @@ def right_and_different(samples: Sequence[Sample], most: int, seed: int) -> list
 
 def gsm8k_counts(file: Path) -> Counts:
     """How many problems a GSM8K-format file holds, and how many of them state no answer."""
-    with file.open(encoding="utf-8") as lines:
-        held = sum(1 for _ in lines)
+    with file.open("rb") as lines:
+        held = sum(bool(line.strip()) for line in lines)
     return {"gsm8k_lines": held, "gsm8k_without_answer": held - sum(1 for _ in gsm8k(file))}
 
 

@@ -137,6 +137,17 @@ def test_a_line_in_another_format_is_named(tmp_path: Path) -> None:
         list(sources.gsm8k(path))
 
 
+def test_a_blank_line_is_no_problem_and_an_answer_that_is_not_one_number_is_none(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "half.jsonl"
+    answers = ["1/2", "1 1/2", "2^10", "3:30", "$1,080.00 a month", "18 %", "-4"]
+    rows = [json.dumps({"question": each, "answer": f"so\n#### {each}"}) for each in answers]
+    path.write_text("\n\n".join([*rows, ""]) + "\n")
+    found = {problem.question: problem.answer for problem in sources.gsm8k(path)}
+    assert found == {"$1,080.00 a month": "1080", "18 %": "18", "-4": "-4"}
+
+
 def test_drills_are_right_sums_of_small_numbers() -> None:
     for problem in itertools.islice(sources.drills(5), 50):
         *sums, last = problem.solution.split("\n")

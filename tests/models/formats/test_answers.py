@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.formats.answers import parse_answer, plain_number, same_answer, stated_answer
+from models.formats.answers import (
+    parse_answer,
+    plain_number,
+    same_answer,
+    sole_answer,
+    stated_answer,
+)
 
 numbers = st.decimals(allow_nan=False, allow_infinity=False, places=3).map(
     lambda number: format(number, "f")
@@ -100,6 +106,22 @@ def test_a_step_that_is_the_answer_is_known_by_its_mark(step: str, stated: str |
 )
 def test_a_plain_number_has_one_form(text: str, plain: str | None) -> None:
     assert plain_number(text) == plain
+
+
+@pytest.mark.parametrize(
+    ("solution", "sole"),
+    [
+        ("#### 18", "18"),
+        ("1/2 of 36\n#### 18 eggs", "18"),
+        ("#### 1/2", None),
+        ("#### 1/2\n#### 3", "3"),
+        ("\\boxed{18}", "18"),
+        ("none", None),
+        ("####", None),
+    ],
+)
+def test_a_right_answer_is_one_number(solution: str, sole: str | None) -> None:
+    assert sole_answer(solution) == sole
 
 
 @given(st.text())

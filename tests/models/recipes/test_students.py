@@ -171,8 +171,9 @@ def answers_of(iteration: ExpertIteration | None, number: int) -> dict[str, str]
 def test_lines_of_a_gsm8k_file_without_an_answer_are_counted(tmp_path: Path) -> None:
     file = tmp_path / "gsm8k.jsonl"
     rows = [{"question": f"How many are {i} + 1?", "answer": f"#### {i + 1}"} for i in range(40)]
-    rows += [{"question": "And this?", "answer": "nobody knows"}] * 3
-    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    rows += [{"question": "And this?", "answer": "nobody knows"}] * 2
+    rows += [{"question": "And half?", "answer": "#### 1/2"}]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows) + "\n")
     counts = Students(replace(smoke(), gsm8k=file), Run(tmp_path), Path("base")).problems()
     assert (counts["gsm8k_lines"], counts["gsm8k_without_answer"]) == (43, 3)
     assert counts["from_gsm8k"] == 2

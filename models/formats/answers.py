@@ -20,10 +20,9 @@ def parse_answer(solution: str) -> str | None:
 
     Without such a mark anywhere, the last boxed number.
     """
-    _, mark, tail = solution.rpartition(ANSWER_MARK)
-    if not mark:
+    line = _marked(solution)
+    if line is None:
         return _boxed_number(solution)
-    line = tail.split("\n", maxsplit=1)[0]
     found = _NUMBER.search(line)
     return plain_number(found.group()) if found else None
 
@@ -33,8 +32,7 @@ def sole_answer(solution: str) -> str | None:
 
     For right answers, of which the first number must not pass for the whole.
     """
-    _, mark, tail = solution.rpartition(ANSWER_MARK)
-    several = mark and len(_NUMBER.findall(tail.split("\n", maxsplit=1)[0])) > 1
+    several = len(_NUMBER.findall(_marked(solution) or "")) > 1
     return None if several else parse_answer(solution)
 
 
@@ -63,6 +61,12 @@ def same_answer(left: str | None, right: str | None) -> bool:
     if left is None or right is None:
         return False
     return plain_number(left) == plain_number(right) is not None
+
+
+def _marked(solution: str) -> str | None:
+    """What stands behind the last mark, in its line; None without one."""
+    _, mark, tail = solution.rpartition(ANSWER_MARK)
+    return tail.split("\n", maxsplit=1)[0] if mark else None
 
 
 def _boxed_number(solution: str) -> str | None:

@@ -5,7 +5,7 @@ Both append to their file as they go, so a killed stage goes on where it was.
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -73,8 +73,7 @@ def sample_solutions(
             bar.update(len(several))
     append_jsonl(out, ())  # without a problem there is a file too: later stages read it
     rows = list(read_jsonl(out, Sample))
-    places = {problem.id: place for place, problem in enumerate(problems)}
-    _in_order(out, rows, places, lambda row: row.problem)
+    _in_order(out, rows, (problem.id for problem in problems), lambda row: row.problem)
     return {
         "problems": len(problems),
         "samples": len(rows),
@@ -84,13 +83,14 @@ def sample_solutions(
 
 
 def _in_order(
-    out: Path, rows: list[_Row], places: Mapping[_Key, int], key: Callable[[_Row], _Key]
+    out: Path, rows: list[_Row], asked: Iterable[_Key], key: Callable[[_Row], _Key]
 ) -> None:
-    """Put the rows of the file `out` in the order in which they were asked for.
+    """Put the rows of the file `out` in the order in which their keys were asked for.
 
     A sampler that has several engines hands back first what is finished first, and what is chosen
     from the file, by a seed, must not depend on that.
     """
+    places = {each: place for place, each in enumerate(asked)}
     ordered = sorted(rows, key=lambda row: places.get(key(row), len(places)))
     if ordered != rows:
         write_jsonl(out, ordered)
@@ -141,9 +141,9 @@ def roll_out_prefixes(
     before = list(read_jsonl(out, PrefixRollouts)) if out.exists() else []
     drawn = {row.prefix: row for row in before}
     done = set(map(_cut, before))
-    places = {_cut(row): place for place, row in enumerate(_unrolled(samples))}
+    every = list(_unrolled(samples))
     wanted: dict[tuple[str, str], list[PrefixRollouts]] = defaultdict(list)
-    for row in _unrolled(samples):
+    for row in every:
         if _cut(row) not in done:
             wanted[row.prefix].append(row)
     rolled = [(row, drawn[each]) for each in wanted if each in drawn for row in wanted[each]]
@@ -163,7 +163,7 @@ def roll_out_prefixes(
             append_jsonl(out, made)
             bar.update(len(several))
     rows = list(read_jsonl(out, PrefixRollouts))
-    _in_order(out, rows, places, _cut)
+    _in_order(out, rows, map(_cut, every), _cut)
     different = {row.prefix: row for row in rows}
     return {
         "solutions": len(samples),

@@ -36,6 +36,11 @@ class Wanted:
     sizes: Mapping[str, int]
     gsm8k: Path | None = None
 
+    @property
+    def keys(self) -> list[tuple[str, str]]:
+        """Every (student, set), set by set."""
+        return [(student, name) for name in self.sizes for student in self.students]
+
 
 def tell(line: str) -> None:
     """A line on standard error, above the bars."""
@@ -101,11 +106,10 @@ def read_all(models: RunModels, wanted: Wanted) -> dict[tuple[str, str], list[Re
     Raises MissingRecordsError when there are none, RecordError for a file of something else.
     """
     found: dict[tuple[str, str], list[Record]] = {}
-    for name in wanted.sizes:
-        for student in wanted.students:
-            path = models.records(student, name)
-            if path.exists():
-                found[student, name] = list(read_records(path))
+    for student, name in wanted.keys:
+        path = models.records(student, name)
+        if path.exists():
+            found[student, name] = list(read_records(path))
     if not found:
         message = f"{models.folder / 'evaluation'} holds no records of these sets and students"
         raise MissingRecordsError(message)
@@ -114,8 +118,9 @@ def read_all(models: RunModels, wanted: Wanted) -> dict[tuple[str, str], list[Re
 
 def missing_note(wanted: Wanted, found: Collection[tuple[str, str]]) -> tuple[str, ...]:
     """What to say of records that are wanted and not among those that were `found`."""
-    every = [(student, name) for name in wanted.sizes for student in wanted.students]
-    missing = [f"{name} ({student})" for student, name in every if (student, name) not in found]
+    missing = [
+        f"{name} ({student})" for student, name in wanted.keys if (student, name) not in found
+    ]
     return (f"not collected, and so not counted here: {', '.join(missing)}.",) if missing else ()
 
 

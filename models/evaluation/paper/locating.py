@@ -159,12 +159,12 @@ def _assessed(record: Record, role: str) -> Assessed:
     }
     right = sum(good for _, good in finals.values())
     pairs = right * (len(finals) - right)
-    share = _auc(list(finals.values()))
+    share = _auc(list(finals.values())) or 0.0  # there is none without pairs
     return Assessed(
         scores=_scores(record, role),
         labels=record.labels or (),
         right=record.draft.right,
-        won=share * pairs if share is not None else 0.0,
+        won=share * pairs,
         pairs=pairs,
     )
 

@@ -11,7 +11,7 @@ from models.evaluation.paper.measures import TITLES
 from models.evaluation.paper.spread import Spread
 from models.evaluation.paper.tables import Section, Tables
 from models.evaluation.paper.thresholds import Thresholds
-from models.evaluation.stats import wilson
+from models.evaluation.stats import Interval, wilson
 
 _TITLES = {
     "A": "A. Judging steps and answers, finding the first error",
@@ -123,20 +123,15 @@ def points(spread: Spread | None, *, by_template: bool = False) -> str:
 def _steps(row: Located) -> str:
     """As `share`; but the steps of a solution are no strangers, so it is over questions."""
     estimate = row.measures.get("steps")
-    count = f"{row.at.steps_right}/{row.at.steps}"
-    if not row.at.steps:
-        return "-"
-    if estimate is None:
-        return f"{count} {100 * row.at.steps_right / row.at.steps:.0f}%"
-    low, high = (100 * end for end in _within_0_and_1(estimate))
-    return f"{count} {100 * estimate.value:.0f}% ({low:.0f}-{high:.0f})"
+    interval = _within_0_and_1(estimate) if estimate else None
+    return _share(row.at.steps_right, row.at.steps, interval)
 
 
 def _area(value: float | None, estimate: Estimate | None) -> str:
     if value is None or estimate is None:
         return "-" if value is None else f"{value:.3f}"
-    low, high = _within_0_and_1(estimate)
-    return f"{value:.3f} ({low:.3f}-{high:.3f})"
+    interval = _within_0_and_1(estimate)
+    return f"{value:.3f} ({interval.low:.3f}-{interval.high:.3f})"
 
 
 def _within(found: SameQuestion | None, estimate: Estimate | None) -> str:
@@ -145,9 +140,9 @@ def _within(found: SameQuestion | None, estimate: Estimate | None) -> str:
     return f"{_area(found.auc, estimate)}, {found.pairs} pairs of {found.questions}"
 
 
-def _within_0_and_1(estimate: Estimate) -> tuple[float, float]:
+def _within_0_and_1(estimate: Estimate) -> Interval:
     interval = estimate.interval()
-    return max(0.0, interval.low), min(1.0, interval.high)
+    return Interval(max(0.0, interval.low), min(1.0, interval.high))
 
 
 def fixed(rows: Sequence[Fixed]) -> list[str]:
@@ -243,11 +238,14 @@ def grid(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 def share(part: int, whole: int) -> str:
     """`3/4 75% (30-95)`: count, share and Wilson's 95% interval; a dash for none."""
+    return _share(part, whole, wilson(part, whole))
+
+
+def _share(part: int, whole: int, interval: Interval | None) -> str:
     if not whole:
         return "-"
-    interval = wilson(part, whole)
-    low, high = 100 * interval.low, 100 * interval.high
-    return f"{part}/{whole} {100 * part / whole:.0f}% ({low:.0f}-{high:.0f})"
+    told = f"{part}/{whole} {100 * part / whole:.0f}%"
+    return f"{told} ({100 * interval.low:.0f}-{100 * interval.high:.0f})" if interval else told
 
 
 def _table(letter: str, section: Section) -> list[str]:

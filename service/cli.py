@@ -11,6 +11,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from service.terminal import visible
+
 DEFAULT_URL = "http://127.0.0.1:8000"
 
 
@@ -23,10 +25,10 @@ class OneLineErrors(TyperGroup):
         try:
             status = super().main(*args, **kwargs)
         except typer.TyperException as error:
-            text = error.format_message()
+            text = visible(" ".join(error.format_message().split())).rstrip(".")
             context = getattr(error, "ctx", None)
             hint = f" (see {context.command_path} --help)" if context else ""
-            typer.echo(f"glore: {' '.join(text.split()).rstrip('.')}{hint}", err=True)
+            typer.echo(f"glore: {text}{hint}", err=True)
             sys.exit(error.exit_code)
         except typer.Abort:
             sys.exit(1)

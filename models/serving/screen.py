@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.markup import escape
 
+from service.terminal import visible
+
 if TYPE_CHECKING:
     from rich.status import Status
 
@@ -36,13 +38,13 @@ class Screen:
 
     def note(self, text: str) -> None:
         """A line that stays."""
-        self.console.print(f"[dim]{self.elapsed:5.0f} s[/dim]  {escape(text)}")
+        self.console.print(f"[dim]{self.elapsed:5.0f} s[/dim]  {_plain(text)}")
 
     def progress(self, stage: str, detail: str = "") -> None:
         """What is going on now; on a terminal it replaces the last one."""
         text = f"{stage}: {shortened(detail)}" if detail else stage
         if self.console.is_terminal:
-            line = f"{self.elapsed:.0f} s  {escape(text)}"
+            line = f"{self.elapsed:.0f} s  {_plain(text)}"
             if self._status is None:
                 self._status = self.console.status(line)
                 self._status.start()
@@ -62,13 +64,18 @@ class Screen:
     def problem(self, problem: str, way_out: str) -> None:
         """What went wrong and what to do about it."""
         self.settle()
-        self.console.print(f"[bold red]{escape(problem)}[/bold red]")
-        self.console.print(escape(way_out))
+        self.console.print(f"[bold red]{_plain(problem)}[/bold red]")
+        self.console.print(_plain(way_out))
 
     def text(self, text: str) -> None:
         """Lines as they are."""
         self.settle()
-        self.console.print(escape(text))
+        self.console.print(_plain(text))
+
+
+def _plain(text: str) -> str:
+    """What a log or a gateway says, as text: never markup, never a command to the terminal."""
+    return escape(visible(text))
 
 
 def shortened(text: str) -> str:

@@ -15,6 +15,7 @@ from service.commands.errors import INTERRUPTED, WrongArgumentError, from_gatewa
 from service.commands.key import own_key
 from service.commands.story import Story, conclusion, picture
 from service.commands.strategy import strategy_named
+from service.terminal import json_text
 
 STANDARD_INPUT = "-"
 _FRAMES = 12  # per second
@@ -58,7 +59,7 @@ def run_ask(question: str, options: AskOptions) -> None:
     except ValueError as error:  # not a URL, not a time, not a key
         raise WrongArgumentError(str(error)) from error
     if options.as_json:
-        print(result.model_dump_json(indent=2))  # noqa: T201 - what was asked for
+        print(json_text(result.model_dump(mode="json"), indent=2))  # noqa: T201 - what was asked for
 
 
 def _heard(told: Stream) -> SolveResult:

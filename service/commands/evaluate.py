@@ -1,7 +1,6 @@
 """`glore eval`: measures the running service over many problems."""
 
 import asyncio
-import json
 import shlex
 import sys
 from dataclasses import replace
@@ -19,6 +18,7 @@ from models.evaluation.table import as_text
 from service.commands.errors import CommandFailedError, WrongArgumentError, from_gateway
 from service.commands.key import own_key
 from service.commands.strategy import strategy_named
+from service.terminal import json_text, visible
 
 
 def run_evaluate(  # noqa: PLR0913 - one option each
@@ -67,9 +67,9 @@ def run_evaluate(  # noqa: PLR0913 - one option each
         raise CommandFailedError(message) from error
     screen.print(f"Responses, table, report and card: {folder}", highlight=False)
     if as_json:
-        print(json.dumps({"n": n, **report_as_json(report)}, indent=1))  # noqa: T201
+        print(json_text({"n": n, **report_as_json(report)}, indent=1))  # noqa: T201
     else:
-        print(summary(report, n), end="")  # noqa: T201 - what was asked for
+        print(visible(summary(report, n)), end="")  # noqa: T201 - what was asked for
 
 
 def summary(report: Report, n: int) -> str:

@@ -20,6 +20,7 @@ from glore_client import (
     SolveResult,
     StepScores,
 )
+from service.terminal import visible
 
 _WORDS = {
     "draft": "draft",
@@ -27,8 +28,6 @@ _WORDS = {
     "global_refinement": "global refinement",
     "local_refinement": "local refinement",
 }
-# What would move the cursor or change a terminal's state is shown and not obeyed.
-_CONTROLS = dict.fromkeys({*range(32), *range(127, 160)} - {ord("\n"), ord("\t")}, "\ufffd")
 
 
 @dataclass(slots=True)
@@ -100,7 +99,24 @@ def colour(score: float, threshold: float) -> str:
     """Red below the threshold, green in the upper half of what is above it, else yellow."""
     if score < threshold:
         return "red"
-    return "green" if score >= (1 + threshold) / 2 else "yellow"
+    return "green" if score >= _sure_from(threshold) else "yellow"
+
+
+def legend(threshold: float) -> Text:
+    """What the colours of the steps mean."""
+    sure = _sure_from(threshold)
+    return Text.assemble(
+        "Step scores: ",
+        (f"below {threshold:.2f} an error", "red"),
+        ", ",
+        (f"{threshold:.2f} to {sure:.2f} doubtful", "yellow"),
+        ", ",
+        (f"from {sure:.2f} right", "green"),
+    )
+
+
+def _sure_from(threshold: float) -> float:
+    return (1 + threshold) / 2
 
 
 def _draft(story: Story) -> RenderableType:
@@ -111,10 +127,13 @@ def _draft(story: Story) -> RenderableType:
     for index, step in enumerate(story.steps):
         score = story.scores[index] if index < len(story.scores) else None
         style = "" if score is None or error is None else colour(score, error.threshold)
-        mark = "<- first error" if error is not None and index == error.index else ""
-        number = "   -" if score is None else f"{score:.2f}"
-        table.add_row(Text(number, style), _text(step, style), Text(mark, "bold red"))
-    return _inset(table)
+        text = _text(step, style)
+        if error is not None and index == error.index:
+            text.append("  ").append("<- first error", "bold red")
+        table.add_row(Text("   -" if score is None else f"{score:.2f}", style), text)
+    if error is None or not story.scores:
+        return _inset(table)
+    return _inset(Group(table, legend(error.threshold)))
 
 
 def _candidates(result: SolveResult) -> RenderableType:
@@ -137,7 +156,7 @@ def _score(candidate: Candidate) -> str:
 
 def _text(text: str, style: str = "") -> Text:
     """What a model or a gateway wrote: never markup, never a command to the terminal."""
-    return Text(text.translate(_CONTROLS), style)
+    return Text(visible(text), style)
 
 
 def _word(word: str) -> str:

@@ -67,6 +67,26 @@ def test_steps_are_coloured_and_the_first_error_is_marked() -> None:
     assert "\x1b[1;31m<- first error\x1b[0m" in text
 
 
+def test_a_step_that_fits_is_on_one_line_whether_an_error_is_marked_or_not() -> None:
+    """98 columns are left of 100: a score and two blanks take 6."""
+    long = "x" * 92
+    for marked in (None, 2):
+        body = samples.result(selected=1, first_error=marked)
+        body["draft"]["steps"][0]["text"] = long
+        assert f"  0.98  {long}\n" in shown(until("first_error", samples.told(body)))
+
+
+def test_the_colours_and_the_threshold_are_explained_once_there_are_any() -> None:
+    explained = "Step scores: below 0.50 an error, 0.50 to 0.75 doubtful, from 0.75 right"
+    assert "Step scores" not in shown(until("draft", STORY))
+    for marked in (None, 1):
+        events = until("first_error", samples.told(samples.result(first_error=marked)))
+        assert shown(events).count(explained) == 1
+    coloured = shown(events, colours=True)
+    for style, text in (("31", "below 0.50"), ("33", "0.50 to"), ("32", "from 0.75")):
+        assert f"\x1b[{style}m{text}" in coloured
+
+
 def test_refinements_are_shown_as_they_are_written() -> None:
     events = until("first_error", STORY)
     delta = {"kind": "global_refinement", "text": "Let me see"}

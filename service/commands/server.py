@@ -1,6 +1,7 @@
 """uvicorn's server with an end in three steps: not ready, not listening, not working."""
 
 import asyncio
+import gc
 import math
 import signal
 import time
@@ -15,6 +16,8 @@ from service.api.draining import Drain
 from service.commands.protocol import with_patience
 
 _LAST_ANSWERS: Final = 5.0  # seconds for answers to get out once all work has ended
+# Python's default of 700 new objects would start a collection several times in each request.
+_GC_THRESHOLDS: Final = (20_000, 20, 100)
 
 
 class GatewayServer(uvicorn.Server):
@@ -44,6 +47,7 @@ class GatewayServer(uvicorn.Server):
         self._grace = grace
         self._hurry = False
         self._leaves: float | None = None
+        self._gc_thresholds = gc.get_threshold()  # set again at the end
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to leave, or leave sooner; uvicorn has this called as a signal handler."""
@@ -55,6 +59,13 @@ class GatewayServer(uvicorn.Server):
             self._hurry = True
         else:
             self._drain.end()
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        """Start the app, then exclude its objects from garbage collection: they live as long."""
+        await super().startup(sockets)
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*_GC_THRESHOLDS)
 
     async def on_tick(self, counter: int) -> bool:
         """Whether to stop listening; uvicorn asks ten times a second."""
@@ -71,3 +82,5 @@ class GatewayServer(uvicorn.Server):
         end = asyncio.get_running_loop().call_later(self._grace, self._drain.end)
         await super().shutdown(sockets)
         end.cancel()
+        gc.set_threshold(*self._gc_thresholds)
+        gc.unfreeze()

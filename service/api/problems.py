@@ -20,6 +20,7 @@ from service.api.record import path_of, record_of
 from service.errors import FieldFault, InvalidRequestError, ProblemError
 
 MEDIA_TYPE: Final = "application/problem+json"
+TOO_LONG: Final = "context_length_exceeded"  # the kind of a fault
 _SHAPE: Final = "glore.error_shape"
 _MAX_FAULTS: Final = 20
 _MAX_NAME: Final = 100

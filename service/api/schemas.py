@@ -17,7 +17,6 @@ from service.refinement.types import (
     Stage,
     Strategy,
 )
-from service.settings import MOST_QUESTION
 
 MIN_DEADLINE_MS = 100
 DEFAULT_DEADLINE_MS = 60_000
@@ -117,7 +116,7 @@ class SolveRequest(SolveOptions):
 
     question: Annotated[
         str,
-        Field(min_length=1, max_length=MOST_QUESTION, json_schema_extra={"pattern": VISIBLE}),
+        Field(min_length=1, json_schema_extra={"pattern": VISIBLE}),  # the most: `task_of`
         AfterValidator(_not_blank),
     ]
 

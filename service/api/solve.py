@@ -12,7 +12,7 @@ from service.api.context import Context, Limits, context_of
 from service.api.events import EVENT_SCHEMA, SolveEvents
 from service.api.examples import REQUESTS, RESPONSE, STREAM
 from service.api.openapi import SOLVE_ERRORS
-from service.api.problems import invalid_request
+from service.api.problems import TOO_LONG, invalid_request
 from service.api.record import record_of
 from service.api.schemas import SolveRequest, SolveResponse
 from service.api.stream import MEDIA_TYPE as EVENT_STREAM
@@ -77,8 +77,11 @@ def task_of(body: SolveRequest, limits: Limits) -> Task:
     most = round(limits.max_deadline * 1000)
     faults = []
     if len(body.question) > limits.max_question:
-        message = f"String should have at most {limits.max_question} characters"
-        faults.append(FieldFault("question", message))
+        message = (  # LiteLLM and others go by these words
+            f"This model's maximum context length is {limits.max_question} characters. "
+            f"The question has {len(body.question)}: shorten it."
+        )
+        faults.append(FieldFault("question", message, TOO_LONG))
     if "n" in body.sampling.model_fields_set and body.strategy is not Strategy.BEST_OF_N:
         faults.append(FieldFault("sampling.n", "Taken with strategy best_of_n only"))
     calls = body.max_engine_calls or limits.max_calls

@@ -4,11 +4,10 @@ import time
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 
 from service.api.openai.document import LIST_ERRORS, RETRIEVE_ERRORS
-from service.api.openai.query import refuse_query
 from service.errors import FieldFault, ModelNotFoundError
 from service.refinement.types import Strategy
 
@@ -19,7 +18,7 @@ STRATEGIES: Final[Mapping[str, Strategy]] = {
 KNOWN: Final[dict[str, Any]] = {"enum": list(STRATEGIES)}
 _STARTED: Final = int(time.time())
 
-router = APIRouter(tags=["OpenAI"], dependencies=[Depends(refuse_query)])
+router = APIRouter(tags=["OpenAI"])
 
 
 class Model(BaseModel):

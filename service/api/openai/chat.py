@@ -8,17 +8,15 @@ from fastapi.responses import Response
 from service.api.answering import answer
 from service.api.callers import Left
 from service.api.context import Context, context_of
-from service.api.openai.catalog import strategy_of
 from service.api.openai.chunks import CHUNK_SCHEMA, Chunks
 from service.api.openai.completion import ChatCompletion, Head
 from service.api.openai.document import CHAT_ERRORS
-from service.api.openai.query import refuse_query
 from service.api.openai.request import ChatRequest, chat_task
 from service.api.record import record_of
 from service.api.solve import require_json
 from service.api.stream import MEDIA_TYPE, EventStreamResponse
 
-router = APIRouter(tags=["OpenAI"], dependencies=[Depends(refuse_query)])
+router = APIRouter(tags=["OpenAI"])
 
 
 @router.post(
@@ -36,13 +34,14 @@ async def complete(
 ) -> ChatCompletion | Response:
     """Answer the question that the messages make as `POST /solve` would.
 
-    What cannot be honoured is an error that names the parameter, never dropped. How the answer
-    came about is in `glore`. With `stream` the answer comes in chunks; it is known late, and their
-    `glore` tells what happens before. Closing the connection cancels all work.
+    A parameter that would change the answer and is not supported is an error that names it. A hint
+    that changes nothing is accepted, and `glore.ignored` names it. With `stream` the answer comes
+    in chunks; it is known late, and their `glore` says what happens before. Closing the connection
+    cancels all work.
     """
-    record_of(request.scope).ask(strategy_of(body.model).value)
+    record_of(request.scope).ask(body.strategy.value)
     task = left.bound(chat_task(body, context.limits))
-    head = Head(body.model, stop=body.stop or ())
+    head = Head(body.model, stop=body.stop or (), ignored=body.ignored)
     if body.stream:
         options = body.stream_options
         chunks = Chunks(head, include_usage=bool(options and options.include_usage))

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, Field, SerializeAsAny, WithJsonSchema
 
 from service.api.events import EVENTS, events_of
-from service.api.openai.completion import FinishReason, Head, Usage, ending
+from service.api.openai.completion import FinishReason, Head, Trace, Usage, ending
 from service.api.openai.errors import ErrorResponse
 from service.api.problems import Problem
 from service.api.schemas import SolveResponse
@@ -19,7 +19,8 @@ from service.refinement.progress import Advanced, Delta
 
 DONE: Final = "[DONE]"
 _SCHEMAS: Final = "#/components/schemas/{model}"
-_TOLD: Final = [name for name in EVENTS if name != "error"]  # that one is OpenAI's own
+_EVENTS: Final[dict[str, type[BaseModel]]] = {**EVENTS, "done": Trace}
+del _EVENTS["error"]  # that one is OpenAI's own
 
 
 class ChunkDelta(BaseModel):
@@ -41,7 +42,7 @@ class ChunkChoice(BaseModel):
 class RefinementEvent(BaseModel):
     """An event of a streamed `POST /solve`."""
 
-    event: Annotated[str, WithJsonSchema({"type": "string", "enum": _TOLD})]
+    event: Annotated[str, WithJsonSchema({"type": "string", "enum": list(_EVENTS)})]
     data: Annotated[SerializeAsAny[BaseModel], WithJsonSchema({"type": "object"})]
 
 
@@ -87,7 +88,7 @@ def describe_chunks(schemas: dict[str, Any]) -> None:
     chunk = ChatCompletionChunk.model_json_schema(mode="serialization", ref_template=_SCHEMAS)
     for name, schema in {**chunk.pop("$defs"), ChatCompletionChunk.__name__: chunk}.items():
         schemas.setdefault(name, schema)
-    held = [{"$ref": _SCHEMAS.format(model=EVENTS[name].__name__)} for name in _TOLD]
+    held = [{"$ref": _SCHEMAS.format(model=_EVENTS[name].__name__)} for name in _EVENTS]
     schemas[RefinementEvent.__name__]["properties"]["data"] = {"anyOf": held}
 
 
@@ -114,7 +115,8 @@ class Chunks:
 
     def _answer(self, response: SolveResponse) -> Iterator[bytes]:
         *before, done = (
-            RefinementEvent(event=name, data=data) for name, data in events_of(response)
+            RefinementEvent(event=name, data=data)
+            for name, data in events_of(Trace.of_chat(response, self._head))
         )
         yield from (self._chunk(self._delta(), event=event) for event in before)
         text, reason = ending(response, self._head.stop)

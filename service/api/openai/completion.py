@@ -22,6 +22,7 @@ class Head:
     id: str = field(default_factory=lambda: f"{_PREFIX}{uuid.uuid4().hex}")
     created: int = field(default_factory=lambda: int(time.time()))  # Unix seconds
     stop: Sequence[str] = ()  # the answer ends before the first of them
+    ignored: Sequence[str] = ()  # parameters of the request
 
 
 class Usage(BaseModel):
@@ -59,6 +60,20 @@ class Choice(BaseModel):
     finish_reason: FinishReason
 
 
+class Trace(SolveResponse):
+    """How the answer came about, as of `POST /solve`."""
+
+    ignored: list[str] = Field(
+        description="Parameters that were accepted and had no effect: hints, and `seed` where "
+        "solutions were sampled."
+    )
+
+    @classmethod
+    def of_chat(cls, response: SolveResponse, head: Head) -> Self:
+        """The response to a chat; `head` names what was ignored."""
+        return cls.model_construct(**dict(response), ignored=list(head.ignored))
+
+
 class ChatCompletion(BaseModel):
     """An answer in OpenAI's words.
 
@@ -71,7 +86,7 @@ class ChatCompletion(BaseModel):
     model: str
     choices: list[Choice]
     usage: Usage
-    glore: SolveResponse = Field(description="How the answer came about, as of `POST /solve`.")
+    glore: Trace
 
     @classmethod
     def of(cls, response: SolveResponse, head: Head) -> Self:
@@ -84,7 +99,7 @@ class ChatCompletion(BaseModel):
             model=head.model,
             choices=[choice],
             usage=Usage.of(response),
-            glore=response,
+            glore=Trace.of_chat(response, head),
         )
 
 

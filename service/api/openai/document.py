@@ -5,8 +5,7 @@ from typing import Any, Final
 from service.api.context import Limits
 from service.api.openai.chunks import describe_chunks
 from service.api.openai.errors import ErrorResponse
-from service.api.openai.neutral import UNSUPPORTED_PARAMETER, UNSUPPORTED_VALUE
-from service.api.openai.query import NO_QUERY
+from service.api.openai.parameters import refusal
 from service.api.problems import problem_of
 from service.errors import (
     BodyTooLargeError,
@@ -27,61 +26,50 @@ from service.errors import (
 
 PREFIX: Final = "/v1/"
 _REQUEST_ID: Final = "7c9e6679f42b4de18f0e6f3a5b1f4d2a"
-_BAD_REQUEST: Final = 400
 _SURPLUS: Final = ("HTTPValidationError", "ValidationError")  # FastAPI's own, never answered
 
 
-def _documented(*errors: ProblemError, status: int | None = None) -> dict[int | str, Any]:
-    """The errors of one status, with an example of each."""
-    examples = {
-        error.slug: {
-            "value": ErrorResponse.of(problem_of(error, _REQUEST_ID), error.faults).model_dump()
-        }
-        for error in errors
-    }
-    described = {
-        "model": ErrorResponse,
-        "description": "; or: ".join(error.title for error in errors),
-        "content": {"application/json": {"examples": examples}},
-    }
-    return {status or errors[0].status: described}
-
-
-_ACCESS: Final = _documented(
-    UnauthorizedError("Send a key that this gateway knows, as Authorization: Bearer KEY.")
-) | _documented(RateLimitedError("60 requests a minute are taken from one client, 60 at once.", 1))
-_BODY: Final = _documented(
-    BodyTooLargeError("A request's body may have 65536 bytes at most.")
-) | _documented(BodyTooLateError("The body was not there within 30 s."))
-_UNKNOWN: Final = _documented(
-    ModelNotFoundError("", (FieldFault("model", "There is no such model; the models are glore."),))
-)
-_QUERY: Final = _documented(
-    InvalidRequestError("", (FieldFault("query.x", NO_QUERY, kind=UNSUPPORTED_PARAMETER),)),
-    status=_BAD_REQUEST,
-)
-LIST_ERRORS: Final = _ACCESS | _BODY | _QUERY
-RETRIEVE_ERRORS: Final = LIST_ERRORS | _UNKNOWN
-CHAT_ERRORS: Final = (
-    RETRIEVE_ERRORS
-    | _documented(
-        InvalidRequestError("", (FieldFault("n", "only 1 is supported", kind=UNSUPPORTED_VALUE),)),
-        status=_BAD_REQUEST,
-    )
-    | _documented(
-        UnsupportedMediaTypeError("Send the body as JSON, with Content-Type: application/json.")
-    )
-    | _documented(
-        StudentRejectedError(
-            "The student's engine refused the request; the question may be too long for it."
+def _documented(*errors: ProblemError) -> dict[int | str, Any]:
+    """The errors by status, with an example of each."""
+    documented: dict[int | str, Any] = {}
+    for error in errors:
+        status = 400 if isinstance(error, InvalidRequestError) else error.status
+        described = documented.setdefault(
+            status,
+            {
+                "model": ErrorResponse,
+                "description": error.title,
+                "content": {"application/json": {"examples": {}}},
+            },
         )
-    )
-    | _documented(
-        StudentUnavailableError("The student gave no draft: unreachable."),
-        OverloadedError("64 questions are being answered and 64 wait.", 5),
-        ShuttingDownError("The gateway stopped before the answer was there."),
-    )
-    | _documented(NoDraftInTimeError("There was no draft when the time was up."))
+        example = ErrorResponse.of(problem_of(error, _REQUEST_ID), error.faults).model_dump()
+        described["content"]["application/json"]["examples"][error.slug] = {"value": example}
+    return documented
+
+
+_OF_ALL: Final = (
+    UnauthorizedError("Send a key that this gateway knows, as Authorization: Bearer KEY."),
+    RateLimitedError("60 requests a minute are taken from one client, 60 at once.", 1),
+    BodyTooLargeError("A request's body may have 65536 bytes at most."),
+    BodyTooLateError("The body was not there within 30 s."),
+)
+_UNKNOWN: Final = ModelNotFoundError(
+    "", (FieldFault("model", "There is no such model; the models are glore."),)
+)
+LIST_ERRORS: Final = _documented(*_OF_ALL)
+RETRIEVE_ERRORS: Final = _documented(*_OF_ALL, _UNKNOWN)
+CHAT_ERRORS: Final = _documented(
+    *_OF_ALL,
+    _UNKNOWN,
+    InvalidRequestError("", (FieldFault("n", refusal("n")[1], "extra_forbidden"),)),
+    UnsupportedMediaTypeError("Send the body as JSON, with Content-Type: application/json."),
+    StudentRejectedError(
+        "The student's engine refused the request; the question may be too long for it."
+    ),
+    StudentUnavailableError("The student gave no draft: unreachable."),
+    OverloadedError("64 questions are being answered and 64 wait.", 5),
+    ShuttingDownError("The gateway stopped before the answer was there."),
+    NoDraftInTimeError("There was no draft when the time was up."),
 )
 
 
@@ -95,5 +83,5 @@ def describe(document: dict[str, Any], limits: Limits) -> None:
     describe_chunks(schemas)
     for name in _SURPLUS:
         schemas.pop(name, None)
-    text, _ = schemas["UserMessage"]["properties"]["content"]["anyOf"]
+    text, _ = schemas["UserMessage"]["properties"]["content"]["oneOf"]
     text["maxLength"] = limits.max_question

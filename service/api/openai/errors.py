@@ -14,8 +14,8 @@ from typing import Final, Self
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 
-from service.api.openai.neutral import TOO_LONG, UNSUPPORTED_PARAMETER, UNSUPPORTED_VALUE
-from service.api.problems import Problem
+from service.api.openai.parameters import UNSUPPORTED_VALUE, refusal
+from service.api.problems import TOO_LONG, Problem
 from service.errors import (
     FieldFault,
     InvalidRequestError,
@@ -30,8 +30,6 @@ SHOULD_RETRY_HEADER: Final = "x-should-retry"
 # What is wrong with a parameter, by pydantic's word for it.
 _FAULT_CODES: Final[Mapping[str, str]] = {
     "missing": "missing_required_parameter",
-    "extra_forbidden": UNSUPPORTED_PARAMETER,
-    UNSUPPORTED_PARAMETER: UNSUPPORTED_PARAMETER,
     UNSUPPORTED_VALUE: UNSUPPORTED_VALUE,
     "literal_error": UNSUPPORTED_VALUE,
     TOO_LONG: TOO_LONG,
@@ -44,7 +42,7 @@ _CODES: Final[Mapping[str, str]] = {  # by slug, where OpenAI has a word of its 
 _FUTILE: Final = frozenset(
     {HTTPStatus.INTERNAL_SERVER_ERROR, StudentRejectedError.status, NoDraftInTimeError.status}
 )
-_KIND: Final = re.compile(r"^(messages\.\d+)\.(?:user|answer|instruction)(?=\.|$)")
+_TAG: Final = re.compile(r"\.<\w+>")
 
 
 class ErrorDetail(BaseModel):
@@ -76,16 +74,10 @@ class ErrorResponse(BaseModel):
         if not faults:
             detail = ErrorDetail(message=problem.detail, type=kind, code=code, retry_after=wait)
             return cls(error=detail)
-        params = [_param(fault) for fault in faults]
-        told = zip(params, faults, strict=True)
-        return cls(
-            error=ErrorDetail(
-                message="; ".join(f"{param or 'body'}: {fault.message}" for param, fault in told),
-                type=kind,
-                param=params[0],
-                code=_FAULT_CODES.get(faults[0].kind, code),
-            )
-        )
+        details = [_detail(fault, code) for fault in faults]
+        param, first_code, _ = details[0]
+        message = "; ".join(f"{where or 'body'}: {text}" for where, _, text in details)
+        return cls(error=ErrorDetail(message=message, type=kind, param=param, code=first_code))
 
 
 def respond(problem: Problem, faults: Sequence[FieldFault], headers: Mapping[str, str]) -> Response:
@@ -106,6 +98,9 @@ def _type_of(status: int) -> str:
     return "invalid_request_error"
 
 
-def _param(fault: FieldFault) -> str | None:
-    """The place of the fault without the kind of message that pydantic names in it."""
-    return None if fault.field == "body" else _KIND.sub(r"\1", fault.field)
+def _detail(fault: FieldFault, code: str) -> tuple[str | None, str, str]:
+    """Parameter, code and message; without the tags of unions that pydantic puts into a name."""
+    param = None if fault.field == "body" else _TAG.sub("", fault.field)
+    if fault.kind == "extra_forbidden" and param is not None:
+        return param, *refusal(param)
+    return param, _FAULT_CODES.get(fault.kind, code), fault.message

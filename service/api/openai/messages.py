@@ -4,103 +4,121 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
-from service.api.openai.neutral import UNSUPPORTED_VALUE, Neutral
+from service.api.openai.parameters import EMPTY, UNSUPPORTED_VALUE, is_one_of
 from service.api.schemas import VISIBLE, RequestModel
-from service.settings import MOST_QUESTION
 
-_KINDS: Final = {
-    "user": "user",
-    "assistant": "answer",
-    "system": "instruction",
-    "developer": "instruction",
-}
+# Fields that hold what was said or done beside the text: they are accepted when empty.
+_CARRIED: Final = (
+    "attachments",
+    "audio",
+    "files",
+    "function_call",
+    "images",
+    "partial",  # these two ask that an answer be continued
+    "prefix",
+    "refusal",
+    "tool_calls",
+)
 _LINE: Final = "\n"  # between the text parts of a message, and between messages
 
 
 class TextPart(RequestModel):
-    """A piece of a message."""
+    """A piece of a message. Other fields describe it and are ignored."""
+
+    model_config = ConfigDict(extra="ignore", json_schema_extra={"additionalProperties": True})
 
     type: Literal["text"]
-    text: str
-    prompt_cache_breakpoint: Annotated[None, Neutral()] = None
+    text: Annotated[str, Field(min_length=0)]  # with a bound, pydantic checks that it is Unicode
 
 
-def _as_parts(content: object) -> object:
-    if isinstance(content, str):
-        return [{"type": "text", "text": content}]
-    if not isinstance(content, list):
-        kind, message = "string_type", "A string or a list of text parts is needed"
-        raise PydanticCustomError(kind, message)
+def _visible(content: str | list[TextPart]) -> str | list[TextPart]:
+    texts = [content] if isinstance(content, str) else [part.text for part in content]
+    if not any(re.search(VISIBLE, text) for text in texts):
+        message = "At least one character that is not white space is needed"
+        raise ValueError(message)
     return content
 
 
-def _as_parts_if_any(content: object) -> object:
-    return [] if content is None else _as_parts(content)
+def _form(content: object) -> str | None:
+    if isinstance(content, str):
+        return "<text>"
+    return "<parts>" if isinstance(content, list) else None
 
 
-def _visible(parts: list[TextPart]) -> list[TextPart]:
-    if not any(re.search(VISIBLE, part.text) for part in parts):
-        message = "At least one character that is not white space is needed"
-        raise ValueError(message)
-    return parts
-
-
-_Text = Annotated[
-    str, Field(min_length=1, max_length=MOST_QUESTION, json_schema_extra={"pattern": VISIBLE})
-]
+_FORM: Final = Discriminator(
+    _form,
+    custom_error_type="content_type",
+    custom_error_message="A string or a list of text parts is needed",
+)
 _SEEN: Final = {"properties": {"text": {"pattern": VISIBLE}}, "required": ["text"]}
-_Parts = Annotated[list[TextPart], Field(min_length=1, json_schema_extra={"contains": _SEEN})]
-_AnyContent = Annotated[
-    list[TextPart],
-    BeforeValidator(_as_parts_if_any, json_schema_input_type=str | list[TextPart] | None),
+_Content: TypeAlias = Annotated[
+    Annotated[str, Field(min_length=0), Tag("<text>")] | Annotated[list[TextPart], Tag("<parts>")],
+    _FORM,
+]
+_VisibleContent: TypeAlias = Annotated[
+    Annotated[str, Field(min_length=1, json_schema_extra={"pattern": VISIBLE}), Tag("<text>")]
+    | Annotated[
+        list[TextPart], Field(min_length=1, json_schema_extra={"contains": _SEEN}), Tag("<parts>")
+    ],
+    _FORM,
+    AfterValidator(_visible),
 ]
 
 
-class UserMessage(RequestModel):
-    """The question when it is the last one; else what was asked earlier."""
+def _describe(schema: dict[str, Any]) -> None:
+    schema["additionalProperties"] = True
+    schema["properties"] |= {name: {"enum": list(EMPTY)} for name in _CARRIED}
+
+
+class _Message(RequestModel):
+    """Fields that hold nothing but a description of the message are ignored."""
+
+    model_config = ConfigDict(json_schema_extra=_describe)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_hints(cls, message: object) -> object:
+        if not isinstance(message, dict):
+            return message
+        return {
+            name: value
+            for name, value in message.items()
+            if name in cls.model_fields or (name in _CARRIED and not is_one_of(value, EMPTY))
+        }
+
+
+class UserMessage(_Message):
+    """The question when it is the last one; else an earlier question."""
 
     role: Literal["user"]
-    content: Annotated[
-        list[TextPart],
-        BeforeValidator(_as_parts, json_schema_input_type=_Text | _Parts),
-        AfterValidator(_visible),
-    ]
-    name: Annotated[None, Neutral("")] = None
+    content: _VisibleContent
 
 
-class Instruction(RequestModel):
-    """Text that goes before everything else."""
+class OtherMessage(_Message):
+    """An instruction, or an earlier answer."""
 
-    role: Literal["system", "developer"]
-    content: _AnyContent = Field(default_factory=list)
-    name: Annotated[None, Neutral("")] = None
-
-
-class EarlierAnswer(RequestModel):
-    """What was answered earlier."""
-
-    role: Literal["assistant"]
-    content: _AnyContent = Field(default_factory=list)
-    name: Annotated[None, Neutral("")] = None
-    annotations: Annotated[None, Neutral([])] = None
-    audio: Annotated[None, Neutral()] = None
-    function_call: Annotated[None, Neutral()] = None
-    refusal: Annotated[None, Neutral("")] = None
-    tool_calls: Annotated[None, Neutral([])] = None
+    role: Literal["system", "developer", "assistant"]
+    content: _Content | None = None
 
 
 def _kind(message: object) -> str | None:
     role = message.get("role") if isinstance(message, dict) else None
-    return _KINDS.get(str(role))
+    kinds = {"user": "<user>"} | dict.fromkeys(("system", "developer", "assistant"), "<other>")
+    return kinds.get(str(role))
 
 
 Message: TypeAlias = Annotated[
-    Annotated[UserMessage, Tag("user")]
-    | Annotated[EarlierAnswer, Tag("answer")]
-    | Annotated[Instruction, Tag("instruction")],
+    Annotated[UserMessage, Tag("<user>")] | Annotated[OtherMessage, Tag("<other>")],
     Discriminator(
         _kind,
         custom_error_type=UNSUPPORTED_VALUE,
@@ -138,14 +156,15 @@ def question_of(messages: Sequence[Message]) -> str:
 
 def _lines(messages: Sequence[Message]) -> Iterator[str]:
     """The instructions, then the turns of the conversation; nothing for what has no text."""
+    speakers = {"user": "User", "assistant": "Assistant"}
     for message in messages:
-        if isinstance(message, Instruction) and (text := _text(message).strip()):
+        if message.role not in speakers and (text := _text(message).strip()):
             yield text
     for message in messages:
-        if not isinstance(message, Instruction) and (text := _text(message).strip()):
-            speaker = "User" if isinstance(message, UserMessage) else "Assistant"
-            yield f"{speaker}: {text}"
+        if message.role in speakers and (text := _text(message).strip()):
+            yield f"{speakers[message.role]}: {text}"
 
 
 def _text(message: Message) -> str:
-    return _LINE.join(part.text for part in message.content)
+    content = message.content or ""
+    return content if isinstance(content, str) else _LINE.join(part.text for part in content)

@@ -261,7 +261,7 @@ async def test_a_field_that_is_not_acceptable_is_named(
 
 
 async def test_all_faults_are_named_at_once_without_the_values(client: httpx2.AsyncClient) -> None:
-    body = {"question": "secret" * 4000, "sampling": {"n": 99, "top_p": 7.25}}
+    body = {"question": ["secret"], "sampling": {"n": 99, "top_p": 7.25}}
     response = await client.post("/solve", json=body)
     fields = {error["field"] for error in response.json()["errors"]}
     assert fields == {"question", "sampling.n", "sampling.top_p"}
@@ -290,9 +290,9 @@ async def test_a_whole_number_may_be_written_with_a_fraction(client: httpx2.Asyn
     assert len(answer["candidates"]) == 3
 
 
-@pytest.mark.parametrize("limit", [1, 5000])
+@pytest.mark.parametrize(("limit", "length"), [(1, 2), (5000, 5001), (4000, 20_001)])
 async def test_the_length_of_a_question_is_the_servers(
-    settings: Settings, engines: FakeEngines, limit: int
+    settings: Settings, engines: FakeEngines, limit: int, length: int
 ) -> None:
     app = create_app(settings.model_copy(update={"max_question": limit}), connect=engines.connect)
     transport = httpx2.ASGITransport(app=app)
@@ -301,14 +301,19 @@ async def test_the_length_of_a_question_is_the_servers(
         httpx2.AsyncClient(transport=transport, base_url="http://gateway") as client,
     ):
         await solve(client, question="x" * limit)
-        body = {"question": "x" * (limit + 1), "deadline_ms": 200_000}
+        body: dict[str, object] = {"question": "x" * length, "deadline_ms": 200_000}
         response = await client.post("/solve", json=body)
+        batch = await client.post("/solve/batch", json={"questions": [{"question": "x"}, body]})
     assert response.status_code == 422
     assert response.json()["detail"] == "2 fields are not acceptable: question, deadline_ms"
     assert response.json()["errors"][0] == {
         "field": "question",
-        "message": f"String should have at most {limit} characters",
+        "message": f"This model's maximum context length is {limit} characters. "
+        f"The question has {length}: shorten it.",
     }
+    assert batch.json()["errors"] == [
+        {**error, "field": f"questions.1.{error['field']}"} for error in response.json()["errors"]
+    ]
 
 
 async def post_raw(

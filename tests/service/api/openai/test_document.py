@@ -6,6 +6,7 @@ import pytest
 import pytest_asyncio
 
 from service.api.openai.errors import ErrorResponse
+from service.api.openai.parameters import NEUTRAL
 from service.api.openai.request import ChatRequest
 from service.app import create_app
 from service.settings import Settings
@@ -13,8 +14,8 @@ from service.settings import Settings
 CHAT = "/v1/chat/completions"
 EXPECTED = {
     ("post", CHAT): {"400", "401", "404", "408", "413", "415", "429", "502", "503", "504"},
-    ("get", "/v1/models"): {"400", "401", "408", "413", "429"},
-    ("get", "/v1/models/{model}"): {"400", "401", "404", "408", "413", "429"},
+    ("get", "/v1/models"): {"401", "408", "413", "429"},
+    ("get", "/v1/models/{model}"): {"401", "404", "408", "413", "429"},
 }
 
 
@@ -62,18 +63,19 @@ def test_no_reference_leads_nowhere(document: dict[str, Any]) -> None:
 
 def test_every_parameter_is_described_with_what_is_taken(document: dict[str, Any]) -> None:
     fields = document["components"]["schemas"]["ChatRequest"]["properties"]
-    assert set(fields) == set(ChatRequest.model_fields)
+    assert set(fields) == {*ChatRequest.model_fields, *NEUTRAL}
     assert fields["n"]["enum"] == [None, 1]
     assert fields["logprobs"]["enum"] == [None, False]
     assert fields["frequency_penalty"]["enum"] == [None, 0]
-    assert fields["prediction"]["type"] == "null"
+    assert fields["web_search_options"]["enum"] == [None]
+    assert "ignored" in fields["prediction"]["description"]
     assert fields["model"]["enum"][0] == "glore"
 
 
 def test_the_limits_are_those_of_this_server(settings: Settings) -> None:
     changes = {"max_question": 50, "max_deadline": 30.0, "max_calls": 9}
     schemas = create_app(settings.model_copy(update=changes)).openapi()["components"]["schemas"]
-    text, parts = schemas["UserMessage"]["properties"]["content"]["anyOf"]
+    text, parts = schemas["UserMessage"]["properties"]["content"]["oneOf"]
     assert text["maxLength"] == 50
     assert parts["type"] == "array"
     options = schemas["GloreOptions"]["properties"]

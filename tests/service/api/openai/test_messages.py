@@ -1,13 +1,15 @@
 """How the messages of a chat become one question."""
 
+import json
 from typing import Any
 
+import httpx2
 import pytest
 from openai import AsyncOpenAI, BadRequestError
 
 from service.api.openai.request import ChatRequest, chat_task
 from tests.service.api.openai.conftest import LIMITS
-from tests.service.api.openai.test_request import create
+from tests.service.api.openai.test_request import CALL, create
 from tests.service.fakes import LOCAL, QUESTION, FakeEngines
 
 ASKED = {"role": "user", "content": QUESTION}
@@ -71,11 +73,133 @@ async def test_a_chat_goes_on_with_the_messages_of_the_client_itself(
             assert said in prompt
 
 
-async def test_a_chat_that_has_grown_too_long_says_so(
-    openai: AsyncOpenAI, engines: FakeEngines
+@pytest.mark.parametrize(
+    ("turns", "length"),
+    [
+        ([ASKED, answered("x" * 3990), AGAIN], 4082),
+        ([{"role": "user", "content": "x" * 4001}], 4001),
+        ([{"role": "user", "content": parts_of("x" * 10_000, "y" * 10_000)}], 20_001),
+        ([{"role": "system", "content": "x" * 30_000}, {"role": "user", "content": "y"}], 30_002),
+    ],
+)
+async def test_a_chat_that_is_too_long_names_the_bound_of_this_server(
+    openai: AsyncOpenAI, engines: FakeEngines, turns: list[dict[str, Any]], length: int
 ) -> None:
-    turns = [ASKED, answered("x" * 3990), AGAIN]
-    with pytest.raises(BadRequestError, match="at most 4000 characters") as refused:
+    with pytest.raises(BadRequestError) as refused:
         await create(openai, messages=turns)
     assert (refused.value.param, refused.value.code) == ("messages", "context_length_exceeded")
+    assert "This model's maximum context length is 4000 characters" in refused.value.message
+    assert f"has {length}:" in refused.value.message
     assert engines.student.calls == 0
+
+
+def said(**fields: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - of JSON
+    """A chat whose question has more fields than its text."""
+    return [{"role": "user", "content": QUESTION} | fields]
+
+
+def part(**fields: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - of JSON
+    return said(content=[{"type": "text", "text": QUESTION} | fields])
+
+
+CACHE = {"type": "ephemeral"}
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        said(name="Tom"),  # AutoGen
+        said(type="text"),  # lm-evaluation-harness
+        said(id="msg_1", createdAt=1_795_000_000, metadata={"run": 1}),
+        said(cache_control=CACHE),
+        said(unheard_of={"deep": [1, 2]}),
+        said(tool_calls=[], function_call=None, audio=None, refusal="", images=[], prefix=False),
+        part(cache_control=CACHE, id="part_1"),
+        part(prompt_cache_breakpoint={"mode": "explicit"}, annotations=[]),
+        [{"role": "system", "content": "", "name": "rules", "cache_control": CACHE}, *said()],
+        [
+            *said(),
+            answered(
+                "#### 12",
+                reasoning_content="Let me think.",
+                reasoning_details=[{"type": "reasoning.text"}],
+                provider_specific_fields={"a": 1},
+                annotations=[{"type": "url_citation"}],
+                refusal=None,
+                audio=None,
+                tool_calls=None,
+                function_call=None,
+            ),
+            *said(),
+        ],
+    ],
+)
+async def test_what_describes_a_message_changes_nothing(
+    openai: AsyncOpenAI, engines: FakeEngines, messages: list[dict[str, Any]]
+) -> None:
+    plain = [
+        {"role": each["role"], "content": each["content"]}
+        if isinstance(each["content"], str)
+        else {"role": each["role"], "content": parts_of(*(p["text"] for p in each["content"]))}
+        for each in messages
+    ]
+    await create(openai, messages=plain)
+    await create(openai, messages=messages)
+    before, after = engines.student.prompts
+    assert before == after
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("tool_calls", [CALL]),
+        ("function_call", {"name": "add", "arguments": "{}"}),
+        ("audio", {"id": "audio_1"}),
+        ("refusal", "I cannot."),
+        ("images", ["aGVsbG8="]),
+        ("prefix", True),
+    ],
+)
+async def test_what_was_said_beside_the_text_is_refused_by_name(
+    openai: AsyncOpenAI, engines: FakeEngines, name: str, value: object
+) -> None:
+    for at, messages in (
+        (0, [answered("x", **{name: value}), ASKED]),
+        (1, [ASKED, said(**{name: value})[0]]),
+    ):
+        with pytest.raises(BadRequestError) as refused:
+            await create(openai, messages=messages)
+        assert refused.value.param == f"messages.{at}.{name}"
+        assert refused.value.code == "unsupported_parameter"
+    assert engines.student.calls == 0
+
+
+JSON = {"Content-Type": "application/json"}
+HALF = "emoji \ud83d"
+
+
+@pytest.mark.parametrize(
+    ("messages", "param"),
+    [
+        (said(content=HALF), "messages.0.content"),
+        (said(content=HALF * 1000), "messages.0.content"),
+        (part(text=HALF), "messages.0.content.0.text"),
+        ([{"role": "system", "content": HALF}, ASKED], "messages.0.content"),
+        ([ASKED, answered(HALF), ASKED], "messages.1.content"),
+        ([ASKED, answered(parts_of("x", HALF)), ASKED], "messages.1.content.1.text"),
+    ],
+)
+async def test_half_a_character_is_an_invalid_value_where_it_stands(
+    client: httpx2.AsyncClient, engines: FakeEngines, messages: list[dict[str, Any]], param: str
+) -> None:
+    content = json.dumps({"model": "glore", "messages": messages})  # as JavaScript sends it
+    response = await client.post("/v1/chat/completions", content=content, headers=JSON)
+    error = response.json()["error"]
+    assert (response.status_code, error["param"], error["code"]) == (400, param, "invalid_value")
+    assert engines.student.calls == 0
+
+
+async def test_half_a_character_in_a_hint_changes_nothing(client: httpx2.AsyncClient) -> None:
+    content = json.dumps({"model": "glore", "messages": said(name=HALF), "user": HALF})
+    response = await client.post("/v1/chat/completions", content=content, headers=JSON)
+    assert response.status_code == 200

@@ -1,4 +1,4 @@
-"""Every parameter of the openai client: honoured, a hint that may be given, or refused by name."""
+"""Every parameter of the openai client: honoured, a hint that is ignored, or refused by name."""
 
 import inspect
 from typing import Any
@@ -10,6 +10,8 @@ from pydantic import AnyHttpUrl, ValidationError
 
 from loadtest.simulation.server import running
 from loadtest.simulation.settings import Simulated
+from service.api.openai import parameters
+from service.api.openai.parameters import Hints
 from service.api.openai.request import ChatRequest, chat_task
 from service.api.schemas import SamplingIn
 from service.app import create_app
@@ -22,7 +24,6 @@ TRANSPORT = {"extra_headers", "extra_query", "extra_body", "timeout"}
 MESSAGES = [{"role": "user", "content": QUESTION}]
 FUNCTION = {"name": "add", "parameters": {"type": "object", "properties": {}}}
 TOOL = {"type": "function", "function": FUNCTION}
-CACHED = {"type": "text", "text": "x", "prompt_cache_breakpoint": {"mode": "explicit"}}
 IMAGE = {"type": "image_url", "image_url": {"url": "https://elsewhere/image.png"}}
 CALL = {"id": "1", "type": "function", "function": {"name": "add", "arguments": "{}"}}
 PARAMETER, VALUE, INVALID = "unsupported_parameter", "unsupported_value", "invalid_value"
@@ -47,13 +48,19 @@ HONOURED: dict[str, list[Any]] = {
     "seed": [None, 0, 42, -1, 7.0],
     "stop": [None, [], "</s>", ["</s>"], ["a", "b", "c", "d"]],
     "stream": [None, False],  # True: test_chunks.py
-    "stream_options": [None],  # test_chunks.py
+    "stream_options": [None, {}, {"include_usage": True}],  # with a stream: test_chunks.py
 }
 HINTS: dict[str, list[Any]] = {
-    "parallel_tool_calls": [None, True, False],
-    "prompt_cache_key": [None, "key"],
-    "safety_identifier": [None, "somebody"],
-    "user": [None, "somebody"],
+    "metadata": [{}, {"run": "1"}],
+    "parallel_tool_calls": [True, False],
+    "prediction": [{"type": "content", "content": "x"}],
+    "prompt_cache_key": ["key"],
+    "prompt_cache_options": [{"mode": "implicit"}],
+    "prompt_cache_retention": ["in_memory", "24h"],
+    "safety_identifier": ["somebody"],
+    "service_tier": ["auto", "flex"],
+    "store": [False, True],
+    "user": ["somebody", 7],
 }
 NEUTRAL: dict[str, list[Any]] = {
     "audio": [None],
@@ -62,18 +69,12 @@ NEUTRAL: dict[str, list[Any]] = {
     "functions": [None, []],
     "logit_bias": [None, {}],
     "logprobs": [None, False],
-    "metadata": [None, {}],
     "modalities": [None, ["text"]],
     "moderation": [None],
     "n": [None, 1],
-    "prediction": [None],
     "presence_penalty": [None, 0],
-    "prompt_cache_options": [None],
-    "prompt_cache_retention": [None, "in_memory"],
     "reasoning_effort": [None],
     "response_format": [None, {"type": "text"}],
-    "service_tier": [None, "auto", "default"],
-    "store": [None, False],
     "tool_choice": [None, "none", "auto"],
     "tools": [None, []],
     "top_logprobs": [None, 0],
@@ -93,36 +94,25 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("max_tokens", 0, INVALID),
     ("max_tokens", True, INVALID),
     ("max_tokens", "64", INVALID),
-    ("metadata", {"run": "1"}, PARAMETER),
     ("modalities", ["text", "audio"], VALUE),
     ("moderation", {"model": "omni-moderation-latest"}, PARAMETER),
     ("n", 2, VALUE),
     ("n", True, VALUE),
-    ("parallel_tool_calls", "yes", INVALID),
-    ("prediction", {"type": "content", "content": "x"}, PARAMETER),
     ("presence_penalty", -2, PARAMETER),
-    ("prompt_cache_key", 7, INVALID),
-    ("prompt_cache_options", {"mode": "implicit"}, PARAMETER),
-    ("prompt_cache_retention", "24h", VALUE),
     ("reasoning_effort", "low", PARAMETER),
     ("response_format", {"type": "json_object"}, VALUE),
     ("response_format", SCHEMA, VALUE),
-    ("safety_identifier", ["x"], INVALID),
     ("seed", "0", INVALID),
     ("seed", 0.5, INVALID),
-    ("service_tier", "flex", VALUE),
     ("stop", ["a", "b", "c", "d", "e"], INVALID),
     ("stop", 7, INVALID),
-    ("store", True, PARAMETER),
     ("stream", "yes", INVALID),
-    ("stream_options", {}, PARAMETER),
-    ("stream_options", {"include_usage": True}, PARAMETER),
+    ("stream_options", "usage", INVALID),
     ("temperature", 2.1, INVALID),
     ("tool_choice", "required", VALUE),
     ("tools", [TOOL], PARAMETER),
     ("top_logprobs", 5, PARAMETER),
     ("top_p", 0, INVALID),
-    ("user", 7, INVALID),
     ("verbosity", "low", VALUE),
     ("web_search_options", {}, PARAMETER),
 ]
@@ -141,7 +131,6 @@ NESTED: list[tuple[dict[str, Any], str, str]] = [
         "messages.0.content",
         "missing_required_parameter",
     ),
-    ({"messages": [{**MESSAGES[0], "name": "Tom"}]}, "messages.0.name", PARAMETER),
     ({"messages": [{"role": "system", "content": 7}, *MESSAGES]}, "messages.0.content", INVALID),
     (
         {"messages": [{"role": "assistant", "tool_calls": [CALL]}, *MESSAGES]},
@@ -153,23 +142,11 @@ NESTED: list[tuple[dict[str, Any], str, str]] = [
         "messages.0.content.0.type",
         VALUE,
     ),
-    (
-        {"messages": [{"role": "user", "content": [CACHED]}]},
-        "messages.0.content.0.prompt_cache_breakpoint",
-        PARAMETER,
-    ),
-    (
-        {"stream": True, "stream_options": {"include_obfuscation": True}},
-        "stream_options.include_obfuscation",
-        PARAMETER,
-    ),
     ({"stream_options": {"include_usage": 1}}, "stream_options.include_usage", INVALID),
     ({"stop": ""}, "stop.0", INVALID),
     ({"stop": ["x", ""]}, "stop.1", INVALID),
-    ({"seed": 1, "temperature": 0.1}, "seed", PARAMETER),
-    ({"seed": 1, "model": "glore-best-of-n"}, "seed", PARAMETER),
-    ({"extra_body": {"glore": {"n": 3}}}, "glore.n", PARAMETER),
-    ({"extra_body": {"glore": {"n": 5}}, "model": "glore-gated"}, "glore.n", PARAMETER),
+    ({"extra_body": {"glore": {"n": 3}}}, "glore.n", INVALID),
+    ({"extra_body": {"glore": {"n": 5}}, "model": "glore-gated"}, "glore.n", INVALID),
     ({"extra_body": {"top_k": 5}}, "top_k", PARAMETER),
     ({"extra_body": {"model": None}}, "model", INVALID),
     ({"extra_body": {"glore": []}}, "glore", INVALID),
@@ -186,7 +163,11 @@ NESTED: list[tuple[dict[str, Any], str, str]] = [
     ({"extra_headers": {"Glore-Deadline-Ms": "99"}}, "header.Glore-Deadline-Ms", INVALID),
 ]
 TAKEN = [
-    (name, value) for table in (HONOURED, HINTS, NEUTRAL) for name in table for value in table[name]
+    (name, value)
+    for table in (HONOURED, HINTS, NEUTRAL)
+    for name in table
+    for value in (None, *table[name])
+    if not (value is None and name in {"messages", "model"})
 ]
 
 
@@ -197,16 +178,17 @@ async def create(openai: AsyncOpenAI, **parameters: Any) -> Any:  # noqa: ANN401
 
 def test_every_parameter_of_the_client_is_in_one_table() -> None:
     known = set(inspect.signature(AsyncCompletions.create).parameters) - {"self"} - TRANSPORT
-    assert [*HONOURED, *HINTS, *NEUTRAL] == list(dict.fromkeys([*HONOURED, *HINTS, *NEUTRAL]))
-    assert {*HONOURED, *HINTS, *NEUTRAL} == known
-    assert set(ChatRequest.model_fields) == known | {"glore"}
+    assert sorted([*HONOURED, *HINTS, *NEUTRAL]) == sorted(known)
+    assert set(Hints.model_fields) == set(HINTS)
+    assert set(parameters.NEUTRAL) == set(NEUTRAL)
+    assert set(ChatRequest.model_fields) == {*HONOURED, *HINTS, "glore"}
     assert {name for name, *_ in REFUSED} >= set(NEUTRAL)
 
 
 def test_every_parameter_is_in_the_table_of_the_docs() -> None:
     rows = [line for line in DOCS.read_text().splitlines() if line.startswith("| `")]
     named = {cell.strip("` ") for row in rows for cell in row.split("|")[1].split(",")}
-    assert set(ChatRequest.model_fields) <= named
+    assert {*ChatRequest.model_fields, *parameters.NEUTRAL} <= named
 
 
 @pytest.mark.parametrize(("name", "value"), TAKEN)
@@ -252,18 +234,37 @@ async def test_all_faults_are_told_at_once_and_no_value(openai: AsyncOpenAI) -> 
         assert value not in refused.value.message
 
 
-async def test_all_that_does_not_go_together_is_told_at_once(openai: AsyncOpenAI) -> None:
+@pytest.mark.parametrize(
+    ("given", "ignored"),
+    [
+        ({"seed": 7}, []),
+        ({"seed": 7, "temperature": 0}, []),
+        ({"seed": 7, "temperature": 0.7}, ["seed"]),
+        ({"seed": 7, "model": "glore-best-of-n"}, ["seed"]),
+        ({"seed": -(2**80), "temperature": 2, "user": "me", "n": 1}, ["user", "seed"]),
+        ({"temperature": 0.7, "seed": None, "metadata": None}, []),
+        ({"store": False, "prediction": {"content": "x"}}, ["prediction", "store"]),
+    ],
+)
+@pytest.mark.parametrize("stream", [False, True])
+async def test_the_trace_names_what_was_given_and_not_used(
+    openai: AsyncOpenAI, given: dict[str, Any], ignored: list[str], *, stream: bool
+) -> None:
+    answer = await create(openai, stream=stream, **given)
+    if stream:
+        *_, answer = [chunk async for chunk in answer]
+    trace = answer.model_extra["glore"]
+    assert (trace["data"] if stream else trace)["ignored"] == ignored
+
+
+@pytest.mark.parametrize("name", ["top_k", "repetition_penalty", "<user>", "x" * 300])
+async def test_what_is_not_known_is_refused_unless_it_is_null(
+    openai: AsyncOpenAI, name: str
+) -> None:
+    assert (await create(openai, extra_body={name: None})).choices
     with pytest.raises(BadRequestError) as refused:
-        await create(
-            openai,
-            seed=31415,
-            temperature=1,
-            stream_options={},
-            extra_body={"glore": {"n": 4}},
-        )
-    for name in ("seed", "stream_options", "glore.n"):
-        assert f"{name}: " in refused.value.message
-    assert "31415" not in refused.value.message
+        await create(openai, extra_body={name: 5})
+    assert refused.value.code in {PARAMETER, INVALID}
 
 
 def body(**fields: object) -> ChatRequest:
@@ -320,7 +321,11 @@ async def test_a_seed_reaches_no_engine(settings: Settings) -> None:
         app = create_app(settings.model_copy(update={"generation": engine, "scoring": engine}))
         async with app.router.lifespan_context(app), client_of(app) as client:
             answers = [
-                (await create(client, seed=seed)).choices[0].message.content for seed in (1, 2)
+                (await create(client, model="glore-draft", seed=seed, temperature=temperature))
+                for temperature in (0, 0.7)
+                for seed in (1, 2)
             ]
-    assert answers[0] == answers[1]
-    assert set(simulator.came.values()) == {2}  # each engine call came again, word for word
+    greedy, again, *_ = [answer.choices[0].message.content for answer in answers]
+    assert greedy == again
+    # each engine call came again, word for word, with and without sampling
+    assert sorted(simulator.came.values()) == [2, 2]

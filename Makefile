@@ -18,7 +18,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 RUN_ENV := $(VENV)/.run-$(shell cat requirements/run.txt pyproject.toml clients/python/pyproject.toml | cksum | cut -d' ' -f1)
 DEV_ENV := $(VENV)/.dev-$(shell cat requirements/all.txt pyproject.toml clients/python/pyproject.toml | cksum | cut -d' ' -f1)
 
-.PHONY: help environment run test check lint format train eval lock clean
+.PHONY: help environment develop run test check lint format train eval lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' Makefile | expand -t 20
@@ -27,6 +27,8 @@ run: $(RUN_ENV)  ## start the service on 127.0.0.1: engines, gateway, models; AR
 	@exec $(BIN)/glore up $(ARGS)
 
 environment: $(RUN_ENV)  ## what `make run` needs, without running it
+
+develop: $(DEV_ENV)  ## what training, tables and tests need, without running them
 
 test: $(DEV_ENV)  ## all tests, those against real vLLM servers included; ARGS="-m 'not live'"
 	@exec $(BIN)/python -m pytest $(ARGS)

@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from service.terminal import visible
 
 DEFAULT_URL = "http://127.0.0.1:8000"
+_OURS = ("service", "models", "glore_client")
 
 
 class OneLineErrors(TyperGroup):
@@ -31,6 +32,13 @@ class OneLineErrors(TyperGroup):
             typer.echo(f"glore: {text}{hint}", err=True)
             sys.exit(error.exit_code)
         except typer.Abort:
+            sys.exit(1)
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] in _OURS:
+                raise
+            from service.installation import missing  # noqa: PLC0415 - hardly ever needed
+
+            typer.echo(f"glore: this needs {missing(error.name or 'a package')}", err=True)
             sys.exit(1)
         sys.exit(status if isinstance(status, int) else 0)
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CURVES = "curves.png"
-_ABSENT = "The plot was left out: matplotlib is not installed (`pip install 'glore[train]'`)."
+_ABSENT = "The plot was left out: matplotlib is not installed (the extra `train` has it)."
 _MARKS = "osD^v<>PX"
 _COLOURS = ("C0", "C1", "C2", "C3", "C4", "C5", "C6", "C8", "C9")  # C7 is grey
 _NEAR = 0.02  # of the width: points nearer than that are set beside each other

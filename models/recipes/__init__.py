@@ -5,10 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from models.recipes.recipe import Recipe
-    from models.recipes.run import Run
     from models.sampling.port import MakeSampler
 
 RECIPES = ("first_light", "paper", "paper_gpu", "smoke")
@@ -25,21 +22,22 @@ def run_recipe(
     base: Path,
     stage: str | None = None,
     make_sampler: "MakeSampler | None" = None,
-) -> None:
+) -> Path | None:
     """Carry out recipe `name` in `run_dir`, or one stage of it; done stages are skipped.
 
     `base` is the folder of the base checkpoint, `make_sampler` goes before the recipe's own.
-    Says at each stage, and every ten minutes, how long what was asked for will still take.
+    Prints what each stage does, and what it counted. Returns the folder of the bundle when what
+    was asked for ends with it.
+
     Raises UnknownNameError, OtherRecipeError when `run_dir` holds a run with other settings, or
     InUseError when another process carries one out there: both would append to the same files.
     OSError or SourceError (`models.data.sources`) for a GSM8K-format file that will not do.
     """
     # torch is loaded only when something is trained
     from models.data.files import alone  # noqa: PLC0415
-    from models.recipes.progress import spoken  # noqa: PLC0415
     from models.recipes.recipe import ADDING, LATER  # noqa: PLC0415
     from models.recipes.run import Run  # noqa: PLC0415
-    from models.recipes.stages import Stages  # noqa: PLC0415
+    from models.recipes.stages import Stages, counted, purpose  # noqa: PLC0415
 
     run, recipe = Run(run_dir), _recipe(name)
     if make_sampler is not None:
@@ -54,27 +52,10 @@ def run_recipe(
         for number, (each, work) in enumerate(stages.items(), start=1):
             if each in wanted and not run.is_done(each):
                 named = f"stage {number}/{len(stages)} {each}"
-
-                def tell(named: str = named) -> None:
-                    left = spoken(run_left(recipe.expected, run, wanted))
-                    print(f"{named} (time left: {left})", flush=True)  # noqa: T201 - progress of a command
-
-                tell()
-                run.stage(each, work, tell)
-
-
-def run_left(expected: "Mapping[str, float]", run: "Run", wanted: "Sequence[str]") -> float | None:
-    """Seconds that those of the stages `wanted` that are not done will take; None if not known.
-
-    `expected` are the seconds where the recipe was measured. What a stage that was killed had
-    already is deducted, and no stage counts less than nothing.
-    """
-    from models.recipes.progress import time_left  # noqa: PLC0415
-
-    took = {name: float(values["seconds"]) for name, values in run.counts().items()}
-    each = {name: time_left(expected, took, [name]) for name in wanted if name not in took}
-    known = [max(0.0, left - run.spent(name)) for name, left in each.items() if left is not None]
-    return sum(known) if known else None
+                print(f"{named}: {purpose(each)}", flush=True)  # noqa: T201 - progress of a command
+                for line in counted(run.stage(each, work)):
+                    print(f"{named}: {line}", flush=True)  # noqa: T201
+    return run.path("bundle") if "bundle" in wanted and run.is_done("bundle") else None
 
 
 def _recipe(name: str) -> "Recipe":

@@ -10,23 +10,6 @@ from models.sampling.port import Sampler
 from models.training.adapters import AdapterConfig
 from models.training.loop import LoopConfig
 
-# Seconds of the stages in a run on two cores (CARD.md of models/bundle at commit c727f81).
-_EXPECTED = {
-    "problems": 4,
-    "student_0": 2551,
-    "merge_0": 2,
-    "samples": 599,
-    "rollouts": 1042,
-    "validation": 164,
-    "test": 327,
-    "held_out": 8,  # as in a run of `paper`
-    "sorm": 421,
-    "orm": 521,
-    "local_refiner": 205,
-    "global_refiner": 477,
-    "steps": 280,
-}
-
 
 def first_light() -> Recipe:
     """SmolLM2-135M on two cores. GLORE_GSM8K names the GSM8K training file, if there is one."""
@@ -57,7 +40,6 @@ def first_light() -> Recipe:
         global_refiner=refiner,
         local_refiner=refiner,
         make_sampler=local_sampler,
-        expected=_EXPECTED,
     )
 
 

@@ -11,61 +11,6 @@ from models.recipes.recipe import ExpertIteration, Recipe, Sampled, Tiers
 from models.training.adapters import AdapterConfig
 from models.training.loop import LoopConfig
 
-# Seconds of the stages in a run on two cores (models/kept/paper at commit 801dbfe), one thread each
-# (student_0: two) on cores that did other work too; orm_matched in float32, which is slower.
-_EXPECTED = {
-    "problems": 3,
-    "student_0": 1973,
-    "merge_0": 3,
-    "ei_1_samples": 755,
-    "ei_1_problems": 1,
-    "student_1": 688,
-    "merge_1": 2,
-    "samples": 757,
-    "rollouts": 3039,
-    "validation": 2309,
-    "sorm": 710,
-    "orm": 1578,
-    "local_refiner": 302,
-    "global_refiner": 1498,
-    "sorm_ratio": 763,
-    "sorm_to_error": 1114,
-    "orm_control": 1680,
-    "orm_matched": 1421,
-    "test": 1530,
-    "held_out": 8,
-    "steps": 952,
-    "matched_steps": 174,
-}
-
-# The same on an H200, of which most stages had a part: three to eight were carried out at a time
-# (docs/gpu.md). What each takes in a run that does one after the other was not measured.
-_EXPECTED_GPU = {
-    "student_0": 207,
-    "ei_1_samples": 50,
-    "ei_1_problems": 1,
-    "student_1": 48,
-    "samples": 81,
-    "rollouts": 230,
-    "validation": 134,
-    "test": 184,
-    "outcome_examples": 3,
-    "step_examples": 4,
-    "matched_examples": 1,
-    "pairs": 11,
-    "held_out": 2,
-    "sorm": 249,
-    "orm": 254,
-    "orm_control": 247,
-    "sorm_ratio": 245,
-    "sorm_to_error": 241,
-    "orm_matched": 248,
-    "local_refiner": 151,
-    "global_refiner": 287,
-    "steps": 55,
-    "matched_steps": 13,
-}
-
 
 def paper() -> Recipe:
     """SFT, a round of expert iteration, K = 8, the ORM's controls and the SORM's ablations.
@@ -114,7 +59,6 @@ def paper() -> Recipe:
             "sorm_to_error": CleanUps(after_error=False),
         },
         orm_matched=True,
-        expected=_EXPECTED,
     )
 
 
@@ -150,7 +94,6 @@ def paper_gpu() -> Recipe:
         global_refiner=_in_batches(small.global_refiner, 8192),
         local_refiner=_in_batches(small.local_refiner, 4096),
         global_pairs=16_000,
-        expected=_EXPECTED_GPU,
     )
 
 
@@ -186,5 +129,4 @@ def smoke() -> Recipe:
         global_refiner=short,
         local_refiner=short,
         global_pairs=8,
-        expected={},
     )

@@ -99,7 +99,6 @@ class Recipe:
     orm_control: bool = False
     ablations: Mapping[str, CleanUps] = field(default_factory=dict)
     orm_matched: bool = False
-    expected: Mapping[str, float] = field(default_factory=dict)  # seconds of stages, measured
 
     @property
     def rounds(self) -> int:
@@ -123,7 +122,6 @@ class Recipe:
         The GSM8K-format file by name and hash. Raises OSError when it cannot be read.
         """
         values = {each.name: _plain(getattr(self, each.name)) for each in fields(self)}
-        del values["expected"]
         values["make_sampler"] = self.make_sampler.__qualname__
         values["gsm8k"] = self.gsm8k.name if self.gsm8k else None
         content = self.gsm8k.read_bytes() if self.gsm8k else None

@@ -1,5 +1,6 @@
 """A recipe carried out: stage by stage, each reading and writing files of the run folder."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -24,6 +25,30 @@ from models.training.adapters import AdapterConfig
 from models.training.examples import CompletionExample, ScoreExample
 
 REFINERS = ("local_refiner", "global_refiner")
+# What a stage does; N stands for a round of expert iteration.
+_PURPOSES = {
+    "problems": "draw the problems that the student learns from",
+    "student_0": "fine-tune the base on worked solutions",
+    "student_N": "train the student on, on what it solved rightly",
+    "merge_N": "write the student as a plain checkpoint",
+    "ei_N_samples": "let the student solve fresh problems",
+    "ei_N_problems": "choose its right solutions, and some of the first problems",
+    "samples": "let the last student solve fresh problems, rightly or wrongly",
+    "rollouts": "continue every prefix of the solutions chosen for labels",
+    "validation": "draft validation problems and continue every prefix",
+    "test": "draft test problems and continue every prefix",
+    "outcome_examples": "label solutions by their outcome, for the ORM",
+    "step_examples": "label steps by their rollouts, for the SORM and its ablations",
+    "matched_examples": "label the SORM's solutions by their outcome",
+    "pairs": "pair wrong drafts with right solutions, for the refiners",
+    "held_out": "look for questions of the evaluation sets in every training file",
+    "local_refiner": "train the local refiner on the pairs",
+    "global_refiner": "train the global refiner on the pairs",
+    "steps": "choose the thresholds on validation drafts and judge test drafts",
+    "matched_steps": "the same for the reward model on matched labels",
+    "bundle": "copy adapters, head and thresholds into one folder",
+}
+_SHOWN = 8  # counts of a stage; the rest are in its file
 
 
 class Stages:
@@ -136,6 +161,27 @@ class Stages:
 
     def _sampler(self, seed: int) -> Sampler:
         return self.recipe.make_sampler(self.students.merged, seed)
+
+
+def purpose(stage: str) -> str:
+    """What a stage does, in a few words."""
+    known = _PURPOSES.get(stage) or _PURPOSES.get(re.sub(r"\d+", "N", stage))
+    return known or f"train the reward model {stage} on its labels"
+
+
+def counted(counts: Counts) -> list[str]:
+    """What a stage that has ended counted, in a line; and another when it had nothing to do."""
+    numbers = [
+        f"{name.replace('_', ' ')} {value:,}"
+        for name, value in counts.items()
+        if name not in ("seconds", "training_seconds") and isinstance(value, int)
+    ]
+    lines = [f"done in {counts['seconds']:,} s; {', '.join(numbers[:_SHOWN])}".removesuffix("; ")]
+    if counts.get("examples") == 0:
+        lines.append("there was nothing to learn from: the adapter is as it began")
+    if 0 in (counts.get("global_pairs"), counts.get("local_pairs")):
+        lines.append("without pairs a refiner learns nothing")
+    return lines
 
 
 def choosing_counts(samples: Sequence[Sample], chosen: Sequence[Sample]) -> Counts:

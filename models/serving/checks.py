@@ -71,8 +71,9 @@ def check_gpu(needed: float) -> None:
         raise ServingError(
             problem="A preset needs vLLM's GPU build; this environment has the CPU build or none.",
             way_out=(
-                "In an environment of its own: pip install vllm==0.32.0 and glore without its "
-                "cpu extra (see docs/models.md). `--dry-run` shows the commands without a GPU."
+                "In an environment of its own, in a clone: pip install vllm==0.32.0 "
+                "-e clients/python -e . (docs/models.md). `--dry-run` shows the commands without "
+                "a GPU."
             ),
         ) from None
     memory = gpu_memory()

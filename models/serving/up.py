@@ -25,6 +25,7 @@ from models.serving.processes import Guarded, Launch, stop_all
 from models.serving.revival import Revival
 from models.serving.screen import Screen
 from models.serving.stack import Stack
+from service import installation
 
 _EXAMPLE = (
     "Harper is required to submit a 45-page report. She already finished writing 2/3 of the "
@@ -214,11 +215,16 @@ def _serve(  # noqa: PLR0913 - one service, spelled out
 
 def _try_this(host: str, port: int) -> str:
     address = f"http://{engines.HERE if host in {'0.0.0.0', '::'} else host}:{port}"  # noqa: S104
+    elsewhere = "" if address == "http://127.0.0.1:8000" else f" --url {address}"
     return f"""
 GLoRe answers on {address} (its API: {address}/docs). Try, in another terminal:
 
   curl -s {address}/solve -H 'Content-Type: application/json' \\
     -d '{{"question": "{_EXAMPLE}"}}'
+
+or with coloured steps, while it is answered:
+
+  {installation.glore(f"ask {shlex.quote(_EXAMPLE)}{elsewhere}")}
 
 Ctrl-C stops everything that was started here.
 """

@@ -9,6 +9,7 @@ from typing import Final
 
 from platformdirs import user_state_path
 
+from service import installation
 from service.batches.location import OFF, SQLITE
 from service.batches.sqlite import open_sqlite
 from service.batches.store import Store, StoreFailedError
@@ -47,7 +48,7 @@ async def open_store(location: str | None, days: float) -> AsyncIterator[Store |
         try:
             from service.batches.postgres import open_postgres  # noqa: PLC0415 - an extra
         except ImportError:
-            message = "PostgreSQL: asyncpg is not installed; pip install 'glore[postgres]'"
+            message = f"PostgreSQL needs {installation.missing('asyncpg')}"
             raise StoreFailedError(message) from None
         async with open_postgres(location) as database, _purged(database, days):
             yield database

@@ -10,6 +10,7 @@ typer.TyperException
 An interrupt (Ctrl-C) ends `glore ask` with 130, as shells have it.
 """
 
+import os
 from typing import Final
 
 import typer
@@ -24,6 +25,7 @@ from glore_client import (
     ServiceUnavailable,
     UnprocessableEntity,
 )
+from service import installation
 
 INTERRUPTED: Final = 130
 
@@ -51,12 +53,17 @@ def from_gateway(error: GloreError, url: str) -> typer.TyperException:
     if isinstance(error, UnprocessableEntity):
         return WrongArgumentError(f"the gateway refused the question: {error}")
     if isinstance(error, AuthenticationError):
-        return CommandFailedError(f"{url} asks for an API key; set GLORE_API_KEY to yours")
+        sent = bool(os.environ.get("GLORE_API_KEY"))
+        wrong = "does not know the API key in GLORE_API_KEY"
+        return CommandFailedError(
+            f"{url} {wrong if sent else 'asks for an API key; set GLORE_API_KEY to yours'}"
+        )
     if isinstance(error, APITimeoutError):
         return TryLaterError(f"{url} did not answer: {error}")
     if isinstance(error, APIConnectionError):
         return CommandFailedError(
-            f"no answer from {url} ({error}); `glore up` starts a gateway, --url names another"
+            f"no answer from {url} ({error}); `{installation.starting()}` starts a gateway, "
+            "--url names another"
         )
     message = f"{url} gave no result: {error} (request {error.request_id})"
     if isinstance(error, RateLimited | ServiceUnavailable | GatewayTimeout):

@@ -15,6 +15,7 @@ from models.data.problems import Problem
 from models.evaluation.journal import JournalError
 from models.evaluation.run import Plan, Report, evaluate, report_as_json
 from models.evaluation.table import as_text
+from service import installation
 from service.commands.errors import CommandFailedError, WrongArgumentError, from_gateway
 from service.commands.key import own_key
 from service.commands.strategy import strategy_named
@@ -108,7 +109,7 @@ def load_problems(source: str, n: int, seed: int) -> list[Problem]:
     try:
         return sources.load(source, n, seed)
     except ModuleNotFoundError as error:
-        message = f"{source} needs {error.name}, which is not installed: pip install 'glore[train]'"
+        message = f"{source} needs {installation.missing(error.name or 'a package')}"
         raise CommandFailedError(message) from error
     except OSError as error:
         message = f"{source}: {error.strerror or error}; a source is easy, all or a JSONL file"

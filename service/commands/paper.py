@@ -58,12 +58,13 @@ from models.evaluation.picture import CURVES, shown
 from models.serving.bundle import chosen_bundle
 from models.serving.cache import Cache, default_cache
 from models.serving.errors import ServingError
+from service import installation
 from service.commands.errors import CommandFailedError, WrongArgumentError
 
 if TYPE_CHECKING:
     from models.evaluation.paper.composition import LazyScorer
 
-_NEEDED = ("torch", "transformers", "peft", "reasoning_gym")
+_NEEDED = ("torch", "transformers", "peft", "safetensors", "tqdm", "reasoning_gym")
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +246,7 @@ def _sizes(options: PaperOptions) -> dict[str, int]:
 def _check_installed() -> None:
     for name in _NEEDED:
         if importlib.util.find_spec(name) is None:
-            message = f"the tables need {name}, which is not installed: pip install 'glore[train]'"
+            message = f"the tables need {installation.missing(name)}"
             raise CommandFailedError(message)
 
 

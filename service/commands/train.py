@@ -2,9 +2,12 @@
 
 import importlib.util
 import os
+import shlex
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
+
+import typer
 
 from models.data import sources
 from models.data.files import InUseError
@@ -15,9 +18,19 @@ from models.sampling.choice import ChoiceError, SamplerChoice, make
 from models.sampling.vllm import SamplingError
 from models.serving.cache import default_cache
 from models.serving.errors import ServingError
+from service import installation
 from service.commands.errors import CommandFailedError, WrongArgumentError
 
-_NEEDED = ("torch", "transformers", "peft", "gguf", "reasoning_gym", "matplotlib")
+_NEEDED = (
+    "torch",
+    "transformers",
+    "peft",
+    "gguf",
+    "safetensors",
+    "tqdm",
+    "reasoning_gym",
+    "matplotlib",
+)
 
 
 def choose_sampler(  # noqa: PLR0913 - one option each
@@ -65,6 +78,7 @@ def run_train(  # noqa: PLR0913 - one option each
     """Make or fetch the base, then carry out `recipe` in `run_dir`, sampling as chosen.
 
     With `start_from`, a run that was kept (`models.recipes.keep`), the folder begins as that.
+    Prints where the bundle is and how it is served.
 
     Raises WrongArgumentError for a recipe or stage that there is not and for a GSM8K-format file
     (GLORE_GSM8K) that cannot be read or is too small, CommandFailedError when the base cannot
@@ -88,7 +102,7 @@ def run_train(  # noqa: PLR0913 - one option each
     try:
         base = ensure_base(cache.expanduser().resolve() if cache else default_cache())
         with make(choice) if choice else nullcontext() as make_sampler:
-            run_recipe(recipe, run_dir, stage=stage, base=base, make_sampler=make_sampler)
+            bundle = run_recipe(recipe, run_dir, stage=stage, base=base, make_sampler=make_sampler)
     except ServingError as error:
         message = f"{error.problem} {error.way_out}"
         raise CommandFailedError(message) from error
@@ -98,6 +112,13 @@ def run_train(  # noqa: PLR0913 - one option each
         raise CommandFailedError(str(error)) from error
     except (UnknownNameError, OtherRecipeError, sources.SourceError) as error:
         raise WrongArgumentError(str(error)) from error
+    if bundle is not None:
+        typer.echo(f"The bundle is in {bundle}. To serve it:\n  {serving(bundle)}")
+
+
+def serving(bundle: Path) -> str:
+    """The command line that serves a bundle."""
+    return f"GLORE_BUNDLE={shlex.quote(str(bundle.resolve()))} {installation.starting()}"
 
 
 def _told(error: OSError, run_dir: Path) -> str:
@@ -124,14 +145,13 @@ def _check_gsm8k() -> None:
 
 
 def _check_installed(choice: SamplerChoice | None) -> None:
-    """Raises CommandFailedError, naming the first package that is missing and its extra."""
-    needed = dict.fromkeys(_NEEDED, "train")
+    """Raises CommandFailedError, naming the first package that is missing and what installs it."""
+    needed = dict.fromkeys(_NEEDED, "training")
     if choice and choice.kind == "ray":
-        needed["ray"] = "ray"
+        needed["ray"] = "the sampler ray"
     if choice and choice.kind != "local" and not (choice.engine_urls or choice.ray_address):
-        needed["vllm"] = "cpu"
-    for name, extra in needed.items():
+        needed["vllm"] = f"the sampler {choice.kind}"
+    for name, what in needed.items():
         if importlib.util.find_spec(name) is None:
-            what = "training" if extra == "train" else f"the sampler {choice and choice.kind}"
-            message = f"{what} needs {name}, which is not installed: pip install 'glore[{extra}]'"
+            message = f"{what} needs {installation.missing(name)}"
             raise CommandFailedError(message)

@@ -160,6 +160,16 @@ def test_a_gateway_that_asks_for_a_key_says_how_to_give_it(gateway: FakeGateway)
     assert_one_line(result, 1, "asks for an API key; set GLORE_API_KEY")
 
 
+def test_a_key_that_a_gateway_does_not_know_is_told_as_that(
+    gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GLORE_API_KEY", "hidden-1")
+    gateway.solve = (401, samples.problem(401, "Send a key."))
+    result = glore("ask", QUESTION, "--url", gateway.url)
+    assert_one_line(result, 1, "does not know the API key in GLORE_API_KEY")
+    assert "hidden" not in result.stderr
+
+
 def test_a_key_that_is_made_opens_the_gateway() -> None:
     result = glore("key", "alice")
     assert result.exit_code == 0, result.output

@@ -16,7 +16,7 @@ the same step share one, and other thresholds ask only for what is new.
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -81,11 +81,7 @@ class Plan:
 
 
 class Collector:
-    """The phases of one set and one student in the folder `phases`.
-
-    `announce` is told the name of each phase (as in `remaining.STEPS`) before its first work;
-    of one where nothing is left to do it is not.
-    """
+    """The phases of one set and one student in the folder `phases`."""
 
     def __init__(  # noqa: PLR0913 - what is asked, of whom, and where it is kept
         self,
@@ -97,7 +93,6 @@ class Collector:
         phases: Path,
         *,
         clock: Clock = time.perf_counter,
-        announce: Callable[[str], None] = lambda _step: None,
     ) -> None:
         self.set = set_
         self.student = student
@@ -106,7 +101,6 @@ class Collector:
         self.plan = plan
         self.folder = phases
         self.clock = clock
-        self.announce = announce
         self.stamps = Stamps(phases)
         self.made_on = MadeOn(phases)
         self.questions = {problem.id: problem.question for problem in problems}
@@ -316,7 +310,6 @@ class Collector:
 
     def _ready(self, step: str, role: str) -> None:
         """Called once in a step, before its first work."""
-        self.announce(step)
         self.ports.load(role)
         self.made_on.note(f"{step.split(maxsplit=1)[0]}.jsonl", self.ports.machine())
 

@@ -1,12 +1,9 @@
 """Collects the records of every set and student that is asked for, and keeps them."""
 
-import sys
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-from tqdm import tqdm
 
 from models.data.files import alone
 from models.evaluation.paper.collect import Collector, Plan
@@ -15,7 +12,6 @@ from models.evaluation.paper.held_out import check_unseen
 from models.evaluation.paper.phases import Clock
 from models.evaluation.paper.ports import Ports, RunModels
 from models.evaluation.paper.records import Record, named_error, read_records, write_records
-from models.evaluation.paper.remaining import Share, TimeLeft
 from models.evaluation.paper.sets import load_set
 from models.evaluation.paper.thresholds import Thresholds
 
@@ -42,26 +38,17 @@ class Wanted:
         return [(student, name) for name in self.sizes for student in self.students]
 
 
-def tell(line: str) -> None:
-    """A line on standard error, above the bars."""
-    tqdm.write(line, file=sys.stderr)
-
-
-def collect_all(  # noqa: PLR0913 - what is asked, of whom, and two clocks
+def collect_all(
     models: RunModels,
     wanted: Wanted,
     plan: Plan,
     ports: Callable[[str], Ports],
     clock: Clock = time.process_time,
-    *,
-    wall: Clock = time.monotonic,
-    say: Callable[[str], None] = tell,
 ) -> dict[tuple[str, str], list[Record]]:
     """The records by (student, set), made where they are missing, and written.
 
     `clock` measures the engines' seconds: by default those of this process's processors, which
-    do not depend on what else the machine does while the phases run, hours apart. Before each
-    phase with something to do, `say` gets how long all of it will still take by `wall`.
+    do not depend on what else the machine does while the phases run, hours apart.
 
     All questions are loaded before the first model, so that a wrong file is known at once.
     Raises ValueError or OSError for those, TrainedOnError when the run was trained on one,
@@ -74,17 +61,9 @@ def collect_all(  # noqa: PLR0913 - what is asked, of whom, and two clocks
             for name, size in wanted.sizes.items()
         }
         check_unseen(models.folder, sets)
-        shares = [
-            Share(student, name, len(problems), plan.labelled)
-            for name, problems in sets.items()
-            for student in wanted.students
-        ]
         of_student = {student: ports(student) for student in wanted.students}
-        compared = dict.fromkeys(role for each in of_student.values() for role in each.compared)
-        left = TimeLeft(models.folder / "evaluation", shares, wall, tuple(compared))
         made: dict[tuple[str, str], list[Record]] = {}
-        for share in shares:
-            student, name = share.student, share.set
+        for student, name in wanted.keys:
             collector = Collector(
                 name,
                 student,
@@ -93,7 +72,6 @@ def collect_all(  # noqa: PLR0913 - what is asked, of whom, and two clocks
                 plan,
                 models.phases(student, name),
                 clock=clock,
-                announce=_announcing(left, share, say),
             )
             made[student, name] = collector.run()
             write_records(models.records(student, name), made[student, name])
@@ -153,7 +131,3 @@ def check_thresholds(
                         "than those of now: collect again, without --tables-only"
                     )
                     raise OtherThresholdsError(message)
-
-
-def _announcing(left: TimeLeft, share: Share, say: Callable[[str], None]) -> Callable[[str], None]:
-    return lambda step: say(left.line(share.student, share.set, step))

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tqdm import tqdm
-
 from models.data.files import append_jsonl, read_json, read_jsonl, write_json
 from models.data.rollouts import PrefixRollouts
 from models.evaluation.paper.ports import Scorer
@@ -106,6 +104,8 @@ def fill(  # noqa: PLR0913 - the parts of one phase
     that are missing. `load` is called once, before the first work. The result holds rows of
     these items alone.
     """
+    from tqdm import tqdm  # noqa: PLC0415 - an extra, which counting what is there does not need
+
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = _kept(path, kind, row_key)
     keys = [item_key(item) for item in items]

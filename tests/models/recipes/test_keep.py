@@ -26,7 +26,6 @@ def run(tmp_path: Path) -> Path:
     (folder / "samples.jsonl").write_text('{"a": 1}\n' * 1000)
     for name in ("student_problems", "ei_1_problems"):
         (folder / f"{name}.jsonl").write_text('{"question": "of GSM8K"}\n')
-    (folder / "samples.clock").write_text("12.0")
     (folder / "sorm.checkpoint").write_bytes(b"optimiser")
     for name in (
         *("recipe", "problems.done", "ei_1_problems.done"),
@@ -51,7 +50,7 @@ def test_what_is_costly_is_kept_and_comes_back(run: Path, tmp_path: Path) -> Non
     for path in again.rglob("adapter_config.json"):
         assert str(tmp_path) not in path.read_text()
     gone = (
-        *("merged_0", "merge_0.done.json", "samples.clock", "sorm.checkpoint"),
+        *("merged_0", "merge_0.done.json", "sorm.checkpoint"),
         *("problems.done.json", "student_problems.jsonl", "ei_1_problems.jsonl"),
         *("bundle", "bundle.done.json"),
     )

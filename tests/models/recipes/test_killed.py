@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from models.recipes.paper import smoke
-from models.recipes.run import Clock, Run
+from models.recipes.run import Run
 from models.recipes.stages import Stages
 from tests.models.recipes.killed_at_start import SETTINGS
 
@@ -46,7 +46,6 @@ def test_killed_in_every_stage_a_run_ends_the_same(tiny_base: Path, tmp_path: Pa
         for name in counts.keys() - {"seconds", "training_seconds", "losses"}:
             assert theirs[name] == counts[name], (stage, name)
     assert not list(killed.folder.glob("*.checkpoint"))
-    assert not list(killed.folder.glob("*.clock"))
 
 
 def test_killed_at_any_write_of_its_beginning_a_run_begins_again(tmp_path: Path) -> None:
@@ -80,17 +79,3 @@ def test_killed_at_any_write_of_its_beginning_a_run_begins_again(tmp_path: Path)
                 "again": 0,
                 "the same in the end": True,
             }, (name, number)
-
-
-def test_the_time_of_all_attempts_counts(tmp_path: Path) -> None:
-    file = tmp_path / "stage.clock"
-    file.write_text("100.0")
-    with Clock(file, every=0.01) as clock:
-        while file.read_text() == "100.0":  # it is kept while the stage runs
-            pass
-    assert 100 < clock.seconds < 110
-    assert float(file.read_text()) >= 100
-    file.write_text("")  # cut off by a kill
-    with Clock(file) as clock:
-        pass
-    assert clock.seconds < 10

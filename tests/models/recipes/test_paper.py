@@ -27,7 +27,6 @@ def test_the_one_for_a_gpu_has_the_same_stages_and_more_of_everything() -> None:
         assert (ours.rank, ours.alpha) == (theirs.rank, theirs.alpha)
     # PEFT trains an adapter on only as one of the same shape
     assert large.expert_iteration.training.rank == large.student.rank
-    assert large.expected.keys() >= set(large.scorers)
 
 
 @pytest.mark.parametrize("recipe", [paper(), paper_gpu(), smoke()], ids=lambda each: each.name)

@@ -1,4 +1,4 @@
-"""What `run_recipe` does of a recipe, and what it says of the time left."""
+"""What `run_recipe` does of a recipe, and what it says of its stages."""
 
 import json
 import re
@@ -10,36 +10,17 @@ from pathlib import Path
 import pytest
 
 from models.data.files import InUseError, alone
-from models.recipes import run_left, run_recipe, stages
+from models.recipes import run_recipe, stages
 from models.recipes.first_light import first_light
 from models.recipes.paper import paper, smoke
 from models.recipes.recipe import Recipe
 from models.recipes.run import Counts, Run
 from models.recipes.stages import Stages
 
-EXPECTED = {"a": 600.0, "b": 7200.0, "c": 1200.0}
-
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     return Run(tmp_path)
-
-
-def done(run: Run, name: str, seconds: float) -> None:
-    run.stage(name, dict)
-    run.path(f"{name}.done.json").write_text(f'{{"seconds": {seconds}}}')
-
-
-def test_what_a_killed_stage_had_is_deducted(run: Run) -> None:
-    assert run_left(EXPECTED, run, "abc") == 9000
-    run.path("b.clock").write_text("3000.0")
-    assert run_left(EXPECTED, run, "abc") == 6000
-    done(run, "a", 1200)  # twice as slow here
-    assert run_left(EXPECTED, run, "abc") == 2 * (7200 + 1200) - 3000
-    assert run_left(EXPECTED, run, "b") == 2 * 7200 - 3000
-    run.path("b.clock").write_text("99999.0")  # longer than expected: the others stay as they are
-    assert run_left(EXPECTED, run, "abc") == 2 * 1200
-    assert run_left({}, run, "abc") is None
 
 
 @dataclass
@@ -51,7 +32,11 @@ class Tiny:
     base: Path
 
     def all(self) -> dict[str, Callable[[], Counts]]:
-        return dict.fromkeys(("problems", "student_0", "merge_0"), dict)
+        return {
+            "problems": lambda: {"problems": 1200, "losses": [[1, 0.5]], "by_source": {}},
+            "pairs": lambda: {"global_pairs": 2, "local_pairs": 0},
+            "local_refiner": lambda: {"examples": 0},
+        }
 
 
 @pytest.fixture
@@ -59,18 +44,42 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stages, "Stages", Tiny)
 
 
+def said(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """The lines that were printed, their seconds left out."""
+    return [re.sub(r"[\d.]+ s; ", "", line) for line in capsys.readouterr().out.splitlines()]
+
+
 @pytest.mark.usefixtures("tiny")
-def test_every_stage_is_announced_with_the_time_left(
+def test_every_stage_says_what_it_does_and_what_came_of_it(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run.path("student_0.clock").write_text("773.0")
+    assert run_recipe("paper", run.folder, base=Path("base")) is None
+    assert said(capsys) == [
+        "stage 1/3 problems: draw the problems that the student learns from",
+        "stage 1/3 problems: done in problems 1,200",
+        "stage 2/3 pairs: pair wrong drafts with right solutions, for the refiners",
+        "stage 2/3 pairs: done in global pairs 2, local pairs 0",
+        "stage 2/3 pairs: without pairs a refiner learns nothing",
+        "stage 3/3 local_refiner: train the local refiner on the pairs",
+        "stage 3/3 local_refiner: done in examples 0",
+        "stage 3/3 local_refiner: there was nothing to learn from: the adapter is as it began",
+    ]
     run_recipe("paper", run.folder, base=Path("base"))
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "stage 1/3 problems (time left: about 20 min)"  # 3 + 1973 - 773 + 3
-    assert re.fullmatch(r"stage 2/3 student_0 \(time left: .+\)", lines[1])
-    assert lines[2] == "stage 3/3 merge_0 (time left: less than a minute)"
-    run_recipe("paper", run.folder, base=Path("base"))
-    assert capsys.readouterr().out == ""
+    assert said(capsys) == []
+
+
+@pytest.mark.usefixtures("tiny")
+def test_one_stage_is_carried_out_alone(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    run_recipe("paper", run.folder, base=Path("base"), stage="pairs")
+    assert {line.partition(":")[0] for line in said(capsys)} == {"stage 2/3 pairs"}
+
+
+@pytest.mark.parametrize("recipe", [paper(), first_light(), smoke()], ids=lambda each: each.name)
+def test_every_stage_of_every_recipe_has_a_purpose(recipe: Recipe, run: Run) -> None:
+    purposes = {each: stages.purpose(each) for each in Stages(recipe, run, Path("base")).all()}
+    generic = {each for each, text in purposes.items() if "reward model" in text}
+    assert generic == {*recipe.scorers, *({"matched_steps"} & purposes.keys())}
+    assert len(set(purposes.values())) == len(purposes) - recipe.rounds  # merges are alike
 
 
 @pytest.mark.usefixtures("tiny")
@@ -83,20 +92,6 @@ def test_a_run_that_another_process_carries_out_is_left_alone(
     assert capsys.readouterr().out == ""
     assert not run.counts()
     assert not run.path("recipe.json").exists()
-
-
-@pytest.mark.usefixtures("tiny")
-def test_of_one_stage_its_own_time_is_said(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    run_recipe("paper", run.folder, base=Path("base"), stage="student_0")
-    assert capsys.readouterr().out == "stage 2/3 student_0 (time left: about 33 min)\n"
-
-
-@pytest.mark.usefixtures("tiny")
-def test_a_recipe_that_was_never_measured_says_so(
-    run: Run, capsys: pytest.CaptureFixture[str]
-) -> None:
-    run_recipe("smoke", run.folder, base=Path("base"))
-    assert "stage 3/3 merge_0 (time left: not known)" in capsys.readouterr().out
 
 
 def test_a_run_from_before_a_stage_was_added_does_that_stage_alone(
@@ -119,18 +114,9 @@ def test_a_run_from_before_a_stage_was_added_does_that_stage_alone(
     del settings["orm_matched"]  # there was no such field
     run.remember(settings)
     for name in every(Stages(before, run, Path("base"))):
-        done(run, name, 1)
+        run.stage(name, dict)
     kept = {path.name: path.read_bytes() for path in run.folder.glob("*.done.json")}
     run_recipe("paper", run.folder, base=Path("base"))
     assert did == ["matched_examples", "orm_matched", "matched_steps"]
     assert all(run.path(name).read_bytes() == content for name, content in kept.items())
     assert json.loads(run.path("recipe.json").read_text())["orm_matched"] is True
-
-
-@pytest.mark.parametrize("recipe", [paper(), first_light()], ids=lambda recipe: recipe.name)
-def test_every_stage_that_takes_its_time_was_measured(recipe: Recipe, run: Run) -> None:
-    every = set(Stages(recipe, run, Path("base")).all())
-    assert set(recipe.expected) <= every
-    quick = {"outcome_examples", "step_examples", "matched_examples", "pairs", "bundle"}
-    assert every - set(recipe.expected) <= quick
-    assert not smoke().expected

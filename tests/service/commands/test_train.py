@@ -1,6 +1,7 @@
 """`glore train`: which sampler its options choose, and what is missing for it."""
 
 import errno
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -47,6 +48,20 @@ def test_the_recipes_own_sampler_is_used_unless_another_is_chosen(
     own, ray = (each["make_sampler"] for each in carried_out)
     assert own is None
     assert ray.__qualname__ == "ray_sampler"
+
+
+def test_a_run_that_ends_says_how_its_bundle_is_served(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    bundle = tmp_path / "a run" / "bundle"
+    monkeypatch.setattr(train, "run_recipe", lambda *_, **__: bundle)
+    monkeypatch.setattr("models.serving.build.ensure_base", lambda _cache: tmp_path)
+    monkeypatch.chdir(Path(train.__file__).parents[2])
+    result = CliRunner().invoke(main, ["train", "smoke"])
+    assert result.exit_code == 0, result.output
+    where, command = result.stdout.splitlines()
+    assert where == f"The bundle is in {bundle}. To serve it:"
+    assert shlex.split(command) == [f"GLORE_BUNDLE={bundle}", "make", "run"]
 
 
 def test_all_options_reach_the_choice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

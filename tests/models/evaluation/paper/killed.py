@@ -38,7 +38,6 @@ def carry_out(folder: Path) -> None:
         PLAN,
         lambda _: models.ports(),
         lambda: 0.0,
-        say=lambda _: None,
     )
 
 

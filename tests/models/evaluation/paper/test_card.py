@@ -29,9 +29,7 @@ def make_card(folder: Path) -> str:
     models = FakeModels(machine=Machine("a CPU", "float32"))
     wanted = Wanted(("sft", "ei"), {"gsm8k": 6}, write_gsm8k(folder / "gsm8k.jsonl"))
     ticks = iter(range(10_000))
-    records = collect_all(
-        run, wanted, PLAN, lambda _: models.ports(), lambda: float(next(ticks)), say=lambda _: None
-    )
+    records = collect_all(run, wanted, PLAN, lambda _: models.ports(), lambda: float(next(ticks)))
     tables = make_tables(records, THRESHOLDS, notes=("mind this.",))
     write_card(run, records, tables, "glore eval --paper")
     return (run.tables / "CARD.md").read_text(encoding="utf-8")

@@ -1,6 +1,5 @@
-"""Collecting several students with fake models: refusals, and the time that is left."""
+"""Collecting several students with fake models, and refusals."""
 
-import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,6 @@ from models.evaluation.paper.gathering import (
     check_thresholds,
     collect_all,
     read_all,
-    tell,
 )
 from models.evaluation.paper.held_out import TrainedOnError
 from models.evaluation.paper.ports import RunModels
@@ -29,46 +27,11 @@ def wanted(tmp_path: Path) -> Wanted:
     return Wanted(("sft", "ei"), {"gsm8k": 4}, write_gsm8k(tmp_path / "gsm8k.jsonl"))
 
 
-def test_before_each_phase_with_work_stands_how_long_all_of_it_will_take(
-    wanted: Wanted, tmp_path: Path
-) -> None:
-    run, said = RunModels(tmp_path / "run"), list[str]()
-    minutes = itertools.count(0, 60)
-    ticks = itertools.count(0, 100)
-    for _ in range(2):
-        collect_all(
-            run,
-            wanted,
-            PLAN,
-            lambda _: FakeModels().ports(),
-            lambda: float(next(ticks)),
-            wall=lambda: float(next(minutes)),
-            say=said.append,
-        )
-    titles = [line.partition(":")[0] for line in said]  # the second time there is nothing to do
-    assert len(titles) == len(set(titles)) == 2 * 9
-    assert titles[:2] == ["sft/gsm8k drafts", "sft/gsm8k samples"]
-    assert titles[-1] == "ei/gsm8k orm of candidates"
-    assert said[0] == "sft/gsm8k drafts: time left not known"
-    assert said[1].startswith("sft/gsm8k samples: time left about 2 min, without samples, sorm")
-    assert "without" not in said[-1]
-
-
-def test_a_scorer_that_is_compared_is_a_phase_of_its_own(wanted: Wanted, tmp_path: Path) -> None:
-    run, said = RunModels(tmp_path / "run"), list[str]()
-    models = FakeModels(compared=("orm_matched",))
-    records = collect_all(
-        run, wanted, PLAN, lambda _: models.ports(), lambda: 0.0, wall=lambda: 0.0, say=said.append
-    )
-    assert len(said) == 2 * 10
-    assert said[-1].startswith("ei/gsm8k orm_matched of drafts: time left")
+def test_a_scorer_that_is_compared_is_collected_too(wanted: Wanted, tmp_path: Path) -> None:
+    run, models = RunModels(tmp_path / "run"), FakeModels(compared=("orm_matched",))
+    records = collect_all(run, wanted, PLAN, lambda _: models.ports(), lambda: 0.0)
     assert read_all(run, wanted) == records
     assert all("orm_matched" in each.compared for rows in records.values() for each in rows)
-
-
-def test_lines_go_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
-    tell("ei/easy drafts: time left not known")
-    assert capsys.readouterr() == ("", "ei/easy drafts: time left not known\n")
 
 
 def test_a_run_that_was_trained_on_a_question_is_refused_before_anything_is_asked(
@@ -91,9 +54,7 @@ def test_refinements_of_other_thresholds_are_not_counted_as_those_of_now(
 ) -> None:
     """With the files of the phases, or with the records alone."""
     run = RunModels(tmp_path / "run")
-    records = collect_all(
-        run, wanted, PLAN, lambda _: FakeModels().ports(), lambda: 0.0, say=lambda _: None
-    )
+    records = collect_all(run, wanted, PLAN, lambda _: FakeModels().ports(), lambda: 0.0)
     local = run.phases("ei", "gsm8k") / "local.jsonl"
     assert local.stat().st_size
     if not phases:
@@ -112,9 +73,7 @@ def test_refinements_of_other_thresholds_are_not_counted_as_those_of_now(
 def test_a_step_named_now_that_was_never_refined_is_noticed(wanted: Wanted, tmp_path: Path) -> None:
     run = RunModels(tmp_path / "run")
     plan = replace(PLAN, first_error=0.0)  # names nothing; the ORM does
-    records = collect_all(
-        run, wanted, plan, lambda _: FakeModels().ports(), lambda: 0.0, say=lambda _: None
-    )
+    records = collect_all(run, wanted, plan, lambda _: FakeModels().ports(), lambda: 0.0)
     assert all(record.local_sorm is None for rows in records.values() for record in rows)
     with pytest.raises(OtherThresholdsError):
         check_thresholds(run, records, Thresholds(0.9, plan.orm_first_error, gate=None))

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from importlib import metadata
 from typing import TypeAlias
 
 from fastapi import FastAPI
@@ -55,6 +54,7 @@ from service.engines.vllm import Exchange, VllmEngine, open_engine
 from service.errors import ConfigurationError
 from service.refinement.runner import Engines
 from service.settings import ROLES, EngineSettings, Settings, load_settings
+from service.startup import log_settings, version
 from service.telemetry.guards import GuardCollector, Guarded
 from service.telemetry.logs import configure_logs
 from service.telemetry.metering import metered
@@ -128,7 +128,7 @@ def create_app(
 
     app = FastAPI(
         title="GLoRe",
-        version=_version(),
+        version=version(),
         description=_DESCRIPTION,
         lifespan=lifespan,
         docs_url=None,  # Swagger's page loads its script from elsewhere
@@ -170,6 +170,7 @@ def from_environment() -> FastAPI:
     """The gateway as the environment says, with JSON logs. Raises ConfigurationError."""
     settings = load_settings()
     configure_logs(settings.log_level, secrets=settings.secrets)
+    log_settings(settings, without=("host", "port"))  # the server's own are elsewhere
     return create_app(settings)
 
 
@@ -284,10 +285,3 @@ def _rate(settings: Settings) -> Rate | None:
     if settings.rate_per_minute is None:
         return None
     return Rate(settings.rate_per_minute, settings.rate_burst or settings.rate_per_minute)
-
-
-def _version() -> str:
-    try:
-        return metadata.version("glore")
-    except metadata.PackageNotFoundError:  # run from a source tree that is not installed
-        return "0+unknown"

@@ -4,6 +4,7 @@ Everything heavier than the option parser is imported when a subcommand runs, so
 `glore --help` answers at once.
 """
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ from service.terminal import visible
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 _OURS = ("service", "models", "glore_client")
+_STARTS = ("serve", "up", "train")  # they refuse a variable that is unknown
 
 
 class OneLineErrors(TyperGroup):
@@ -59,6 +61,11 @@ def _root(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
         raise typer.Exit(2)
+    ours = any(name.upper().startswith("GLORE_") for name in os.environ)
+    if ours and context.invoked_subcommand not in _STARTS:
+        from service.commands.environment import warn_of_unknown  # noqa: PLC0415
+
+        warn_of_unknown()
 
 
 @main.command()
@@ -189,6 +196,17 @@ def evaluate(  # noqa: PLR0913 - one option each
 
 
 @main.command()
+def status(*, url: Url = DEFAULT_URL) -> None:
+    """Say whether the running service can answer, and what to do where it cannot.
+
+    Ends with 0: ready; 3: it answers, without one of its engines; 1: not ready, or not there.
+    """
+    from service.commands.status import run_status  # noqa: PLC0415
+
+    run_status(url)
+
+
+@main.command()
 def key(
     name: Annotated[str, typer.Argument(help="Whose key it is; the log names it.")],
 ) -> None:
@@ -205,8 +223,20 @@ def serve(
     port: Annotated[
         int | None, typer.Option(min=1, max=65535, help="Port (else GLORE_PORT).")
     ] = None,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Print the settings, ask engines and store; serve nothing."),
+    ] = False,
 ) -> None:
-    """Run the gateway alone, before engines that run elsewhere (GLORE_... settings)."""
+    """Run the gateway alone, before engines that run elsewhere (GLORE_... settings).
+
+    With --check it ends with 0: all is there; 1: something is not; 2: a setting is wrong.
+    """
+    if check:
+        from service.commands.check import run_check  # noqa: PLC0415
+
+        run_check(host=host, port=port)
+        return
     from service.commands.serve import run_serve  # noqa: PLC0415
 
     run_serve(host=host, port=port)
@@ -235,7 +265,9 @@ def up(  # noqa: PLR0913 - one option each
 ) -> None:
     """Start everything on this machine: models, engines, gateway."""
     from models.serving.up import up_command  # noqa: PLC0415
+    from service.commands.environment import given_settings  # noqa: PLC0415
 
+    given_settings()  # the gateway's, before minutes are spent on its engines
     status = up_command(
         host=host,
         port=port,
@@ -282,8 +314,10 @@ def train(  # noqa: PLR0913 - one option each
     concurrency: Annotated[int, typer.Option(min=1, help="Requests at each vLLM server.")] = 64,
 ) -> None:
     """Make the five models from nothing but the base."""
+    from service.commands.environment import refuse_unknown  # noqa: PLC0415
     from service.commands.train import choose_sampler, run_train  # noqa: PLC0415
 
+    refuse_unknown()
     choice = choose_sampler(
         sampler,
         engine_urls=engine_url or [],

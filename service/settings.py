@@ -9,12 +9,15 @@ nothing from the two. `GLORE_MODELS__<ROLE>` is the role's model name on its ser
 `GLORE_FAMILIES__<ROLE>` what it reads and writes (`models.formats.families`): a family that is
 named here is checked against its server before /readyz says ready.
 
+A variable that begins with GLORE_ and is unknown (`service.variables`) ends the start.
+
 GLORE_API_KEYS and GLORE_API_KEYS_FILE close the gateway to all but the holders of a key
 (`service.keys`), GLORE_RATE_PER_MINUTE bounds what each of them may ask (`service.api.rates`).
 """
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -39,9 +42,8 @@ from service.batches.location import is_location, password_of
 from service.engines.ports import Role
 from service.errors import ConfigurationError
 from service.keys import Key, Keyring, plain_keys, read_lines, read_list
+from service.variables import DELIMITER, PREFIX, names_of, wrong_names
 
-PREFIX: Final = "GLORE_"
-DELIMITER: Final = "__"
 DEFAULT_THRESHOLD: Final = 0.5
 THRESHOLDS_FILE: Final = Path(models.__file__).parent / "bundle" / "thresholds.json"
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
@@ -305,8 +307,15 @@ class Settings(BaseSettings):
         return (*given, *kept)
 
 
+def wrong_variables() -> list[str]:
+    """A sentence for each variable of this process that begins with GLORE_ and is unknown."""
+    return wrong_names(os.environ, names_of(Settings))
+
+
 def load_settings() -> Settings:
     """The settings of this process. Raises ConfigurationError, naming the variables."""
+    if wrong := wrong_variables():
+        raise ConfigurationError("\n".join(wrong))
     try:
         return Settings()
     except ValidationError as error:

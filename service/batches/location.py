@@ -14,6 +14,15 @@ def is_location(text: str) -> bool:
     return text == OFF or text.startswith(("postgresql://", "postgres://"))
 
 
+def kind_of(location: str | None) -> str:
+    """Which store it is; None is the default place. Of a URL nothing else is without risk."""
+    if location is None:
+        return "sqlite, in the user's state folder"
+    if location.startswith(SQLITE):
+        return f"sqlite, {location.removeprefix(SQLITE)}"
+    return OFF if location == OFF else "postgresql"
+
+
 def password_of(location: str) -> tuple[str, ...]:
     """The password in it, as it is written and as it is meant; nothing where there is none."""
     try:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -19,30 +19,19 @@ _PURGE_EVERY: Final = 3600.0  # seconds
 _log = logging.getLogger("glore.batches")
 
 
-@asynccontextmanager
-async def open_store(location: str | None, days: float) -> AsyncIterator[Store | None]:
-    """The store at this location, purged of batches older than `days` now and every hour.
+def default_file() -> Path:
+    """The SQLite file in the user's state folder."""
+    return user_state_path("glore") / "batches.sqlite3"
 
-    None is the default, a SQLite file in the user's state folder; where that cannot be written
-    there is no store, and the log says so. Raises StoreFailedError for any other that fails.
-    """
+
+@asynccontextmanager
+async def connect(location: str | None) -> AsyncIterator[Store | None]:
+    """The store at this location, None for `off`. Raises StoreFailedError."""
     if location == OFF:
         yield None
-    elif location is None:
-        opening = open_sqlite(user_state_path("glore") / "batches.sqlite3")
-        try:
-            store = await opening.__aenter__()
-        except StoreFailedError:
-            _log.warning("the state folder cannot be written: no result of a batch is kept")
-            yield None
-            return
-        try:
-            async with _purged(store, days):
-                yield store
-        finally:
-            await opening.__aexit__(None, None, None)
-    elif location.startswith(SQLITE):
-        async with open_sqlite(Path(location.removeprefix(SQLITE))) as store, _purged(store, days):
+    elif location is None or location.startswith(SQLITE):
+        file = default_file() if location is None else Path(location.removeprefix(SQLITE))
+        async with open_sqlite(file) as store:
             yield store
     else:
         try:
@@ -50,8 +39,29 @@ async def open_store(location: str | None, days: float) -> AsyncIterator[Store |
         except ImportError:
             message = f"PostgreSQL needs {installation.missing('asyncpg')}"
             raise StoreFailedError(message) from None
-        async with open_postgres(location) as database, _purged(database, days):
+        async with open_postgres(location) as database:
             yield database
+
+
+@asynccontextmanager
+async def open_store(location: str | None, days: float) -> AsyncIterator[Store | None]:
+    """The store at this location, purged of batches older than `days` now and every hour.
+
+    None is the default, a SQLite file in the user's state folder; where that cannot be used there
+    is no store, and the log says why. Raises StoreFailedError for any other that fails.
+    """
+    async with AsyncExitStack() as stack:
+        try:
+            store = await stack.enter_async_context(connect(location))
+        except StoreFailedError as error:
+            if location is not None:
+                raise
+            fields = {"file": str(default_file()), "reason": str(error)}
+            _log.warning("no result of a batch is kept", extra={"fields": fields})
+            store = None
+        if store is not None:
+            await stack.enter_async_context(_purged(store, days))
+        yield store
 
 
 @asynccontextmanager

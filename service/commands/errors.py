@@ -7,7 +7,9 @@ typer.TyperException
 └── TryLaterError           3: it could not be done now; the same may work later
 ```
 
-An interrupt (Ctrl-C) ends `glore ask` with 130, as shells have it.
+`glore status` ends with 0 when the gateway is ready, 3 when it answers without one of its engines,
+1 when it is not ready or cannot be reached. `glore serve --check` ends with 1 in all but the first
+case. An interrupt (Ctrl-C) ends `glore ask` with 130, as shells have it.
 """
 
 import os
@@ -27,6 +29,7 @@ from glore_client import (
 )
 from service import installation
 
+DEGRADED: Final = 3
 INTERRUPTED: Final = 130
 
 

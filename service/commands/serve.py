@@ -9,10 +9,11 @@ from contextlib import suppress
 
 from service.api.draining import Drain
 from service.app import check_store, create_app
-from service.commands.errors import CommandFailedError, WrongArgumentError
+from service.commands.environment import given_settings
+from service.commands.errors import CommandFailedError
 from service.commands.server import GatewayServer
 from service.errors import ConfigurationError
-from service.settings import load_settings
+from service.startup import log_exposure, log_settings
 from service.telemetry.logs import configure_logs
 
 _BACKLOG = 2048
@@ -24,18 +25,15 @@ def run_serve(*, host: str | None, port: int | None) -> None:
     Raises WrongArgumentError for settings that are not valid, CommandFailedError when it
     cannot start.
     """
-    given = {"host": host, "port": port}
-    try:
-        settings = load_settings()
-    except ConfigurationError as error:
-        raise WrongArgumentError("; ".join(str(error).splitlines())) from error
-    settings = settings.model_copy(update={k: v for k, v in given.items() if v is not None})
+    settings = given_settings(host=host, port=port)
     with bind(settings.host, settings.port) as listener:
         try:
             asyncio.run(check_store(settings))  # uvicorn would tell it in a traceback
         except ConfigurationError as error:
             raise CommandFailedError(str(error)) from error
         configure_logs(settings.log_level, secrets=settings.secrets)
+        log_settings(settings)
+        log_exposure(settings)
         drain = Drain()
         server = GatewayServer(
             create_app(settings, drain=drain),

@@ -9,7 +9,8 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from service.app import create_app
-from service.settings import PREFIX, Settings
+from service.settings import Settings
+from service.variables import PREFIX
 from tests.service.fakes import FakeEngines
 
 

@@ -1,5 +1,6 @@
 """The whole gateway: over the vLLM adapter on a fake server, and as a process would make it."""
 
+import json
 import logging
 import re
 from collections.abc import AsyncIterator, Iterator
@@ -221,11 +222,16 @@ async def test_two_apps_share_no_metrics(settings: Settings, engines: FakeEngine
 
 
 def test_a_process_makes_its_app_from_the_environment(
-    monkeypatch: pytest.MonkeyPatch, root_logger: logging.Logger
+    monkeypatch: pytest.MonkeyPatch,
+    root_logger: logging.Logger,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("GLORE_THRESHOLD", "0.25")
     assert from_environment().title == "GLoRe"
     assert len(root_logger.handlers) == 1
+    first = json.loads(capsys.readouterr().err.splitlines()[0])
+    assert (first["event"], first["first_error_threshold"]) == ("settings", 0.25)
+    assert "port" not in first  # it is an option of uvicorn's
     monkeypatch.setenv("GLORE_THRESHOLD", "many")
     with pytest.raises(ConfigurationError):
         from_environment()

@@ -313,6 +313,35 @@ def test_serve_with_a_wrong_setting_names_the_variable(monkeypatch: pytest.Monke
     assert_one_line(glore("serve"), 2, "GLORE_MAX_DEADLINE")
 
 
+@pytest.mark.parametrize("command", [["serve"], ["serve", "--check"], ["up"], ["train", "smoke"]])
+def test_what_starts_something_refuses_an_unknown_variable(
+    command: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GLORE_GENERATION_URL", "http://hidden")
+    result = glore(*command)
+    text = "GLORE_GENERATION_URL is not a setting; did you mean GLORE_GENERATION__URL?"
+    assert_one_line(result, 2, text)
+    assert "hidden" not in result.stderr
+
+
+def test_what_starts_something_refuses_a_wrong_value_before_it_starts_anything(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GLORE_MAX_RUNNING", "many")
+    assert_one_line(glore("up"), 2, "GLORE_MAX_RUNNING: Input should be a valid integer")
+
+
+def test_a_client_goes_on_with_an_unknown_variable_and_says_so(
+    gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GLORE_URLS", "http://hidden")
+    result = glore("ask", QUESTION, "--url", gateway.url, "--json")
+    assert result.exit_code == 0, result.output
+    assert result.stderr == "glore: GLORE_URLS is not a setting; did you mean GLORE_URL?\n"
+    assert json.loads(result.stdout)["answer"] == "12"
+    assert glore("key", "alice").exit_code == 0
+
+
 def test_train_without_the_training_extra_names_what_is_missing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -1,11 +1,14 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+import service
 from service.errors import ConfigurationError
 from service.keys import Key, new_key
-from service.settings import ROLES, Settings, load_settings
+from service.settings import ROLES, Settings, load_settings, wrong_variables
+from service.variables import names_of, secret_names
 
 
 @pytest.fixture
@@ -93,7 +96,6 @@ def test_keys_are_not_shown(env: pytest.MonkeyPatch) -> None:
         ("GLORE_GENERATION__URL", "http://host/?key=hidden"),
         ("GLORE_GENERATION__URL", "http://host/v1/"),
         ("GLORE_GENERATION__TIMEOUT", "-1"),
-        ("GLORE_GENERATION__TIMEOUTS", "1"),
         ("GLORE_MODELS__STUDENT", ""),
     ],
 )
@@ -101,6 +103,79 @@ def test_a_value_that_makes_no_sense_is_named(
     env: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     assert_named(env, name, value)
+
+
+UNKNOWN = [
+    ("GLORE_GENERATION_URL", "GLORE_GENERATION__URL"),
+    ("GLORE_GENERATION__TIMEOUTS", "GLORE_GENERATION__TIMEOUT"),
+    ("GLORE_MAX_RUNING", "GLORE_MAX_RUNNING"),
+    ("GLORE_ENGINES__SRM__URL", "GLORE_ENGINES__SORM__URL"),
+    ("GLORE_ENGINES_ORM_URL", "GLORE_ENGINES__ORM__URL"),
+    ("GLORE_MODELS__STUDNET", "GLORE_MODELS__STUDENT"),
+    ("GLORE_APIKEYS", "GLORE_API_KEYS"),
+    ("GLORE_THRESHOLDS", "GLORE_THRESHOLD"),
+    ("glore_generation__url", "GLORE_GENERATION__URL"),
+    ("GLORE_Port", "GLORE_PORT"),
+    ("GLORE_BUNDEL", "GLORE_BUNDLE"),
+    ("GLORE_SOMETHING_ELSE_ENTIRELY", None),
+]
+
+
+@pytest.mark.parametrize(("name", "instead"), UNKNOWN)
+def test_an_unknown_variable_ends_the_start_with_the_nearest_name(
+    env: pytest.MonkeyPatch, name: str, instead: str | None
+) -> None:
+    env.setenv(name, "hidden")
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings()
+    way_out = f"did you mean {instead}?" if instead else "unset it"
+    assert str(caught.value) == f"{name} is not a setting; {way_out}"
+
+
+def test_every_variable_that_is_read_anywhere_is_known(env: pytest.MonkeyPatch) -> None:
+    """What is named in the sources, in the build and in the pages; a test may set wrong ones."""
+    root = Path(service.__file__).parents[1]
+    folders = ("service", "models", "loadtest", "clients/python", "docs")
+    files = [*root.glob("Makefile"), *root.glob("Dockerfile"), *root.glob("*.md"), root / ".ci/run"]
+    files += [f for each in folders for f in (root / each).rglob("*") if f.suffix in {".py", ".md"}]
+    named = {
+        name
+        for file in files
+        for line in file.read_text(encoding="utf-8").splitlines()
+        if "is not a setting" not in line  # an example of a wrong one
+        for name in re.findall(r"\bGLORE_[A-Z0-9_]*[A-Z0-9]\b(?!_)", line)
+    }
+    reads = re.compile(r"environ(?:\.get|\.setdefault)?[\[(]\s*\"(GLORE_\w+)\"")
+    for file in (root / "tests").rglob("*.py"):
+        named |= set(reads.findall(file.read_text(encoding="utf-8")))
+    assert len(named) > 40
+    for name in named:
+        env.setenv(name, "x")
+    assert wrong_variables() == []
+
+
+def test_what_kubernetes_sets_for_a_service_is_no_mistake(env: pytest.MonkeyPatch) -> None:
+    links = {
+        "GLORE_SERVICE_HOST": "10.0.0.7",
+        "GLORE_SERVICE_PORT": "8000",
+        "GLORE_SERVICE_PORT_HTTP": "8000",
+        "GLORE_PORT_8000_TCP": "tcp://10.0.0.7:8000",
+        "GLORE_PORT_8000_TCP_ADDR": "10.0.0.7",
+        "GLORE_GATEWAY_PORT": "tcp://10.0.0.7:8000",
+    }
+    for name, value in links.items():
+        env.setenv(name, value)
+    assert load_settings().port == 8000
+    env.setenv("GLORE_GATEWAY_PORT", "8000")
+    with pytest.raises(ConfigurationError, match="GLORE_GATEWAY_PORT is not a setting"):
+        load_settings()
+
+
+def test_secrets_are_known_by_name() -> None:
+    names = secret_names(names_of(Settings))
+    assert {"GLORE_API_KEY", "GLORE_API_KEYS", "GLORE_STORE", "GLORE_SCORING__API_KEY"} <= names
+    assert {"GLORE_GENERATION", "GLORE_ENGINES", "GLORE_ENGINES__ORM"} <= names  # as JSON
+    assert not {"GLORE_PORT", "GLORE_API_KEYS_FILE", "GLORE_GENERATION__URL"} & names
 
 
 def test_an_engine_of_a_role_needs_a_url(env: pytest.MonkeyPatch) -> None:

@@ -68,10 +68,10 @@ class Ended:
 
 
 def without(
-    folder: Path, *cases: tuple[Sequence[str], Sequence[str | Path]], **environment: str
+    folder: Path, *cases: tuple[Sequence[str], Sequence[str]], **environment: str
 ) -> list[Ended]:
     """How each command ended without these packages."""
-    asked = [[list(packages), list(map(str, arguments))] for packages, arguments in cases]
+    asked = [[list(packages), list(arguments)] for packages, arguments in cases]
     done = subprocess.run(  # noqa: S603 - this interpreter, a fixed program
         [sys.executable, "-c", PROGRAM, str(folder / "said")],
         input=json.dumps(asked),
@@ -106,14 +106,14 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
     (run / "thresholds.json").write_text(json.dumps(content))
     records = [record(whole=RIGHT), record(RIGHT), record(WRONG, labels=(0,))]
     write_records(RunModels(run).records("ei", "easy"), records)
-    cache = ["--cache", folder / "cache"]
-    train = ["train", "smoke", "--run-dir", folder / "new", *cache]
-    tables = ["eval", "--paper", "--run-dir", run, "--sets", "easy"]
+    cache = ["--cache", str(folder / "cache")]
+    train = ["train", "smoke", "--run-dir", str(folder / "new"), *cache]
+    tables = ["eval", "--paper", "--run-dir", str(run), "--sets", "easy"]
     options = ("--port", "--generation-port", "--scoring-port")
     ports = [part for option in options for part in (option, str(free_port()))]
     with fake_gateway() as gateway:
         url = ["--url", gateway.url]
-        cases: dict[str, tuple[Sequence[str], Sequence[str | Path]]] = {
+        cases: dict[str, tuple[Sequence[str], Sequence[str]]] = {
             **{f"train {name}": ((name,), train) for name in OF_TRAINING if name != "numpy"},
             "train": (ALL, train),
             "train ray": (("ray",), [*train, "--sampler", "ray"]),
@@ -123,7 +123,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
             "counted": (ALL, [*tables, "--tables-only"]),
             "ask": (ALL, ["ask", "1 + 1?", *url]),
             "key": (ALL, ["key", "alice"]),
-            "measure": (ALL, ["eval", *url, "--out", folder / "out"]),
+            "measure": (ALL, ["eval", *url, "--out", str(folder / "out")]),
             "serve": (ALL, ["serve", *ports[:2]]),
             "up": (ALL, ["up", *cache, *ports]),
         }

@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import socket
@@ -28,10 +29,10 @@ def test_an_address_of_another_machine_is_refused() -> None:
         bind("192.0.2.1", 8000)
 
 
-def test_the_gateway_serves_without_engines_and_stops_at_ctrl_c() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "service.cli", "serve", "--port", str(port)]
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])  # noqa: S104 - for a moment
+def test_the_gateway_serves_without_engines_and_stops_at_ctrl_c(host: str) -> None:
+    port = free_port()
+    command = [sys.executable, "-m", "service.cli", "serve", "--host", host, "--port", str(port)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
         try:
             assert _alive(port, process)
@@ -40,6 +41,11 @@ def test_the_gateway_serves_without_engines_and_stops_at_ctrl_c() -> None:
             _, log = process.communicate(timeout=30)
     assert process.returncode == 0, log
     assert "Traceback" not in log
+    first, *others = [json.loads(line) for line in log.splitlines()]
+    assert (first["event"], first["host"], first["port"]) == ("settings", host, port)
+    assert first["engines"]["orm"]["url"] == "http://127.0.0.1:8102/"
+    open_to_all = [line for line in others if "asks for no key" in line["event"]]
+    assert [line["level"] for line in open_to_all] == ["warning"] * (host == "0.0.0.0")  # noqa: S104
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,16 @@ Fields that a newer gateway adds are ignored; words it may add (kinds, reasons, 
 plain strings, so that an older client keeps working.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from glore_client.showing import as_html, as_text
+from glore_client.visible import excerpt
+
 Strategy: TypeAlias = Literal["glore", "gated", "draft", "global", "local", "best_of_n"]
+_SHORT = 60  # characters of one field in `repr`
 
 
 class Sampling(BaseModel):
@@ -110,6 +114,22 @@ class SolveResult(Received):
     draft: Draft
     usage: Usage
     degraded: tuple[Degraded, ...] = ()
+
+    def __str__(self) -> str:
+        """Describe it for a person: the answer, the scored steps, the candidates, the cost."""
+        return as_text(self)
+
+    def __repr_args__(self) -> Iterable[tuple[str, object]]:
+        """What `repr` and pretty printers show: enough to know it by, however long it is."""
+        yield "answer", None if self.answer is None else excerpt(self.answer, _SHORT)
+        yield "selected", excerpt(self.selected.kind, _SHORT)
+        yield "strategy", excerpt(self.strategy, _SHORT)
+        yield "candidates", len(self.candidates)
+        yield "id", excerpt(self.id, _SHORT)
+
+    def _repr_html_(self) -> str:
+        """Show it in a notebook."""
+        return as_html(self)
 
 
 class Readiness(Received):

@@ -54,7 +54,7 @@ class TryLaterError(typer.TyperException):
 def from_gateway(error: GloreError, url: str) -> typer.TyperException:
     """What to tell about a call to the gateway at `url` that gave no result."""
     if isinstance(error, UnprocessableEntity):
-        return WrongArgumentError(f"the gateway refused the question: {error}")
+        return WrongArgumentError(f"the gateway refused the question: {error.message}")
     if isinstance(error, AuthenticationError):
         sent = bool(os.environ.get("GLORE_API_KEY"))
         wrong = "does not know the API key in GLORE_API_KEY"
@@ -62,13 +62,13 @@ def from_gateway(error: GloreError, url: str) -> typer.TyperException:
             f"{url} {wrong if sent else 'asks for an API key; set GLORE_API_KEY to yours'}"
         )
     if isinstance(error, APITimeoutError):
-        return TryLaterError(f"{url} did not answer: {error}")
+        return TryLaterError(f"{url} did not answer: {error.message}")
     if isinstance(error, APIConnectionError):
         return CommandFailedError(
-            f"no answer from {url} ({error}); `{installation.starting()}` starts a gateway, "
-            "--url names another"
+            f"no answer from {url} ({error.message}); "
+            f"`{installation.starting()}` starts a gateway, --url names another"
         )
-    message = f"{url} gave no result: {error} (request {error.request_id})"
+    message = f"{url} gave no result: {error.message} (request {error.request_id})"
     if isinstance(error, RateLimited | ServiceUnavailable | GatewayTimeout):
         return TryLaterError(message)
     return CommandFailedError(message)

@@ -31,6 +31,7 @@ from glore_client import (
     GatewayTimeout,
     GloreError,
     InternalServerError,
+    InvalidQuestionError,
     InvalidResponseError,
     MethodNotAllowed,
     NotFound,
@@ -57,6 +58,7 @@ from glore_client import (
     Stream,
     UnprocessableEntity,
     Usage,
+    __version__,
 )
 
 
@@ -134,6 +136,8 @@ def outcome(ended: Outcome) -> int:
 
 def error(raised: GloreError) -> float | None:
     assert_type(raised.request_id, str)
+    assert_type(raised.message, str)
+    assert_type(raised.url, str | None)
     if isinstance(raised, UnprocessableEntity):
         assert_type(raised.errors, tuple[FieldError, ...])
         assert_type(raised.errors[0].field, str)
@@ -157,7 +161,13 @@ STATUSES: Mapping[int, type[APIStatusError]] = {
     503: ServiceUnavailable,
     504: GatewayTimeout,
 }
-OTHERS: tuple[type[GloreError], ...] = (APIConnectionError, APITimeoutError, InvalidResponseError)
+OTHERS: tuple[type[GloreError], ...] = (
+    APIConnectionError,
+    APITimeoutError,
+    InvalidQuestionError,
+    InvalidResponseError,
+)
+VERSION: str = __version__
 
 
 def note(done: int, total: int | None) -> None:
@@ -174,6 +184,7 @@ def blocking(transport: httpx2.BaseTransport) -> None:
     policy = RetryPolicy(max_retries=1)
     with Client(api_key="k", retry=policy, transport=transport, headers={"X-Team": "a"}) as client:
         assert_type(client, Client)
+        assert_type(client.with_options(timeout=2.0, headers={"X-Team": "b"}, **shared), Client)
         assert_type(client.solve("How many?", request_id="r", **options), SolveResult)
         assert_type(client.ready(), Readiness)
         assert_type(client.ready().engines, Mapping[str, str])
@@ -195,6 +206,7 @@ def blocking(transport: httpx2.BaseTransport) -> None:
 async def asynchronous(transport: httpx2.AsyncBaseTransport) -> None:
     async with AsyncClient("http://gateway", transport=transport) as client:
         assert_type(client, AsyncClient)
+        assert_type(client.with_options(strategy="draft", retry=RetryPolicy()), AsyncClient)
         assert_type(await client.solve("How many?", sampling=None), SolveResult)
         assert_type(await client.ready(timeout=2.0), Readiness)
         async with client.stream("How many?", deadline=5.0) as stream:
@@ -214,6 +226,9 @@ def wrong(client: Client) -> None:
     """Refuse what is wrong; --strict warns of an ignore that is not needed."""
     client.solve("How many?", strategy="greedy")  # type: ignore[arg-type]
     client.solve("How many?", deadlin=3.0)  # type: ignore[call-arg]
+    client.with_options(timout=3.0)  # type: ignore[call-arg]
+    Client(base_ulr="http://gateway")  # type: ignore[call-arg]
+    Sampling(temprature=1.0)  # type: ignore[call-arg]
     client.solve_batch(["How many?"], timeout="1 s")  # type: ignore[arg-type]
     client.solve_many([1])  # type: ignore[list-item]
     Question("How many?", "a")  # type: ignore[call-arg]

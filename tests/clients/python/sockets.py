@@ -1,5 +1,7 @@
 """A stream over a real connection, with pauses."""
 
+import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -95,5 +97,28 @@ def dripping(*answers: Parts) -> Iterator[str]:
             yield f"http://127.0.0.1:{server.server_address[1]}"
         finally:
             over.set()
+            server.shutdown()
+            thread.join()
+
+
+@contextmanager
+def answering(reply: bytes, tls: ssl.SSLContext | None = None) -> Iterator[str]:
+    """Host and port of a server that says this to whatever it is sent first, and hangs up."""
+
+    class Handler(StreamRequestHandler):
+        def handle(self) -> None:
+            with suppress(OSError):
+                if tls is not None:
+                    tls.wrap_socket(self.request, server_side=True)
+                self.request.recv(65536)
+                self.request.sendall(reply)
+                self.request.shutdown(socket.SHUT_WR)
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"127.0.0.1:{server.server_address[1]}"
+        finally:
             server.shutdown()
             thread.join()

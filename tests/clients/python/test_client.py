@@ -125,7 +125,10 @@ def test_each_final_status_has_its_error(
     assert caught.value.request_id == "req-9"
     assert caught.value.problem is not None
     assert caught.value.problem.detail == "It went wrong."
-    assert str(caught.value) == f"{status}: It went wrong."
+    assert str(caught.value).startswith(f"{status}: It went wrong.")
+    assert str(caught.value).endswith(" (POST http://gateway/solve)")
+    assert caught.value.method == "POST"
+    assert caught.value.url == "http://gateway/solve"
     assert len(gateway.requests) == 1
 
 

@@ -26,3 +26,8 @@ def test_a_line_that_never_ends_is_not_kept() -> None:
 
     with pytest.raises(TooLongError, match="a line of more than 100 bytes"):
         feed()
+
+
+def test_a_line_that_is_too_long_and_ends_is_not_kept_either() -> None:
+    with pytest.raises(TooLongError, match="a line of more than 100 bytes"):
+        LineParser(longest=100).feed(b"x" * 101 + b"\n")

@@ -9,15 +9,23 @@ from typing import Any, get_args, get_type_hints
 import pytest
 
 import glore_client
-from glore_client import CallOptions, Client, GloreError, ServiceUnavailable, SolveEvent
+from glore_client import (
+    CallOptions,
+    Client,
+    GloreError,
+    ServiceUnavailable,
+    SolveEvent,
+    SolveResult,
+)
 from glore_client.errors import BY_STATUS
+from tests.clients.python import samples
 from tests.clients.python.samples import QUESTION
 from tests.service.gateway import fake_gateway
 
 README = (Path(__file__).parents[3] / "clients" / "python" / "README.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 PRINTED = [  # by each block, of an answer whose draft says 12 and is kept
-    r"12 It has .*\ndraft 12 0\.2\n.*local_refinement 11 0\.4\n",
+    r"12 It has .*\nAnswer: 12\n.*\ndraft 12 0\.2\n.*local_refinement 11 0\.4\n",
     r"3 x 4 = 12\n.*\nfirst error: step 1\n12\n",
     r"0 12\n1 12\n",
     "",
@@ -43,6 +51,11 @@ def test_its_programs_run(block: str, printed: str, capsys: pytest.CaptureFixtur
         with pytest.raises(ServiceUnavailable):
             names["client"].solve(QUESTION)
         names["client"].close()
+
+
+def test_it_shows_what_print_shows() -> None:
+    (shown,) = re.findall(r"```text\n(.*?)\n```", README, re.DOTALL)
+    assert shown == str(SolveResult.model_validate(samples.result(selected=1)))
 
 
 def test_its_calls_have_these_arguments() -> None:

@@ -27,6 +27,6 @@ def test_results_are_frozen() -> None:
         setattr(result, "answer", "1")  # noqa: B010 - a plain assignment does not type-check
 
 
-def test_a_mistyped_sampling_setting_is_refused_at_once() -> None:
+def test_a_mistyped_sampling_setting_of_a_file_is_refused_as_well() -> None:
     with pytest.raises(ValidationError, match="temprature"):
-        Sampling(temprature=1)  # type: ignore[call-arg]  # that is the point
+        Sampling.model_validate({"temprature": 1})

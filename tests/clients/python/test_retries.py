@@ -1,5 +1,6 @@
 """The retry policy and the tree of errors, without a client around them."""
 
+import logging
 from datetime import UTC, datetime
 
 import httpx2
@@ -15,6 +16,7 @@ from glore_client import (
     RetryPolicy,
 )
 from glore_client.retries import Tries, retry_after
+from tests.clients.python.fakes import Caller, Gateway, error, ok
 
 NOW = datetime(2026, 11, 23, 20, 0, 0, tzinfo=UTC)
 
@@ -49,6 +51,8 @@ def connection_error(cause: httpx2.RequestError) -> APIConnectionError:
         ),
         ({"Retry-After": "-3"}, None),
         ({"Retry-After": "soon"}, None),
+        ({"Retry-After": "Mon, 23 Nov 99999999999 20:00:30 GMT"}, None),
+        ({"Retry-After": "Mon, 23 Nov 2026 20:00:30 +9999999999999999"}, None),
     ],
 )
 def test_retry_after_is_seconds_or_a_date(headers: dict[str, str], seconds: float | None) -> None:
@@ -100,6 +104,28 @@ def test_a_try_that_brought_something_gives_all_retries_back() -> None:
     assert tries.wait(status_error(503)) is None
     tries.progressed()
     assert tries.wait(status_error(503)) is not None
+
+
+def test_a_retry_is_logged_with_its_reason_and_its_pause(
+    caller: Caller, caplog: pytest.LogCaptureFixture
+) -> None:
+    gateway = Gateway([httpx2.ConnectError("refused"), error(503), ok()])
+    with caplog.at_level(logging.DEBUG, "glore_client"):
+        caller.solve(gateway)
+    told = [each for each in caplog.records if each.name == "glore_client"]
+    assert [each.levelno for each in told] == [logging.DEBUG] * 2
+    assert [each.getMessage() for each in told] == [
+        "retry 1 in 0.50 s: cannot connect: refused (POST http://gateway/solve)",
+        "retry 2 in 1.00 s: 503: It went wrong. (POST http://gateway/solve)",
+    ]
+
+
+def test_what_is_not_tried_again_is_not_logged(
+    caller: Caller, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG, "glore_client"), pytest.raises(APIStatusError):
+        caller.solve(Gateway([error(504)]))
+    assert not [each for each in caplog.records if each.name == "glore_client"]
 
 
 def test_waits_double_up_to_a_limit_and_half_is_random() -> None:

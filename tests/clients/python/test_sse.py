@@ -89,6 +89,12 @@ def test_what_never_ends_is_not_kept(part: bytes) -> None:
         feed()
 
 
+@pytest.mark.parametrize("ended", [b"x: " + b"x" * 98 + b"\n", b"data: " + b"x" * 99 + b"\n\n"])
+def test_what_is_too_long_and_ends_is_not_kept_either(ended: bytes) -> None:
+    with pytest.raises(TooLongError, match="an event of more than 100 bytes"):
+        EventParser(longest=100).feed(ended)
+
+
 def test_many_events_are_not_one_long_one() -> None:
     parser = EventParser(longest=100)
     assert sum(len(parser.feed(b"data: " + b"x" * 80 + b"\n\n")) for _ in range(50)) == 50

@@ -17,6 +17,7 @@ from glore_client.errors import (
     GatewayTimeout,
     GloreError,
     InternalServerError,
+    InvalidQuestionError,
     InvalidResponseError,
     MethodNotAllowed,
     NotFound,
@@ -55,6 +56,7 @@ from glore_client.results import (
 )
 from glore_client.retries import RetryPolicy
 from glore_client.streams import AsyncStream, Stream
+from glore_client.version import __version__
 
 __all__ = [
     "APIConnectionError",
@@ -81,6 +83,7 @@ __all__ = [
     "GatewayTimeout",
     "GloreError",
     "InternalServerError",
+    "InvalidQuestionError",
     "InvalidResponseError",
     "MethodNotAllowed",
     "NotFound",
@@ -107,4 +110,5 @@ __all__ = [
     "Stream",
     "UnprocessableEntity",
     "Usage",
+    "__version__",
 ]

@@ -5,8 +5,8 @@ from typing import Literal, TypeAlias
 
 from pydantic import TypeAdapter
 
-from glore_client.answers import consistent, heard, id_of, opened, problem_error, validated
-from glore_client.errors import GloreError, InvalidResponseError
+from glore_client.answers import Origin, consistent, heard, opened, problem_error, validated
+from glore_client.errors import GloreError, InvalidQuestionError
 from glore_client.ndjson import LineParser
 from glore_client.outcomes import Answered, Failed, Outcome
 from glore_client.questions import NDJSON, BatchCall
@@ -63,30 +63,33 @@ def solve_batch(call: BatchCall, policy: RetryPolicy, clock: Callable[[], float]
     again; the retries are counted anew with every line. Without one, nothing is asked again that
     has begun. Raises GloreError for what befell the batch, not one question.
     """
+    for index, fault in call.faults.items():
+        error = InvalidQuestionError(fault, request_id="")
+        yield Give(Failed(index, call.questions[index], error))
     tries = Tries(policy, clock, call.timeout)
     late = f"the batch was not done within {call.timeout:.1f} s"
-    untold = set(range(len(call.questions)))
+    untold = set(range(len(call.sendable)))
     while untold:
         send = call.send(tries.elapsed)
         try:
             response = yield from opened(send, tries, call.request_id, NDJSON)
-            request_id = id_of(response, call.request_id)
+            origin = Origin.of(response, call.request_id)
             parser = LineParser()
             while True:
-                chunk = yield from heard(send, tries, call.timeout, late, request_id)
-                for line in _lines(parser, chunk, request_id):
+                chunk = yield from heard(send, tries, call.timeout, late, origin)
+                for line in _lines(parser, chunk, origin):
                     if isinstance(line, LastLine):
-                        _require_all_told(untold, request_id)
+                        _require_all_told(untold, origin)
                         return
                     if isinstance(line, BrokenLine):
-                        raise problem_error(line.error, request_id)
+                        raise problem_error(line.error, origin)
                     if line.index in untold:  # else it was told before the answer was cut off
                         untold.discard(line.index)
                         tries.progressed()
-                        yield Give(_outcome(line, call, request_id))
+                        yield Give(_outcome(line, call, origin))
         except GloreError as error:
             keyless = call.key is None
-            told = len(untold) < len(call.questions)
+            told = len(untold) < len(call.sendable)
             wait = None if keyless and told else tries.wait(error, repeatable=not keyless)
             if wait is None:
                 raise
@@ -94,24 +97,25 @@ def solve_batch(call: BatchCall, policy: RetryPolicy, clock: Callable[[], float]
         tries.again()
 
 
-def _lines(parser: LineParser, chunk: bytes, request_id: str) -> Iterator[_Lines]:
+def _lines(parser: LineParser, chunk: bytes, origin: Origin) -> Iterator[_Lines]:
     """The lines that end in `chunk`. Raises InvalidResponseError."""
     try:
         lines = parser.feed(chunk)
     except TooLongError as error:
-        raise InvalidResponseError(str(error), request_id=request_id) from None
+        raise origin.invalid(str(error)) from None
     for line in lines:
-        yield validated(_LINE.validate_json, line, request_id)
+        yield validated(_LINE.validate_json, line, origin)
 
 
-def _outcome(line: OkLine | ErrorLine, call: BatchCall, request_id: str) -> Outcome:
-    question = call.questions[line.index]
+def _outcome(line: OkLine | ErrorLine, call: BatchCall, origin: Origin) -> Outcome:
+    index = call.sendable[line.index]
+    question = call.questions[index]
     if isinstance(line, OkLine):
-        return Answered(line.index, question, consistent(line.result, request_id))
-    return Failed(line.index, question, problem_error(line.error, request_id))
+        return Answered(index, question, consistent(line.result, origin))
+    return Failed(index, question, problem_error(line.error, origin))
 
 
-def _require_all_told(untold: set[int], request_id: str) -> None:
+def _require_all_told(untold: set[int], origin: Origin) -> None:
     if untold:
         message = f"the batch ended without {len(untold)} of its questions"
-        raise InvalidResponseError(message, request_id=request_id)
+        raise origin.invalid(message)

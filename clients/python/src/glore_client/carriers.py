@@ -4,8 +4,9 @@ A step that takes longer than it may is answered with a TimeoutException, whatev
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from typing import Generic, Self, TypeVar
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from contextlib import aclosing
+from typing import Final, Generic, Self, TypeVar
 
 import httpx2
 
@@ -14,13 +15,22 @@ from glore_client.steps import Flow, Give, Pause, Read, Reply, Send
 
 T = TypeVar("T")
 
+PIECE: Final = 64 * 1024  # bytes of a body that are handed on at once; of packed ones more come
+
 
 class Carrier(Generic[T]):
     """An iterator over what a flow gives. Close it: that breaks off what is under way."""
 
-    def __init__(self, flow: Flow[T], http: httpx2.Client, sleep: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        flow: Flow[T],
+        http: httpx2.Client,
+        headers: httpx2.Headers,
+        sleep: Callable[[float], None],
+    ) -> None:
         self._flow = flow
         self._http = http
+        self._headers = headers
         self._sleep = sleep
         self._response: httpx2.Response | None = None
         self._body: Iterator[bytes] = iter(())
@@ -63,13 +73,13 @@ class Carrier(Generic[T]):
         request = self._http.build_request(
             step.method,
             step.path,
-            headers=step.headers,
+            headers=_together(self._headers, step.headers),
             json=step.body,
             timeout=step.timeouts(),
             extensions={"trace": hold},
         )
         response = self._response = self._http.send(request, stream=True)
-        self._body = response.iter_bytes()
+        self._body = _pieces(response)
         return response
 
     def _read(self, step: Read) -> bytes:
@@ -86,11 +96,17 @@ class AsyncCarrier(Generic[T]):
     """The same, as an async iterator."""
 
     def __init__(
-        self, flow: Flow[T], http: httpx2.AsyncClient, sleep: Callable[[float], Awaitable[None]]
+        self,
+        flow: Flow[T],
+        http: httpx2.AsyncClient,
+        headers: httpx2.Headers,
+        sleep: Callable[[float], Awaitable[None]],
     ) -> None:
         self._flow = flow
         self._http = http
+        self._headers = headers
         self._sleep = sleep
+        self._request: httpx2.Request | None = None
         self._response: httpx2.Response | None = None
         self._body: AsyncGenerator[bytes, None] | None = None
 
@@ -126,7 +142,7 @@ class AsyncCarrier(Generic[T]):
                 async with asyncio.timeout(step.timeout):
                     return await self._read(step)
         except TimeoutError:
-            return httpx2.ReadTimeout("")
+            return httpx2.ReadTimeout("", request=self._request)
         except httpx2.RequestError as error:
             return error
         await self._hang_up()
@@ -134,14 +150,19 @@ class AsyncCarrier(Generic[T]):
         return None
 
     async def _send(self, step: Send) -> httpx2.Response:
-        request = self._http.build_request(
-            step.method, step.path, headers=step.headers, json=step.body, timeout=step.timeouts()
+        request = self._request = self._http.build_request(
+            step.method,
+            step.path,
+            headers=_together(self._headers, step.headers),
+            json=step.body,
+            timeout=step.timeouts(),
         )
         response = self._response = await self._http.send(request, stream=True)
-        self._body = response.aiter_bytes()
+        self._body = _async_pieces(response)
         return response
 
     async def _read(self, step: Read) -> bytes:
+        await asyncio.sleep(0)  # others run, and time limits hold, however much is buffered
         _allow(self._response, step)
         return b"" if self._body is None else await anext(self._body, b"")
 
@@ -152,6 +173,28 @@ class AsyncCarrier(Generic[T]):
         if self._response is not None:
             await self._response.aclose()
             self._response = None
+
+
+def _together(headers: httpx2.Headers, own: Mapping[str, str]) -> httpx2.Headers:
+    """The client's headers and those of one request, which go before them."""
+    both = httpx2.Headers(headers)
+    both.update(own)
+    return both
+
+
+def _pieces(response: httpx2.Response) -> Iterator[bytes]:
+    """The decoded body in pieces of bounded size."""
+    for chunk in response.iter_bytes():
+        for start in range(0, len(chunk), PIECE):
+            yield chunk[start : start + PIECE]
+
+
+async def _async_pieces(response: httpx2.Response) -> AsyncGenerator[bytes, None]:
+    """The same for asyncio."""
+    async with aclosing(response.aiter_bytes()) as chunks:
+        async for chunk in chunks:
+            for start in range(0, len(chunk), PIECE):
+                yield chunk[start : start + PIECE]
 
 
 def _allow(response: httpx2.Response | None, step: Read) -> None:

@@ -17,9 +17,10 @@ from typing import Self, TypeVar, Unpack
 
 import httpx2
 
-from glore_client.calls import LIMITS, Calls, refuse_text
+from glore_client.calls import LIMITS, Calls, no_cookies, refuse_text
 from glore_client.carriers import AsyncCarrier, Carrier
-from glore_client.errors import GloreError
+from glore_client.errors import GloreError, InvalidQuestionError
+from glore_client.keywords import names_nearest
 from glore_client.many import Ask, Lent, solve_many, solve_many_blocking
 from glore_client.outcomes import Answered, Failed, Outcome
 from glore_client.progress import Progress
@@ -32,22 +33,23 @@ from glore_client.window import Window
 
 T = TypeVar("T")
 
-DEFAULT_URL = "http://127.0.0.1:8000"
 READY_TIMEOUT = 10.0
 SILENCE = 30.0  # a gateway gives a sign of life every 10 s by default
 
 
+@names_nearest
 class Client(Calls):
     """Asks a GLoRe gateway. Close it, or use it as a context manager.
 
-    `api_key` is sent with every call, as `Authorization: Bearer KEY`. `transport` and `sleep`
+    `base_url` and `api_key` are read from GLORE_URL and GLORE_API_KEY where they are not given.
+    The key is sent with every call, as `Authorization: Bearer KEY`. `transport` and `sleep`
     stand in for network and time in tests. One client may be shared between threads. Raises
     ValueError for a `base_url` that is not http or https, and for a key that cannot be sent.
     """
 
     def __init__(  # noqa: PLR0913 - all by keyword, all with defaults
         self,
-        base_url: str = DEFAULT_URL,
+        base_url: str | None = None,
         *,
         api_key: str | None = None,
         headers: Mapping[str, str] | None = None,
@@ -58,11 +60,12 @@ class Client(Calls):
     ) -> None:
         super().__init__(base_url, api_key, headers, retry, clock)
         self._http = httpx2.Client(
-            base_url=base_url,
+            base_url=self._base_url,
             headers=self._headers,
             transport=transport,
             limits=LIMITS,
             trust_env=self._trust_env,
+            cookies=no_cookies(),
         )
         self._transport = transport
         self._sleep = sleep
@@ -111,6 +114,7 @@ class Client(Calls):
         rest. `progress`: True for a bar, or a function that gets how many of how many are done.
         """
         refuse_text(questions)
+        options = self._with_defaults(options)
         asynchronous = self._asynchronous()
         return solve_many_blocking(
             _asking(asynchronous, options),
@@ -163,7 +167,7 @@ class Client(Calls):
         self.close()
 
     def _carrier(self, flow: Flow[T]) -> Carrier[T]:
-        return Carrier(flow, self._http, self._sleep)
+        return Carrier(flow, self._http, self._headers, self._sleep)
 
     def _value(self, flow: Flow[T]) -> T:
         with closing(self._carrier(flow)) as carrier:
@@ -191,6 +195,7 @@ class Client(Calls):
         )
 
 
+@names_nearest
 class AsyncClient(Calls):
     """Asks a GLoRe gateway from asyncio. Close it, or use it as an async context manager.
 
@@ -200,7 +205,7 @@ class AsyncClient(Calls):
 
     def __init__(  # noqa: PLR0913 - all by keyword, all with defaults
         self,
-        base_url: str = DEFAULT_URL,
+        base_url: str | None = None,
         *,
         api_key: str | None = None,
         headers: Mapping[str, str] | None = None,
@@ -211,11 +216,12 @@ class AsyncClient(Calls):
     ) -> None:
         super().__init__(base_url, api_key, headers, retry, clock)
         self._http = httpx2.AsyncClient(
-            base_url=base_url,
+            base_url=self._base_url,
             headers=self._headers,
             transport=transport,
             limits=LIMITS,
             trust_env=self._trust_env,
+            cookies=no_cookies(),
         )
         self._sleep = sleep
 
@@ -254,6 +260,7 @@ class AsyncClient(Calls):
         Whoever stops before the end should `aclose()` it, as `contextlib.aclosing` does.
         """
         refuse_text(questions)
+        options = self._with_defaults(options)
         window: Window[asyncio.Task[Outcome]] = Window(concurrency, ordered=ordered)
         return solve_many(_asking(self, options), questions, window, progress)
 
@@ -298,7 +305,7 @@ class AsyncClient(Calls):
         await self.aclose()
 
     def _carrier(self, flow: Flow[T]) -> AsyncCarrier[T]:
-        return AsyncCarrier(flow, self._http, self._sleep)
+        return AsyncCarrier(flow, self._http, self._headers, self._sleep)
 
     async def _value(self, flow: Flow[T]) -> T:
         async with aclosing(self._carrier(flow)) as carrier:
@@ -314,6 +321,9 @@ def _asking(client: AsyncClient, options: CallOptions) -> Ask:
     """What asks one of many questions, and tells how it ended instead of raising."""
 
     async def ask(index: int, question: Question) -> Outcome:
+        fault = question.fault
+        if fault is not None:
+            return Failed(index, question, InvalidQuestionError(fault, request_id=""))
         try:
             return Answered(index, question, await client.solve(question, **options))
         except GloreError as error:

@@ -16,7 +16,8 @@ GloreError
 │   ├── BadGateway              502
 │   ├── ServiceUnavailable      503
 │   └── GatewayTimeout          504
-└── InvalidResponseError        an answer that is not of this API
+├── InvalidResponseError        an answer that is not of this API
+└── InvalidQuestionError        one of many questions that cannot be sent
 ```
 
 Any other status is a plain `APIStatusError`.
@@ -26,14 +27,25 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from glore_client.results import FieldError, Problem
+from glore_client.visible import excerpt
+
+_LONGEST = 1000  # characters of a message, which may quote the gateway
 
 
 class GloreError(Exception):
-    """The request gave no result. `request_id` finds it in the gateway's log."""
+    """The request gave no result. `request_id` finds it in the gateway's log.
 
-    def __init__(self, message: str, *, request_id: str) -> None:
-        super().__init__(message)
+    The text is the `message` and, where a request was sent, its method and URL.
+    """
+
+    def __init__(
+        self, message: str, *, request_id: str, method: str | None = None, url: str | None = None
+    ) -> None:
+        self.message = excerpt(message, _LONGEST)
         self.request_id = request_id
+        self.method = method
+        self.url = url
+        super().__init__(f"{self.message} ({method} {url})" if url else self.message)
 
 
 class APIConnectionError(GloreError):
@@ -48,6 +60,13 @@ class InvalidResponseError(GloreError):
     """The answer is not what this API gives: another service, or another major version."""
 
 
+class InvalidQuestionError(GloreError):
+    """One of many questions is no text, or cannot be encoded; it was not sent.
+
+    A single question of that kind is a ValueError. `request_id` is empty.
+    """
+
+
 class APIStatusError(GloreError):
     """The gateway answered with an error.
 
@@ -56,22 +75,29 @@ class APIStatusError(GloreError):
     when neither states it.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all by keyword
         self,
         *,
         status: int,
         request_id: str,
         problem: Problem | None,
         retry_after: float | None = None,
+        message: str | None = None,
+        method: str | None = None,
+        url: str | None = None,
     ) -> None:
-        super().__init__(_sentence(status, problem), request_id=request_id)
+        super().__init__(
+            message or sentence(status, problem), request_id=request_id, method=method, url=url
+        )
         self.status = status
         self.problem = problem
         self.retry_after = retry_after
 
 
 class AuthenticationError(APIStatusError):
-    """401: the gateway asks for an API key, and this one is missing or wrong."""
+    """401: the gateway asks for an API key, and none was sent or another (`key_sent`)."""
+
+    key_sent = False
 
 
 class NotFound(APIStatusError):  # noqa: N818 - named after the status
@@ -136,7 +162,8 @@ BY_STATUS: Mapping[int, type[APIStatusError]] = MappingProxyType(
 )
 
 
-def _sentence(status: int, problem: Problem | None) -> str:
+def sentence(status: int, problem: Problem | None) -> str:
+    """What a status and its problem say."""
     if problem is None:
         return f"status {status}"
     if problem.errors:

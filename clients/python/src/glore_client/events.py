@@ -16,7 +16,7 @@ from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import Field
 
-from glore_client.results import Candidate, Received, Selected, SolveResult
+from glore_client.results import Candidate, Items, Received, Selected, SolveResult
 
 
 class _Event(Received):
@@ -38,8 +38,8 @@ class DraftWritten(_Event):
 
     event: Literal["draft"] = "draft"
     candidate: Candidate
-    samples: tuple[Candidate, ...]
-    steps: tuple[str, ...]  # of the draft
+    samples: Items[Candidate]
+    steps: Items[str]  # of the draft
 
 
 class StepScores(_Event):
@@ -47,7 +47,7 @@ class StepScores(_Event):
 
     event: Literal["scores"] = "scores"
     candidate: int  # its place in `candidates`
-    scores: tuple[float, ...]
+    scores: Items[float]
 
 
 class FirstError(_Event):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from pydantic import ValidationError
 
-from glore_client.answers import error_of, result_of, whole
+from glore_client.answers import LONGEST_ERROR, error_of, result_of, whole
 from glore_client.errors import GloreError
 from glore_client.questions import SolveCall
 from glore_client.results import Readiness, SolveResult
@@ -20,7 +20,7 @@ def solve(call: SolveCall, policy: RetryPolicy, clock: Callable[[], float]) -> F
     while True:
         try:
             answer = yield from whole(call.send(tries.elapsed), tries, call.request_id)
-            result = result_of(answer, call.request_id)
+            result = result_of(answer)
             break
         except GloreError as error:
             wait = tries.wait(error)
@@ -34,11 +34,11 @@ def solve(call: SolveCall, policy: RetryPolicy, clock: Callable[[], float]) -> F
 def ready(request_id: str, timeout: float, clock: Callable[[], float]) -> Flow[Readiness]:
     """Ask once whether the gateway can answer. Raises GloreError."""
     send = Send("GET", "/readyz", {"X-Request-ID": request_id}, None, timeout)
-    answer = yield from whole(send, Tries(ONCE, clock, timeout), request_id)
+    answer = yield from whole(send, Tries(ONCE, clock, timeout), request_id, LONGEST_ERROR)
     if answer.response.status_code not in {200, 503}:
-        raise error_of(answer, request_id)
+        raise error_of(answer)
     try:
         readiness = Readiness.model_validate_json(answer.content)
     except ValidationError:
-        raise error_of(answer, request_id) from None
+        raise error_of(answer) from None
     yield Give(readiness)

@@ -19,6 +19,7 @@ from typing import Any, Self, TypeAlias, TypeVar, cast
 
 import httpx2
 
+from glore_client.answers import LONGEST_ANSWER
 from glore_client.outcomes import Outcome
 from glore_client.progress import Progress, shown
 from glore_client.questions import Question
@@ -26,6 +27,10 @@ from glore_client.window import Window
 
 T = TypeVar("T")
 Ask: TypeAlias = Callable[[int, Question], Coroutine[Any, Any, Outcome]]
+
+
+class End:
+    """There are no more questions; None is one, though it cannot be sent."""
 
 
 async def solve_many(
@@ -40,7 +45,7 @@ async def solve_many(
     """
     source = questions if isinstance(questions, AsyncIterable) else _one_by_one(questions)
     waiting = aiter(source)
-    taking: asyncio.Task[str | Question | None] | None = None
+    taking: asyncio.Task[str | Question | End] | None = None
     taken, exhausted = 0, False
     try:
         with shown(progress, _count(questions)) as done:
@@ -49,7 +54,7 @@ async def solve_many(
                     taking = asyncio.create_task(_next(waiting))
                 if taking is not None and taking.done():
                     given, taking = taking.result(), None
-                    if given is None:
+                    if isinstance(given, End):
                         exhausted = True
                     else:
                         window.add(asyncio.create_task(ask(taken, Question.of(given))))
@@ -89,8 +94,8 @@ def solve_many_blocking(
         exhausted = False
         while True:
             if takes := not exhausted and window.has_room:
-                index, given = next(source, (-1, None))
-                if given is None:
+                index, given = next(source, (-1, End()))
+                if isinstance(given, End):
                     exhausted = True
                 else:
                     window.add(loop.start(ask(index, Question.of(given))))
@@ -169,11 +174,18 @@ class Lent(httpx2.AsyncBaseTransport):
 
     def _answer(self, request: httpx2.Request) -> httpx2.Response:
         response = self._transport.handle_request(request)
+        parts: list[bytes] = []
+        size = 0
         try:
-            packed = b"".join(cast("httpx2.SyncByteStream", response.stream))
+            for part in cast("httpx2.SyncByteStream", response.stream):
+                parts.append(part)
+                size += len(part)
+                if size > LONGEST_ANSWER:  # as much as shows that it is too long
+                    break
         finally:
             response.close()
-        return httpx2.Response(response.status_code, headers=response.headers, content=packed)
+        body = httpx2.ByteStream(b"".join(parts))
+        return httpx2.Response(response.status_code, headers=response.headers, stream=body)
 
 
 async def _one_by_one(questions: Iterable[str | Question]) -> AsyncIterator[str | Question]:
@@ -181,8 +193,8 @@ async def _one_by_one(questions: Iterable[str | Question]) -> AsyncIterator[str 
         yield question
 
 
-async def _next(source: AsyncIterator[str | Question]) -> str | Question | None:
-    return await anext(source, None)
+async def _next(source: AsyncIterator[str | Question]) -> str | Question | End:
+    return await anext(source, End())
 
 
 def _count(questions: object) -> int | None:

@@ -15,12 +15,15 @@ class LineParser:
         lines = []
         *ended, rest = chunk.split(b"\n")
         for part in ended:
-            self._line += part
+            self._add(part)
             if self._line.strip():
                 lines.append(bytes(self._line))
             self._line.clear()
-        self._line += rest
-        if len(self._line) > self._longest:
+        self._add(rest)
+        return lines
+
+    def _add(self, part: bytes) -> None:
+        if len(self._line) + len(part) > self._longest:
             message = f"a line of more than {self._longest} bytes"
             raise TooLongError(message)
-        return lines
+        self._line += part

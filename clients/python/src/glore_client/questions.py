@@ -1,10 +1,12 @@
 """What is asked, and how it goes over the wire."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TypedDict
 
+from glore_client.keywords import names_nearest
 from glore_client.results import Sampling, Strategy
 from glore_client.retries import SHORTEST_DEADLINE
 from glore_client.steps import Send
@@ -13,6 +15,7 @@ DEFAULT_STRATEGY: Strategy = "glore"
 DEFAULT_DEADLINE = 60.0
 SLACK = 5.0  # seconds a client waits beyond the deadline that it gave the gateway
 WAY_BACK = 0.25  # seconds, at most, that the gateway gets less than the client has left
+_LONGEST = 1e9  # seconds; more is not told, and no gateway takes it
 EVENTS = "text/event-stream"
 NDJSON = "application/x-ndjson"
 
@@ -33,6 +36,7 @@ class CallOptions(SolveOptions, total=False):
     timeout: float | None  # the deadline and 5 s
 
 
+@names_nearest
 @dataclass(frozen=True, slots=True)
 class Question:
     """One of many questions. What is not None goes before what is said for all of them."""
@@ -54,7 +58,16 @@ class Question:
     @classmethod
     def of(cls, given: "str | Question") -> "Question":
         """A question in either form."""
-        return cls(given) if isinstance(given, str) else given
+        return given if isinstance(given, Question) else cls(given)
+
+    @property
+    def fault(self) -> str | None:
+        """Why it cannot be sent, None if it can."""
+        if not isinstance(self.text, str):
+            return f"a question is a text (str), not {type(self.text).__name__}"
+        if not (self.id is None or isinstance(self.id, str)):
+            return f"the id of a question is a text (str), not {type(self.id).__name__}"
+        return encoding_fault({"question": self.text, "id": self.id}) or options_fault(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +122,15 @@ class BatchCall:
     timeout: float
     silence: float
     request_id: str
+    faults: Mapping[int, str] = field(init=False)  # place among the questions -> why it is not sent
+    sendable: Sequence[int] = field(init=False)  # the places of those that are sent
+
+    def __post_init__(self) -> None:
+        """Find the questions that cannot be sent."""
+        found = {place: each.fault for place, each in enumerate(self.questions)}
+        faults = {place: fault for place, fault in found.items() if fault is not None}
+        object.__setattr__(self, "faults", faults)
+        object.__setattr__(self, "sendable", [place for place in found if place not in faults])
 
     def send(self, elapsed: float) -> Send:
         """The request as it goes out `elapsed` seconds after the first try."""
@@ -121,7 +143,7 @@ class BatchCall:
         body = {
             "questions": [
                 {"question": each.text, **_named(each), **_on_the_wire(each, each.deadline)}
-                for each in self.questions
+                for each in map(self.questions.__getitem__, self.sendable)
             ],
             **_on_the_wire(self.shared, self.shared.deadline),
         }
@@ -130,8 +152,11 @@ class BatchCall:
 
 
 def shared_by_all(options: SolveOptions) -> Question:
-    """What is said for every question, as a question without a text."""
-    return Question(
+    """What is said for every question, as a question without a text.
+
+    Raises ValueError for a time that is none, and for what cannot be sent.
+    """
+    shared = Question(
         "",
         strategy=options.get("strategy", DEFAULT_STRATEGY),
         sampling=options.get("sampling"),
@@ -139,11 +164,21 @@ def shared_by_all(options: SolveOptions) -> Question:
         max_engine_calls=options.get("max_engine_calls"),
         max_generated_tokens=options.get("max_generated_tokens"),
     )
+    fault = options_fault(shared)
+    if fault is not None:
+        raise ValueError(fault)
+    return shared
 
 
 def solve_call(given: str | Question, options: CallOptions, request_id: str) -> SolveCall:
-    """A question with its options, its own first. Raises ValueError for a time that is none."""
+    """A question with its options, its own first.
+
+    Raises ValueError for a time that is none, and for a question that cannot be sent.
+    """
     own, shared = Question.of(given), shared_by_all(options)
+    fault = own.fault
+    if fault is not None:
+        raise ValueError(fault)
     deadline = own.deadline or shared.deadline or DEFAULT_DEADLINE
     timeout = options.get("timeout")
     question = Question(
@@ -166,6 +201,26 @@ def require_time(name: str, seconds: float) -> None:
         raise ValueError(message)
 
 
+def options_fault(question: Question) -> str | None:
+    """Why the options of a question cannot be sent, None if they can."""
+    if not (question.sampling is None or isinstance(question.sampling, Sampling)):
+        return f"sampling is a Sampling, not {type(question.sampling).__name__}"
+    return encoding_fault(_on_the_wire(question, question.deadline))
+
+
+def encoding_fault(fields: Mapping[str, object]) -> str | None:
+    """Why JSON or UTF-8 cannot hold one of the fields, None if they can."""
+    for name, value in fields.items():
+        try:
+            json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+        except UnicodeEncodeError as error:
+            hidden = error.object[error.start]
+            return f"the {name} cannot be encoded: it holds {hidden!r}, half of a surrogate pair"
+        except (TypeError, ValueError, RecursionError) as error:
+            return f"the {name} cannot be encoded: {error}"
+    return None
+
+
 def _first(own: int | None, shared: int | None) -> int | None:
     return shared if own is None else own
 
@@ -180,7 +235,7 @@ def _on_the_wire(question: Question, deadline: float | None) -> dict[str, object
     given = {
         "strategy": question.strategy,
         "sampling": None if sampling is None else sampling.model_dump(exclude_none=True),
-        "deadline_ms": None if deadline is None else math.floor(1000 * deadline),
+        "deadline_ms": None if deadline is None else _milliseconds(deadline),
         "max_engine_calls": question.max_engine_calls,
         "max_generated_tokens": question.max_generated_tokens,
     }
@@ -190,4 +245,8 @@ def _on_the_wire(question: Question, deadline: float | None) -> dict[str, object
 def _time_left(seconds: float) -> dict[str, str]:
     """The header that says it: less the way back, and no less than the gateway takes."""
     given = max(seconds - min(WAY_BACK, seconds / 10), SHORTEST_DEADLINE)
-    return {"Glore-Deadline-Ms": str(math.floor(1000 * given))}
+    return {"Glore-Deadline-Ms": str(_milliseconds(given))}
+
+
+def _milliseconds(seconds: float) -> int:
+    return math.floor(1000 * min(seconds, _LONGEST))

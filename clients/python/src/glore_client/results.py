@@ -5,17 +5,22 @@ plain strings, so that an older client keeps working.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, FailFast, Field
 
+from glore_client.keywords import names_nearest
 from glore_client.showing import as_html, as_text
 from glore_client.visible import excerpt
 
+T = TypeVar("T")
+# A list of which the first wrong item is reported: a server could send millions.
+Items: TypeAlias = Annotated[tuple[T, ...], FailFast()]
 Strategy: TypeAlias = Literal["glore", "gated", "draft", "global", "local", "best_of_n"]
 _SHORT = 60  # characters of one field in `repr`
 
 
+@names_nearest
 class Sampling(BaseModel):
     """How solutions are drawn; what is left out is the gateway's choice."""
 
@@ -67,7 +72,7 @@ class Draft(Received):
     marked draft that the local refiner read. Both None when no error was found or looked for.
     """
 
-    steps: tuple[Step, ...]
+    steps: Items[Step]
     first_error: int | None = None
     threshold: float
     critique: str | None = None
@@ -91,7 +96,7 @@ class Usage(Received):
     engine_calls: int
     prompt_tokens: int
     generated_tokens: int
-    stages: tuple[StageUsage, ...] = ()
+    stages: Items[StageUsage] = ()
 
 
 class Degraded(Received):
@@ -110,10 +115,10 @@ class SolveResult(Received):
     answer: str | None = None
     solution: str
     selected: Selected
-    candidates: tuple[Candidate, ...] = Field(min_length=1)
+    candidates: Items[Candidate] = Field(min_length=1)
     draft: Draft
     usage: Usage
-    degraded: tuple[Degraded, ...] = ()
+    degraded: Items[Degraded] = ()
 
     def __str__(self) -> str:
         """Describe it for a person: the answer, the scored steps, the candidates, the cost."""
@@ -167,8 +172,8 @@ class Problem(Received):
 
     type: str = "about:blank"
     title: str = ""
-    status: int | None = None
+    status: int | None = Field(default=None, ge=100, le=999)
     detail: str | None = None
     request_id: str | None = None
-    errors: tuple[FieldError, ...] = ()
+    errors: Items[FieldError] = ()
     retry_after: int | None = Field(default=None, ge=0)  # seconds

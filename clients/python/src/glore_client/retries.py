@@ -1,5 +1,6 @@
 """When a call is tried again, and when the time for it is over."""
 
+import logging
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,6 +10,10 @@ from email.utils import parsedate_to_datetime
 import httpx2
 
 from glore_client.errors import APIConnectionError, APIStatusError, GloreError
+from glore_client.keywords import names_nearest
+from glore_client.transport_errors import is_lasting
+
+logger = logging.getLogger("glore_client")
 
 SHORTEST_DEADLINE = 0.1  # seconds; the gateway takes nothing shorter
 # Statuses that say "not now". 504 is not among them: its deadline is used up.
@@ -19,6 +24,7 @@ FINAL = frozenset({"student-rejected"})  # problems that end in the same way, wh
 NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 
 
+@names_nearest
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """How often a call is tried again, and after how many seconds.
@@ -72,6 +78,7 @@ class Tries:
         wait = self._policy.wait(self._retries, error, repeatable=repeatable)
         if wait is None or self._limit - self.passed() - wait < SHORTEST_DEADLINE:
             return None
+        logger.debug("retry %d in %.2f s: %s", self._retries + 1, wait, error)
         return wait
 
     def again(self) -> None:
@@ -102,6 +109,8 @@ def _may_retry(error: GloreError, *, repeatable: bool) -> bool:
     if isinstance(error, APIStatusError):
         kind = error.problem.type.rpartition("/")[2] if error.problem else ""
         return error.status in RETRIED and kind not in FINAL
+    if is_lasting(error.__cause__):
+        return False
     if repeatable:
         return isinstance(error, APIConnectionError)
     return isinstance(error.__cause__, NEVER_SENT)
@@ -110,6 +119,6 @@ def _may_retry(error: GloreError, *, repeatable: bool) -> bool:
 def _http_date(value: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for a year or an offset beyond all bounds
         return None
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment

@@ -34,8 +34,7 @@ class EventParser:
         self._first = True  # a byte order mark may stand before the first line
         self._after_cr = False  # a line feed would belong to the line end before it
         self._event = ""
-        self._data: list[str] = []
-        self._size = 0  # bytes of the data
+        self._data: bytearray | None = None  # its lines so far, None before the first
 
     def feed(self, chunk: bytes) -> list[ServerSentEvent]:
         """The events that end in `chunk`. Raises TooLongError."""
@@ -47,16 +46,19 @@ class EventParser:
         events = []
         *ended, rest = _LINE_END.split(chunk)
         for part in ended:
-            self._line += part
+            self._add(part)
             event = self._take(bytes(self._line))
             self._line.clear()
             if event is not None:
                 events.append(event)
-        self._line += rest
-        if len(self._line) + self._size > self._longest:
+        self._add(rest)
+        return events
+
+    def _add(self, part: bytes) -> None:
+        if len(self._line) + len(part) + len(self._data or b"") > self._longest:
             message = f"an event of more than {self._longest} bytes"
             raise TooLongError(message)
-        return events
+        self._line += part
 
     def _take(self, line: bytes) -> ServerSentEvent | None:
         if self._first:
@@ -69,14 +71,14 @@ class EventParser:
         if name == b"event":
             self._event = value.decode(errors="replace")
         elif name == b"data":
-            self._data.append(value.decode(errors="replace"))
-            self._size += len(value) + 1
+            if self._data is None:
+                self._data = bytearray(value)
+            else:
+                self._data += b"\n" + value
         return None
 
     def _dispatch(self) -> ServerSentEvent | None:
-        event, data = self._event or "message", "\n".join(self._data)
-        whole = bool(self._data)
+        event, data = self._event or "message", self._data
         self._event = ""
-        self._data = []
-        self._size = 0
-        return ServerSentEvent(event, data) if whole else None
+        self._data = None
+        return None if data is None else ServerSentEvent(event, data.decode(errors="replace"))

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from glore_client.answers import consistent, heard, id_of, opened, problem_error, validated
-from glore_client.errors import GloreError, InvalidResponseError
+from glore_client.answers import Origin, consistent, heard, opened, problem_error, validated
+from glore_client.errors import GloreError
 from glore_client.events import READERS, DoneEvent, SolveEvent
 from glore_client.questions import EVENTS, SolveCall
 from glore_client.results import Problem
@@ -38,14 +38,14 @@ def tell(
         send = call.send(tries.elapsed, silence)
         try:
             response = yield from opened(send, tries, call.request_id, EVENTS)
-            request_id = id_of(response, call.request_id)
+            origin = Origin.of(response, call.request_id)
             if not is_open:
                 is_open = True
-                yield Give(Opened(request_id))
+                yield Give(Opened(origin.request_id))
             parser = EventParser()
             while True:
-                chunk = yield from heard(send, tries, call.timeout, late, request_id)
-                for event in _events(parser, chunk, request_id):
+                chunk = yield from heard(send, tries, call.timeout, late, origin)
+                for event in _events(parser, chunk, origin):
                     told = True
                     yield Give(event)
                     if isinstance(event, DoneEvent):
@@ -58,26 +58,26 @@ def tell(
         tries.again()
 
 
-def _events(parser: EventParser, chunk: bytes, request_id: str) -> Iterator[SolveEvent]:
+def _events(parser: EventParser, chunk: bytes, origin: Origin) -> Iterator[SolveEvent]:
     """The events that end in `chunk`. Raises the problem of an `error`, InvalidResponseError."""
     try:
         messages = parser.feed(chunk)
     except TooLongError as error:
-        raise InvalidResponseError(str(error), request_id=request_id) from None
+        raise origin.invalid(str(error)) from None
     for message in messages:
-        event = _event(message, request_id)
+        event = _event(message, origin)
         if event is not None:
             yield event
 
 
-def _event(message: ServerSentEvent, request_id: str) -> SolveEvent | None:
+def _event(message: ServerSentEvent, origin: Origin) -> SolveEvent | None:
     if message.event == "error":
-        problem = validated(Problem.model_validate_json, message.data, request_id)
-        raise problem_error(problem, request_id)
+        problem = validated(Problem.model_validate_json, message.data, origin)
+        raise problem_error(problem, origin)
     read = READERS.get(message.event)
     if read is None:
         return None
-    event = validated(read, message.data, request_id)
+    event = validated(read, message.data, origin)
     if isinstance(event, DoneEvent):
-        consistent(event.result, request_id)
+        consistent(event.result, origin)
     return event

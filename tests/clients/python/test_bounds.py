@@ -1,0 +1,239 @@
+"""Whatever a server sends: what is read and held has a bound, and the error is one of ours."""
+
+import asyncio
+import gzip
+import json
+import tracemalloc
+import zlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any, get_origin
+
+import httpx2
+import pytest
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from glore_client import (
+    APIStatusError,
+    AsyncClient,
+    Client,
+    Failed,
+    GloreError,
+    InternalServerError,
+    InvalidResponseError,
+    RetryPolicy,
+)
+from glore_client.answers import LONGEST_ANSWER, LONGEST_ERROR, whole
+from glore_client.carriers import PIECE
+from glore_client.ndjson import LineParser
+from glore_client.results import Received
+from glore_client.retries import Tries
+from glore_client.sse import LONGEST, EventParser
+from glore_client.steps import Send
+from tests.clients.python import samples
+from tests.clients.python.every_call import CALLS, Call
+from tests.clients.python.fakes import EVENTS, LINES, Caller, Gateway, Heard, ok, streamed
+from tests.clients.python.samples import QUESTION
+
+MIB = 1024 * 1024
+ONCE = RetryPolicy(max_retries=0)
+TYPES = {"stream": EVENTS["Content-Type"], "batch": LINES["Content-Type"]}
+
+
+class Endless(httpx2.SyncByteStream, httpx2.AsyncByteStream):
+    """The same bytes again and again; it counts them, and fails where nobody stops it."""
+
+    def __init__(self, chunk: bytes, most: int = 64 * MIB) -> None:
+        self.chunk = chunk
+        self.most = most
+        self.sent = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        while True:
+            self.sent += len(self.chunk)
+            assert self.sent <= self.most
+            yield self.chunk
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self:
+            yield chunk
+
+
+def answer(call: Call, body: httpx2.SyncByteStream, status: int = 200, **headers: str) -> Any:  # noqa: ANN401
+    headers = {"Content-Type": TYPES.get(call.name, "application/json"), **headers}
+    return httpx2.Response(status, headers=headers, stream=body)
+
+
+def failure(call: Call, response: httpx2.Response) -> GloreError:
+    transport = httpx2.MockTransport(lambda _: response)
+    with pytest.raises(GloreError) as caught:
+        call("http://gateway", retry=ONCE, transport=transport)
+    return caught.value
+
+
+@CALLS
+@pytest.mark.parametrize("chunk", [b"x" * 4096, b" " * PIECE * 3, b"[1, " * 999])
+def test_an_answer_without_end_is_given_up(call: Call, chunk: bytes) -> None:
+    body = Endless(chunk)
+    error = failure(call, answer(call, body))
+    assert isinstance(error, InvalidResponseError)
+    most = {"solve": LONGEST_ANSWER, "ready": LONGEST_ERROR}.get(call.name, LONGEST)
+    assert body.sent <= most + 2 * len(chunk)
+
+
+@CALLS
+@pytest.mark.parametrize("status", [400, 500, 503])
+def test_of_an_error_body_without_end_the_beginning_is_read(call: Call, status: int) -> None:
+    body = Endless(b"<p>Busy</p>" * 100)
+    error = failure(call, answer(call, body, status))
+    assert isinstance(error, APIStatusError)
+    assert error.message.startswith(f"status {status}: <p>Busy</p>")
+    assert body.sent <= LONGEST_ERROR + 2 * len(body.chunk)
+
+
+def bomb(times: int) -> bytes:
+    """Spaces, 64 MiB of them, packed so many times."""
+    packer = zlib.compressobj(1, zlib.DEFLATED, 31)
+    spaces = b" " * MIB
+    packed = b"".join(packer.compress(spaces) for _ in range(64)) + packer.flush()
+    for _ in range(times - 1):
+        packed = gzip.compress(packed)
+    return packed
+
+
+@pytest.fixture(scope="module")
+def bombs() -> dict[str, bytes]:
+    return {"gzip": bomb(1), "gzip, gzip": bomb(2)}
+
+
+@CALLS
+@pytest.mark.parametrize("status", [200, 500])
+@pytest.mark.parametrize("coding", ["gzip", "gzip, gzip"])
+def test_a_packed_body_is_not_held_whole(
+    call: Call, status: int, coding: str, bombs: dict[str, bytes]
+) -> None:
+    body = httpx2.ByteStream(bombs[coding])
+    response = answer(call, body, status, **{"Content-Encoding": coding})
+    tracemalloc.start()
+    try:
+        failure(call, response)
+        assert tracemalloc.get_traced_memory()[1] < 4 * LONGEST_ANSWER
+    finally:
+        tracemalloc.stop()
+
+
+def held(take: Callable[[bytes], object]) -> int:
+    """Bytes that are held, at most, while so many small pieces are taken."""
+    tracemalloc.start()
+    try:
+        for _ in range(5_000):
+            take(b"data: xy\n")
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_small_pieces_are_held_as_compactly_as_large_ones() -> None:
+    send = Send("POST", "/solve", {}, None, 9.0)
+    flow = whole(send, Tries(ONCE, lambda: 0.0, 9.0), "r")
+    next(flow)
+    flow.send(httpx2.Response(200))
+    assert held(flow.send) < MIB // 8
+    assert held(EventParser().feed) < MIB // 8
+    assert held(LineParser().feed) < MIB // 8
+
+
+@CALLS
+@pytest.mark.parametrize("coding", ["gzip", "deflate", ", ".join(["gzip"] * 6)])
+def test_what_cannot_be_unpacked_is_told(call: Call, coding: str) -> None:
+    headers = {"Content-Encoding": coding}
+    error = failure(call, answer(call, httpx2.ByteStream(b"no gzip"), 200, **headers))
+    assert isinstance(error, InvalidResponseError)
+    assert error.message.startswith("the answer cannot be decoded: ")
+    error = failure(call, answer(call, httpx2.ByteStream(b"no gzip"), 500, **headers))
+    assert isinstance(error, InternalServerError)
+    assert error.message == "status 500, with a body that cannot be read"
+
+
+def test_no_packed_answer_is_asked_for_and_one_is_read(caller: Caller) -> None:
+    packed = gzip.compress(json.dumps(samples.result()).encode())
+    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    gateway = Gateway([httpx2.Response(200, headers=headers, stream=httpx2.ByteStream(packed))])
+    assert caller.solve(gateway).answer == "12"
+    assert gateway.requests[0].headers["Accept-Encoding"] == "identity"
+
+
+def test_the_longest_answer_is_read(caller: Caller) -> None:
+    body = json.dumps(samples.result()).encode()
+    headers = {"Content-Type": "application/json"}
+    whole = body.ljust(LONGEST_ANSWER)
+    assert caller.solve(Gateway([streamed(headers, whole)])).answer == "12"
+    with pytest.raises(InvalidResponseError, match="longer than 8388608 bytes"):
+        caller.solve(Gateway([streamed(headers, whole, b" ")]))
+
+
+def test_a_transport_of_ones_own_is_read_with_a_bound_in_solve_many() -> None:
+    body = Endless(b"x" * 4096)
+
+    class Blocking(httpx2.BaseTransport):
+        def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+            request.read()
+            return httpx2.Response(200, stream=body)
+
+    with Client("http://gateway", transport=Blocking(), retry=ONCE) as client:
+        (outcome,) = client.solve_many([QUESTION])
+    assert isinstance(outcome, Failed)
+    assert isinstance(outcome.error, InvalidResponseError)
+    assert body.sent <= LONGEST_ANSWER + 2 * 4096
+
+
+async def test_a_stream_that_is_never_silent_holds_nobody_up() -> None:
+    beats = Endless(b": heartbeat\n\n" * 1000)
+    transport = httpx2.MockTransport(lambda _: httpx2.Response(200, headers=EVENTS, stream=beats))
+    async with AsyncClient(transport=transport) as client:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05), client.stream(QUESTION) as stream:
+                await anext(stream)
+
+
+def test_no_cookie_is_kept(caller: Caller) -> None:
+    cookies = [("Set-Cookie", f"c{i}=1; Path=/") for i in range(100)]
+    gateway = Gateway([httpx2.Response(503, headers=cookies), ok()])
+    caller.solve(gateway)
+    assert len(gateway.requests) == 2
+    assert "Cookie" not in gateway.requests[1].headers
+
+
+@pytest.mark.parametrize("header", ["\x1b[2J", "a" * 10_000, "a b"])
+def test_an_id_that_is_none_is_not_taken(caller: Caller, header: str) -> None:
+    told = httpx2.Response(500, headers={"X-Request-ID": header})
+    with pytest.raises(InternalServerError) as caught:
+        caller.solve(Gateway([told]), request_id="mine")
+    assert caught.value.request_id == "mine"
+    problem = samples.as_events([("error", samples.problem(500, "No.", request_id=header))])
+    with pytest.raises(InternalServerError) as caught:
+        caller.stream(Gateway([streamed(EVENTS, problem)]), Heard(), request_id="mine")
+    assert caught.value.request_id == "req-1"
+
+
+def lists(model: type[BaseModel]) -> Iterator[tuple[str, Any]]:
+    """The lists of a model and of those that are made from it, with their annotations."""
+    for name, field in model.model_fields.items():
+        if get_origin(field.annotation) is tuple:
+            yield f"{model.__name__}.{name}", field.rebuild_annotation()
+    for each in model.__subclasses__():
+        yield from lists(each)
+
+
+LISTS = dict(lists(Received))
+
+
+def test_every_list_is_known() -> None:
+    assert {"SolveResult.candidates", "Draft.steps", "StepScores.scores"} <= LISTS.keys()
+
+
+@pytest.mark.parametrize("name", sorted(LISTS))
+def test_of_a_list_of_wrong_items_the_first_are_reported(name: str) -> None:
+    adapter: TypeAdapter[object] = TypeAdapter(LISTS[name])
+    with pytest.raises(ValidationError) as caught:
+        adapter.validate_json("[" + "null," * 999 + "null]")
+    assert caught.value.error_count() <= 2  # of a thousand

@@ -1,0 +1,278 @@
+"""What an error says: the URL, and in plain words what is wrong with it, the key or the answer."""
+
+import socket
+import ssl
+from typing import Any
+
+import httpx2
+import pytest
+
+from glore_client import (
+    APIConnectionError,
+    APIStatusError,
+    AuthenticationError,
+    BadGateway,
+    Failed,
+    GloreError,
+    InvalidResponseError,
+    NotFound,
+    Outcome,
+    RetryPolicy,
+)
+from tests.clients.python import samples
+from tests.clients.python.every_call import CALLS, Call
+from tests.clients.python.fakes import EVENTS, LINES, Caller, Gateway, Heard, streamed
+from tests.clients.python.sockets import answering
+
+NGINX = (
+    "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n"
+    "<center><h1>502 Bad Gateway</h1></center>\r\n<hr><center>nginx/1.18.0</center>\r\n"
+    "</body>\r\n</html>\r\n"
+)
+ONCE = RetryPolicy(max_retries=0)
+URLS = {"solve": "POST {}/solve", "stream": "POST {}/solve", "batch": "POST {}/solve/batch"}
+URLS["ready"] = "GET {}/readyz"
+
+
+def failure(call: Call, base: str = "http://gateway", **client: Any) -> GloreError:  # noqa: ANN401
+    """The error that the call ends with; it names its method and URL."""
+    with pytest.raises(GloreError) as caught:
+        call(base, retry=ONCE, **client)
+    error = caught.value
+    named = URLS[call.name].format(base)
+    assert str(error) == f"{error.message} ({named})"
+    assert f"{error.method} {error.url}" == named
+    assert str(error).isprintable()
+    assert error.__context__ is None or isinstance(error.__context__, httpx2.RequestError)
+    return error
+
+
+def of(response: httpx2.Response | Exception) -> httpx2.MockTransport:
+    return httpx2.MockTransport(Gateway([response]).handle)
+
+
+@CALLS
+def test_a_proxys_page_is_told_with_its_status_and_beginning(call: Call) -> None:
+    error = failure(call, transport=of(httpx2.Response(502, text=NGINX)))
+    assert isinstance(error, BadGateway)
+    assert error.message.startswith("status 502: <html> <head><title>502 Bad Gateway</title>")
+    assert error.problem is None
+
+
+@CALLS
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"", "status 500, with an empty body"),
+        (b" \r\n", "status 500, with an empty body"),
+        (b"upstream\nfailed", "status 500: upstream failed"),
+        (b'{"error": {"message": "no such model"}}', 'status 500: {"error": {"message": "no such'),
+        (b'{"detail": "Not Found"}', "500: Not Found"),
+        (b'{"detail": ["a", "b"]}', 'status 500: {"detail": ["a", "b"]}'),
+        (b"null", "status 500: null"),
+        (b"[" * 1000, "status 500: [[[["),
+        (b"\xff\xfe\x00a", "status 500: \ufffd\ufffd\\x00a"),
+        (b'{"detail": "\\u001b]0;x\\u0007 \\u202e"}', r"500: \x1b]0;x\x07 \u202e"),
+        (b"x" * 60_000, f"status 500: {'x' * 199}…"),
+    ],
+)
+def test_an_error_body_of_any_kind_is_told(call: Call, body: bytes, message: str) -> None:
+    error = failure(call, transport=of(httpx2.Response(500, content=body)))
+    assert isinstance(error, APIStatusError)
+    assert error.message.startswith(message)
+
+
+@CALLS
+def test_an_error_whose_body_breaks_off_is_still_that_error(call: Call) -> None:
+    cut = streamed({}, b"<html>", httpx2.RemoteProtocolError("hung up"))
+    cut.status_code = 502
+    error = failure(call, transport=of(cut))
+    assert isinstance(error, BadGateway)
+    assert error.message == "status 502: <html>"
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ({"text": "<html>Log in</html>"}, "Invalid JSON: .*; it begins with: <html>Log in</html>"),
+        ({"content": b""}, "it is empty"),
+        ({"json": ["x"]}, "Input should be an object"),
+        ({"json": samples.result() | {"answer": 5}}, "answer: Input should be a valid string"),
+    ],
+)
+def test_an_answer_that_is_none_is_told(
+    caller: Caller, answer: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InvalidResponseError, match=rf"^status 200, but .*{message}"):
+        caller.solve(Gateway([httpx2.Response(200, **answer)]))
+
+
+@pytest.mark.parametrize("call", ["stream", "batch"])
+def test_a_page_where_a_stream_was_asked_for_is_told(caller: Caller, call: str) -> None:
+    page = httpx2.Response(200, html="<html>Log in</html>")
+    text = r"status 200, but the answer is text/html, not .*: <html>Log in</html>"
+    with pytest.raises(InvalidResponseError, match=text):
+        getattr(caller, call)(Gateway([page]), *([["?"], []] if call == "batch" else [Heard()]))
+
+
+@CALLS
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_says_where_to(call: Call, status: int) -> None:
+    moved = httpx2.Response(status, headers={"Location": "https://gateway/solve"}, html="moved")
+    error = failure(call, transport=of(moved))
+    assert error.message == (
+        f"status {status}: a redirect to https://gateway/solve, which is not followed; "
+        "set the base URL to it"
+    )
+
+
+@CALLS
+def test_a_wrong_key_is_told_from_none(call: Call) -> None:
+    body = samples.problem(401, "Send a key that this gateway knows.")
+    none = failure(call, transport=of(httpx2.Response(401, json=body)))
+    wrong = failure(call, transport=of(httpx2.Response(401, json=body)), api_key="k-hidden")
+    page = failure(call, transport=of(httpx2.Response(401, html=NGINX)), api_key="k-hidden")
+    for error in (none, wrong, page):
+        assert "hidden" not in str(error)
+    assert isinstance(none, AuthenticationError)
+    assert isinstance(wrong, AuthenticationError)
+    assert isinstance(page, AuthenticationError)
+    assert [error.key_sent for error in (none, wrong, page)] == [False, True, True]
+    assert none.message.endswith("No API key was sent: pass api_key, or set GLORE_API_KEY.")
+    for error in (wrong, page):
+        assert error.message.endswith("The API key that was sent is not accepted.")
+
+
+@CALLS
+def test_a_path_in_the_base_url_is_named_where_nothing_is_found(call: Call) -> None:
+    nothing = httpx2.Response(404, json={"detail": "Not Found"})
+    error = failure(call, "http://gateway:8000/v1", transport=of(nothing))
+    assert isinstance(error, NotFound)
+    assert error.message == (
+        "404: Not Found. The base URL has the path /v1; "
+        "a gateway's is as a rule http://gateway:8000/ alone."
+    )
+    plain = failure(call, transport=of(httpx2.Response(404, html="<html>no such page")))
+    assert plain.message.endswith("no such page. Is there a GLoRe gateway at http://gateway/?")
+    said = failure(call, transport=of(httpx2.Response(404, json=samples.problem(404, "No."))))
+    assert said.message == "404: No."
+
+
+@CALLS
+def test_a_password_in_the_url_is_not_told(call: Call) -> None:
+    seen: list[str] = []
+
+    def refuse(request: httpx2.Request) -> httpx2.Response:
+        seen.append(request.headers["Authorization"])
+        message = "refused"
+        raise httpx2.ConnectError(message)
+
+    with pytest.raises(GloreError) as caught:
+        call("http://ann:hidden@gateway", retry=ONCE, transport=httpx2.MockTransport(refuse))
+    assert seen
+    assert "hidden" not in str(caught.value)
+    assert "http://gateway/" in str(caught.value)
+
+
+@pytest.mark.parametrize("call", ["stream", "batch"])
+def test_an_error_in_mid_answer_names_the_url(caller: Caller, call: str) -> None:
+    problem = samples.problem(503, "Gone.")
+    if call == "stream":
+        parts = samples.as_events([("error", problem)])
+        with pytest.raises(APIStatusError, match=r"503: Gone\. \(POST http://gateway/solve\)"):
+            caller.stream(Gateway([streamed(EVENTS, parts)]), Heard(), deadline=0.2)
+        return
+    lines = samples.line(0, error=problem) + samples.last_line(ok=0, errors=1)
+    told: list[Outcome] = []
+    caller.batch(Gateway([streamed(LINES, lines)]), ["?"], told)
+    assert isinstance(told[0], Failed)
+    assert str(told[0].error) == "503: Gone. (POST http://gateway/solve/batch)"
+
+
+REFUSED = b"HTTP/1.1 400 Bad Request\r\n\r\n"
+TLS_ALERT = bytes.fromhex("15030300020246")
+HTTPS_WANTED = "the base URL has to begin with https://"
+
+
+@CALLS
+@pytest.mark.parametrize(
+    ("reply", "text"),
+    [
+        (REFUSED, "the server does not speak https"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "the server does not speak https"),
+        (b"", "the server hung up during the TLS handshake; does it speak https?"),
+    ],
+)
+def test_https_to_a_port_for_http_is_told_in_words(call: Call, reply: bytes, text: str) -> None:
+    with answering(reply) as address:
+        error = failure(call, f"https://{address}")
+    assert isinstance(error, APIConnectionError)
+    assert error.message.startswith(f"cannot connect: {text}")
+    assert "SSL" not in str(error)
+
+
+@CALLS
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"",
+        TLS_ALERT,
+        REFUSED + b"Client sent an HTTP request to an HTTPS server.\n",  # Go
+        REFUSED + b"<html>The plain HTTP request was sent to HTTPS port",  # nginx
+        REFUSED + b"Reason: You're speaking plain HTTP to an SSL-enabled server port.",  # Apache
+    ],
+)
+def test_http_to_a_port_for_https_is_told_in_words(call: Call, reply: bytes) -> None:
+    with answering(reply) as address:
+        error = failure(call, f"http://{address}")
+    assert HTTPS_WANTED in error.message
+
+
+@CALLS
+def test_http_to_a_server_with_tls_is_told_in_words(call: Call) -> None:
+    with answering(b"", ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)) as address:
+        error = failure(call, f"http://{address}")
+    assert HTTPS_WANTED in error.message
+
+
+def caused_by(cause: Exception) -> httpx2.ConnectError:
+    error = httpx2.ConnectError(str(cause))
+    error.__cause__ = cause
+    return error
+
+
+@CALLS
+@pytest.mark.parametrize(
+    ("cause", "text"),
+    [
+        (
+            ssl.SSLCertVerificationError(1, "self-signed"),
+            "the certificate of gateway is not trusted",
+        ),
+        (ssl.SSLError(1, "no cipher"), "the TLS handshake failed"),
+        (ConnectionRefusedError(111, "x"), "connection refused; nothing listens there"),
+        (
+            ExceptionGroup("all failed", [ConnectionRefusedError(111, "x")]),
+            "connection refused; nothing listens there",
+        ),
+        (socket.gaierror(-2, "not known"), r"the name gateway cannot be resolved (not known)"),
+    ],
+)
+def test_why_there_is_no_connection_is_told_in_words(
+    call: Call, cause: Exception, text: str
+) -> None:
+    error = failure(call, transport=of(caused_by(cause)))
+    assert error.message.startswith(f"cannot connect: {text}")
+
+
+def test_a_fault_of_tls_that_lasts_is_not_tried_again(caller: Caller) -> None:
+    untrusted = Gateway([caused_by(ssl.SSLCertVerificationError(1, "self-signed"))])
+    with pytest.raises(APIConnectionError, match="is not trusted"):
+        caller.solve(untrusted)
+    assert len(untrusted.requests) == 1
+
+
+@CALLS
+def test_a_proxy_that_refuses_is_told_as_such(call: Call) -> None:
+    error = failure(call, transport=of(httpx2.ProxyError("407 Proxy Authentication Required")))
+    assert error.message == "the proxy made no connection: 407 Proxy Authentication Required"

@@ -77,9 +77,9 @@ def task_of(body: SolveRequest, limits: Limits) -> Task:
     most = round(limits.max_deadline * 1000)
     faults = []
     if len(body.question) > limits.max_question:
-        message = (  # LiteLLM and others go by these words
+        message = (  # LiteLLM goes by the words of the first sentence, LangChain by the second's
             f"This model's maximum context length is {limits.max_question} characters. "
-            f"The question has {len(body.question)}: shorten it."
+            f"The prompt is too long: it has {len(body.question)}."
         )
         faults.append(FieldFault("question", message, TOO_LONG))
     if "n" in body.sampling.model_fields_set and body.strategy is not Strategy.BEST_OF_N:

@@ -5,10 +5,11 @@ happens until then travels as `glore` in chunks whose delta is empty: plain clie
 it, and no proxy takes the connection for dead. The events are those of a streamed `POST /solve`.
 """
 
+import json
 from collections.abc import Iterator
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, Field, SerializeAsAny, WithJsonSchema
+from pydantic import BaseModel, Field, WithJsonSchema
 
 from service.api.events import EVENTS, events_of
 from service.api.openai.completion import FinishReason, Head, Trace, Usage, ending
@@ -43,7 +44,7 @@ class RefinementEvent(BaseModel):
     """An event of a streamed `POST /solve`."""
 
     event: Annotated[str, WithJsonSchema({"type": "string", "enum": list(_EVENTS)})]
-    data: Annotated[SerializeAsAny[BaseModel], WithJsonSchema({"type": "object"})]
+    data: Annotated[BaseModel, WithJsonSchema({"type": "object"})]
 
 
 class ChatCompletionChunk(BaseModel):
@@ -98,66 +99,58 @@ class Chunks:
     def __init__(self, head: Head, *, include_usage: bool) -> None:
         self._head = head
         self._include_usage = include_usage
-        self._begun = False
+        same = {"id": head.id, "object": "chat.completion.chunk", "created": head.created}
+        self._start = _json(same | {"model": head.model})[:-1]  # of every chunk
+        self._role: dict[str, str] = {"role": "assistant", "content": ""}  # of the first delta
 
     def told(self, item: Delta | Advanced | SolveResponse) -> bytes:
         """Its chunks, one after the other; with the response, all that are left."""
         if isinstance(item, SolveResponse):
             return b"".join(self._answer(item))
-        return b"".join(
-            self._chunk(self._delta(), event=RefinementEvent(event=name, data=data))
-            for name, data in events_of(item)
-        )
+        return b"".join(self._empty(event) for event in events_of(item))
 
     def failed(self, problem: Problem) -> bytes:
         """The error, on which OpenAI's clients raise an APIError."""
         return _data(ErrorResponse.of(problem).model_dump_json())
 
     def _answer(self, response: SolveResponse) -> Iterator[bytes]:
-        *before, done = (
-            RefinementEvent(event=name, data=data)
-            for name, data in events_of(Trace.of_chat(response, self._head))
-        )
-        yield from (self._chunk(self._delta(), event=event) for event in before)
+        *before, done = events_of(Trace.of_chat(response, self._head))
+        yield from (self._empty(event) for event in before)
         text, reason = ending(response, self._head.stop)
-        yield self._chunk(ChunkDelta(content=text))
-        yield self._chunk(self._delta(), event=done, reason=reason)
+        yield self._chunk([_choice({"content": text})])
+        yield self._chunk([_choice({}, reason)], event=done)
         if self._include_usage:
-            yield self._chunk(usage=Usage.of(response))
+            yield self._chunk([], usage=Usage.of(response).model_dump())
         yield _data(DONE)
 
-    def _delta(self) -> ChunkDelta:
-        """A delta without text; the first one says whose message it is."""
-        if self._begun:
-            return ChunkDelta()
-        self._begun = True
-        return ChunkDelta(role="assistant", content="")
+    def _empty(self, event: tuple[str, BaseModel]) -> bytes:
+        """An event beside a delta without text; the first delta says whose message it is."""
+        delta, self._role = self._role, {}
+        return self._chunk([_choice(delta)], event=event)
 
     def _chunk(
         self,
-        delta: ChunkDelta | None = None,
+        choices: list[dict[str, Any]],
         *,
-        event: RefinementEvent | None = None,
-        reason: FinishReason | None = None,
-        usage: Usage | None = None,
+        event: tuple[str, BaseModel] | None = None,
+        usage: dict[str, Any] | None = None,
     ) -> bytes:
-        """One chunk as it is sent: without a choice when there is no delta."""
-        choices = [] if delta is None else [ChunkChoice(delta=delta, finish_reason=reason)]
-        chunk = ChatCompletionChunk(
-            id=self._head.id,
-            created=self._head.created,
-            model=self._head.model,
-            choices=choices,
-            usage=usage,
-            glore=event,
-        )
-        unsaid = set() if delta is None else ChunkDelta.model_fields.keys() - delta.model_fields_set
-        left_out: dict[str, Any] = {"choices": {"__all__": {"delta": unsaid}}}
-        if not self._include_usage:
-            left_out["usage"] = True
-        if event is None:
-            left_out["glore"] = True
-        return _data(chunk.model_dump_json(exclude=left_out))
+        """A ChatCompletionChunk as it is sent."""
+        fields = [self._start, f'"choices":{_json(choices)}']
+        if self._include_usage:
+            fields.append(f'"usage":{_json(usage)}')
+        if event is not None:
+            name, data = event
+            fields.append(f'"glore":{{"event":"{name}","data":{data.model_dump_json()}}}')
+        return _data(f"{','.join(fields)}}}")
+
+
+def _choice(delta: dict[str, str], reason: FinishReason | None = None) -> dict[str, Any]:
+    return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _data(text: str) -> bytes:

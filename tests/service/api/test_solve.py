@@ -309,7 +309,7 @@ async def test_the_length_of_a_question_is_the_servers(
     assert response.json()["errors"][0] == {
         "field": "question",
         "message": f"This model's maximum context length is {limit} characters. "
-        f"The question has {length}: shorten it.",
+        f"The prompt is too long: it has {length}.",
     }
     assert batch.json()["errors"] == [
         {**error, "field": f"questions.1.{error['field']}"} for error in response.json()["errors"]

@@ -89,7 +89,7 @@ async def test_a_chat_that_is_too_long_names_the_bound_of_this_server(
         await create(openai, messages=turns)
     assert (refused.value.param, refused.value.code) == ("messages", "context_length_exceeded")
     assert "This model's maximum context length is 4000 characters" in refused.value.message
-    assert f"has {length}:" in refused.value.message
+    assert f"The prompt is too long: it has {length}." in refused.value.message
     assert engines.student.calls == 0
 
 

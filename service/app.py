@@ -43,6 +43,7 @@ from service.batches.store import Store, StoreFailedError
 from service.engines import fitness
 from service.engines.breaker import BreakerSettings, CircuitBreaker
 from service.engines.classify import VllmSequenceScorer
+from service.engines.connection import TurnBudget
 from service.engines.fitness import Check
 from service.engines.generating import VllmGenerator
 from service.engines.guarded import GuardedEngine
@@ -181,6 +182,7 @@ async def connect_vllm(settings: Settings) -> AsyncIterator[Connected]:
     One connection pool per server; one breaker and one budget of retries per role.
     """
     async with AsyncExitStack() as stack:
+        budget = TurnBudget()
         servers: dict[str, VllmEngine] = {}
         served: dict[str, list[str]] = {}
         checks: dict[str, list[Check]] = {}
@@ -188,8 +190,8 @@ async def connect_vllm(settings: Settings) -> AsyncIterator[Connected]:
         for role in ROLES:
             name, engine = settings.engine_of(role)
             if name not in servers:
-                servers[name] = await stack.enter_async_context(_open(engine))
-            by_role[role] = _guarded(servers[name], settings.hedge_after)
+                servers[name] = await stack.enter_async_context(_open(engine, budget))
+            by_role[role] = _guarded(servers[name])
             served.setdefault(name, []).append(settings.models.of(role))
             checks.setdefault(name, []).extend(_checks(settings, role, by_role[role]))
 
@@ -242,13 +244,12 @@ async def _store(settings: Settings) -> AsyncIterator[Store | None]:
         yield store
 
 
-def _guarded(engine: VllmEngine, hedge_after: float | None) -> GuardedEngine:
+def _guarded(engine: VllmEngine) -> GuardedEngine:
     """An engine behind a breaker and retries of its own."""
     return GuardedEngine(
         engine,
         CircuitBreaker(BreakerSettings(), time.monotonic),
         Retrier(RetrySettings(), time.monotonic, asyncio.sleep),
-        hedge_after,
     )
 
 
@@ -276,9 +277,9 @@ def _checks(settings: Settings, role: Role, engine: Exchange) -> tuple[Check, ..
     return (fitness.chat(engine, model),) if chosen.writer(role) == "chat" else ()
 
 
-def _open(engine: EngineSettings) -> AbstractAsyncContextManager[VllmEngine]:
+def _open(engine: EngineSettings, budget: TurnBudget) -> AbstractAsyncContextManager[VllmEngine]:
     key = engine.api_key.get_secret_value() if engine.api_key else None
-    return open_engine(str(engine.url), api_key=key, timeout=engine.timeout)
+    return open_engine(str(engine.url), api_key=key, timeout=engine.timeout, budget=budget)
 
 
 def _rate(settings: Settings) -> Rate | None:

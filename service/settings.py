@@ -205,7 +205,6 @@ class Settings(BaseSettings):
     max_running: int = Field(default=64, ge=1, le=10_000)  # questions worked on at once
     max_waiting: int = Field(default=64, ge=0, le=100_000)  # behind them; more are refused
     max_question: int = Field(default=4000, ge=1, le=MOST_QUESTION)  # characters
-    hedge_after: Seconds | None = None  # after which a late call is made once more; None: never
     heartbeat: Seconds = 10.0  # of silence in a stream, after which a sign of life is sent
 
     # after SIGTERM, seconds: not ready and still listening; then for what is being worked on

@@ -7,7 +7,7 @@ from models.formats.sequence_scores import SequenceScores
 from models.formats.steps import split_steps
 from service.engines.ports import EngineError, NoCallLeftError, Scores, more_calls
 from service.engines.scoring import log_wrong_scores
-from service.engines.vllm import Exchange, Fault, parse
+from service.engines.vllm import Exchange, Fault, parse, size_of
 from service.engines.wire import ClassificationResponse
 
 
@@ -79,9 +79,8 @@ async def classify(  # noqa: PLR0913 - one call, spelled out
         "messages": [{"role": turn.role, "content": turn.content} for turn in turns],
         "use_activation": False,
     }
-    response = parse(
-        ClassificationResponse, await engine.post("/classify", payload, timeout=timeout)
-    )
+    body = await engine.post("/classify", payload, timeout=timeout, size=size_of(0))
+    response = parse(ClassificationResponse, body)
     try:
         value = scores.decode([item.probs for item in response.data])
     except ValueError as error:

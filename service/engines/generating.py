@@ -3,7 +3,7 @@
 A request never carries a `seed`: on CPU one seeded batch can end the server.
 
 That an answer keeps to the tokens it was granted is checked, not trusted: by the engine's own
-count, and by characters, at CHARACTERS_PER_TOKEN for each token, for an engine that counts wrongly.
+count, and for an engine that counts wrongly by characters and lines (`streamed.TextBound`).
 """
 
 from collections.abc import Callable, Mapping
@@ -13,12 +13,10 @@ from typing import Final
 from models.formats.chat import Chat
 from models.formats.writing import Prompt
 from service.engines.ports import Completion, EngineError, Generation, Role, has_written
-from service.engines.streamed import CHAT, COMPLETION, StreamedCompletion
-from service.engines.vllm import Exchange, Fault, parse
+from service.engines.streamed import CHAT, COMPLETION, StreamedCompletion, TextBound
+from service.engines.vllm import Exchange, Fault, parse, size_of
 from service.engines.wire import ChatResponse, CompletionChoice, CompletionResponse
 
-# The longest tokens in use are runs of 128 spaces; a text of nothing else is still within bounds.
-CHARACTERS_PER_TOKEN: Final = 128
 _WHOLE_TEXT: Final = frozenset({"stop", "length", "repetition"})
 _STREAMED: Final[Mapping[str, object]] = MappingProxyType(
     {"stream": True, "stream_options": {"include_usage": True, "continuous_usage_stats": True}}
@@ -58,17 +56,16 @@ class VllmGenerator:
         }
         path, asked = _asked(prompt)
         payload = {"model": self._model, **asked, **sampling}
-        chat = isinstance(prompt, Chat)
+        chat, size = isinstance(prompt, Chat), size_of(n * max_tokens)
         try:
             if on_text is None:
-                body = await self._engine.post(path, payload, timeout=timeout)
+                body = await self._engine.post(path, payload, timeout=timeout, size=size)
                 response = _written(body) if chat else parse(CompletionResponse, body)
                 has_written(response.usage.completion_tokens)
             else:
-                most = CHARACTERS_PER_TOKEN * max_tokens
-                streamed = StreamedCompletion(CHAT if chat else COMPLETION, on_text, most)
+                streamed = StreamedCompletion(CHAT if chat else COMPLETION, on_text, max_tokens)
                 await self._engine.stream(
-                    path, {**payload, **_STREAMED}, streamed.take, timeout=timeout
+                    path, {**payload, **_STREAMED}, streamed.take, timeout=timeout, size=size
                 )
                 response = streamed.whole()
             completions = _completions(response, n, max_tokens)
@@ -117,12 +114,10 @@ def _completions(response: CompletionResponse, n: int, max_tokens: int) -> tuple
     choices = sorted(response.choices, key=lambda choice: choice.index)
     if [choice.index for choice in choices] != list(range(n)):
         raise Fault(reason="bad_response")
-    longest = max((len(choice.text) for choice in choices), default=0)
-    if (
-        response.usage.completion_tokens > n * max_tokens
-        or longest > CHARACTERS_PER_TOKEN * max_tokens
-    ):
+    if response.usage.completion_tokens > n * max_tokens:
         raise Fault(reason="bad_response")
+    for choice in choices:
+        TextBound(max_tokens).take(choice.text)
     if any(choice.finish_reason not in _WHOLE_TEXT for choice in choices):
         raise Fault(reason="failed")  # aborted on the server's side
     return tuple(Completion(choice.text, choice.finish_reason) for choice in choices)

@@ -9,32 +9,20 @@ from functools import partial
 from typing import TypeVar
 
 from service.engines.breaker import Circuit, CircuitBreaker
-from service.engines.hedging import hedged
 from service.engines.ports import not_made
 from service.engines.retries import SAFE, Retrier, Retry
-from service.engines.vllm import Exchange, Fault
+from service.engines.vllm import MAX_RESPONSE_BYTES, Exchange, Fault
 
 _Given = TypeVar("_Given")
 
 
 class GuardedEngine:
-    """Refuses calls while the engine is unwell, and makes some again; both count for it alone.
+    """Refuses calls while the engine is unwell, and makes some again; both count for it alone."""
 
-    `hedge_after`: seconds after which a call whose answer is not streamed is made once more beside
-    itself; None: never.
-    """
-
-    def __init__(
-        self,
-        engine: Exchange,
-        breaker: CircuitBreaker,
-        retrier: Retrier,
-        hedge_after: float | None = None,
-    ) -> None:
+    def __init__(self, engine: Exchange, breaker: CircuitBreaker, retrier: Retrier) -> None:
         self._engine = engine
         self._breaker = breaker
         self._retrier = retrier
-        self._hedge_after = hedge_after
 
     @property
     def circuit(self) -> Circuit:
@@ -46,17 +34,19 @@ class GuardedEngine:
         """How many calls were made again so far."""
         return self._retrier.retries
 
-    @property
-    def hedges(self) -> int:
-        """How many calls were made once more beside themselves."""
-        return self._retrier.hedges
-
-    async def post(self, path: str, payload: Mapping[str, object], *, timeout: float) -> bytes:  # noqa: ASYNC109
+    async def post(
+        self,
+        path: str,
+        payload: Mapping[str, object],
+        *,
+        timeout: float,  # noqa: ASYNC109
+        size: int = MAX_RESPONSE_BYTES,
+    ) -> bytes:
         """The body of the answer, within `timeout` seconds for all attempts. Raises Fault."""
 
         async def once(seconds: float) -> bytes:
-            call = partial(self._engine.post, path, payload, timeout=seconds)
-            return await hedged(partial(self._once, call), self._hedge_after, self._retrier.again)
+            ask = partial(self._engine.post, path, payload, timeout=seconds, size=size)
+            return await self._once(ask)
 
         return await self._retrier.call(once, timeout, _Retryable())
 
@@ -67,11 +57,13 @@ class GuardedEngine:
         on_data: Callable[[bytes], None],
         *,
         timeout: float,  # noqa: ASYNC109
+        size: int = MAX_RESPONSE_BYTES,
     ) -> None:
         """As the engine, within `timeout` seconds for all attempts: one alone gives events."""
 
         async def once(seconds: float) -> None:
-            await self._once(partial(self._engine.stream, path, payload, on_data, timeout=seconds))
+            ask = partial(self._engine.stream, path, payload, on_data, timeout=seconds, size=size)
+            await self._once(ask)
 
         await self._retrier.call(once, timeout, _Retryable())
 

@@ -5,11 +5,10 @@ Who calls says which faults are worth it (`service.engines.guarded`): a connecti
 be made and a server that says it is overloaded, for then nothing was begun; and, once in a call, a
 connection kept open from an earlier request that closed without an answer, for then most likely
 nothing was. Where it was, the work is done twice and nobody says how many tokens the attempt that
-was lost has written, so such a retry is made only if the request has all of them once more; the
-same goes for a call made beside itself (`service.engines.hedging`). A budget per engine keeps
-retries a small share of its calls, so that an engine in trouble is not asked more, but less. Waits
-are drawn at random up to a bound that doubles (full jitter: Brooker, "Exponential Backoff and
-Jitter", 2015).
+was lost has written, so such a retry is made only if the request has all of them once more. A
+budget per engine keeps retries a small share of its calls, so that an engine in trouble is not
+asked more, but less. Waits are drawn at random up to a bound that doubles (full jitter: Brooker,
+"Exponential Backoff and Jitter", 2015).
 """
 
 import random
@@ -90,15 +89,6 @@ class Retrier:
         self._rng = rng or random.Random()  # noqa: S311 - not for secrets
         self._budget = RetryBudget(settings)
         self.retries = 0
-        self.hedges = 0
-
-    def again(self) -> bool:
-        """Whether a call may be made beside itself: once more, and its tokens counted twice."""
-        granted = self._budget.allows and more_calls(repeated=True)
-        if granted:
-            self._budget.spend()
-            self.hedges += 1
-        return granted
 
     async def call(
         self,

@@ -11,7 +11,7 @@ from typing import Final
 from models.formats.scores import ORM_COLUMN, SORM_COLUMN, NewlineScores, ScoreFormat
 from models.formats.steps import split_steps
 from service.engines.ports import EngineError, Scores
-from service.engines.vllm import Exchange, Fault, parse
+from service.engines.vllm import Exchange, Fault, parse, size_of
 from service.engines.wire import PoolingItem, PoolingResponse
 
 _LOG: Final = logging.getLogger("glore.engines")
@@ -89,7 +89,9 @@ async def _pool(  # noqa: PLR0913 - one call, spelled out
     """Scores per step of each solution (a list of steps), and the prompt tokens. Raises Fault."""
     texts = [scores.encode(question, steps) for steps in solutions]
     payload = {"model": model, "input": texts, "task": "token_classify", **options(scores)}
-    response = parse(PoolingResponse, await engine.post("/pooling", payload, timeout=timeout))
+    size = size_of(sum(map(len, solutions)))  # a row of scores is shorter than a token's event
+    body = await engine.post("/pooling", payload, timeout=timeout, size=size)
+    response = parse(PoolingResponse, body)
     if sorted(item.index for item in response.data) != list(range(len(texts))):
         raise Fault(reason="wrong_scores")
 

@@ -9,17 +9,19 @@ _LINE_END: Final = re.compile(rb"\r\n?|\n")
 
 
 class EventTooLongError(Exception):
-    """An event is longer than any sound one."""
+    """An event is longer than any sound one, or a stream has too many lines."""
 
 
 class EventReader:
     """Takes bytes in pieces of any size and gives the data of each event; other fields are left.
 
     What is not ended by a blank line is no event. An event may have MAX_EVENT_BYTES, without the
-    ends of its lines. Each byte is looked at once, however the bytes are cut.
+    ends of its lines, the stream `most_lines`, blank ones included. Each byte is looked at once,
+    however the bytes are cut.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most_lines: int) -> None:
+        self._lines_left = most_lines
         self._line: list[bytes] = []  # the pieces of the line that has not ended
         self._data: list[bytes] = []  # of the event that has not ended
         self._size = 0  # bytes of that event so far, in all its fields
@@ -48,6 +50,9 @@ class EventReader:
 
     def _ended(self) -> bytes | None:
         """Read the line that has just ended; the data of the event if that ended with it."""
+        self._lines_left -= 1
+        if self._lines_left < 0:
+            raise EventTooLongError
         line = b"".join(self._line)
         self._line.clear()
         if line:

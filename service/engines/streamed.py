@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 from pydantic import TypeAdapter, ValidationError
 
 from service.engines.ports import has_written
-from service.engines.vllm import Fault
+from service.engines.vllm import Fault, check_values
 from service.engines.wire import (
     ChatChunk,
     CompletionChoice,
@@ -20,21 +20,41 @@ Chunks: TypeAlias = TypeAdapter[CompletionChunk | ChatChunk | StreamFailure]
 COMPLETION: Final[Chunks] = TypeAdapter(CompletionChunk | StreamFailure)
 CHAT: Final[Chunks] = TypeAdapter(ChatChunk | StreamFailure)
 _DONE: Final = b"[DONE]"
+# The longest tokens in use are runs of 128 spaces; a text of nothing else is still within bounds.
+CHARACTERS_PER_TOKEN: Final = 128
+LINES_PER_TOKEN: Final = 4  # tokens of several newlines are rare
+_MORE_EVENTS: Final = 64  # than tokens: an opening, the usage, signs of life
+
+
+class TextBound:
+    """How much text so many tokens can be. Text beyond that would be work that nobody granted."""
+
+    def __init__(self, max_tokens: int) -> None:
+        self._characters = CHARACTERS_PER_TOKEN * max_tokens
+        self._lines = LINES_PER_TOKEN * max_tokens
+
+    def take(self, text: str) -> None:
+        """More text has come. Raises Fault when it is too much."""
+        self._characters -= len(text)
+        self._lines -= text.count("\n")
+        if self._characters < 0 or self._lines < 0:
+            raise Fault(reason="bad_response")
 
 
 class StreamedCompletion:
     """One completion (n = 1) on its way; `on_text` is called with every text that is not empty.
 
     `chunks` is the shape of the events. Anything out of order is a fault: text after the end, an
-    end that does not come, tokens that are not counted, more than `most` characters. The tokens so
-    far are told with every event, as the engine counts them; one that does not until the end has
-    written at least one for each text.
+    end that does not come, tokens that are not counted, more events or text than `max_tokens` allow
+    (`TextBound`). The tokens so far are told with every event, as the engine counts them; one that
+    does not until the end has written at least one for each text.
     """
 
-    def __init__(self, chunks: Chunks, on_text: Callable[[str], None], most: int) -> None:
+    def __init__(self, chunks: Chunks, on_text: Callable[[str], None], max_tokens: int) -> None:
         self._chunks = chunks
         self._on_text = on_text
-        self._left = most  # characters that may still come
+        self._left = TextBound(max_tokens)
+        self._events_left = max_tokens + _MORE_EVENTS
         self._tokens = 0  # known to be written
         self._texts: list[str] = []
         self._finish_reason: str | None = None
@@ -43,7 +63,8 @@ class StreamedCompletion:
 
     def take(self, data: bytes) -> None:
         """Read the next event. Raises Fault."""
-        if self._done:
+        self._events_left -= 1
+        if self._done or self._events_left < 0:
             raise Fault(reason="bad_response")
         if data == _DONE:
             self._done = True
@@ -58,10 +79,8 @@ class StreamedCompletion:
             if choice.index != 0 or self._finish_reason is not None:
                 raise Fault(reason="bad_response")
             self._finish_reason = choice.finish_reason
-            self._left -= len(choice.text)
-            if self._left < 0:
-                raise Fault(reason="bad_response")
             if choice.text:
+                self._left.take(choice.text)
                 self._texts.append(choice.text)
                 self._on_text(choice.text)
 
@@ -74,6 +93,7 @@ class StreamedCompletion:
         return CompletionResponse(choices=(choice,), usage=self._usage)
 
     def _parsed(self, data: bytes) -> CompletionChunk | ChatChunk:
+        check_values(data)
         try:
             chunk = self._chunks.validate_json(data)
         except ValidationError:

@@ -1,8 +1,11 @@
-"""One vLLM server as an HTTP client: bodies and streams, bounded in time and size, and faults.
+"""One vLLM server as an HTTP client: bodies and streams, bounded in time, size and work.
 
 vLLM aborts a generation when its client disconnects, so cancelling a call here is enough to
 stop the work there. Retries and the circuit breaker are around it (`service.engines.guarded`), the
 ports on top of it (`generating`, `scoring`, `classify`).
+
+An answer is in memory four times at most (received, joined, parsed, text), and costs no more work
+than its `size` in bytes and MAX_VALUES values of JSON.
 """
 
 import asyncio
@@ -14,13 +17,19 @@ from types import MappingProxyType, SimpleNamespace
 from typing import Final, Protocol, TypeVar
 
 import aiohttp
+from aiohttp import hdrs
 from pydantic import BaseModel, ValidationError
 
+from service.engines.connection import PIECE_BYTES, SMALL_BYTES, EngineConnector, TurnBudget
 from service.engines.ports import FaultReason
 from service.engines.sse import EventReader, EventTooLongError
 
-MAX_RESPONSE_BYTES: Final = 4 * 1024 * 1024
-_READ_BYTES: Final = 64 * 1024
+MAX_RESPONSE_BYTES: Final = 2 * 1024 * 1024
+MAX_VALUES: Final = 10_000  # of an answer's JSON, counted by the brackets, commas and colons
+_BYTES_PER_VALUE: Final = 32  # of one that is no string, on average
+_LEAST_LINE: Final = 32  # bytes of a line of a stream, on average
+_BASE_BYTES: Final = 64 * 1024
+_BYTES_PER_TOKEN: Final = 2 * 1024  # an event, or 128 characters escaped in six bytes each
 # Below vLLM's own 5 s (VLLM_HTTP_TIMEOUT_KEEP_ALIVE), so that no request is sent down a
 # connection which the server is about to close.
 _KEEP_ALIVE_S: Final = 4.0
@@ -57,8 +66,15 @@ class Fault(Exception):  # noqa: N818 - the reason part of an EngineError, witho
 class Exchange(Protocol):
     """An engine as HTTP: what `VllmEngine` does and what guards it."""
 
-    async def post(self, path: str, payload: Mapping[str, object], *, timeout: float) -> bytes:  # noqa: ASYNC109
-        """The body of the answer. Raises Fault."""
+    async def post(
+        self,
+        path: str,
+        payload: Mapping[str, object],
+        *,
+        timeout: float,  # noqa: ASYNC109
+        size: int = MAX_RESPONSE_BYTES,
+    ) -> bytes:
+        """The body of the answer, of at most `size` bytes. Raises Fault."""
         ...
 
     async def stream(
@@ -68,6 +84,7 @@ class Exchange(Protocol):
         on_data: Callable[[bytes], None],
         *,
         timeout: float,  # noqa: ASYNC109
+        size: int = MAX_RESPONSE_BYTES,
     ) -> None:
         """Give `on_data` the data of each server-sent event. Raises Fault, and what it raises."""
         ...
@@ -90,18 +107,31 @@ class VllmEngine:
     Use `open_engine`, which closes the pool again.
     """
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, timeout: float) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, url: str, timeout: float, budget: TurnBudget
+    ) -> None:
         self._session = session
+        self._budget = budget
         self._url = url.rstrip("/")
         self._timeout = timeout  # seconds
 
-    async def post(self, path: str, payload: Mapping[str, object], *, timeout: float) -> bytes:  # noqa: ASYNC109
-        """The body of the answer to a JSON request. Raises Fault.
+    async def post(
+        self,
+        path: str,
+        payload: Mapping[str, object],
+        *,
+        timeout: float,  # noqa: ASYNC109
+        size: int = MAX_RESPONSE_BYTES,
+    ) -> bytes:
+        """The body of the answer to a JSON request, of at most `size` bytes. Raises Fault.
 
         The call ends after `timeout` seconds or the engine's own limit, whichever is less.
         """
-        body = json.dumps(payload).encode()
-        return await self._exchange("POST", path, body, timeout, _bounded_body)
+
+        async def read(response: aiohttp.ClientResponse) -> bytes:
+            return await self._body(response, size)
+
+        return await self._exchange("POST", path, json.dumps(payload).encode(), timeout, read)
 
     async def stream(
         self,
@@ -110,6 +140,7 @@ class VllmEngine:
         on_data: Callable[[bytes], None],
         *,
         timeout: float,  # noqa: ASYNC109
+        size: int = MAX_RESPONSE_BYTES,
     ) -> None:
         """Give `on_data` the data of each server-sent event that answers a JSON request.
 
@@ -117,14 +148,13 @@ class VllmEngine:
         """
 
         async def read(response: aiohttp.ClientResponse) -> None:
-            reader = EventReader()
-
-            def take(piece: bytes) -> None:
-                for data in reader.feed(piece):
-                    on_data(data)
-
+            reader = EventReader(most_lines=size // _LEAST_LINE)
             try:
-                await _bounded(response, take)
+                async for piece in _pieces(response, size):
+                    for data in reader.feed(piece):
+                        if len(data) > SMALL_BYTES:
+                            await self._budget.room(len(data))
+                        on_data(data)
             except EventTooLongError:
                 raise Fault(reason="bad_response") from None
 
@@ -132,7 +162,17 @@ class VllmEngine:
 
     async def get(self, path: str, *, timeout: float) -> bytes:  # noqa: ASYNC109
         """The body of the answer to a GET. Raises Fault."""
-        return await self._exchange("GET", path, None, timeout, _bounded_body)
+
+        async def read(response: aiohttp.ClientResponse) -> bytes:
+            return await self._body(response, MAX_RESPONSE_BYTES)
+
+        return await self._exchange("GET", path, None, timeout, read)
+
+    async def _body(self, response: aiohttp.ClientResponse, size: int) -> bytes:
+        """The whole body, once there is room to parse it in this turn of the loop. Raises Fault."""
+        body = b"".join([piece async for piece in _pieces(response, size)])
+        await self._budget.room(len(body))
+        return body
 
     async def _exchange(
         self,
@@ -162,6 +202,8 @@ class VllmEngine:
             ):
                 if response.status != _OK:
                     raise Fault(reason=_fault_of(response.status), status=response.status)
+                if response.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
+                    raise Fault(reason="bad_response")  # it was not asked for, and may be a bomb
                 begun = True
                 return await read(response)
         except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError) as error:
@@ -181,21 +223,27 @@ async def open_engine(
     *,
     api_key: str | None,
     timeout: float,  # noqa: ASYNC109 - the engine's own limit, not this function's
+    budget: TurnBudget | None = None,
 ) -> AsyncIterator[VllmEngine]:
     """A client for the engine at `url` (without `/v1`), closed on leaving. Does not connect.
 
     The number of connections is not limited here: how many requests run at once is decided
-    where requests come in.
+    where requests come in. `budget` is shared by all engines of an event loop.
     """
-    headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+    budget = budget or TurnBudget()
+    headers = {hdrs.ACCEPT_ENCODING: "identity"}
+    if api_key:
+        headers[hdrs.AUTHORIZATION] = f"Bearer {api_key}"
     async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE_S),
+        connector=EngineConnector(budget, keepalive_timeout=_KEEP_ALIVE_S),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers=headers,
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S),
         trace_configs=[_noting_reuse()],
+        auto_decompress=False,
+        read_bufsize=PIECE_BYTES,
     ) as session:
-        yield VllmEngine(session, url, timeout)
+        yield VllmEngine(session, url, timeout, budget)
 
 
 def _noting_reuse() -> aiohttp.TraceConfig:
@@ -213,29 +261,43 @@ def _noting_reuse() -> aiohttp.TraceConfig:
     return config
 
 
+def size_of(tokens: int) -> int:
+    """How many bytes an answer with so many generated tokens may have."""
+    return min(_BASE_BYTES + _BYTES_PER_TOKEN * tokens, MAX_RESPONSE_BYTES)
+
+
 def parse(shape: type[_Shape], body: bytes) -> _Shape:
     """`body` as JSON of this shape. Raises Fault."""
+    check_values(body)
     try:
         return shape.model_validate_json(body)
     except ValidationError:
         raise Fault(reason="bad_response") from None  # its text would quote the body
 
 
-async def _bounded_body(response: aiohttp.ClientResponse) -> bytes:
-    """The whole body. Raises Fault."""
-    body = bytearray()
-    await _bounded(response, body.extend)
-    return bytes(body)
+def check_values(content: bytes) -> None:
+    """Raise Fault for JSON that takes much longer to parse than text of its length.
+
+    That is JSON with more than MAX_VALUES values, or with long ones that are no strings.
+    """
+    if len(content) <= MAX_VALUES:
+        return
+    strings = content.replace(rb"\\", b"").replace(rb"\"", b"")  # without escaped quotes
+    if strings.count(b'"') > 4 * MAX_VALUES:
+        raise Fault(reason="bad_response")
+    outside = b"".join(strings.split(b'"')[::2])
+    marks = sum(map(outside.count, (b"[", b"{", b",", b":")))
+    if marks > MAX_VALUES or len(outside) > _BYTES_PER_VALUE * MAX_VALUES:
+        raise Fault(reason="bad_response")
 
 
-async def _bounded(response: aiohttp.ClientResponse, take: Callable[[bytes], None]) -> None:
-    """Give `take` the body as it comes. Raises Fault when it is larger than any sound answer."""
-    size = 0
-    async for piece in response.content.iter_chunked(_READ_BYTES):
-        size += len(piece)
-        if size > MAX_RESPONSE_BYTES:
+async def _pieces(response: aiohttp.ClientResponse, size: int) -> AsyncIterator[bytes]:
+    """The body as it comes. Raises Fault when it has more than `size` bytes."""
+    async for piece in response.content.iter_any():
+        size -= len(piece)
+        if size < 0:
             raise Fault(reason="bad_response")
-        take(piece)
+        yield piece
 
 
 def _fault_of(status: int) -> FaultReason:

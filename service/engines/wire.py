@@ -1,14 +1,19 @@
 """The shapes of vLLM's responses that the adapter reads, checked strictly.
 
 Only the fields used here are named; others are ignored. A shape that differs, a number that
-is not finite and text that is not Unicode fail validation and are never repaired.
+is not finite or a count beyond MAX_COUNT, and text that is not Unicode fail validation and are
+never repaired. A list stops at its first item that fails.
 """
 
-from typing import Annotated
+from typing import Annotated, Final, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Count = Annotated[int, Field(ge=0)]
+MAX_COUNT: Final = 10**9
+
+_Item = TypeVar("_Item")
+Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
+Items: TypeAlias = Annotated[tuple[_Item, ...], Field(fail_fast=True)]
 
 
 class _Wire(BaseModel):
@@ -33,7 +38,7 @@ class CompletionChoice(_Wire):
 class CompletionResponse(_Wire):
     """The answer of `POST /v1/completions` for one prompt."""
 
-    choices: tuple[CompletionChoice, ...]
+    choices: Items[CompletionChoice]
     usage: CompletionUsage
 
 
@@ -54,7 +59,7 @@ class ChatChoice(_Wire):
 class ChatResponse(_Wire):
     """The answer of `POST /v1/chat/completions`."""
 
-    choices: tuple[ChatChoice, ...]
+    choices: Items[ChatChoice]
     usage: CompletionUsage
 
 
@@ -69,7 +74,7 @@ class CompletionPiece(_Wire):
 class CompletionChunk(_Wire):
     """An event of a streamed `POST /v1/completions`; the last before the end has the usage."""
 
-    choices: tuple[CompletionPiece, ...]
+    choices: Items[CompletionPiece]
     usage: CompletionUsage | None = None
 
 
@@ -95,7 +100,7 @@ class ChatPiece(_Wire):
 class ChatChunk(_Wire):
     """An event of a streamed `POST /v1/chat/completions`."""
 
-    choices: tuple[ChatPiece, ...]
+    choices: Items[ChatPiece]
     usage: CompletionUsage | None = None
 
 
@@ -115,34 +120,34 @@ class PoolingItem(_Wire):
     """The rows of one input: pooled tokens x labels."""
 
     index: Count
-    data: tuple[tuple[float, ...], ...]
+    data: Items[Items[float]]
 
 
 class PoolingResponse(_Wire):
     """The answer of `POST /pooling` with `task=token_classify`."""
 
-    data: tuple[PoolingItem, ...]
+    data: Items[PoolingItem]
     usage: PoolingUsage
 
 
 class ClassificationItem(_Wire):
     """The labels' values for one input: logits when `use_activation` is false."""
 
-    probs: tuple[float, ...]
+    probs: Items[float]
 
 
 class ClassificationResponse(_Wire):
     """The answer of `POST /classify`."""
 
-    data: tuple[ClassificationItem, ...]
+    data: Items[ClassificationItem]
     usage: PoolingUsage
 
 
 class TokenizeResponse(_Wire):
     """The answer of `POST /tokenize`; the strings come when they are asked for."""
 
-    tokens: tuple[int, ...]
-    token_strs: tuple[str, ...] | None = None
+    tokens: Items[Count]
+    token_strs: Items[str] | None = None
 
 
 class DetokenizeResponse(_Wire):
@@ -160,4 +165,4 @@ class ServedModel(_Wire):
 class ModelList(_Wire):
     """The answer of `GET /v1/models`."""
 
-    data: tuple[ServedModel, ...]
+    data: Items[ServedModel]

@@ -190,16 +190,13 @@ class Calls:
         drafts, draft_reason = ((), DegradedReason.DEADLINE) if one.cancelled() else one.result()
         if not drafts and not samples:
             raise _NothingError(draft_reason or "bad_response")
-        first, *others = (*drafts, *samples)
-        student = self._engines.formats.student
+        candidates: list[Candidate] = []
+        for completion in (*drafts, *samples):
+            kind = CandidateKind.SAMPLE if candidates else CandidateKind.DRAFT
+            candidates.append(_candidate(kind, completion, self._engines.formats.student))
+            await asyncio.sleep(0)  # texts may be long, and others wait for the event loop
         missing = (Degradation(Stage.DRAFT, why) for why in (draft_reason, samples_reason) if why)
-        return Drafted(
-            candidates=(
-                _candidate(CandidateKind.DRAFT, first, student),
-                *(_candidate(CandidateKind.SAMPLE, other, student) for other in others),
-            ),
-            degraded=tuple(missing),
-        )
+        return Drafted(candidates=tuple(candidates), degraded=tuple(missing))
 
     async def _draw(  # noqa: PLR0913 - one call, spelled out
         self,

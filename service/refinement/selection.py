@@ -13,6 +13,7 @@ from service.refinement.types import (
 )
 
 _ORDER = tuple(CandidateKind)
+_LONG_ANSWER = 100  # characters: beyond, numbers are compared as they are written
 RERANKING = frozenset({Strategy.GLORE, Strategy.GATED, Strategy.BEST_OF_N})
 
 
@@ -51,6 +52,15 @@ def select(state: State) -> Selection | None:
     return _agreed(state.candidates)
 
 
+def _same(left: Candidate, right: Candidate) -> bool:
+    """Whether both have the same answer. Parsing numbers of 100,000 digits takes too long here."""
+    if left.answer is None or right.answer is None:
+        return False
+    if len(left.answer) > _LONG_ANSWER or len(right.answer) > _LONG_ANSWER:
+        return left.answer == right.answer
+    return same_answer(left.answer, right.answer)
+
+
 def _highest(candidates: tuple[Candidate, ...], values: Sequence[float]) -> int:
     """The place of the highest value; of equals that of the earlier kind, then the earlier one."""
     places = sorted(range(len(values)), key=lambda place: _ORDER.index(candidates[place].kind))
@@ -76,10 +86,7 @@ def _agreed(candidates: tuple[Candidate, ...]) -> Selection:
 
     A candidate without an answer agrees with none, and loses to any that has one.
     """
-    votes = [
-        sum(same_answer(candidate.answer, other.answer) for other in candidates)
-        for candidate in candidates
-    ]
+    votes = [sum(_same(each, other) for other in candidates) for each in candidates]
     winner = _highest(candidates, votes)
     if winner == 0 and votes[0] <= 1:
         return Selection(0, SelectionReason.FALLBACK)

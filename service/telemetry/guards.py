@@ -23,20 +23,15 @@ class Guarded(Protocol):
         """How many calls were made again."""
         ...
 
-    @property
-    def hedges(self) -> int:
-        """How many calls were made once more beside themselves."""
-        ...
-
 
 class GuardCollector(Collector):
-    """`glore_engine_circuit`, `glore_engine_retries_total` and `..._hedges_total`, by role."""
+    """`glore_engine_circuit` and `glore_engine_retries_total`, by role."""
 
     def __init__(self, engines: Mapping[Role, Guarded]) -> None:
         self._engines = engines
 
     def collect(self) -> Iterator[Metric]:
-        """A gauge with one series for each state of each role's circuit, and two counters."""
+        """A gauge with one series for each state of each role's circuit, and a counter."""
         circuit = GaugeMetricFamily(
             "glore_engine_circuit",
             "1 for the state in which the circuit breaker of a role stands, else 0.",
@@ -45,16 +40,9 @@ class GuardCollector(Collector):
         retries = CounterMetricFamily(
             "glore_engine_retries", "Calls to an engine that were made again.", labels=["role"]
         )
-        hedges = CounterMetricFamily(
-            "glore_engine_hedges",
-            "Calls to an engine that were made once more while the first had not answered.",
-            labels=["role"],
-        )
         for role, engine in self._engines.items():
             for state in Circuit:
                 circuit.add_metric([role, state.value], float(engine.circuit is state))
             retries.add_metric([role], engine.retries)
-            hedges.add_metric([role], engine.hedges)
         yield circuit
         yield retries
-        yield hedges

@@ -170,21 +170,6 @@ async def test_each_role_has_retries_of_its_own_and_few_of_them(settings: Settin
     assert 'glore_engine_retries_total{role="student"} 2.0' in after
 
 
-@pytest.mark.parametrize("hedge_after", [None, 0.05])
-async def test_a_late_engine_is_asked_twice_only_when_that_is_set(
-    settings: Settings, hedge_after: float | None
-) -> None:
-    late = Simulated(timing=Timing(first_token=0.5))
-    async with gateway(settings, late, hedge_after=hedge_after) as (client, simulator):
-        answer = await ask(client, strategy="draft")
-        metrics = (await client.get("/metrics")).text
-    assert answer.status_code == 200
-    times = 1 if hedge_after is None else 2
-    assert list(simulator.came.values()) == [times]
-    assert answer.json()["usage"]["engine_calls"] == times
-    assert f'glore_engine_hedges_total{{role="student"}} {times - 1:.1f}' in metrics
-
-
 @pytest.mark.parametrize("kind", ["429", "reset"])
 async def test_an_engine_that_fails_now_and_then_costs_nothing(
     settings: Settings, kind: str

@@ -42,12 +42,6 @@ def test_without_settings_two_engines_of_this_machine_serve_the_five_roles() -> 
     assert (settings.host, settings.port) == ("127.0.0.1", 8000)
 
 
-def test_no_call_is_made_beside_itself_until_that_is_set(env: pytest.MonkeyPatch) -> None:
-    assert load_settings().hedge_after is None
-    env.setenv("GLORE_HEDGE_AFTER", "1.5")
-    assert load_settings().hedge_after == 1.5
-
-
 def test_one_value_of_an_engine_leaves_the_others(env: pytest.MonkeyPatch) -> None:
     env.setenv("GLORE_GENERATION__TIMEOUT", "5")
     env.setenv("GLORE_SCORING__URL", "https://scores.example/prefix")

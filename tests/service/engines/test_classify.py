@@ -65,6 +65,8 @@ async def test_a_solution_without_steps_scores_nothing(
         (classification(0.1, 0.9), "wrong_scores"),
         (classification(0.1, data=[]), "wrong_scores"),
         (classification(float("nan")), "bad_response"),
+        (classification(10**400), "bad_response"),
+        (classification(0.1, usage={"prompt_tokens": 10**400}), "bad_response"),
         (classification(0.1, usage=None), "bad_response"),
     ],
 )

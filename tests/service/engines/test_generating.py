@@ -8,9 +8,10 @@ import pytest
 
 from models.formats.chat import Chat, Message
 from models.formats.writing import Prompt
-from service.engines.generating import CHARACTERS_PER_TOKEN, VllmGenerator
+from service.engines.generating import VllmGenerator
 from service.engines.ports import Completion, EngineError, FaultReason, Generation, spending
 from service.engines.sse import MAX_EVENT_BYTES
+from service.engines.streamed import CHARACTERS_PER_TOKEN
 from service.engines.vllm import MAX_RESPONSE_BYTES, VllmEngine
 from tests.service.allowance import FakeAllowance
 from tests.service.engines.fake_vllm import (
@@ -136,6 +137,8 @@ ERROR = {"error": {"message": "upstream text", "type": "InternalServerError", "c
         (changed(0, choices=[{"index": 0, "text": None, "finish_reason": None}]), "bad_response"),
         (changed(0, choices=[{"index": 0, "text": "\ud800"}]), "bad_response"),
         (changed(2, usage={"prompt_tokens": 7}), "bad_response"),
+        (changed(2, usage={"prompt_tokens": 10**400, "completion_tokens": 5}), "bad_response"),
+        (changed(0, usage={"prompt_tokens": 7, "completion_tokens": 10**400}), "bad_response"),
         (changed(2, usage={"prompt_tokens": 7, "completion_tokens": "5"}), "bad_response"),
         (changed(2, usage={"prompt_tokens": 7, "completion_tokens": 65}), "bad_response"),
         (as_events(ERROR), "failed"),

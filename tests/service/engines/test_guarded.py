@@ -10,7 +10,7 @@ from service.engines.breaker import BreakerSettings, Circuit, CircuitBreaker
 from service.engines.guarded import GuardedEngine
 from service.engines.ports import FaultReason, spending
 from service.engines.retries import Retrier, RetrySettings
-from service.engines.vllm import Fault
+from service.engines.vllm import MAX_RESPONSE_BYTES, Fault
 from tests.service.allowance import FakeAllowance
 from tests.service.clock import ManualClock
 
@@ -24,7 +24,15 @@ class Engine:
         self.answers = list(answers)
         self.timeouts: list[float] = []
 
-    async def post(self, path: str, payload: Mapping[str, object], *, timeout: float) -> bytes:  # noqa: ASYNC109
+    async def post(
+        self,
+        path: str,
+        payload: Mapping[str, object],
+        *,
+        timeout: float,  # noqa: ASYNC109
+        size: int = MAX_RESPONSE_BYTES,
+    ) -> bytes:
+        assert size == MAX_RESPONSE_BYTES
         assert path == "/pooling"
         assert payload == {"model": "sorm"}
         self.timeouts.append(timeout)
@@ -40,11 +48,12 @@ class Engine:
         on_data: Callable[[bytes], None],
         *,
         timeout: float,  # noqa: ASYNC109
+        size: int = MAX_RESPONSE_BYTES,
     ) -> None:
         """The answer as one event; a fault that comes after the beginning comes after an event."""
         if self.answers and isinstance(fault := self.answers[0], Fault) and fault.begun:
             on_data(b"begun")
-        on_data(await self.post(path, payload, timeout=timeout))
+        on_data(await self.post(path, payload, timeout=timeout, size=size))
 
     async def get(self, path: str, *, timeout: float) -> bytes:  # noqa: ASYNC109
         assert timeout == 1.0
@@ -194,9 +203,16 @@ async def test_slow_calls_never_open_the_circuit() -> None:
 
 async def test_a_cancelled_try_leaves_room_for_the_next() -> None:
     class Hanging(Engine):
-        async def post(self, path: str, payload: Mapping[str, object], *, timeout: float) -> bytes:  # noqa: ASYNC109
+        async def post(
+            self,
+            path: str,
+            payload: Mapping[str, object],
+            *,
+            timeout: float,  # noqa: ASYNC109
+            size: int = MAX_RESPONSE_BYTES,
+        ) -> bytes:
             if self.answers:
-                return await super().post(path, payload, timeout=timeout)
+                return await super().post(path, payload, timeout=timeout, size=size)
             await asyncio.Event().wait()
             raise AssertionError
 
@@ -239,12 +255,19 @@ async def test_a_late_answer_to_a_call_of_before_is_not_the_try() -> None:
             super().__init__(*[Fault(reason="failed", status=500)] * 3)
             self.go = asyncio.Event()
 
-        async def post(self, path: str, payload: Mapping[str, object], *, timeout: float) -> bytes:  # noqa: ASYNC109
+        async def post(
+            self,
+            path: str,
+            payload: Mapping[str, object],
+            *,
+            timeout: float,  # noqa: ASYNC109
+            size: int = MAX_RESPONSE_BYTES,
+        ) -> bytes:
             if not self.timeouts:
                 self.timeouts.append(timeout)
                 await self.go.wait()
                 return b"late"
-            return await super().post(path, payload, timeout=timeout)
+            return await super().post(path, payload, timeout=timeout, size=size)
 
     inner = Late()
     engine, clock = guarded(inner)

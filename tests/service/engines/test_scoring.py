@@ -70,6 +70,9 @@ async def test_scores_are_never_guessed_at(
         (lambda answer: answer["data"][0].update(index=1), "wrong_scores"),
         (lambda answer: answer["data"][0].update(data="base64"), "bad_response"),
         (lambda answer: answer.pop("usage"), "bad_response"),
+        (lambda answer: answer["usage"].update(prompt_tokens=10**400), "bad_response"),
+        (lambda answer: answer["data"][0].update(index=10**400), "bad_response"),
+        (lambda answer: answer["data"][0]["data"][-1].append(10**400), "bad_response"),
     ],
 )
 async def test_each_input_is_answered_once(

@@ -10,7 +10,7 @@ from service.engines.sse import MAX_EVENT_BYTES, EventReader, EventTooLongError
 
 
 def read(*pieces: bytes) -> list[bytes]:
-    reader = EventReader()
+    reader = EventReader(most_lines=1_000_000)
     return [data for piece in pieces for data in reader.feed(piece)]
 
 

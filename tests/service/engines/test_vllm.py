@@ -4,8 +4,9 @@ import socket
 
 import pytest
 
-from service.engines.generating import CHARACTERS_PER_TOKEN, VllmGenerator
+from service.engines.generating import VllmGenerator
 from service.engines.ports import Completion, EngineError, FaultReason, Generation, spending
+from service.engines.streamed import CHARACTERS_PER_TOKEN, LINES_PER_TOKEN
 from service.engines.vllm import MAX_RESPONSE_BYTES, Fault, VllmEngine, open_engine
 from tests.service.allowance import FakeAllowance
 from tests.service.engines.fake_vllm import FakeVllm, completion
@@ -141,10 +142,14 @@ def with_choice(**changes: object) -> bytes:
         changed("usage", None),
         changed("usage", {"prompt_tokens": 7}),
         changed("usage", {"prompt_tokens": -1, "completion_tokens": 5}),
+        changed("usage", {"prompt_tokens": 10**9 + 1, "completion_tokens": 5}),
+        changed("usage", {"prompt_tokens": 10**400, "completion_tokens": 5}),
+        changed("usage", {"prompt_tokens": 7, "completion_tokens": 10**400}),
         changed("usage", {"prompt_tokens": 7.5, "completion_tokens": 5}),
         changed("usage", {"prompt_tokens": "7", "completion_tokens": 5}),
         changed("usage", {"prompt_tokens": float("nan"), "completion_tokens": 5}),
         with_choice(index=1),
+        with_choice(index=10**400),
         with_choice(index=True),
         with_choice(text=None),
         with_choice(text=["a"]),
@@ -193,6 +198,16 @@ async def test_more_text_than_so_many_tokens_can_be_is_a_bad_response(
     assert (await generate(engine, n=2)).completions[1].text == longest
     server.gives(COMPLETIONS, completion("a", longest + "a"))
     assert await reason_of(engine, n=2) == "bad_response"
+
+
+async def test_more_lines_than_so_many_tokens_can_be_are_a_bad_response(
+    server: FakeVllm, engine: VllmEngine
+) -> None:
+    most = "\n" * (64 * LINES_PER_TOKEN)
+    server.gives(COMPLETIONS, completion(most))
+    assert (await generate(engine)).completions[0].text == most
+    server.gives(COMPLETIONS, completion(most + "\n"))
+    assert await reason_of(engine) == "bad_response"
 
 
 async def test_a_body_without_end_is_not_read_to_its_end(

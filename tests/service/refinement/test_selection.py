@@ -1,5 +1,6 @@
 """The choice between candidates."""
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -29,6 +30,17 @@ def test_without_scores_the_most_common_answer_wins(
     solutions: tuple[str, ...], winner: int, reason: SelectionReason
 ) -> None:
     assert select(candidates(*solutions)) == Selection(winner, reason)
+
+
+def test_agreement_on_very_long_numbers_takes_no_time() -> None:
+    """Numbers of 100,000 digits, which take 10 ms each to parse."""
+    digits = ["1" * 100_000 + str(last) for last in range(8)]
+    draft = drafted("#### 1").candidates[0]
+    made = [replace(draft, answer=each) for each in (*digits, digits[3])]
+    began = time.process_time()
+    chosen = select(State(task(Strategy.BEST_OF_N), candidates=tuple(made)))
+    assert time.process_time() - began < 0.05
+    assert chosen == Selection(3, SelectionReason.AGREEMENT)
 
 
 def test_the_orm_ranks_by_score_alone() -> None:

@@ -14,7 +14,6 @@ from service.telemetry.guards import GuardCollector
 class FakeGuard:
     circuit: Circuit
     retries: int
-    hedges: int
 
 
 def exposed(guards: Mapping[Role, FakeGuard]) -> CollectorRegistry:
@@ -24,14 +23,13 @@ def exposed(guards: Mapping[Role, FakeGuard]) -> CollectorRegistry:
 
 
 def test_every_state_of_every_role_has_a_series() -> None:
-    student = FakeGuard(Circuit.OPEN, 3, 2)
-    registry = exposed({"student": student, "sorm": FakeGuard(Circuit.CLOSED, 0, 0)})
+    student = FakeGuard(Circuit.OPEN, 3)
+    registry = exposed({"student": student, "sorm": FakeGuard(Circuit.CLOSED, 0)})
     text = generate_latest(registry).decode()
     assert 'glore_engine_circuit{role="student",state="open"} 1.0' in text
     assert 'glore_engine_circuit{role="student",state="closed"} 0.0' in text
     assert 'glore_engine_circuit{role="sorm",state="closed"} 1.0' in text
     assert 'glore_engine_retries_total{role="student"} 3.0' in text
-    assert 'glore_engine_hedges_total{role="student"} 2.0' in text
     student.circuit = Circuit.HALF_OPEN  # read anew at every scrape
     text = generate_latest(registry).decode()
     assert 'glore_engine_circuit{role="student",state="half_open"} 1.0' in text

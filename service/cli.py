@@ -266,8 +266,9 @@ def up(  # noqa: PLR0913 - one option each
     """Start everything on this machine: models, engines, gateway."""
     from models.serving.up import up_command  # noqa: PLC0415
     from service.commands.environment import given_settings  # noqa: PLC0415
+    from service.startup import exposed  # noqa: PLC0415
 
-    given_settings()  # the gateway's, before minutes are spent on its engines
+    settings = given_settings()  # the gateway's, before minutes are spent on its engines
     status = up_command(
         host=host,
         port=port,
@@ -277,6 +278,7 @@ def up(  # noqa: PLR0913 - one option each
         orm_port=orm_port,
         preset=preset,
         dry_run=dry_run,
+        warning=exposed(host, len(settings.keyring.keys)),
     )
     raise typer.Exit(status)
 

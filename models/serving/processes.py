@@ -1,15 +1,21 @@
 """What is started: one process under a guard, its log, and what the log says."""
 
+import fcntl
+import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import models
+from models.serving.errors import ServingError
 from models.serving.guard import GRACE
+
+PYTHON = (sys.executable, "-P")  # imports nothing from the current folder
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _PREFIX = re.compile(  # vLLM's and torch's: process, level, time, place
@@ -45,11 +51,11 @@ class Guarded:
         logs.mkdir(parents=True, exist_ok=True)
         with self.log.open("wb") as output:
             self._guard = subprocess.Popen(  # noqa: S603 - our own command lines
-                [sys.executable, "-m", "models.serving.guard", *launch.command],
+                [*PYTHON, "-m", "models.serving.guard", *launch.command],
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=dict(launch.environment),
+                env=_safe(launch.environment),
                 start_new_session=True,
             )
 
@@ -96,6 +102,47 @@ class Guarded:
     def tail(self, lines: int) -> list[str]:
         """The last lines of its log that say something, oldest first."""
         return meaningful(self.log)[-lines:]
+
+
+@contextmanager
+def own_logs(folder: Path, port: int) -> Iterator[Path]:
+    """A folder for the logs of the service on `port`, which no other service writes into.
+
+    It is `folder`, or the one named after the port in it when another service has that. Raises
+    ServingError when none can be written.
+    """
+    with ExitStack() as stack:
+        for each in (folder, folder / str(port)):
+            try:
+                each.mkdir(parents=True, exist_ok=True)
+                lock = stack.enter_context((each / "lock").open("w"))
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                raise ServingError(
+                    problem=f"Logs cannot be written into {each}: {error.strerror}.",
+                    way_out="Set GLORE_CACHE to a folder of yours, or name one with --cache.",
+                ) from error
+            yield each
+            return
+    raise ServingError(
+        problem=f"Another `glore up` on port {port} writes its logs into {folder}.",
+        way_out="Stop it, choose another --port, or another folder with --cache.",
+    )
+
+
+def _safe(environment: Mapping[str, str]) -> dict[str, str]:
+    """`environment` for a process all of whose Pythons import nothing from the current folder.
+
+    Where this package is found through that folder alone, it is named.
+    """
+    safe = {**environment, "PYTHONSAFEPATH": "1"}
+    root = str(Path(models.__file__).resolve().parents[1])
+    if root not in sys.path[0 if sys.flags.safe_path else 1 :]:
+        known = environment.get("PYTHONPATH")
+        safe["PYTHONPATH"] = os.pathsep.join([root, *([known] if known else [])])
+    return safe
 
 
 def stop_all(processes: Iterable[Guarded]) -> None:

@@ -8,7 +8,6 @@ With a preset there is no cache to make: its engines fetch other people's models
 import os
 import shlex
 import signal
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,11 +20,13 @@ from models.serving.cache import Cache, check_disk, default_cache
 from models.serving.errors import ServingError
 from models.serving.preset_engines import preset_gateway, preset_named, preset_servers
 from models.serving.presets import Preset
-from models.serving.processes import Guarded, Launch, stop_all
+from models.serving.processes import PYTHON, Guarded, Launch, own_logs, stop_all
 from models.serving.revival import Revival
 from models.serving.screen import Screen
 from models.serving.stack import Stack
 from service import installation
+from service.settings import Settings
+from service.variables import PREFIX, names_of, secret_names
 
 _EXAMPLE = (
     "Harper is required to submit a 45-page report. She already finished writing 2/3 of the "
@@ -48,18 +49,21 @@ def up_command(  # noqa: PLR0913 - one option each
     orm_port: int = 8103,
     preset: str | None = None,
     dry_run: bool = False,
+    warning: str | None = None,
 ) -> int:
     """Run the whole service on `host`:`port` until it is stopped; the exit status.
 
     `cache` is the model cache's folder (None: GLORE_CACHE, else ~/.cache/glore). An engine
     whose address is given (GLORE_GENERATION__URL, GLORE_SCORING__URL) is not started here.
     With a `preset`, its SORM takes the scoring port and its ORM `orm_port`. A `dry_run` prints
-    the commands and starts nothing.
+    the commands and starts nothing. A `warning` is shown first.
     Problems are told on standard output, with a way out; 0 after a Ctrl-C or SIGTERM.
     """
     screen = Screen()
     models = Cache(cache.expanduser().resolve() if cache else default_cache(), chosen_bundle())
     ports = {"generation": generation_port, "scoring": scoring_port}
+    if warning:
+        screen.note(f"warning: {warning}")
     try:
         with _stoppable():
             if preset is not None:
@@ -73,6 +77,12 @@ def up_command(  # noqa: PLR0913 - one option each
     except ServingError as error:
         screen.problem(error.problem, error.way_out)
         return 1
+    except OSError as error:
+        screen.problem(
+            f"{error.filename}: {error.strerror}." if error.filename else f"{error}.",
+            "Is it yours, and is there room? --cache or GLORE_CACHE names another folder.",
+        )
+        return 1
     return 0
 
 
@@ -85,14 +95,15 @@ def _up_bundled(  # noqa: PLR0913 - one service, spelled out
         _check(host, port, local)
     if local:
         models.bundle.check()
-        if not dry:
-            prepare(models, screen)
     launches = local_engines(models, local)
     gateway = engines.gateway(host, port, launches.values(), models.bundle)
     if dry:
         screen.text(described((*launches.values(), gateway)))
         return
-    _serve(host, [tuple(launches)], launches, gateway, models.logs, screen)
+    with _logs(models, port, screen) as logs:
+        if local:
+            prepare(models, logs, screen)
+        _serve(host, [tuple(launches)], launches, gateway, logs, screen)
 
 
 def _up_preset(  # noqa: PLR0913 - one service, spelled out
@@ -123,21 +134,38 @@ def _up_preset(  # noqa: PLR0913 - one service, spelled out
         checks.check_port(engines.HERE, launch.port, f"{name} engine", options[name])
     if launches:
         checks.check_gpu(preset.memory if len(launches) == len(preset.servers) else 0.0)
-    _serve(host, [(name,) for name in launches], launches, gateway, models.logs, screen)
+    with _logs(models, port, screen) as logs:
+        _serve(host, [(name,) for name in launches], launches, gateway, logs, screen)
 
 
-def described(launches: Iterable[Launch]) -> str:
-    """The commands, each with the settings of ours that it is started with."""
+@contextmanager
+def _logs(models: Cache, port: int, screen: Screen) -> Iterator[Path]:
+    """Where the logs go. Raises ServingError."""
+    with own_logs(models.logs, port) as logs:
+        if logs != models.logs:
+            screen.note(f"another service writes its logs into {models.logs}; ours are in {logs}")
+        yield logs
+
+
+def described(launches: Iterable[Launch], environment: Mapping[str, str] = os.environ) -> str:
+    """The commands, each with what it is started with beside `environment`, and GLORE_ settings.
+
+    Of those that may hold a secret the names alone.
+    """
+    secret = secret_names(names_of(Settings))
     blocks = []
     for launch in launches:
-        ours = sorted(
-            f"{name}={shlex.quote(value)}"
-            for name, value in launch.environment.items()
-            if name.startswith(("GLORE_", "VLLM_", "HF_HUB_", "OMP_NUM_"))
-            and not name.endswith(("API_KEY", "API_KEYS"))
-        )
-        command = " \\\n  ".join([*ours, shlex.join(launch.command)])
-        blocks.append(f"# {launch.name}, port {launch.port}\n{command}\n")
+        ours = {
+            name: value
+            for name, value in sorted(launch.environment.items())
+            if name.startswith(PREFIX) or environment.get(name) != value
+        }
+        hidden = "".join(f"# with {name} as it is set here\n" for name in ours if name in secret)
+        shown = [
+            f"{name}={shlex.quote(value)}" for name, value in ours.items() if name not in secret
+        ]
+        command = " \\\n  ".join([*shown, shlex.join(launch.command)])
+        blocks.append(f"# {launch.name}, port {launch.port}\n{hidden}{command}\n")
     return "\n" + "\n".join(blocks)
 
 
@@ -147,7 +175,7 @@ def local_engines(models: Cache, ports: Mapping[str, int]) -> dict[str, Launch]:
     return {name: kinds[name](models, port) for name, port in ports.items()}
 
 
-def prepare(models: Cache, screen: Screen) -> None:
+def prepare(models: Cache, logs: Path, screen: Screen) -> None:
     """Make the model cache where it is not whole, in a process of its own. Raises ServingError."""
     screen.progress("checking the model cache")
     to_make = models.to_make()
@@ -157,9 +185,8 @@ def prepare(models: Cache, screen: Screen) -> None:
     for part, why in to_make.items():
         screen.note(f"models: {part} {why}")
     check_disk(models)
-    command = (sys.executable, "-m", "models.serving.build")
-    arguments = (str(models.root), str(models.bundle.path))
-    maker = Guarded(Launch("build", (*command, *arguments), os.environ), models.logs)
+    command = (*PYTHON, "-m", "models.serving.build", str(models.root), str(models.bundle.path))
+    maker = Guarded(Launch("build", command, engines.without_settings(os.environ)), logs)
     try:
         while (status := maker.wait(0.5)) is None:
             screen.progress("making the models", next(iter(maker.tail(1)), "starting"))
@@ -214,7 +241,8 @@ def _serve(  # noqa: PLR0913 - one service, spelled out
 
 
 def _try_this(host: str, port: int) -> str:
-    address = f"http://{engines.HERE if host in {'0.0.0.0', '::'} else host}:{port}"  # noqa: S104
+    here = engines.HERE if host in {"0.0.0.0", "::"} else host  # noqa: S104
+    address = f"http://{f'[{here}]' if ':' in here else here}:{port}"
     elsewhere = "" if address == "http://127.0.0.1:8000" else f" --url {address}"
     return f"""
 GLoRe answers on {address} (its API: {address}/docs). Try, in another terminal:

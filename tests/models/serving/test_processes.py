@@ -3,12 +3,22 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
-from models.serving.processes import Guarded, Launch, meaningful, stop_all
+from models.serving import processes
+from models.serving.errors import ServingError
+from models.serving.processes import (
+    PYTHON,
+    Guarded,
+    Launch,
+    meaningful,
+    own_logs,
+    stop_all,
+)
 
 FAMILY = """
 import subprocess, sys, time
@@ -92,6 +102,66 @@ def test_no_orphan_when_the_owner_dies(tmp_path: Path, number: signal.Signals) -
     assert gone(child)
 
 
+@pytest.mark.parametrize(
+    "who",
+    [
+        "guard",
+        "watcher",
+        "child",
+        "owner guard",
+        "guard child",
+        "watcher child",
+        "owner guard child",
+    ],
+)
+def test_nothing_is_left_whoever_is_killed(tmp_path: Path, who: str) -> None:
+    """The chain is owner, guard, child, grandchild; the watcher stands beside the guard."""
+    owner = subprocess.Popen([sys.executable, "-c", OWNER, FAMILY, str(tmp_path)])  # noqa: S603
+    try:
+        grandchild = child_of_family(tmp_path / "family.log")
+        child = grandchild.parent()
+        assert child is not None
+        guard = child.parent()
+        assert guard is not None
+        (watcher,) = (each for each in guard.children() if each.name() == "sh")
+        chain = {
+            "owner": psutil.Process(owner.pid),
+            "guard": guard,
+            "watcher": watcher,
+            "child": child,
+        }
+        for name, process in chain.items():
+            if name in who.split():
+                with suppress(psutil.NoSuchProcess):  # by another's end
+                    process.kill()
+        if who == "watcher":  # another takes its place
+            assert not gone(child, seconds=0.5)
+            guard.kill()
+        assert gone(child)
+        assert gone(grandchild)
+    finally:
+        owner.kill()
+        owner.wait()
+    assert gone(guard)
+    assert gone(watcher)
+
+
+def test_a_child_dies_with_its_guard_even_before_anybody_looks(tmp_path: Path) -> None:
+    """Guard and watcher at once: the kernel ends the child."""
+    process = Guarded(
+        python("single", "import time; print('started', flush=True); time.sleep(600)"), tmp_path
+    )
+    while not process.tail(1):
+        time.sleep(0.02)
+    guard = psutil.Process(process._guard.pid)
+    watcher, child = sorted(guard.children(), key=lambda each: each.name() != "sh")
+    watcher.suspend()
+    guard.kill()
+    assert gone(child)
+    watcher.kill()
+    assert process.wait(10) == -signal.SIGKILL
+
+
 def test_a_process_that_will_not_stop_is_killed(tmp_path: Path) -> None:
     stubborn = "import signal, time; signal.signal(15, signal.SIG_IGN); print('on'); "
     process = Guarded(python("stubborn", f"{stubborn}time.sleep(600)"), tmp_path)
@@ -127,3 +197,88 @@ def test_causes_are_the_errors_in_order_and_once(tmp_path: Path) -> None:
     process = Guarded(python("odd", "print('only this')"), tmp_path)
     assert process.wait(30) == 0
     assert process.causes() == ["only this"]
+
+
+def hostile(folder: Path) -> Path:
+    """A folder whose modules, imported, leave a mark."""
+    mark = f"open({str(folder / 'imported')!r}, 'a').write(__name__ + '\\n')\nraise SystemExit(9)\n"
+    names = (
+        "select",
+        "signal",
+        "ctypes",
+        "subprocess",
+        "json",
+        "typer",
+        "uvicorn",
+        "torch",
+        "vllm",
+    )
+    for name in names:
+        (folder / f"{name}.py").write_text(mark)
+    for name in ("models", "service", "pip", "multiprocessing"):
+        (folder / name).mkdir()
+        (folder / name / "__init__.py").write_text(mark)
+    return folder
+
+
+def test_nothing_is_imported_from_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither by the guard, nor by what it runs, nor by what that runs."""
+    (tmp_path / "here").mkdir()
+    here = hostile(tmp_path / "here")
+    monkeypatch.chdir(here)
+    nested = (
+        "import subprocess, sys, multiprocessing, json; import models.serving.build; "
+        "subprocess.run([sys.executable, '-c', 'import select, models, service.cli'], check=True)"
+    )
+    process = Guarded(python("nested", nested), tmp_path)
+    assert process.wait(60) == 0, process.tail(20)
+    build = Launch("build", (*PYTHON, "-m", "models.serving.build", "a", "b"), os.environ)
+    process = Guarded(build, tmp_path)
+    assert process.wait(60) == 1
+    assert "are not complete" in process.log.read_text()
+    assert not (here / "imported").exists()
+
+
+def test_glore_itself_imports_nothing_from_the_current_folder(tmp_path: Path) -> None:
+    script = Path(sys.executable).parent / "glore"
+    here = hostile(tmp_path)
+    command = [str(script), "up", "--dry-run", "--cache", str(tmp_path / "cache")]
+    done = subprocess.run(command, cwd=here, capture_output=True, text=True, check=False)  # noqa: S603
+    assert done.returncode == 0, done.stderr
+    assert "# gateway" in done.stdout
+    assert not (here / "imported").exists()
+
+
+def test_a_source_tree_that_is_not_installed_is_found_by_what_it_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = str(Path(processes.__file__).parents[2])
+    monkeypatch.setattr(sys, "path", [root, *(each for each in sys.path if each != root)])
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    monkeypatch.chdir(tmp_path)
+    process = Guarded(python("found", "import models; print(models.__file__)"), tmp_path)
+    assert process.wait(60) == 0
+    assert process.tail(1) == [str(Path(root) / "models" / "__init__.py")]
+
+
+def test_two_services_on_one_cache_have_logs_of_their_own(tmp_path: Path) -> None:
+    with own_logs(tmp_path, 8000) as first:
+        assert first == tmp_path
+        with own_logs(tmp_path, 8001) as second:
+            assert second == tmp_path / "8001"
+            with pytest.raises(ServingError, match="on port 8001"), own_logs(tmp_path, 8001):
+                pass
+        with own_logs(tmp_path, 8001) as third:
+            assert third == second
+    with own_logs(tmp_path, 8001) as fourth:
+        assert fourth == tmp_path
+
+
+def test_a_folder_of_logs_that_cannot_be_written_is_told() -> None:
+    with (
+        pytest.raises(ServingError, match="Logs cannot be written into /proc/none"),
+        own_logs(Path("/proc/none"), 8000),
+    ):
+        pass

@@ -7,7 +7,7 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 # The CPU build of torch, looked for as pip is configured here, then in PyTorch's own index.
-TORCH := torch==2.13.0+cpu
+TORCH := requirements/torch.txt
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 
 # A Python 3.11 to make the environment with; `make PYTHON=/path/to/python3.11 run` names another.
@@ -15,8 +15,8 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3 python,$(shell \
 	$(name) -c 'import sys; sys.version_info[:2] == (3, 11) and print("$(name)")' 2>/dev/null)))
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-RUN_ENV := $(VENV)/.run-$(shell cat requirements/run.txt pyproject.toml clients/python/pyproject.toml | cksum | cut -d' ' -f1)
-DEV_ENV := $(VENV)/.dev-$(shell cat requirements/all.txt pyproject.toml clients/python/pyproject.toml | cksum | cut -d' ' -f1)
+RUN_ENV := $(VENV)/.run-$(shell cat requirements/run.txt $(TORCH) pyproject.toml clients/python/pyproject.toml | cksum | cut -d' ' -f1)
+DEV_ENV := $(VENV)/.dev-$(shell cat requirements/all.txt $(TORCH) pyproject.toml clients/python/pyproject.toml | cksum | cut -d' ' -f1)
 
 .PHONY: help environment develop run test check lint format train eval lock clean
 
@@ -75,8 +75,8 @@ define install
 	echo "Making the environment in $(VENV), once: about 2 GB, a minute or two on a fast network."
 	[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "$(PYTHON) cannot make an environment; on Debian and Ubuntu: apt-get install python3.11-venv" >&2; exit 1; }
 	echo "1/3  $(TORCH)"
-	$(PIP) install --no-deps "$(TORCH)" 2>/dev/null \
-		|| $(PIP) install --no-deps --extra-index-url $(TORCH_INDEX) "$(TORCH)"
+	$(PIP) install --no-deps --require-hashes --requirement $(TORCH) 2>/dev/null \
+		|| $(PIP) install --no-deps --require-hashes --requirement $(TORCH) --extra-index-url $(TORCH_INDEX)
 	echo "2/3  $(1)"
 	$(2)
 	$(PIP) install --no-deps --require-hashes --requirement $(1) \
@@ -87,10 +87,10 @@ define install
 	echo "The environment is ready ($$((SECONDS - started)) s)."
 endef
 
-$(RUN_ENV): requirements/run.txt
+$(RUN_ENV): requirements/run.txt $(TORCH)
 	$(call install,$<,:)
 
 # pycosat, which a training package pins, is built from source
-$(DEV_ENV): requirements/all.txt
+$(DEV_ENV): requirements/all.txt $(TORCH)
 	$(call install,$<,command -v cc >/dev/null || { echo "A C compiler is needed (on Debian and Ubuntu: apt-get install gcc)." >&2; exit 1; })
 	touch $(RUN_ENV)

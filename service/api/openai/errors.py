@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field
 from service.api.openai.parameters import UNSUPPORTED_VALUE, refusal
 from service.api.problems import TOO_LONG, Problem
 from service.errors import (
+    BodyTooLargeError,
     FieldFault,
     InvalidRequestError,
     NoDraftInTimeError,
@@ -38,6 +39,10 @@ _CODES: Final[Mapping[str, str]] = {  # by slug, where OpenAI has a word of its 
     UnauthorizedError.slug: "invalid_api_key",
     RateLimitedError.slug: "rate_limit_exceeded",
     InvalidRequestError.slug: "invalid_value",
+}
+# A body that is too large is a chat that is too long; LiteLLM and LangChain go by these words.
+_ADDED: Final[Mapping[str, str]] = {
+    BodyTooLargeError.slug: " The prompt is too long: it exceeds the context window."
 }
 _FUTILE: Final = frozenset(
     {HTTPStatus.INTERNAL_SERVER_ERROR, StudentRejectedError.status, NoDraftInTimeError.status}
@@ -72,8 +77,8 @@ class ErrorResponse(BaseModel):
         code = _CODES.get(slug, slug.replace("-", "_"))
         kind, wait = _type_of(problem.status), problem.retry_after
         if not faults:
-            detail = ErrorDetail(message=problem.detail, type=kind, code=code, retry_after=wait)
-            return cls(error=detail)
+            text = problem.detail + _ADDED.get(slug, "")
+            return cls(error=ErrorDetail(message=text, type=kind, code=code, retry_after=wait))
         details = [_detail(fault, code) for fault in faults]
         param, first_code, _ = details[0]
         message = "; ".join(f"{where or 'body'}: {text}" for where, _, text in details)

@@ -155,6 +155,10 @@ async def test_bodies_that_cannot_be_taken(
     assert refused.value.code == code
     assert refused.value.type == "invalid_request_error"
     assert refused.value.param is None
+    is_large = status == 413
+    assert (
+        "The prompt is too long: it exceeds the context window." in str(refused.value)
+    ) is is_large
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 """Unknown options: a TypeError from the call itself that names the nearest one that exists."""
 
+import asyncio
 import inspect
 from collections.abc import Callable
 from typing import Any, get_type_hints
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -103,6 +105,14 @@ def test_every_documented_option_is_taken(caller: Caller) -> None:
         client.solve(QUESTION)
     assert len(gateway.requests) == 4
     assert all(gateway.body(i) == gateway.body(0) for i in range(4))
+
+
+async def test_a_mock_of_a_client_has_calls_to_await() -> None:
+    mock = AsyncMock(spec=AsyncClient)
+    mock.solve.return_value = "12"
+    assert await mock.solve(QUESTION) == "12"
+    assert asyncio.iscoroutinefunction(AsyncClient.ready)
+    assert not asyncio.iscoroutinefunction(AsyncClient.stream)
 
 
 def test_what_stands_behind_a_call_is_still_seen() -> None:

@@ -141,10 +141,41 @@ def test_a_page_brings_all_it_needs_and_keeps_the_colours_of_its_surroundings() 
         assert attributes.keys() <= {"class", "style"}
         style = attributes.get("style") or ""
         assert "url" not in style
-        # text has the page's colour, and what lies under it lets most of the page through
         assert set(re.findall(r"\bcolor: (\w+)", style)) <= {"inherit"}
-        for alpha in re.findall(r"background: rgba\(.*?([\d.]+)\)", style):
-            assert float(alpha) <= 0.3
+
+
+def luminance(colour: tuple[float, ...]) -> float:
+    """Of a colour of parts 0..255, as WCAG 2 defines it."""
+    linear = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+        for part in (each / 255 for each in colour)
+    ]
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def contrast(one: tuple[float, ...], other: tuple[float, ...]) -> float:
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize(
+    ("text", "page"),
+    [((0, 0, 0), (255, 255, 255)), ((255, 255, 255), (17, 17, 17)), ((204,) * 3, (30, 30, 30))],
+    ids=["light", "JupyterLab's dark", "VS Code's dark"],
+)
+def test_colours_can_be_read_on_light_and_on_dark(
+    text: tuple[float, ...], page: tuple[float, ...]
+) -> None:
+    shown = SolveResult.model_validate(samples.result(selected=1))._repr_html_()
+    colours = set(re.findall(r"rgba\((\d+), (\d+), (\d+), ([\d.]+)\)", shown))
+    assert len(colours) >= 2
+    for *parts, alpha in colours:
+        share = float(alpha)
+        below = tuple(
+            share * float(part) + (1 - share) * under
+            for part, under in zip(parts, page, strict=True)
+        )
+        assert contrast(text, below) >= 4.5  # WCAG 2, level AA
 
 
 @pytest.mark.parametrize("text", ATTACKS)

@@ -1,8 +1,10 @@
 """Keyword arguments that do not exist: refused, with the nearest name that does."""
 
+import asyncio
 import difflib
 import functools
 import inspect
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar, get_args, is_typeddict
 
@@ -49,7 +51,17 @@ def _checked(
             raise TypeError("; ".join(_refusal(name, each, nearest, keywords) for each in unknown))
         return call(*args, **given)
 
+    if inspect.iscoroutinefunction(call):
+        _mark_coroutine_function(checked)
     return checked
+
+
+def _mark_coroutine_function(call: Callable[..., Any]) -> None:
+    """Have `inspect` and `unittest.mock` take it for what it returns."""
+    if sys.version_info >= (3, 12):
+        inspect.markcoroutinefunction(call)
+    else:
+        vars(call)["_is_coroutine"] = vars(asyncio.coroutines)["_is_coroutine"]
 
 
 def _refusal(

@@ -13,6 +13,7 @@ import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from glore_client import (
+    APIConnectionError,
     APIStatusError,
     AsyncClient,
     Client,
@@ -193,6 +194,24 @@ async def test_a_stream_that_is_never_silent_holds_nobody_up() -> None:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05), client.stream(QUESTION) as stream:
                 await anext(stream)
+
+
+async def test_others_run_while_a_large_piece_is_read() -> None:
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count())
+    async with Gateway([streamed(EVENTS, b"\n" * 16 * PIECE)]).asynchronous() as client:
+        with pytest.raises(APIConnectionError, match="cut off"):
+            async with client.stream(QUESTION) as stream:
+                await anext(stream)
+    counting.cancel()
+    assert turns >= 16
 
 
 def test_no_cookie_is_kept(caller: Caller) -> None:

@@ -108,8 +108,7 @@ def opened(
     """The response to `send`, whose body is to be read bit by bit. Raises GloreError."""
     response = _received((yield send), send, request_id)
     if response.status_code != httpx2.codes.OK:
-        answer = yield from _read(response, send, tries, request_id, LONGEST_ERROR)
-        raise error_of(answer)
+        raise error_of((yield from _read(response, send, tries, request_id, LONGEST_ERROR)))
     given = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if given != media_type:
         begins = yield Read(min(_A_MOMENT, send.patience))

@@ -15,7 +15,7 @@ from glore_client.steps import Flow, Give, Pause, Read, Reply, Send
 
 T = TypeVar("T")
 
-PIECE: Final = 64 * 1024  # bytes of a body that are handed on at once; of packed ones more come
+PIECE: Final = 64 * 1024  # bytes; of a packed body as much as 1 MiB may come at once
 
 
 class Carrier(Generic[T]):
@@ -79,7 +79,7 @@ class Carrier(Generic[T]):
             extensions={"trace": hold},
         )
         response = self._response = self._http.send(request, stream=True)
-        self._body = _pieces(response)
+        self._body = response.iter_bytes()
         return response
 
     def _read(self, step: Read) -> bytes:
@@ -158,7 +158,7 @@ class AsyncCarrier(Generic[T]):
             timeout=step.timeouts(),
         )
         response = self._response = await self._http.send(request, stream=True)
-        self._body = _async_pieces(response)
+        self._body = _pieces(response)
         return response
 
     async def _read(self, step: Read) -> bytes:
@@ -182,15 +182,8 @@ def _together(headers: httpx2.Headers, own: Mapping[str, str]) -> httpx2.Headers
     return both
 
 
-def _pieces(response: httpx2.Response) -> Iterator[bytes]:
-    """The decoded body in pieces of bounded size."""
-    for chunk in response.iter_bytes():
-        for start in range(0, len(chunk), PIECE):
-            yield chunk[start : start + PIECE]
-
-
-async def _async_pieces(response: httpx2.Response) -> AsyncGenerator[bytes, None]:
-    """The same for asyncio."""
+async def _pieces(response: httpx2.Response) -> AsyncGenerator[bytes, None]:
+    """The decoded body in pieces so small that others run between two of them."""
     async with aclosing(response.aiter_bytes()) as chunks:
         async for chunk in chunks:
             for start in range(0, len(chunk), PIECE):

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import re
 import secrets
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Self
@@ -51,7 +52,7 @@ class Keyring:
 
     def __post_init__(self) -> None:
         names = [key.name for key in self.keys]
-        twice = sorted({name for name in names if names.count(name) > 1})
+        twice = sorted(name for name, count in Counter(names).items() if count > 1)
         if twice:
             message = f"two keys are named {twice[0]}"
             raise ValueError(message)

@@ -46,7 +46,7 @@ def score_rows(text: str, labels: int) -> list[list[float]]:
     """One row per newline of `text`; a line with a wrong sum scores low, others high."""
     rows = []
     for line in text.split("\n")[:-1]:
-        found = re.search(r"(\d+) \+ (\d+) = (\d+)", line)
+        found = re.search(r"(?<!\d)(\d{1,18}) \+ (\d{1,18}) = (\d{1,18})", line)
         wrong = found and int(found[1]) + int(found[2]) != int(found[3])
         # the same line scores the same, and no two lines do
         shift = random.Random(line).random() / 10  # noqa: S311 - not for secrets

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from models.formats.answers import sole_answer
+from models.formats.answers import parse_answer
 from models.formats.prompts import normalise_question
 from models.formats.steps import split_steps
 
@@ -17,7 +17,7 @@ Split: TypeAlias = Literal["train", "validation", "test"]
 
 TEMPLATE: Final = "gsm_symbolic/"  # begins the source of a problem made from a template
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
-_MARKS = re.compile(r"<<[^>]*>>")
+_MARKS = re.compile(r"<<(?:[^<>]|<(?!<))*+>>")
 EASY_LARGEST = 60
 EASY_STEPS = 5  # the answer line included
 
@@ -41,7 +41,7 @@ def make_problem(*, id_: str, question: str, solution: str, source: str) -> Prob
     """A problem from raw text, calculator marks taken out; None if it states no one number."""
     lines = [step.text for step in split_steps(_MARKS.sub("", solution))]
     text = "\n".join(lines)
-    answer = sole_answer(text)
+    answer = parse_answer(text)
     if answer is None:
         return None
     return Problem(id_, normalise_question(question), answer, text, source)

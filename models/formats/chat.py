@@ -19,8 +19,8 @@ _FORM = (
     "lines and no formulas that span several lines. End with a line that holds nothing but the "
     "final number, in this form:\n#### 42"
 )
-# a displayed formula, however many lines it has, belongs to the line before it
-_DISPLAY = re.compile(r"\s*\n\s*(\\\[.*?\\\]|\$\$.*?\$\$)", re.DOTALL)
+_SPACE = re.compile(r"\s+")
+_DISPLAYED = {"\\[": "\\]", "$$": "$$"}  # what begins a displayed formula, and what ends it
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class ChatPrompts:
 
     def read(self, text: str) -> str:
         """What the model wrote, with each displayed formula on the line before it."""
-        return _DISPLAY.sub(_inline, text.strip())
+        return _with_formulas_inline(text.strip())
 
 
 def _ask(content: str) -> Chat:
@@ -84,5 +84,24 @@ def _problem(question: str) -> str:
     return f"Problem: {normalise_question(question)}"
 
 
-def _inline(found: re.Match[str]) -> str:
-    return " " + " ".join(found.group(1).split())
+def _with_formulas_inline(text: str) -> str:
+    """A displayed formula, however many lines it has, goes to the end of the line before it.
+
+    Linear in the length of the text: it looks for an end that is not there only once.
+    """
+    parts: list[str] = []
+    end = 0
+    endless: set[str] = set()
+    for space in _SPACE.finditer(text):
+        opening = text[space.end() : space.end() + 2]
+        closing = _DISPLAYED.get(opening)
+        if space.start() < end or "\n" not in space[0] or not closing or closing in endless:
+            continue
+        close = text.find(closing, space.end() + 2)
+        if close < 0:
+            endless.add(closing)
+            continue
+        parts.append(text[end : space.start()])
+        end = close + 2
+        parts.append(" " + " ".join(text[space.end() : end].split()))
+    return "".join([*parts, text[end:]])

@@ -26,12 +26,10 @@ def split_steps(solution: str) -> tuple[Step, ...]:
     """The non-blank lines of `solution`, in order. An empty solution has no steps."""
     steps: list[Step] = []
     start = 0
-    while start < len(solution):
-        newline = solution.find("\n", start)
-        end = len(solution) if newline < 0 else newline + 1
-        text = solution[start:end].strip()
-        if text:
-            steps.append(Step(index=len(steps), text=text, start=start, end=end))
+    for line in solution.split("\n"):
+        end = start + len(line) + 1
+        if text := line.strip():
+            steps.append(Step(len(steps), text, start, min(end, len(solution))))
         start = end
     return tuple(steps)
 
@@ -42,13 +40,17 @@ def prefix_before(solution: str, index: int) -> str:
     `index` equal to the number of steps gives the whole solution.
     Raises IndexError for an index outside 0..number of steps.
     """
-    steps = split_steps(solution)
-    if index == len(steps):
+    count = start = 0
+    for line in solution.split("\n"):
+        if line.strip():
+            if count == index:
+                return solution[:start]
+            count += 1
+        start += len(line) + 1
+    if index == count:
         return solution
-    if not 0 <= index < len(steps):
-        message = f"step {index} of a solution with {len(steps)} steps"
-        raise IndexError(message)
-    return solution[: steps[index].start]
+    message = f"step {index} of a solution with {count} steps"
+    raise IndexError(message)
 
 
 def closed(prefix: str) -> str:

@@ -22,7 +22,7 @@ _PREFIX = re.compile(  # vLLM's and torch's: process, level, time, place
     r"^(\([\w -]+pid=\d+\) ?)?((DEBUG|INFO|WARNING|ERROR):? +)?([\d-]+ [\d:]+ +)?"
     r"(\[[^\]]+:\d+\] ?)?([DIWEF]\d{4} [\d:.]+ +\d+ \S+\] )?"
 )
-_CAUSE = re.compile(r"^[\w.]*(Error|Exception)\b.*:|^error:", re.IGNORECASE)
+_CAUSE = re.compile(r"(?=[\w.]*(?:Error|Exception)\b)[\w.]*+.*:|error:", re.IGNORECASE)
 _WORDS = re.compile(r"[A-Za-z]{3}")
 _TAIL_BYTES = 65536
 

@@ -10,7 +10,6 @@ from models.formats.answers import (
     parse_answer,
     plain_number,
     same_answer,
-    sole_answer,
     stated_answer,
 )
 
@@ -67,6 +66,42 @@ def test_without_a_mark_the_last_boxed_number_counts(solution: str, answer: str 
 
 
 @pytest.mark.parametrize(
+    ("solution", "answer"),
+    [
+        ("### Step 1\n40+2=42\n#### Step 2: Conclude\nThe answer is $\\boxed{42}$.", "42"),
+        ("#### Final Answer:\n\n**18**", "18"),
+        ("#### Final Answer\nThe final answer is \\boxed{18}", "18"),
+        ("#### ✅ **Final Answer: 18**", "18"),
+        ("#### **Step 3: Verify**\n\nSo she has **\\boxed{18}** eggs.", "18"),
+        ("#### 2. Conclude\nSo \\boxed{42}", "42"),
+        ("####\nTherefore, \\boxed{18}", "18"),
+        ("**#### 18**", "18"),
+        ("Step 1\n#### 18\n---\n", "18"),
+        ("#### 18 dollars\nHope this helps!", "18"),
+        ("#### 18 dollars\nCheck: 9*2 = 18.", "18"),
+        ("#### 3 Friends share\nEach gets 24/3 = 8 apples.", None),
+        ("#### Conclusion\nSo 18.", None),
+        ("#### 18\n\n#### Explanation\nShe eats three.", None),
+        ("So \\boxed{5} a day.\n####", None),
+        ("So \\boxed{5} a day.\n#### Step 2: weeks\n5 * 7 = ", None),
+        ("#### 5\nSo \\boxed{6}", None),
+        ("#### 5\nSo \\boxed{5}", "5"),
+        ("#### 1/2\n\\boxed{5}", None),
+        ("#### 3 + 15 = \\boxed{18}", "18"),
+        ("3*4 = \\boxed{12}\nThen 12+3 = \\boxed{15}", "15"),
+        ("It is \\boxed{18}.\n\n\\boxed{18}", "18"),
+        ("Apples: \\boxed{3}\nPears: \\boxed{4}", None),
+        ("\\begin{aligned}x &= \\boxed{18}\\end{aligned}", None),
+        ("#### 18<|im_end|>\n<|im_start|>user", "18"),
+        (f"#### {'word ' * 200}18", None),
+        (f"#### {'1' * 2000}", "1" * 2000),
+    ],
+)
+def test_a_chat_model_may_have_headings_and_boxes(solution: str, answer: str | None) -> None:
+    assert parse_answer(solution) == answer
+
+
+@pytest.mark.parametrize(
     ("step", "stated"),
     [
         ("#### 18", "18"),
@@ -74,6 +109,8 @@ def test_without_a_mark_the_last_boxed_number_counts(solution: str, answer: str 
         ("####", None),
         ("So #### 18", None),
         ("18", None),
+        ("#### 1/2", "1/2"),
+        ("#### Step 2: Conclude", None),
     ],
 )
 def test_a_step_that_is_the_answer_is_known_by_its_mark(step: str, stated: str | None) -> None:
@@ -95,6 +132,10 @@ def test_a_step_that_is_the_answer_is_known_by_its_mark(step: str, stated: str |
         ("9" * 50, "9" * 50),
         ("1e5", None),
         ("1_000", None),
+        ("3,5", None),
+        ("1,0000", None),
+        ("12,34,567", "1234567"),
+        ("1 234", "1234"),
         ("nan", None),
         ("sNaN", None),
         ("Infinity", None),
@@ -108,27 +149,9 @@ def test_a_plain_number_has_one_form(text: str, plain: str | None) -> None:
     assert plain_number(text) == plain
 
 
-@pytest.mark.parametrize(
-    ("solution", "sole"),
-    [
-        ("#### 18", "18"),
-        ("1/2 of 36\n#### 18 eggs", "18"),
-        ("#### 1/2", None),
-        ("#### 1/2\n#### 3", "3"),
-        ("\\boxed{18}", "18"),
-        ("none", None),
-        ("####", None),
-    ],
-)
-def test_a_right_answer_is_one_number(solution: str, sole: str | None) -> None:
-    assert sole_answer(solution) == sole
-
-
 @given(st.text())
-def test_any_text_has_an_answer_or_none(text: str) -> None:
-    assert parse_answer(text) is None or "####" in text or "boxed" in text
-    answer = parse_answer(f"{text}\n#### 1,250.50\n")
-    assert answer == "1250.5"
+def test_a_line_with_the_answer_ends_any_text(text: str) -> None:
+    assert parse_answer(f"{text}\n#### 1,250.50\n") == "1250.5"
 
 
 @given(numbers)

@@ -65,6 +65,8 @@ def test_what_is_begun_is_the_kept_text_byte_for_byte(
         ("So\n\n$$\n3 + 4\n$$\nThen $5$ is.", ["So $$ 3 + 4 $$", "Then $5$ is."]),
         ("\\[ 1 + 1 = 2 \\]\n#### 2", ["\\[ 1 + 1 = 2 \\]", "#### 2"]),
         ("It costs $5\nand $6.", ["It costs $5", "and $6."]),
+        ("So\n\\[ 3 + 4\nand\n$$ 5 $$", ["So", "\\[ 3 + 4", "and $$ 5 $$"]),
+        ("So\n$$ 3 $$\n$$ 4 $$\n\\]", ["So $$ 3 $$ $$ 4 $$", "\\]"]),
         ("", []),
     ],
 )

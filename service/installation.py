@@ -72,10 +72,11 @@ def missing(package: str) -> str:
     extra = EXTRAS.get(package.partition(".")[0])
     if extra is None:
         return f"{package}, which is not installed: this installation of glore is not whole"
-    return f"{package}, which is not installed; {_install(extra)}"
+    return f"{package}, which is not installed; {installing(extra)}"
 
 
-def _install(extra: str) -> str:
+def installing(extra: str) -> str:
+    """Which command installs an extra."""
     root = clone()
     if root is not None and Path(sys.prefix).resolve() == (root / ".venv").resolve():
         return f"`{make('environment' if extra in _OF_RUN else 'develop')}` installs it"

@@ -102,26 +102,29 @@ def _in_batches(config: AdapterConfig, tokens: int, epochs: int = 1) -> AdapterC
 
 
 def smoke() -> Recipe:
-    """The same stages at a size that takes minutes: to try the path, not for use."""
+    """The same stages at a size that takes minutes: to try the path, not for use.
+
+    So small a student solves nothing by itself, and without a right solution there are no pairs:
+    it begins as the one that ships, and keeps near it.
+    """
     short = AdapterConfig(rank=4, alpha=8, loop=LoopConfig(epochs=1, batch_tokens=512, rate=1e-3))
+    student = AdapterConfig(rank=32, alpha=64, loop=replace(short.loop, rate=5e-5))
     return replace(
         paper(),
         name="smoke",
         gsm8k=None,
-        mixture=Mixture(easy=24, all=4, gsm8k=2, drills=4, seed=1),
-        student=short,
+        mixture=Mixture(easy=12, all=2, gsm8k=2, drills=4, seed=1),
+        student=student,
         expert_iteration=ExpertIteration(
             rounds=1,
             problems=Tiers(easy=4, all=0, seed=11),
             n=2,
             most=1,
             replay=4,
-            training=short,
+            training=student,
             max_tokens=80,
         ),
-        sampled=Sampled(
-            problems=Tiers(easy=4, all=0, seed=21), n=2, rollouts=2, labelled=4, max_tokens=80
-        ),
+        sampled=Sampled(problems=Tiers(easy=2, all=4, seed=21), n=4, rollouts=2, labelled=6),
         validation=Tiers(easy=2, all=0, seed=31),
         test=Tiers(easy=2, all=0, seed=41),
         orm=short,
@@ -129,4 +132,5 @@ def smoke() -> Recipe:
         global_refiner=short,
         local_refiner=short,
         global_pairs=8,
+        from_bundle=True,
     )

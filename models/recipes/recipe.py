@@ -76,7 +76,8 @@ class Recipe:
     `ablations` are further SORMs on the same rollouts, by name; `orm_control` leaves the ORM the
     student's own share of right solutions and adds one on the same solutions with as many good
     as bad labels at each prefix length; `orm_matched` adds one trained as the SORM is, on the
-    SORM's own solutions and steps: only the labels differ.
+    SORM's own solutions and steps: only the labels differ. With `from_bundle` the first student
+    goes on from the one that ships, whose rank it has.
     """
 
     name: str
@@ -99,6 +100,7 @@ class Recipe:
     orm_control: bool = False
     ablations: Mapping[str, CleanUps] = field(default_factory=dict)
     orm_matched: bool = False
+    from_bundle: bool = False
 
     @property
     def rounds(self) -> int:
@@ -122,6 +124,8 @@ class Recipe:
         The GSM8K-format file by name and hash. Raises OSError when it cannot be read.
         """
         values = {each.name: _plain(getattr(self, each.name)) for each in fields(self)}
+        if not self.from_bundle:
+            del values["from_bundle"]  # as in runs from before there was this
         values["make_sampler"] = self.make_sampler.__qualname__
         values["gsm8k"] = self.gsm8k.name if self.gsm8k else None
         content = self.gsm8k.read_bytes() if self.gsm8k else None

@@ -48,7 +48,6 @@ _PURPOSES = {
     "matched_steps": "the same for the reward model on matched labels",
     "bundle": "copy adapters, head and thresholds into one folder",
 }
-_SHOWN = 8  # counts of a stage; the rest are in its file
 
 
 class Stages:
@@ -176,7 +175,7 @@ def counted(counts: Counts) -> list[str]:
         for name, value in counts.items()
         if name not in ("seconds", "training_seconds") and isinstance(value, int)
     ]
-    lines = [f"done in {counts['seconds']:,} s; {', '.join(numbers[:_SHOWN])}".removesuffix("; ")]
+    lines = [f"done in {counts['seconds']:,} s; {', '.join(numbers)}".removesuffix("; ")]
     if counts.get("examples") == 0:
         lines.append("there was nothing to learn from: the adapter is as it began")
     if 0 in (counts.get("global_pairs"), counts.get("local_pairs")):

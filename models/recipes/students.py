@@ -11,6 +11,7 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
+import models
 from models.data.files import read_jsonl, write_jsonl
 from models.data.problems import Problem
 from models.data.rollouts import Sample, steps_of
@@ -22,6 +23,8 @@ from models.recipes.run import Counts, Run
 from models.sampling.port import Drawing
 from models.training import adapters
 from models.training.loop import LoopReport
+
+BUNDLED = Path(models.__file__).parent / "bundle" / "student"
 
 
 class Students:
@@ -83,7 +86,8 @@ class Students:
     def supervised(self) -> Counts:
         """SFT of the base on worked solutions."""
         problems = list(read_jsonl(self.run.path("student_problems.jsonl"), Problem))
-        return self._train(0, problems, self.recipe.student, None)
+        start = BUNDLED if self.recipe.from_bundle else None
+        return self._train(0, problems, self.recipe.student, start)
 
     def merge(self, number: int) -> Counts:
         """A student as a plain checkpoint."""

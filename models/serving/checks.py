@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 
 from models.serving.errors import ServingError
+from service.installation import installing
 
 ENGINE_MEMORY = 4.3e9  # bytes of one vLLM server with the small base
 GATEWAY_MEMORY = 0.3e9
@@ -57,8 +58,8 @@ def check_vllm() -> None:
         raise ServingError(
             problem=f"{' and '.join(missing)} not installed in this environment.",
             way_out=(
-                "Start with `make run`, which installs the engines, or set GLORE_GENERATION__URL "
-                "and GLORE_SCORING__URL to engines that run elsewhere."
+                f"The CPU engine is glore's extra `cpu`; {installing('cpu')}. Or set "
+                "GLORE_GENERATION__URL and GLORE_SCORING__URL to engines that run elsewhere."
             ),
         )
 

@@ -14,20 +14,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from models.recipes import sampling
-from models.recipes.paper import smoke
 from models.recipes.recipe import Recipe
 from models.recipes.run import Run
 from models.recipes.stages import Stages
 from models.training import loop
 from models.training.loop import LoopConfig
 from tests.models.forked import in_a_child
-from tests.models.recipes.scripted import Answers, ScriptedSampler
+from tests.models.recipes.scripted import scripted
 
 
 def recipe() -> Recipe:
     """The smoke recipe with a scripted sampler, and long enough training to be killed within."""
-    sampler = ScriptedSampler(Answers())
-    made = smoke()
+    made = scripted()
     longer = replace(made.student, loop=LoopConfig(epochs=30, batch_tokens=2048, rate=1e-3))
     assert made.expert_iteration is not None
     return replace(
@@ -38,7 +36,6 @@ def recipe() -> Recipe:
         sorm=longer,
         global_refiner=longer,
         local_refiner=longer,
-        make_sampler=lambda checkpoint, seed: sampler,  # noqa: ARG005
     )
 
 

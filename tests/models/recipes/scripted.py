@@ -1,9 +1,28 @@
-"""A sampler that writes what it is told to, the same for the same prompt."""
+"""A sampler that writes what it is told to, the same for the same prompt; a recipe for it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from models.data import sources
+from models.recipes.paper import smoke
+from models.recipes.recipe import Recipe, Sampled, Tiers
 from models.sampling.port import Rollout
+
+
+def scripted() -> Recipe:
+    """The smoke recipe on a toy base, sampled as scripted: every second solution is right."""
+    sampler, made = ScriptedSampler(Answers()), smoke()
+    assert made.expert_iteration is not None
+    return replace(
+        made,
+        from_bundle=False,
+        student=made.orm,
+        expert_iteration=replace(made.expert_iteration, training=made.orm),
+        sampled=Sampled(
+            problems=Tiers(easy=4, all=0, seed=21), n=2, rollouts=2, labelled=4, max_tokens=80
+        ),
+        make_sampler=lambda checkpoint, seed: sampler,  # noqa: ARG005
+    )
 
 
 class ScriptedSampler:

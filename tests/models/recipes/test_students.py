@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from models.data.files import read_jsonl
+from models.data.files import read_jsonl, write_jsonl
 from models.data.problems import Problem, text_key
 from models.data.rollouts import Sample, make_sample
 from models.recipes.paper import paper, smoke
 from models.recipes.recipe import ExpertIteration, Recipe
 from models.recipes.run import Run
-from models.recipes.students import Students, right_and_different
+from models.recipes.students import BUNDLED, Students, right_and_different
 from models.sampling.port import Rollout, Sampler
 from models.training import adapters
 from models.training.adapters import AdapterConfig
@@ -114,7 +114,21 @@ class Trained:
 def two_rounds() -> Recipe:
     recipe = smoke()
     assert recipe.expert_iteration is not None
-    return replace(recipe, expert_iteration=replace(recipe.expert_iteration, rounds=2, most=1))
+    iteration = replace(recipe.expert_iteration, rounds=2, most=1)
+    return replace(recipe, from_bundle=False, expert_iteration=iteration)
+
+
+def test_a_student_of_the_smoke_recipe_begins_as_the_one_that_ships(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PEFT trains an adapter on only as one of the same rank."""
+    trained, run = Trained(), Run(tmp_path)
+    monkeypatch.setattr(adapters, "train_generator", trained.train)
+    write_jsonl(run.path("student_problems.jsonl"), [])
+    Students(smoke(), run, Path("base")).supervised()
+    assert trained.starts == {"student_0": BUNDLED}
+    shipped = json.loads((BUNDLED / "adapter_config.json").read_text(encoding="utf-8"))
+    assert (smoke().student.rank, smoke().student.alpha) == (shipped["r"], shipped["lora_alpha"])
 
 
 def test_each_of_two_rounds_has_fresh_problems_and_goes_on_from_the_one_before(
@@ -180,5 +194,5 @@ def test_lines_of_a_gsm8k_file_without_an_answer_are_counted(tmp_path: Path) -> 
     for tier in ("easy", "all"):
         gone = ("other_templates", "without_answer", "other_tier", "duplicates", "other_split")
         left = counts[f"{tier}_candidates"] - sum(counts.get(f"{tier}_{key}", 0) for key in gone)
-        assert left == counts[f"{tier}_taken"] == (24 if tier == "easy" else 4)
+        assert left == counts[f"{tier}_taken"] == (12 if tier == "easy" else 2)
     assert counts["gsm8k_candidates"] == counts["gsm8k_taken"] + counts.get("gsm8k_other_split", 0)

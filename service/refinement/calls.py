@@ -2,25 +2,23 @@
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias, TypeVar, assert_never
+from typing import Final, TypeAlias, assert_never
 
 from models.formats.answers import parse_answer
 from models.formats.steps import prefix_before, split_steps
 from models.formats.writing import Prompt, PromptFormat, RoleFormats
 from service.engines.ports import (
     Completion,
-    EngineError,
     FaultReason,
     Generator,
-    NoCallLeftError,
     OutcomeScorer,
     StepScorer,
 )
 from service.refinement.progress import Delta, Tell
 from service.refinement.selection import RERANKING
-from service.refinement.spending import Meter, Purse
+from service.refinement.spending import Meter, NothingError, Purse, call_within
 from service.refinement.state import stage_of
 from service.refinement.types import (
     Action,
@@ -50,7 +48,6 @@ from service.refinement.types import (
 
 _GATING_SHARE: Final = 0.5  # of the time that `gated` has for scoring and then refining
 
-_T = TypeVar("_T")
 _Reason: TypeAlias = FaultReason | DegradedReason
 _OnText: TypeAlias = Callable[[str], None]
 
@@ -69,14 +66,6 @@ class Engines:
     orm: OutcomeScorer
     formats: RoleFormats = field(default_factory=RoleFormats)
     ranked_singly: bool = False
-
-
-class _NothingError(Exception):
-    """A call that gave nothing, and why."""
-
-    def __init__(self, reason: _Reason) -> None:
-        super().__init__(reason)
-        self.reason: _Reason = reason
 
 
 class Calls:
@@ -116,7 +105,7 @@ class Calls:
         event: Event
         try:
             event = await self._event(action, state, meter)
-        except _NothingError as nothing:
+        except NothingError as nothing:
             event = Failed(action, Degradation(stage, nothing.reason))
         except asyncio.CancelledError:
             if action not in self._stopped:
@@ -189,7 +178,7 @@ class Calls:
         samples, samples_reason = more.result()
         drafts, draft_reason = ((), DegradedReason.DEADLINE) if one.cancelled() else one.result()
         if not drafts and not samples:
-            raise _NothingError(draft_reason or "bad_response")
+            raise NothingError(draft_reason or "bad_response")
         candidates: list[Candidate] = []
         for completion in (*drafts, *samples):
             kind = CandidateKind.SAMPLE if candidates else CandidateKind.DRAFT
@@ -222,7 +211,7 @@ class Calls:
                 seconds=seconds,
                 on_text=on_text,
             )
-        except _NothingError as nothing:
+        except NothingError as nothing:
             return (), nothing.reason
         texts = tuple(text for text in completions[:n] if text.text.strip())
         return texts, None if len(texts) == n else "bad_response"
@@ -233,7 +222,7 @@ class Calls:
         seconds = self._time_left() if Rerank() in state.ended else self._time_left_before_rerank()
         if self._task.strategy is Strategy.GATED and Rerank() not in state.ended:
             seconds *= _GATING_SHARE
-        scores = await self._within(
+        scores = await call_within(
             seconds,
             meter,
             lambda timeout: self._engines.sorm.score_steps(
@@ -282,7 +271,7 @@ class Calls:
         for completion in completions[:1]:
             if completion.text.strip():
                 return completion
-        raise _NothingError(reason="bad_response")
+        raise NothingError(reason="bad_response")
 
     async def _generate(  # noqa: PLR0913 - one call, spelled out
         self,
@@ -296,8 +285,8 @@ class Calls:
         seconds: float,
         on_text: _OnText | None,
     ) -> tuple[Completion, ...]:
-        """What one generate call gave; its tokens are counted. Raises _NothingError."""
-        generation = await self._within(
+        """What one generate call gave; its tokens are counted. Raises NothingError."""
+        generation = await call_within(
             seconds,
             meter,
             lambda timeout: engine.generate(
@@ -318,7 +307,7 @@ class Calls:
         """Scores of all candidates; equal solutions are sent once."""
         solutions = list(dict.fromkeys(candidate.solution for candidate in state.candidates))
         seconds = self._time_left()
-        scores = await self._within(
+        scores = await call_within(
             seconds,
             meter,
             lambda timeout: self._engines.orm.score_outcomes(
@@ -328,34 +317,6 @@ class Calls:
         meter.prompt_tokens += scores.prompt_tokens
         score_of = dict(zip(solutions, _checked(scores.values, len(solutions)), strict=True))
         return Reranked(tuple(score_of[candidate.solution] for candidate in state.candidates))
-
-    async def _within(
-        self,
-        seconds: float,
-        meter: Meter,
-        call: Callable[[float], Awaitable[_T]],
-        granted: int = 0,
-    ) -> _T:
-        """One engine call, stopped after `seconds`; not made when there are none.
-
-        It may generate as many tokens as are `granted`. Raises _NothingError for whatever a
-        well-behaved engine may do wrong.
-        """
-        if seconds <= 0:
-            raise _NothingError(DegradedReason.DEADLINE)
-        limit = asyncio.timeout(seconds)
-        try:
-            with meter.calling(granted):
-                async with limit:
-                    return await call(seconds)
-        except EngineError as error:
-            raise _NothingError(error.reason) from error
-        except NoCallLeftError as error:
-            raise _NothingError(DegradedReason.CALL_CAP) from error
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            raise _NothingError(DegradedReason.DEADLINE) from None
 
     def _teller(self, stage: Stage) -> _OnText | None:
         """What takes the text of a stage as it is written; None when nobody asks for it."""
@@ -391,7 +352,7 @@ def _candidate(
 def _checked(scores: Sequence[float], count: int) -> tuple[float, ...]:
     """The scores, if they are one probability for each thing scored."""
     if len(scores) != count:
-        raise _NothingError(reason="wrong_scores")
+        raise NothingError(reason="wrong_scores")
     if not all(math.isfinite(score) and 0.0 <= score <= 1.0 for score in scores):
-        raise _NothingError(reason="bad_response")
+        raise NothingError(reason="bad_response")
     return tuple(scores)

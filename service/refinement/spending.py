@@ -1,4 +1,4 @@
-"""What a request spends while its actions run: engine calls, and tokens seen and unseen.
+"""What a request spends while its actions run: time, engine calls, and tokens seen and unseen.
 
 How many tokens an answer has is told by its engine. Of a call that is lost (it failed, or was
 stopped) so much is known as was told before; the rest of what it was granted may have been
@@ -6,17 +6,31 @@ generated unseen and stays taken from the cap. So does all that is granted once 
 is done again although it may have been begun.
 """
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 from service.engines.ports import (
     NOTHING_BEGUN,
     EngineError,
+    FaultReason,
     Generation,
     NoCallLeftError,
     spending,
 )
+from service.refinement.types import DegradedReason
+
+_T = TypeVar("_T")
+
+
+class NothingError(Exception):
+    """A call that gave nothing, and why."""
+
+    def __init__(self, reason: FaultReason | DegradedReason) -> None:
+        super().__init__(reason)
+        self.reason: FaultReason | DegradedReason = reason
 
 
 @dataclass(slots=True)
@@ -109,3 +123,28 @@ class _Call:
         self.meter.generated_tokens += self.written
         if unseen or self.written:
             self.meter.lost_tokens += self.granted - self.written
+
+
+async def call_within(
+    seconds: float, meter: Meter, call: Callable[[float], Awaitable[_T]], granted: int = 0
+) -> _T:
+    """One engine call, stopped after `seconds`; not made when there are none.
+
+    It may generate as many tokens as are `granted`. Raises NothingError for whatever a
+    well-behaved engine may do wrong.
+    """
+    if seconds <= 0:
+        raise NothingError(DegradedReason.DEADLINE)
+    limit = asyncio.timeout(seconds)
+    try:
+        with meter.calling(granted):
+            async with limit:
+                return await call(seconds)
+    except EngineError as error:
+        raise NothingError(error.reason) from error
+    except NoCallLeftError as error:
+        raise NothingError(DegradedReason.CALL_CAP) from error
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise NothingError(DegradedReason.DEADLINE) from None

@@ -83,7 +83,7 @@ RESPONSE: Final[dict[str, Any]] = {
     },
     "usage": {
         "seconds": 3.214,
-        "engine_calls": 5,
+        "engine_calls": 6,
         "prompt_tokens": 676,
         "generated_tokens": 97,
         "stages": [
@@ -101,6 +101,14 @@ RESPONSE: Final[dict[str, Any]] = {
                 "seconds": 0.216,
                 "engine_calls": 1,
                 "prompt_tokens": 89,
+                "generated_tokens": 0,
+            },
+            {
+                "stage": "rerank",
+                "started": 1.321,
+                "seconds": 0.231,
+                "engine_calls": 1,
+                "prompt_tokens": 98,
                 "generated_tokens": 0,
             },
             {
@@ -124,7 +132,7 @@ RESPONSE: Final[dict[str, Any]] = {
                 "started": 2.692,
                 "seconds": 0.52,
                 "engine_calls": 1,
-                "prompt_tokens": 338,
+                "prompt_tokens": 240,
                 "generated_tokens": 0,
             },
         ],

@@ -136,7 +136,7 @@ class CandidateOut(BaseModel):
     kind: CandidateKind
     solution: str
     answer: str | None = Field(description="The number it states after `####`, if it does.")
-    outcome_score: float | None = Field(description="The ORM's score, 0..1, if it was ranked.")
+    outcome_score: float | None = Field(description="The ORM's score, 0..1, if it gave one.")
     finish_reason: str = Field(description="`stop`, or `length` when it was cut off.")
 
     @classmethod

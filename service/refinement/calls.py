@@ -19,7 +19,7 @@ from service.engines.ports import (
 from service.refinement.progress import Delta, Tell
 from service.refinement.selection import RERANKING
 from service.refinement.spending import Meter, NothingError, Purse, call_within
-from service.refinement.state import stage_of
+from service.refinement.state import ranking_failed, solutions_to_rerank, stage_of
 from service.refinement.types import (
     Action,
     Candidate,
@@ -29,6 +29,7 @@ from service.refinement.types import (
     DegradedReason,
     Draft,
     Drafted,
+    DraftOutcomeScored,
     Event,
     Failed,
     Finish,
@@ -37,6 +38,7 @@ from service.refinement.types import (
     RefineLocally,
     Rerank,
     Reranked,
+    ScoreDraftOutcome,
     ScoreSteps,
     Stage,
     State,
@@ -100,7 +102,9 @@ class Calls:
         An engine's failure is an event; anything else it raises propagates.
         """
         stage = stage_of(action)
-        meter = Meter(self.purse)
+        # The rerank makes up for a draft's score that fails: no further call is spent on it.
+        early = isinstance(action, ScoreDraftOutcome)
+        meter = Meter(Purse() if early else self.purse)
         started = self.elapsed()
         event: Event
         try:
@@ -138,6 +142,8 @@ class Calls:
                 return await self._refine_globally(action, state, meter)
             case RefineLocally():
                 return await self._refine_locally(action, state, meter)
+            case ScoreDraftOutcome():
+                return await self._score_draft_outcome(state, meter)
             case Rerank():
                 return await self._rerank(state, meter)
             case Finish():
@@ -219,9 +225,12 @@ class Calls:
     async def _score_steps(self, action: ScoreSteps, state: State, meter: Meter) -> StepsScored:
         solution = state.candidates[action.candidate].solution
         steps = [step.text for step in split_steps(solution)]
-        seconds = self._time_left() if Rerank() in state.ended else self._time_left_before_rerank()
-        if self._task.strategy is Strategy.GATED and Rerank() not in state.ended:
-            seconds *= _GATING_SHARE
+        if ranking_failed(state):
+            seconds = self._time_left()
+        else:
+            seconds = self._time_left_before_rerank()
+            if self._task.strategy is Strategy.GATED:
+                seconds *= _GATING_SHARE
         scores = await call_within(
             seconds,
             meter,
@@ -303,20 +312,29 @@ class Calls:
         meter.add(generation)
         return generation.completions
 
+    async def _score_draft_outcome(self, state: State, meter: Meter) -> DraftOutcomeScored:
+        (score,) = await self._outcome_scores((state.candidates[0].solution,), meter)
+        return DraftOutcomeScored(score)
+
     async def _rerank(self, state: State, meter: Meter) -> Reranked:
-        """Scores of all candidates; equal solutions are sent once."""
-        solutions = list(dict.fromkeys(candidate.solution for candidate in state.candidates))
-        seconds = self._time_left()
+        """Equal solutions are sent once, and none whose score is known or on its way."""
+        solutions = solutions_to_rerank(state)
+        scores = await self._outcome_scores(solutions, meter)
+        score_of = {each.solution: each.outcome_score for each in state.candidates}
+        score_of.update(zip(solutions, scores, strict=True))
+        return Reranked(tuple(score_of[each.solution] for each in state.candidates))
+
+    async def _outcome_scores(self, solutions: Sequence[str], meter: Meter) -> tuple[float, ...]:
+        """One for each solution, 0..1; all the time left may be used. Raises NothingError."""
         scores = await call_within(
-            seconds,
+            self._time_left(),
             meter,
             lambda timeout: self._engines.orm.score_outcomes(
                 self._task.question, solutions, timeout=timeout
             ),
         )
         meter.prompt_tokens += scores.prompt_tokens
-        score_of = dict(zip(solutions, _checked(scores.values, len(solutions)), strict=True))
-        return Reranked(tuple(score_of[candidate.solution] for candidate in state.candidates))
+        return _checked(scores.values, len(solutions))
 
     def _teller(self, stage: Stage) -> _OnText | None:
         """What takes the text of a stage as it is written; None when nobody asks for it."""

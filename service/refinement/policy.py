@@ -1,6 +1,8 @@
 """What to do next: the algorithm of GLoRe as a pure function of the state.
 
 Order of `glore`: draft -> (global refinement || step scores -> local refinement) -> rerank.
+When an engine call can be spared, the ORM scores the draft while it is refined, once the SORM is
+done with it; the rerank then scores the refinements that differ from the draft.
 `gated` scores the draft first, and only refines one that it does not accept.
 The caps on engine calls and generated tokens are kept here: an action that does not fit is
 given up and reported, and what reranking needs is kept for it. Time is the runner's business.
@@ -13,7 +15,9 @@ from service.refinement.state import (
     calls_of,
     degrade,
     in_flight,
+    ranking_failed,
     refuse,
+    solutions_to_rerank,
     tokens_left,
     tokens_of,
 )
@@ -26,6 +30,7 @@ from service.refinement.types import (
     RefineGlobally,
     RefineLocally,
     Rerank,
+    ScoreDraftOutcome,
     ScoreSteps,
     Stage,
     State,
@@ -87,12 +92,17 @@ def spare_tokens(state: State) -> int:
 def useless(state: State) -> frozenset[Action]:
     """The actions in flight whose result can change nothing any more.
 
-    Step scores rank the candidates only if every one has them, so when the SORM fails on one,
-    those of the others are no longer needed.
+    Scores rank the candidates only if every one has them: when the ORM fails on one, those of the
+    others are no longer needed, and so it is with the SORM. A draft alone needs no outcome score.
     """
-    if Rerank() not in state.ended or not _sorm_failed(state):
-        return frozenset()
-    return frozenset(action for action in in_flight(state) if isinstance(action, ScoreSteps))
+    running = in_flight(state)
+    if not ranking_failed(state):
+        alone = len(state.candidates) == 1 and running == {ScoreDraftOutcome()}
+        return running if alone else frozenset()
+    unneeded: tuple[type[Action], ...] = (ScoreDraftOutcome, Rerank)
+    if _sorm_failed(state):
+        unneeded = (*unneeded, ScoreSteps)
+    return frozenset(action for action in running if isinstance(action, unneeded))
 
 
 def _wanted(state: State) -> Action | None:
@@ -101,7 +111,7 @@ def _wanted(state: State) -> Action | None:
         return _draft(state)
     if not state.candidates:
         return None
-    return _refinement(state) or _ranking(state)
+    return _refinement(state) or _early_outcome(state) or _ranking(state)
 
 
 def _refinement(state: State) -> Action | None:
@@ -121,15 +131,28 @@ def _refinement(state: State) -> Action | None:
     return None
 
 
+def _early_outcome(state: State) -> Action | None:
+    """Score the draft with the ORM beside refinements, if a call can be spared.
+
+    Not beside its step scores: the local refinement waits for those.
+    """
+    if state.task.strategy not in RERANKING or ScoreDraftOutcome() in state.started:
+        return None
+    refining = _candidates_in_flight(state) > 0
+    if not refining or ScoreSteps(0) in in_flight(state) or spare_calls(state) == 0:
+        return None
+    return ScoreDraftOutcome()
+
+
 def _ranking(state: State) -> Action | None:
     """Rerank once all candidates are there; without the ORM, let the SORM score them all."""
     if state.task.strategy not in RERANKING or len(state.candidates) == 1:
         return None
-    if Rerank() not in state.started:
-        return None if in_flight(state) else Rerank()
-    failed = Rerank() in state.ended and state.candidates[0].outcome_score is None
+    if not ranking_failed(state):
+        waits = in_flight(state) - {ScoreDraftOutcome()} or Rerank() in state.started
+        return Rerank() if not waits and solutions_to_rerank(state) else None
     late = Degradation(Stage.RERANK, DegradedReason.DEADLINE) in state.degraded
-    if not failed or late or _sorm_failed(state):
+    if late or _sorm_failed(state) or _candidates_in_flight(state):
         return None
     return next(iter(_unscored(state)), None)
 
@@ -222,25 +245,30 @@ def _refusal(state: State, action: Action) -> DegradedReason | None:
 def _calls_needed(state: State, action: Action) -> int:
     """The calls of `action` and those without which it would be of no use.
 
-    Before reranking, these are the rerank's, unless there is but a draft to come. After it,
-    the SORM scores every candidate or none: scores of some do not rank them all.
+    Before reranking, these are the rerank's, unless there is but a draft to come. Without the
+    ORM, the SORM scores every candidate or none: scores of some do not rank them all.
     """
-    if isinstance(action, ScoreSteps) and Rerank() in state.ended:
+    if isinstance(action, ScoreSteps) and ranking_failed(state):
         return len(_unscored(state))
     if isinstance(action, Rerank):
-        return _rank_calls(state)
+        return len(solutions_to_rerank(state)) if state.ranked_singly else 1
     alone = isinstance(action, Draft) and action.samples == 0
     return calls_of(action) + (0 if alone else _rank_calls(state, _adds(action)))
 
 
 def _rank_calls(state: State, more: int = 0) -> int:
     """The calls of the rerank to come, of the candidates known or in flight and `more`."""
-    if state.task.strategy not in RERANKING or Rerank() in state.started:
+    if state.task.strategy not in RERANKING or Rerank() in state.started or ranking_failed(state):
         return 0
     if not state.ranked_singly:
         return 1
-    known = {candidate.solution for candidate in state.candidates}
-    return len(known) + sum(map(_adds, in_flight(state))) + more
+    unscored = {each.solution for each in state.candidates if each.outcome_score is None}
+    return len(unscored) + _candidates_in_flight(state) + more
+
+
+def _candidates_in_flight(state: State) -> int:
+    """How many candidates the actions in flight may give."""
+    return sum(map(_adds, in_flight(state)))
 
 
 def _adds(action: Action) -> int:

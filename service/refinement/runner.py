@@ -10,6 +10,7 @@ from service.refinement.policy import advance, spare_calls, spare_tokens, useles
 from service.refinement.progress import Advanced, Tell
 from service.refinement.state import apply, critique_of
 from service.refinement.types import (
+    TIMED_OUT,
     Action,
     Candidate,
     Cost,
@@ -39,7 +40,7 @@ class NoDraftError(Exception):
     @property
     def timed_out(self) -> bool:
         """Whether time ran out (504), rather than an engine failing (503)."""
-        return self.reason in {"timeout", DegradedReason.DEADLINE}
+        return self.reason in TIMED_OUT
 
 
 @dataclass(frozen=True, slots=True)

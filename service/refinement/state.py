@@ -6,6 +6,7 @@ from typing import assert_never
 from models.formats.critique import mark
 from models.formats.steps import first_error
 from service.refinement.types import (
+    TIMED_OUT,
     Action,
     Candidate,
     CandidateKind,
@@ -14,6 +15,7 @@ from service.refinement.types import (
     DegradedReason,
     Draft,
     Drafted,
+    DraftOutcomeScored,
     Event,
     Failed,
     Finish,
@@ -22,6 +24,7 @@ from service.refinement.types import (
     RefineLocally,
     Rerank,
     Reranked,
+    ScoreDraftOutcome,
     ScoreSteps,
     Stage,
     State,
@@ -45,7 +48,7 @@ def stage_of(action: Action) -> Stage:
             return Stage.REFINE_GLOBALLY
         case RefineLocally():
             return Stage.REFINE_LOCALLY
-        case Rerank():
+        case ScoreDraftOutcome() | Rerank():
             return Stage.RERANK
         case Finish():
             message = "Finish has no stage"
@@ -94,6 +97,19 @@ def tokens_left(state: State) -> int:
     return max(0, state.task.budget.max_generated_tokens - used - promised)
 
 
+def solutions_to_rerank(state: State) -> tuple[str, ...]:
+    """The different solutions whose outcome score is neither known nor on its way, in order."""
+    unscored = {each.solution: None for each in state.candidates if each.outcome_score is None}
+    if ScoreDraftOutcome() in in_flight(state):
+        unscored.pop(state.candidates[0].solution, None)
+    return tuple(unscored)
+
+
+def ranking_failed(state: State) -> bool:
+    """Whether outcome scores were wanted and will not come."""
+    return any(missing.stage is Stage.RERANK for missing in state.degraded)
+
+
 def critique_of(state: State) -> str | None:
     """The draft with `[BAD]` before its first error, None when no error was found."""
     if state.first_error is None:
@@ -120,7 +136,7 @@ def degrade(state: State, *missing: Degradation) -> State:
     return replace(state, degraded=state.degraded + new)
 
 
-def apply(state: State, event: Event, cost: Cost) -> State:
+def apply(state: State, event: Event, cost: Cost) -> State:  # noqa: PLR0911 - one for each event
     """The state after `event`, which cost `cost`.
 
     Raises UnexpectedEventError when no action in flight can have given it.
@@ -143,11 +159,13 @@ def apply(state: State, event: Event, cost: Cost) -> State:
         case Refined():
             missing = _cut_short(state, action, (event.candidate,))
             return degrade(_with_candidate(state, event.candidate), *missing)
+        case DraftOutcomeScored():
+            return _with_draft_outcome(state, event)
         case Reranked():
             return _with_outcome_scores(state, event)
-        case Failed():
+        case Failed() if not _rerank_repeats(state, event):
             return degrade(state, event.degradation)
-        case Stopped():
+        case Failed() | Stopped():
             return state
         case _:
             assert_never(event)
@@ -172,6 +190,7 @@ def _gives(action: Action, event: Event) -> bool:
             (Draft(), Drafted(candidates=(_, *_)))
             | (RefineGlobally(), Refined(candidate=Candidate(kind=CandidateKind.GLOBAL)))
             | (RefineLocally(), Refined(candidate=Candidate(kind=CandidateKind.LOCAL)))
+            | (ScoreDraftOutcome(), DraftOutcomeScored())
             | (Rerank(), Reranked())
         ):
             return True
@@ -197,11 +216,22 @@ def _cut_short(
     )
 
 
+def _rerank_repeats(state: State, event: Failed) -> bool:
+    """Whether what failed is tried again: the draft's outcome score, by a rerank still to come.
+
+    An ORM that did not answer in time is not waited for twice.
+    """
+    early = event.action == ScoreDraftOutcome() and Rerank() not in state.started
+    return early and event.degradation.reason not in TIMED_OUT
+
+
 def _with_candidate(state: State, candidate: Candidate) -> State:
-    """One candidate more; if its solution is known, so are its step scores."""
+    """One candidate more; if its solution is known, so are its scores."""
     for known in state.candidates:
         if known.solution == candidate.solution:
-            candidate = replace(candidate, step_scores=known.step_scores)
+            candidate = replace(
+                candidate, step_scores=known.step_scores, outcome_score=known.outcome_score
+            )
             break
     return replace(state, candidates=(*state.candidates, candidate))
 
@@ -221,12 +251,21 @@ def _with_step_scores(state: State, event: StepsScored) -> State:
     return state
 
 
+def _with_draft_outcome(state: State, event: DraftOutcomeScored) -> State:
+    draft = state.candidates[0].solution
+    candidates = tuple(
+        replace(candidate, outcome_score=event.score) if candidate.solution == draft else candidate
+        for candidate in state.candidates
+    )
+    return replace(state, candidates=candidates)
+
+
 def _with_outcome_scores(state: State, event: Reranked) -> State:
     if len(event.scores) != len(state.candidates):
         message = f"{len(event.scores)} outcome scores for {len(state.candidates)} candidates"
         raise UnexpectedEventError(message)
     candidates = tuple(
-        replace(candidate, outcome_score=score)
+        candidate if score is None else replace(candidate, outcome_score=score)
         for candidate, score in zip(state.candidates, event.scores, strict=True)
     )
     return replace(state, candidates=candidates)

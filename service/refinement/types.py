@@ -7,7 +7,7 @@ the state and the `Selection` in it are the answer.
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from service.engines.ports import FaultReason
 
@@ -60,6 +60,12 @@ class DegradedReason(StrEnum):
     DEADLINE = "deadline"
     CALL_CAP = "call_cap"
     TOKEN_CAP = "token_cap"  # noqa: S105 - not a password
+
+
+# Time ran out, that of an engine or that of the request; no other fault was seen.
+TIMED_OUT: Final[frozenset[FaultReason | DegradedReason]] = frozenset(
+    {"timeout", DegradedReason.DEADLINE}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +178,13 @@ class RefineLocally:
 
 
 @dataclass(frozen=True, slots=True)
+class ScoreDraftOutcome:
+    """Score the draft with the ORM while it is refined, so that the rerank has less to do."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rerank:
-    """Score all candidates with the ORM."""
+    """Score with the ORM the candidates whose outcome score is neither known nor on its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +202,9 @@ class Finish:
     selection: Selection | None
 
 
-Action: TypeAlias = Draft | ScoreSteps | RefineGlobally | RefineLocally | Rerank | Finish
+Action: TypeAlias = (
+    Draft | ScoreSteps | RefineGlobally | RefineLocally | ScoreDraftOutcome | Rerank | Finish
+)
 
 
 # --- events: what an action gave ---------------------------------------------------------
@@ -225,10 +238,20 @@ class Refined:
 
 
 @dataclass(frozen=True, slots=True)
-class Reranked:
-    """ORM scores, one per candidate in the state, in order."""
+class DraftOutcomeScored:
+    """The ORM score of the draft."""
 
-    scores: tuple[float, ...]
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reranked:
+    """ORM scores, one per candidate in the state, in order.
+
+    None where `ScoreDraftOutcome` was still in flight and gives the score.
+    """
+
+    scores: tuple[float | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +269,9 @@ class Stopped:
     action: Action
 
 
-Event: TypeAlias = Drafted | StepsScored | Refined | Reranked | Failed | Stopped
+Event: TypeAlias = (
+    Drafted | StepsScored | Refined | DraftOutcomeScored | Reranked | Failed | Stopped
+)
 
 
 # --- state -------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ GLORE_STAGES = (
     stage("draft", 0.0, 1.0, 70),
     stage("refine_globally", 1.0, 2.0, 80),
     stage("score", 1.0, 0.5, 0),
+    stage("rerank", 1.5, 0.25, 0),
     stage("refine_locally", 1.5, 1.0, 40),
     stage("rerank", 3.0, 0.25, 0),
 )

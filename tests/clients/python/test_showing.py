@@ -51,7 +51,7 @@ Solution, global refinement
   #### 10
 
 Without refine locally: timed out.
-3.2 s, 5 engine calls, 190 tokens generated, request req-1"""
+3.2 s, 6 engine calls, 190 tokens generated, request req-1"""
 
 
 def result_with(text: str) -> SolveResult:
@@ -132,7 +132,7 @@ def test_a_notebook_shows_the_same_with_colours() -> None:
     for score in ("0.98", "0.21", "0.15", "0.20", "0.90", "0.40"):
         assert f">{score}<" in page
     assert "global refinement" in page
-    assert "3.2 s, 5 engine calls" in page
+    assert "3.2 s, 6 engine calls" in page
 
 
 def test_a_page_brings_all_it_needs_and_keeps_the_colours_of_its_surroundings() -> None:

@@ -157,7 +157,7 @@ async def test_metrics_tell_what_happened(client: httpx2.AsyncClient, engines: F
     assert value("glore_requests_total", **solve, strategy="draft", status="503") == 1
     assert value("glore_requests_total", route="unmatched", strategy="none", status="404") == 1
     assert value("glore_request_duration_seconds_count", **solve, strategy="glore") == 1
-    assert value("glore_stage_duration_seconds_count", stage="rerank") == 1
+    assert value("glore_stage_duration_seconds_count", stage="rerank") == 2
     assert value("glore_stage_duration_seconds_count", stage="draft") == 2
     assert value("glore_stages_degraded_total", stage="draft", reason="failed") == 1
     assert value("glore_engine_calls_total", role="student") == 2

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from models.formats.answers import parse_answer
+from service.engines.ports import FaultReason
 from service.refinement.policy import advance
 from service.refinement.state import apply, stage_of, tokens_of
 from service.refinement.types import (
@@ -16,6 +17,7 @@ from service.refinement.types import (
     DegradedReason,
     Draft,
     Drafted,
+    DraftOutcomeScored,
     Event,
     Failed,
     Finish,
@@ -25,6 +27,7 @@ from service.refinement.types import (
     Rerank,
     Reranked,
     Sampling,
+    ScoreDraftOutcome,
     ScoreSteps,
     Selection,
     State,
@@ -88,7 +91,7 @@ def refined_locally(solution: str = LOCAL) -> Refined:
     return Refined(candidate(CandidateKind.LOCAL, solution))
 
 
-def failed(action: Action, reason: DegradedReason | None = None) -> Failed:
+def failed(action: Action, reason: FaultReason | DegradedReason | None = None) -> Failed:
     return Failed(action, Degradation(stage_of(action), reason or "unreachable"))
 
 
@@ -102,6 +105,7 @@ def source(state: State, event: Event) -> Action:
         Drafted: (Draft,),
         StepsScored: (ScoreSteps,),
         Refined: (RefineGlobally, RefineLocally),
+        DraftOutcomeScored: (ScoreDraftOutcome,),
         Reranked: (Rerank,),
     }
     if isinstance(event, Failed):

@@ -10,11 +10,13 @@ from service.refinement.types import (
     Degradation,
     DegradedReason,
     Draft,
+    DraftOutcomeScored,
     Finish,
     RefineGlobally,
     RefineLocally,
     Rerank,
     Reranked,
+    ScoreDraftOutcome,
     ScoreSteps,
     Selection,
     SelectionReason,
@@ -40,6 +42,7 @@ LOCALLY = RefineLocally(1, 100)
 DRAFT_ALONE = Draft(samples=0, max_tokens=100, sample_max_tokens=0)
 WRONG_STEP = StepsScored(0, (0.9, 0.2, 0.1))
 NO_WRONG_STEP = StepsScored(0, (0.9, 0.8, 0.7))
+EARLY = ScoreDraftOutcome()
 
 
 def in_flight(state: State) -> set[Action]:
@@ -75,14 +78,14 @@ def test_global_refinement_starts_beside_scoring_in_the_same_step() -> None:
 def test_local_refinement_starts_at_the_first_error_while_the_global_one_runs() -> None:
     state = after(State(task()), drafted(), WRONG_STEP)
     assert state.first_error == 1
-    assert in_flight(state) == {GLOBALLY, LOCALLY}
+    assert in_flight(state) == {GLOBALLY, LOCALLY, EARLY}
 
 
 def test_reranking_waits_for_both_refinements() -> None:
     state = after(State(task()), drafted(), WRONG_STEP, refined_globally())
-    assert in_flight(state) == {LOCALLY}
+    assert in_flight(state) == {LOCALLY, EARLY}
     state = after(state, refined_locally())
-    assert in_flight(state) == {Rerank()}
+    assert in_flight(state) == {Rerank(), EARLY}
 
 
 def test_glore_returns_the_highest_outcome_score() -> None:
@@ -90,6 +93,7 @@ def test_glore_returns_the_highest_outcome_score() -> None:
         State(task()),
         drafted(),
         WRONG_STEP,
+        DraftOutcomeScored(0.1),
         refined_globally(),
         refined_locally(),
         Reranked((0.1, 0.8, 0.9)),
@@ -101,8 +105,8 @@ def test_glore_returns_the_highest_outcome_score() -> None:
 
 def test_glore_without_an_error_ranks_draft_and_global_refinement_undegraded() -> None:
     state = after(State(task()), drafted(), NO_WRONG_STEP, refined_globally())
-    assert in_flight(state) == {Rerank()}
-    state = after(state, Reranked((0.9, 0.3)))
+    assert in_flight(state) == {Rerank(), EARLY}
+    state = after(state, DraftOutcomeScored(0.9), Reranked((None, 0.3)))
     assert finish(state) == Selection(0, SelectionReason.OUTCOME_SCORE)
     assert state.first_error is None
     assert state.degraded == ()
@@ -110,14 +114,21 @@ def test_glore_without_an_error_ranks_draft_and_global_refinement_undegraded() -
 
 def test_glore_without_the_sorm_has_no_local_candidate() -> None:
     state = after(State(task()), drafted(), failed(ScoreSteps(0)), refined_globally())
-    assert in_flight(state) == {Rerank()}
-    state = after(state, Reranked((0.2, 0.3)))
+    assert in_flight(state) == {Rerank(), EARLY}
+    state = after(state, Reranked((None, 0.3)), DraftOutcomeScored(0.2))
     assert finish(state) == Selection(1, SelectionReason.OUTCOME_SCORE)
     assert state.degraded == (Degradation(Stage.SCORE, "unreachable"),)
 
 
 def test_glore_without_any_refiner_returns_the_draft_unranked() -> None:
-    state = after(State(task()), drafted(), WRONG_STEP, failed(GLOBALLY), failed(LOCALLY))
+    state = after(
+        State(task()),
+        drafted(),
+        WRONG_STEP,
+        failed(GLOBALLY),
+        failed(LOCALLY),
+        DraftOutcomeScored(0.4),
+    )
     assert finish(state) == Selection(0, SelectionReason.ONLY_CANDIDATE)
     assert [missing.stage for missing in state.degraded] == [
         Stage.REFINE_GLOBALLY,
@@ -139,6 +150,7 @@ def unranked() -> State:
         State(task()),
         drafted(),
         WRONG_STEP,
+        failed(EARLY),
         refined_globally(),
         refined_locally(),
         failed(Rerank()),
@@ -162,7 +174,12 @@ def test_agreement_decides_when_the_sorm_fails_too() -> None:
 
 def test_a_dead_sorm_is_not_asked_again() -> None:
     state = after(
-        State(task()), drafted(), failed(ScoreSteps(0)), refined_globally(), failed(Rerank())
+        State(task()),
+        drafted(),
+        failed(ScoreSteps(0)),
+        failed(EARLY),
+        refined_globally(),
+        failed(Rerank()),
     )
     assert in_flight(state) == set()
     assert finish(state) == Selection(0, SelectionReason.FALLBACK)
@@ -173,6 +190,7 @@ def test_nothing_more_is_scored_when_reranking_ran_out_of_time() -> None:
         State(task()),
         drafted(),
         WRONG_STEP,
+        DraftOutcomeScored(0.1),
         refined_globally(),
         refined_locally(),
         failed(Rerank(), DegradedReason.DEADLINE),
@@ -185,6 +203,7 @@ def test_equal_solutions_are_scored_once_and_share_the_scores() -> None:
         State(task()),
         drafted(),
         WRONG_STEP,
+        DraftOutcomeScored(0.1),
         refined_globally(),
         refined_locally(GLOBAL),
         failed(Rerank()),
@@ -200,7 +219,8 @@ def test_a_refinement_equal_to_the_draft_shares_its_scores_and_loses_the_tie(
     scored_first: bool,  # noqa: FBT001 - a test parameter
 ) -> None:
     events = (NO_WRONG_STEP, refined_globally(DRAFT))
-    state = after(State(task()), drafted(), *(events if scored_first else reversed(events)))
+    state = State(task(max_calls=4))  # none for the ORM while the refinement is written
+    state = after(state, drafted(), *(events if scored_first else reversed(events)))
     state = after(state, failed(Rerank()))
     assert finish(state) == Selection(0, SelectionReason.STEP_SCORE)
 
@@ -263,15 +283,17 @@ def test_gated_takes_a_draft_without_a_step_below_the_gate() -> None:
 
 def test_gated_refines_any_other_draft_as_glore_does() -> None:
     state = after(State(task(Strategy.GATED)), drafted(), WRONG_STEP)
-    assert in_flight(state) == {GLOBALLY, LOCALLY}
-    state = after(state, refined_globally(), refined_locally(), Reranked((0.1, 0.8, 0.9)))
+    assert in_flight(state) == {GLOBALLY, LOCALLY, EARLY}
+    state = after(state, refined_globally(), refined_locally())
+    assert in_flight(state) == {Rerank(), EARLY}
+    state = after(state, DraftOutcomeScored(0.1), Reranked((None, 0.8, 0.9)))
     assert finish(state) == Selection(2, SelectionReason.OUTCOME_SCORE)
 
 
 def test_the_gate_is_not_the_threshold_of_a_first_error() -> None:
     strict = replace(task(Strategy.GATED), gate=0.95)
     state = after(State(strict), drafted(), NO_WRONG_STEP)
-    assert in_flight(state) == {GLOBALLY}  # no error to refine from, and yet not sure
+    assert in_flight(state) == {GLOBALLY, EARLY}  # no error to refine from, and yet not sure
     lenient = replace(task(Strategy.GATED), gate=0.0)
     state = after(State(lenient), drafted(), WRONG_STEP)
     assert state.first_error == 1
@@ -280,8 +302,8 @@ def test_the_gate_is_not_the_threshold_of_a_first_error() -> None:
 
 def test_gated_without_the_sorm_refines_globally() -> None:
     state = after(State(task(Strategy.GATED)), drafted(), failed(ScoreSteps(0)))
-    assert in_flight(state) == {GLOBALLY}
-    state = after(state, refined_globally(), Reranked((0.2, 0.3)))
+    assert in_flight(state) == {GLOBALLY, EARLY}
+    state = after(state, DraftOutcomeScored(0.2), refined_globally(), Reranked((0.2, 0.3)))
     assert finish(state) == Selection(1, SelectionReason.OUTCOME_SCORE)
     assert state.degraded == (Degradation(Stage.SCORE, "unreachable"),)
 
@@ -390,19 +412,19 @@ def test_the_draft_is_cut_to_the_token_cap() -> None:
 
 def test_a_refinement_is_cut_to_what_is_left_beside_those_in_flight() -> None:
     state = after(State(task(max_generated_tokens=130)), drafted(), WRONG_STEP)
-    assert in_flight(state) == {GLOBALLY, RefineLocally(1, 30)}
+    assert in_flight(state) == {GLOBALLY, RefineLocally(1, 30), EARLY}
 
 
 def test_no_refinement_starts_without_a_token_left() -> None:
     state = after(State(task(max_generated_tokens=100)), drafted(), WRONG_STEP)
-    assert in_flight(state) == {GLOBALLY}
+    assert in_flight(state) == {GLOBALLY, EARLY}
     assert state.degraded == (Degradation(Stage.REFINE_LOCALLY, DegradedReason.TOKEN_CAP),)
 
 
 def test_what_a_failed_refinement_may_have_used_stays_used() -> None:
     state = after(State(task(max_generated_tokens=130)), drafted(), failed(GLOBALLY), WRONG_STEP)
     assert state.lost_tokens == 100
-    assert in_flight(state) == {RefineLocally(1, 30)}
+    assert in_flight(state) == {RefineLocally(1, 30), EARLY}
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,17 @@ from models.formats.steps import split_steps
 from service.engines.ports import FaultReason
 from service.refinement.policy import advance, spare_calls, spare_tokens
 from service.refinement.selection import RERANKING, accepted
-from service.refinement.state import apply, calls_of, in_flight, stage_of, tokens_of
+from service.refinement.state import (
+    apply,
+    calls_of,
+    in_flight,
+    ranking_failed,
+    solutions_to_rerank,
+    stage_of,
+    tokens_of,
+)
 from service.refinement.types import (
+    TIMED_OUT,
     Action,
     CandidateKind,
     Cost,
@@ -19,6 +28,7 @@ from service.refinement.types import (
     DegradedReason,
     Draft,
     Drafted,
+    DraftOutcomeScored,
     Event,
     Failed,
     Finish,
@@ -27,6 +37,7 @@ from service.refinement.types import (
     RefineLocally,
     Rerank,
     Reranked,
+    ScoreDraftOutcome,
     ScoreSteps,
     SelectionReason,
     State,
@@ -36,7 +47,8 @@ from service.refinement.types import (
 )
 from tests.service.refinement.builders import candidate, task
 
-MOST_ACTIONS = 5 + 8  # one of each stage, and the SORM on every one of eight candidates
+MOST_ACTIONS = 6 + 8  # one of each stage, and the SORM on every one of eight candidates
+KINDS = tuple(CandidateKind)
 FAULT_REASONS: tuple[FaultReason, ...] = get_args(FaultReason)
 
 scores = st.floats(min_value=0.0, max_value=1.0) | st.sampled_from([0.0, 0.5, 1.0])
@@ -64,6 +76,8 @@ class Walk:
         self.thrifty = thrifty
         self.state = State(chosen)
         self.steps: list[tuple[Action, ...]] = []
+        self.events: list[Event] = []
+        self.to_rerank: tuple[str, ...] = ()  # when the rerank started
         self.calls = 0  # really made
         self.tokens = 0  # really generated, by failed calls too
 
@@ -72,6 +86,8 @@ class Walk:
         for _ in range(MOST_ACTIONS + 1):
             self.state, actions = advance(self.state)
             self.steps.append(actions)
+            if Rerank() in actions:
+                self.to_rerank = solutions_to_rerank(self.state)
             for action in actions:
                 if isinstance(action, Finish):
                     return action
@@ -80,6 +96,7 @@ class Walk:
             action = self.data.draw(st.sampled_from(waiting))
             event, cost = self.result(action)
             self.calls += cost.engine_calls
+            self.events.append(event)
             self.state = apply(self.state, event, cost)
         message = "the policy does not end"
         raise AssertionError(message)
@@ -125,8 +142,13 @@ class Walk:
                 return Refined(candidate(CandidateKind.GLOBAL, draw(solutions)))
             case RefineLocally():
                 return Refined(candidate(CandidateKind.LOCAL, draw(solutions)))
+            case ScoreDraftOutcome():
+                return DraftOutcomeScored(draw(scores))
             case _:
-                return Reranked(tuple(draw(scores) for _ in self.state.candidates))
+                held = self.state.candidates
+                known = {each.solution: each.outcome_score for each in held}
+                known |= {text: draw(scores) for text in self.to_rerank}
+                return Reranked(tuple(known[each.solution] for each in held))
 
 
 @many
@@ -148,7 +170,7 @@ def test_nothing_is_started_twice(data: st.DataObject, chosen: Task) -> None:
     walk.run()
     started = [action for step in walk.steps for action in step]
     assert len(started) == len(set(started))
-    for once in (Draft, RefineGlobally, RefineLocally, Rerank):
+    for once in (Draft, RefineGlobally, RefineLocally, ScoreDraftOutcome, Rerank):
         assert sum(isinstance(action, once) for action in started) <= 1
 
 
@@ -180,11 +202,15 @@ def test_no_candidate_wins_against_one_scored_higher(data: st.DataObject, chosen
     held = walk.state.candidates
     winner = held[selection.candidate]
     outcome = [c.outcome_score for c in held if c.outcome_score is not None]
-    if outcome:
+    if len(held) > 1 and len(outcome) == len(held):
         assert winner.outcome_score == max(outcome)
-        assert selection.candidate == outcome.index(max(outcome))
+        best = [c for c in held if c.outcome_score == max(outcome)]
+        assert winner is min(best, key=lambda c: KINDS.index(c.kind))
         assert selection.reason is SelectionReason.OUTCOME_SCORE
-    elif len(held) > 1 and all(c.step_scores for c in held):
+        return
+    assert selection.reason is not SelectionReason.OUTCOME_SCORE
+    assert len(held) == 1 or ranking_failed(walk.state)
+    if len(held) > 1 and all(c.step_scores for c in held):
         lowest = [min(c.step_scores or ()) for c in held]
         assert selection.candidate == lowest.index(max(lowest))
         assert selection.reason is SelectionReason.STEP_SCORE
@@ -195,11 +221,25 @@ def test_no_candidate_wins_against_one_scored_higher(data: st.DataObject, chosen
 def test_more_than_one_ranked_candidate_always_gets_its_rerank_call(
     data: st.DataObject, chosen: Task
 ) -> None:
+    """Unless it has nothing to score, or the ORM let the draft wait in vain."""
     walk = Walk(data, chosen)
     walk.run()
-    ranked = chosen.strategy in RERANKING
+    held = walk.state.candidates
     started = any(isinstance(action, Rerank) for step in walk.steps for action in step)
-    assert started == (ranked and len(walk.state.candidates) > 1)
+    if chosen.strategy not in RERANKING or len(held) <= 1:
+        assert not started
+    elif not started:
+        (early,) = (event for event in walk.events if is_early(event))
+        if isinstance(early, Failed):
+            assert early.degradation.reason in TIMED_OUT
+        else:
+            assert len({each.solution for each in held}) == 1
+
+
+def is_early(event: Event) -> bool:
+    """Whether it is how scoring the draft's outcome ended."""
+    early = isinstance(event, Failed) and event.action == ScoreDraftOutcome()
+    return early or isinstance(event, DraftOutcomeScored)
 
 
 @many

@@ -10,6 +10,7 @@ from service.refinement.state import critique_of
 from service.refinement.types import (
     CandidateKind,
     Drafted,
+    DraftOutcomeScored,
     Failed,
     Refined,
     Reranked,
@@ -42,7 +43,12 @@ async def test_every_event_is_told_with_the_state_after_it() -> None:
     kinds = [type(each.event) for each in advanced(told)]
     assert kinds[0] is Drafted
     assert kinds[-1] is Reranked
-    assert sorted(kind.__name__ for kind in kinds[1:-1]) == ["Refined", "Refined", "StepsScored"]
+    assert sorted(kind.__name__ for kind in kinds[1:-1]) == [
+        "DraftOutcomeScored",
+        "Refined",
+        "Refined",
+        "StepsScored",
+    ]
     assert advanced(told)[-1].state == outcome.state
     for each in advanced(told):
         match each.event:
@@ -54,6 +60,8 @@ async def test_every_event_is_told_with_the_state_after_it() -> None:
                 assert critique_of(each.state) == outcome.critique
             case Refined(candidate=candidate):
                 assert each.state.candidates[-1] == candidate
+            case DraftOutcomeScored(score=score):
+                assert each.state.candidates[0].outcome_score == score
 
 
 async def test_texts_are_told_while_they_are_written() -> None:

@@ -10,6 +10,7 @@ from service.engines.ports import FaultReason
 from service.refinement.runner import NoDraftError, Outcome, refine
 from service.refinement.types import (
     CandidateKind,
+    Cost,
     Degradation,
     DegradedReason,
     Selection,
@@ -28,6 +29,10 @@ async def solve(fakes: FakeEngines, chosen: Task | None = None) -> Outcome:
 
 def kinds(outcome: Outcome) -> list[CandidateKind]:
     return [candidate.kind for candidate in outcome.state.candidates]
+
+
+def costs_of(outcome: Outcome, stage: Stage) -> list[Cost]:
+    return [cost for cost in outcome.state.costs if cost.stage is stage]
 
 
 # --- results -----------------------------------------------------------------------------
@@ -53,7 +58,7 @@ async def test_each_engine_reads_its_own_prompt() -> None:
     assert fakes.global_refiner.asked[0].prompt == global_refiner_prompt(question, DRAFT)
     assert fakes.local_refiner.asked[0].prompt == local_refiner_prompt(question, DRAFT, 1)
     assert fakes.sorm.asked[0].texts == ("Tom has 3 bags.", "3 * 4 = 13", "#### 13")
-    assert fakes.orm.asked[0].texts == (DRAFT, GLOBAL, LOCAL)
+    assert [asked.texts for asked in fakes.orm.asked] == [(DRAFT,), (GLOBAL, LOCAL)]
 
 
 async def test_the_local_refinement_keeps_the_text_before_the_first_error() -> None:
@@ -94,7 +99,7 @@ async def test_equal_solutions_are_sent_to_the_orm_once() -> None:
     fakes = FakeEngines()
     fakes.global_refiner.text = f"{DRAFT}\n"
     outcome = await solve(fakes)
-    assert fakes.orm.asked[0].texts == (DRAFT, LOCAL)
+    assert [asked.texts for asked in fakes.orm.asked] == [(DRAFT,), (LOCAL,)]
     assert [c.outcome_score for c in outcome.state.candidates] == [0.3, 0.3, 0.8]
 
 
@@ -125,13 +130,14 @@ async def test_costs_are_kept_per_stage() -> None:
     outcome = await refine(task(), fakes.engines(), clock)
     costs = {cost.stage: cost for cost in outcome.state.costs}
     assert set(costs) == set(Stage)
-    draft, rerank = costs[Stage.DRAFT], costs[Stage.RERANK]
+    draft, (early, rerank) = costs[Stage.DRAFT], costs_of(outcome, Stage.RERANK)
     assert (draft.started, draft.seconds) == (0.0, 2.0)
     assert (draft.engine_calls, draft.prompt_tokens, draft.generated_tokens) == (1, 20, 5)
-    assert (rerank.started, rerank.seconds, rerank.prompt_tokens) == (2.0, 0.5, 40)
+    assert (early.started, early.seconds, early.prompt_tokens) == (2.0, 0.5, 40)
+    assert (rerank.started, rerank.seconds, rerank.prompt_tokens) == (2.5, 0.5, 40)
     assert costs[Stage.SCORE].prompt_tokens == 30
-    assert outcome.seconds == 2.5
-    assert outcome.state.engine_calls == 5
+    assert outcome.seconds == 3.0
+    assert outcome.state.engine_calls == 6
     assert outcome.state.generated_tokens == 15
 
 

@@ -165,7 +165,7 @@ async def test_a_refinement_that_fails_has_cost_what_it_told(
     assert spent(outcome, Stage.REFINE_GLOBALLY) == (known, lost)
     assert outcome.state.generated_tokens == known + 10  # the draft, the local refinement
     assert outcome.state.lost_tokens == lost
-    assert outcome.state.engine_calls == 5 - (reason == "circuit_open")
+    assert outcome.state.engine_calls == 6 - (reason == "circuit_open")
 
 
 async def test_a_refinement_stopped_by_the_deadline_has_cost_what_it_told() -> None:

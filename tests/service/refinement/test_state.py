@@ -20,6 +20,7 @@ from service.refinement.types import (
     DegradedReason,
     Draft,
     Drafted,
+    DraftOutcomeScored,
     Event,
     Finish,
     Refined,
@@ -27,6 +28,7 @@ from service.refinement.types import (
     RefineLocally,
     Rerank,
     Reranked,
+    ScoreDraftOutcome,
     ScoreSteps,
     Stage,
     State,
@@ -126,6 +128,7 @@ def test_a_step_at_the_threshold_is_no_error(score: float) -> None:
         Drafted(()),
         StepsScored(1, (0.5,)),
         refined_locally(),
+        DraftOutcomeScored(0.5),
         Reranked((0.5,)),
         failed(RefineLocally(0, 100)),
     ],
@@ -149,10 +152,17 @@ def test_a_result_comes_once() -> None:
 
 
 def test_each_action_has_a_stage_and_limits() -> None:
-    actions = (Draft(2, 10, 5), ScoreSteps(0), RefineGlobally(7), RefineLocally(1, 8), Rerank())
-    assert tuple(stage_of(action) for action in actions) == tuple(Stage)
-    assert tuple(calls_of(action) for action in actions) == (2, 1, 1, 1, 1)
-    assert tuple(tokens_of(action) for action in actions) == (20, 0, 7, 8, 0)
+    actions = (
+        Draft(2, 10, 5),
+        ScoreSteps(0),
+        RefineGlobally(7),
+        RefineLocally(1, 8),
+        ScoreDraftOutcome(),
+        Rerank(),
+    )
+    assert tuple(stage_of(action) for action in actions) == (*Stage, Stage.RERANK)
+    assert tuple(calls_of(action) for action in actions) == (2, 1, 1, 1, 1, 1)
+    assert tuple(tokens_of(action) for action in actions) == (20, 0, 7, 8, 0, 0)
 
 
 def test_finish_is_no_work() -> None:

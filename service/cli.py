@@ -114,7 +114,14 @@ def evaluate(  # noqa: PLR0913 - one option each
     source: Annotated[
         str, typer.Option(help="easy, all, or a JSONL file in GSM8K's format.")
     ] = "easy",
-    n: Annotated[int, typer.Option("--n", "--problems", min=1, help="How many problems.")] = 400,
+    n: Annotated[
+        int | None,
+        typer.Option("--n", "--problems", min=1, help="How many problems (else 400, or a file's)."),
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(help="all, train, validation or test (else test; all of a file)."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Which problems.")] = 900_001,
     strategies: Annotated[
         str, typer.Option(help="Which strategies, separated by commas.")
@@ -183,6 +190,7 @@ def evaluate(  # noqa: PLR0913 - one option each
     run_evaluate(
         source=source,
         n=n,
+        split=split,
         seed=seed,
         strategies=strategies,
         candidates=candidates,

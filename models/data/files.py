@@ -1,8 +1,11 @@
 """What every stage reads and writes: JSONL files of frozen dataclasses, JSON, and whole files."""
 
+import codecs
 import fcntl
 import json
 import os
+import reprlib
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -17,8 +20,15 @@ else:
     T = TypeVar("T")
 
 
+_GZIP = b"\x1f\x8b"
+
+
 class InUseError(ValueError):
     """Another process works in the same folder."""
+
+
+class FormatError(ValueError):
+    """A user's file is not in its format; the text names it, and the line, in one line."""
 
 
 @contextmanager
@@ -47,7 +57,7 @@ def write_whole(path: Path, text: str) -> None:
 
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a file; an empty one when there is no file."""
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    content: dict[str, Any] = parse_json(path.read_bytes(), path.name) if path.exists() else {}
     return content
 
 
@@ -80,16 +90,79 @@ def append_jsonl(path: Path, rows: "Iterable[DataclassInstance]") -> None:
         os.fsync(file.fileno())
 
 
+def read_user_rows(
+    path: Path, what: str, counted: Counter[str]
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The objects of a user's JSONL file with the numbers of their lines; `what` names a line.
+
+    A byte order mark may begin the file. `counted` gets the `blank_lines`, which are left out.
+    Raises OSError or FormatError.
+    """
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            content = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+            if not content.strip():
+                counted["blank_lines"] += 1
+                continue
+            where = f"{path.name}:{number}: not {what}"
+            row = parse_json(content, where)
+            if not isinstance(row, dict):
+                message = f"{where}: not a JSON object but {reprlib.repr(row)}"
+                raise FormatError(message)
+            yield number, row
+
+
+def parse_json(content: bytes, where: str) -> Any:  # noqa: ANN401 - any JSON
+    """The value of a JSON text in UTF-8. Raises FormatError, which begins with `where`."""
+    try:
+        return json.loads(content.removeprefix(codecs.BOM_UTF8).decode())
+    except UnicodeDecodeError as error:
+        packed = content.startswith(_GZIP)
+        reason = "compressed; unpack it first" if packed else f"not UTF-8 ({error.reason})"
+    except RecursionError:
+        reason = "nested too deeply"
+    except ValueError as error:
+        reason = f"not JSON: {error}"
+    message = f"{where}: {reason}"
+    raise FormatError(message)
+
+
+def text_in(row: dict[str, Any], name: str, where: str) -> str:
+    """A field that has to hold text. Raises FormatError, which begins with `where`."""
+    value = row.get(name)
+    if name not in row:
+        reason = f"no {name!r}"
+    elif not isinstance(value, str):
+        reason = f"{name!r} is {'null' if value is None else reprlib.repr(value)} and no text"
+    elif not value.strip():
+        reason = f"{name!r} is blank"
+    elif not is_unicode(value):
+        reason = f"{name!r} has half of a surrogate pair"
+    else:
+        return value
+    message = f"{where}: {reason}"
+    raise FormatError(message)
+
+
+def is_unicode(text: str) -> bool:
+    """Whether the text can be written down: JSON may hold halves of surrogate pairs."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def read_jsonl(path: Path, kind: type[T]) -> Iterator[T]:
     """The rows of a file as `kind`; a last line without its newline is not yet a row.
 
     Lists become tuples, one level deep, so that rows stay hashable.
     """
     with path.open("rb") as file:  # a line may be cut off inside a character
-        for line in file:
+        for number, line in enumerate(file, start=1):
             if not line.endswith(b"\n"):
                 return
-            row = json.loads(line)
+            row = parse_json(line, f"{path.name}:{number}")
             values = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
             yield kind(**values)
 

@@ -1,9 +1,9 @@
 """Which questions a file of rows holds: for finding those that no model may have learnt from."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from models.data.files import parse_json
 from models.data.problems import text_key
 from models.formats.prompts import student_prompt
 
@@ -12,11 +12,11 @@ _ASKED = student_prompt("").partition("\n")[0]  # "Question: "
 
 def questions_in(file: Path) -> Iterator[str]:
     """The normalised question of every whole row: its `question`, or that of its `prompt`."""
-    with file.open(encoding="utf-8") as lines:
-        for line in lines:
-            if not line.endswith("\n"):
+    with file.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.endswith(b"\n"):
                 return
-            row = json.loads(line)
+            row = parse_json(line, f"{file.name}:{number}")
             question = row.get("question")
             if question is None:
                 question = row["prompt"].removeprefix(_ASKED).partition("\n")[0]

@@ -9,13 +9,13 @@ et al. 2024, and come from 100 GSM8K *test* questions); GSM8K, Cobbe et al. 2021
 
 import hashlib
 import itertools
-import json
 import random
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from models.data.files import FormatError, read_user_rows, text_in
 from models.data.problems import (
     TEMPLATE,
     Problem,
@@ -26,6 +26,7 @@ from models.data.problems import (
     text_key,
 )
 
+_LINE = "a GSM8K line"
 _SUFFIX = " Give the result as your final answer. Do not include units."
 _BLOCK = 50_000  # problems at a time; seeds are spread so that the blocks of two never overlap
 _FAR = 10**12  # from one block of a seed to its next: past the first blocks of all smaller seeds
@@ -40,23 +41,28 @@ class SourceError(ValueError):
 
 def load(
     source: str,
-    n: int,
+    n: int | None,
     seed: int,
-    split: Split = "test",
+    split: Split | None = "test",
     *,
     counted: Counter[str] | None = None,
 ) -> list[Problem]:
-    """`n` different problems of one split.
+    """`n` different problems of one split. None: all that a file holds, of all splits.
 
     `source` is "easy" or "all" (tiers of gsm_symbolic), "templates_easy" or
     "templates_all" (the same of its held-out templates: all of them are for test), or the
     path of a JSONL file in GSM8K's format. `counted` gets how many `candidates` were looked at
     and how many each filter took out: of `other_templates`, `without_answer`, of the
-    `other_tier`, of an `other_split`, `duplicates`; the rest are `taken`. Raises OSError, or
+    `other_tier`, of an `other_split`, `duplicates`; the rest are `taken`. Of a file, lines that are
+    no candidates are counted too: `blank_lines`, and those `without_answer`. Raises OSError, or
     SourceError when the source holds too few or is not in the format.
     """
     own: Counter[str] = Counter()
+    of_file: Counter[str] = Counter()
     if source in SYMBOLIC:
+        if n is None:
+            message = f"{source} has no end: say how many problems"
+            raise SourceError(message)
         candidates = gsm_symbolic(
             seed,
             keep=is_easy if source.endswith("easy") else None,
@@ -64,19 +70,41 @@ def load(
             counted=own,
         )
     else:
-        candidates = iter(_shuffled(list(gsm8k(Path(source))), seed))
+        candidates = iter(_shuffled(list(gsm8k(Path(source), of_file)), seed))
     if source.startswith("templates_"):
-        different = unique(candidates, counted=own) if split == "test" else iter(())
+        different = unique(candidates, counted=own) if split in {"test", None} else iter(())
     else:
         different = unique(candidates, split, counted=own)
     problems = list(itertools.islice(different, n))
     own["taken"] = len(problems)
     if counted is not None:
-        counted.update({"candidates": own.total(), **own})
-    if len(problems) < n:
-        message = f"{source} holds {len(problems)} problems of split {split}, not {n}"
-        raise SourceError(message)
+        counted.update({"candidates": own.total(), **own, **of_file})
+    if len(problems) < (n or 1):
+        raise too_few(source, len(problems), n, split, own + of_file)
     return problems
+
+
+def too_few(
+    source: str, found: int, wanted: int | None, split: Split | None, counted: Counter[str]
+) -> SourceError:
+    """The error that a source holds no more than `found` problems, with what was left out."""
+    of_split = f" of split {split}" if split else ""
+    but = f", not {wanted}" if wanted else ""
+    reasons = left_out(counted)
+    of_file = f" ({reasons})" if reasons and source not in SYMBOLIC else ""
+    return SourceError(f"{source} holds {found} problems{of_split}{but}{of_file}")
+
+
+def left_out(counted: Counter[str]) -> str:
+    """What the filters took out of a file, for people; empty when they took nothing."""
+    reasons = {
+        "blank_lines": "blank",
+        "without_answer": "without one number as answer",
+        "duplicates": "with a question that came before",
+        "other_split": "of another split",
+    }
+    parts = [f"{counted[name]} {reason}" for name, reason in reasons.items() if counted[name]]
+    return f"left out: {', '.join(parts)}" if parts else ""
 
 
 def unique(
@@ -155,28 +183,28 @@ def gsm_symbolic(
                 counted["other_tier"] += 1
 
 
-def gsm8k(path: Path) -> Iterator[Problem]:
+def gsm8k(path: Path, counted: Counter[str] | None = None) -> Iterator[Problem]:
     """The problems of a JSONL file with `question` and `answer` (worked, `#### n` last).
 
-    Those whose answer is not one number, a fraction for example, are left out.
-
-    Raises OSError, or SourceError naming the line that is not in the format.
+    Those whose answer is not one number, a fraction for example, are left out, and counted
+    `without_answer`. Raises OSError, or SourceError naming the line that is not in the format.
     """
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-                question, solution = str(row["question"]), str(row["answer"])
-            except (ValueError, KeyError, TypeError) as error:
-                message = f"{path.name}:{number}: not a GSM8K line"
-                raise SourceError(message) from error
+    counted = Counter() if counted is None else counted
+    try:
+        for number, row in read_user_rows(path, _LINE, counted):
+            where = f"{path.name}:{number}: not {_LINE}"
             problem = make_problem(
-                id_=f"{path.stem}-{number}", question=question, solution=solution, source=path.stem
+                id_=f"{path.stem}-{number}",
+                question=text_in(row, "question", where),
+                solution=text_in(row, "answer", where),
+                source=path.stem,
             )
             if problem:
                 yield problem
+            else:
+                counted["without_answer"] += 1
+    except FormatError as error:
+        raise SourceError(str(error)) from error
 
 
 def drills(seed: int, lines: int = 8, largest: int = 60) -> Iterator[Problem]:

@@ -7,6 +7,7 @@ counts. `spent` is the time on the wall of all attempts up to that line.
 
 import fcntl
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,9 @@ from typing import TextIO
 from pydantic import ValidationError
 
 from glore_client import SolveResult
+from models.data.files import parse_json
+
+_BEGIN = b'{"problem": '
 
 
 class JournalError(Exception):
@@ -89,18 +93,22 @@ def open_journal(path: Path, clock: Callable[[], float] = time.monotonic) -> Ite
             raise JournalError(message) from error
         raw = path.read_bytes()
         whole = raw.rfind(b"\n") + 1
-        if whole < len(raw):
-            file.truncate(whole)
         journal = Journal(file, clock, opened)
         for number, text in enumerate(raw[:whole].splitlines(), start=1):
             try:
-                line = json.loads(text)
+                line = parse_json(text, path.name)
                 entry = _entry(line)
-                journal.before = float(line.get("spent", journal.before))
-            except (ValueError, KeyError, TypeError, ValidationError) as error:
+                journal.before = _seconds(line.get("spent", journal.before))
+            except (ValueError, KeyError, TypeError, OverflowError, ValidationError) as error:
                 message = f"{path}:{number} is not a line of this journal"
                 raise JournalError(message) from error
             journal.entries[entry.problem, entry.strategy] = entry
+        cut = raw[whole:]
+        if cut[: len(_BEGIN)] != _BEGIN[: len(cut)]:  # somebody else's file is left as it is
+            message = f"{path} does not end with a line of this journal"
+            raise JournalError(message)
+        if cut:
+            file.truncate(whole)
         yield journal
 
 
@@ -108,3 +116,11 @@ def _entry(line: dict[str, object]) -> Entry:
     result = SolveResult.model_validate(line["result"]) if "result" in line else None
     failure = None if result is not None else str(line["failure"])
     return Entry(str(line["problem"]), str(line["strategy"]), result, failure)
+
+
+def _seconds(value: object) -> float:
+    seconds = float(value) if isinstance(value, int | float) else math.nan
+    if not math.isfinite(seconds):
+        message = f"{value!r} is no time"
+        raise ValueError(message)
+    return seconds

@@ -10,7 +10,6 @@
 ```
 """
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from glore_client import Sampling, Strategy
-from models.data.files import write_json, write_whole
+from models.data.files import parse_json, write_json, write_whole
 from models.data.problems import Problem
 from models.evaluation.asking import Manner, Solver, ask_all
 from models.evaluation.card import as_card
@@ -48,7 +47,8 @@ class Plan:
 
     `one_pass` reads the rows of draft, global and local from the `glore` responses instead
     of asking, so that six strategies cost three requests per question. `gated` is asked: no
-    response tells the gate. `serves` is what /readyz said of the models, if anything.
+    response tells the gate. `serves` is what /readyz said of the models, if anything; `file` the
+    SHA-256 of a source that is a file.
     """
 
     source: str
@@ -61,6 +61,8 @@ class Plan:
     concurrency: int = 8
     one_pass: bool = False
     serves: str | None = None
+    split: str = "test"
+    file: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse a plan that cannot be carried out. Raises ValueError."""
@@ -92,6 +94,7 @@ class Plan:
             "max_tokens": self.max_tokens,
             "deadline": self.deadline,
             "serves": self.serves,
+            "file": self.file,
         }
 
 
@@ -233,8 +236,9 @@ def _keep_plan(path: Path, plan: Plan, journal: Journal) -> None:
         write_json(path, wanted)
         return
     try:
-        kept = dict(json.loads(path.read_text(encoding="utf-8")))
-        kept.setdefault("serves", plan.serves)  # folders were made that do not say
+        kept = dict(parse_json(path.read_bytes(), path.name))
+        for name in ("serves", "file"):  # folders were made that do not say
+            kept.setdefault(name, wanted[name])
     except (OSError, ValueError, TypeError) as error:
         message = f"{path} cannot be read; name another folder"
         raise JournalError(message) from error

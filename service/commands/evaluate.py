@@ -1,17 +1,22 @@
 """`glore eval`: measures the running service over many problems."""
 
 import asyncio
+import hashlib
 import shlex
 import sys
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from glore_client import AsyncClient, Client, GloreError, Readiness
 from models.data import sources
-from models.data.problems import Problem
+from models.data.problems import Problem, Split
 from models.evaluation.journal import JournalError
 from models.evaluation.run import Plan, Report, evaluate, report_as_json
 from models.evaluation.table import as_text
@@ -21,11 +26,17 @@ from service.commands.key import own_key
 from service.commands.strategy import strategy_named
 from service.terminal import json_text, visible
 
+GENERATED: Final = 400  # problems of a source without an end, when nothing is said
+SPLITS: Final[Mapping[str, Split | None]] = MappingProxyType(
+    {"all": None, "train": "train", "validation": "validation", "test": "test"}
+)
+
 
 def run_evaluate(  # noqa: PLR0913 - one option each
     *,
     source: str,
-    n: int,
+    n: int | None,
+    split: str | None,
     seed: int,
     strategies: str,
     candidates: int,
@@ -36,7 +47,10 @@ def run_evaluate(  # noqa: PLR0913 - one option each
     url: str,
     as_json: bool,
 ) -> None:
-    """Ask, count, print the table. Raises WrongArgumentError or CommandFailedError."""
+    """Ask, count, print the table. Raises WrongArgumentError or CommandFailedError.
+
+    `n` and `split` are None where nothing was said: then a file is asked as a whole.
+    """
     names = [name.strip() for name in strategies.split(",") if name.strip()]
     try:
         plan = Plan(
@@ -54,7 +68,10 @@ def run_evaluate(  # noqa: PLR0913 - one option each
     screen = Console(stderr=True)
     plan = replace(plan, serves=check_ready(url).serves)
     with screen.status("choosing problems"):
-        problems = load_problems(source, n, seed)
+        chosen = choose_problems(source, n, seed, split)
+    problems, n = chosen.problems, len(chosen.problems)
+    plan = replace(plan, split=chosen.split, file=chosen.file)
+    screen.print(visible(f"{source}: {chosen.told}"), highlight=False, markup=False, soft_wrap=True)
     try:
         report = asyncio.run(_measure(url, problems, plan, folder, screen))
     except GloreError as error:
@@ -76,7 +93,10 @@ def run_evaluate(  # noqa: PLR0913 - one option each
 def summary(report: Report, n: int) -> str:
     """The table, what it is of, and the paired tests."""
     plan = report.plan
-    head = f"{plan.source}, seed {plan.seed}: {n} problems, {plan.concurrency} at a time\n\n"
+    of_split = f", split {plan.split}" if plan.split != "test" else ""
+    head = (
+        f"{plan.source}, seed {plan.seed}{of_split}: {n} problems, {plan.concurrency} at a time\n\n"
+    )
     pairs = "".join(
         f"glore against {pair.against}: right alone {pair.only_glore} : {pair.only_other}, "
         f"p = {pair.p:.3g} (McNemar, exact)\n"
@@ -104,10 +124,28 @@ def check_ready(url: str) -> Readiness:
     return readiness
 
 
-def load_problems(source: str, n: int, seed: int) -> list[Problem]:
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The problems to ask, and how they were chosen; `file` is the SHA-256 of a source's file."""
+
+    problems: list[Problem]
+    split: str
+    told: str
+    file: str | None = None
+
+
+def choose_problems(source: str, n: int | None, seed: int, split: str | None) -> Chosen:
     """The problems. Raises WrongArgumentError or CommandFailedError."""
+    generated = source in sources.SYMBOLIC
+    name = split or ("test" if generated else "all")
+    if name not in SPLITS:
+        message = f"no split {name!r}; the splits are {', '.join(SPLITS)}"
+        raise WrongArgumentError(message)
     try:
-        return sources.load(source, n, seed)
+        if generated:
+            problems = sources.load(source, n or GENERATED, seed, SPLITS[name])
+            return Chosen(problems, name, f"{len(problems)} problems of split {name}")
+        return _chosen_of_file(Path(source), n, seed, name)
     except ModuleNotFoundError as error:
         message = f"{source} needs {installation.missing(error.name or 'a package')}"
         raise CommandFailedError(message) from error
@@ -116,6 +154,23 @@ def load_problems(source: str, n: int, seed: int) -> list[Problem]:
         raise WrongArgumentError(message) from error
     except ValueError as error:
         raise WrongArgumentError(str(error)) from error
+
+
+def _chosen_of_file(path: Path, n: int | None, seed: int, name: str) -> Chosen:
+    """All that the file holds, or `n` of it drawn with the seed. Raises OSError or SourceError."""
+    digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None  # a pipe
+    counted: Counter[str] = Counter()
+    every = sources.load(str(path), None, seed, SPLITS[name], counted=counted)
+    if n is not None and len(every) < n:
+        raise sources.too_few(str(path), len(every), n, SPLITS[name], counted)
+    problems = every if n is None else every[:n]
+    lines = counted["candidates"] + counted["blank_lines"] + counted["without_answer"]
+    parts = [f"{lines} lines, {len(problems)} problems asked"]
+    if len(problems) < len(every):
+        parts.append(f"{len(every) - len(problems)} beyond --n")
+    if reasons := sources.left_out(counted):
+        parts.append(reasons)
+    return Chosen(problems, name, "; ".join(parts), digest)
 
 
 async def _measure(

@@ -4,8 +4,10 @@ A list of objects, or one object a line: `id`, `generator`, `problem`, `steps`,
 `final_answer_correct`, `label` (index of the first wrong step, -1 for none).
 """
 
+import codecs
 import hashlib
 import json
+import reprlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from models.data.files import FormatError, is_unicode, parse_json
 from models.evaluation.paper.locating import Located, judge
 from models.evaluation.paper.measures import Assessed
 from models.evaluation.paper.phases import Clock, fill, scores_at_once
@@ -75,15 +78,19 @@ class Judged:
 
 def read_processbench(path: Path) -> list[MarkedSolution]:
     """The solutions of a file. Raises OSError or ProcessBenchError."""
+    content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
     try:
-        text = path.read_text(encoding="utf-8")
-        if text.lstrip().startswith("["):
-            rows = list(enumerate(json.loads(text), start=1))
+        if content.lstrip().startswith(b"["):
+            rows = list(enumerate(parse_json(content, path.name), start=1))
         else:
-            lines = enumerate(text.split("\n"), start=1)
-            rows = [(number, json.loads(line)) for number, line in lines if line.strip()]
-    except (ValueError, RecursionError) as error:
-        message = f"{path.name} is neither a JSON list nor JSON lines: {error}"
+            lines = enumerate(content.split(b"\n"), start=1)
+            rows = [
+                (number, parse_json(line, f"{path.name}:{number}"))
+                for number, line in lines
+                if line.strip()
+            ]
+    except FormatError as error:
+        message = f"{error}; the file is neither a JSON list nor JSON lines"
         raise ProcessBenchError(message) from error
     if not rows:
         message = f"{path.name} holds no solution"
@@ -170,16 +177,16 @@ def _solution(row: Any, where: str) -> MarkedSolution:  # noqa: ANN401 - any JSO
     except (KeyError, TypeError, AttributeError) as error:
         message = f"{where} is not in ProcessBench's format: {error!r}"
         raise ProcessBenchError(message) from error
-    if not isinstance(question, str):
-        message = f"{where} has the problem {question!r}"
+    if not _is_text(question):
+        message = f"{where} has the problem {_shown(question)}"
     elif not isinstance(steps, list) or not steps:
         message = f"{where} has no list of steps"
-    elif strange := [step for step in steps if not isinstance(step, str)]:
-        message = f"{where} has the step {strange[0]!r}"
+    elif strange := [step for step in steps if not _is_text(step)]:
+        message = f"{where} has the step {_shown(strange[0])}"
     elif type(label) is not int or not _NO_ERROR <= label < len(steps):
-        message = f"{where} has {len(steps)} steps and the label {label!r}"
+        message = f"{where} has {len(steps)} steps and the label {_shown(label)}"
     elif not (right is None or isinstance(right, bool)):
-        message = f"{where} has the final_answer_correct {right!r}"
+        message = f"{where} has the final_answer_correct {_shown(right)}"
     else:
         return MarkedSolution(
             id=name,
@@ -190,3 +197,11 @@ def _solution(row: Any, where: str) -> MarkedSolution:  # noqa: ANN401 - any JSO
             answer_right=right,
         )
     raise ProcessBenchError(message)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and is_unicode(value)
+
+
+def _shown(value: object) -> str:
+    return reprlib.repr(value)

@@ -125,7 +125,7 @@ def read_records(path: Path) -> Iterator[Record]:
         for number, line in enumerate(lines, start=1):
             try:
                 yield record_of(json.loads(line))
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 message = f"{path.name}:{number} is not a record: {error!r}"
                 raise RecordError(message) from error
 

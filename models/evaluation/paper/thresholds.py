@@ -65,7 +65,7 @@ def _refused(path: Path) -> Iterator[None]:
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror or error}"
         raise ThresholdsError(message) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         message = f"{path} does not hold the thresholds: {error!r}"
         raise ThresholdsError(message) from error
 

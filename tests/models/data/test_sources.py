@@ -3,6 +3,7 @@
 import gzip
 import itertools
 import json
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -146,6 +147,36 @@ def test_a_blank_line_is_no_problem_and_an_answer_that_is_not_one_number_is_none
     path.write_text("\n\n".join([*rows, ""]) + "\n")
     found = {problem.question: problem.answer for problem in sources.gsm8k(path)}
     assert found == {"$1,080.00 a month": "1080", "18 %": "18", "-4": "-4"}
+
+
+def test_a_file_is_read_whole_with_what_was_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "own.jsonl"
+    rows = [{"question": f"{i} + 1?", "answer": f"#### {i + 1}"} for i in range(30)]
+    lines = [
+        json.dumps(row) for row in [*rows, {"question": "half?", "answer": "#### 1/2"}, rows[3]]
+    ]
+    path.write_bytes(b"\xef\xbb\xbf" + "\n\n".join(lines).encode())
+    counted: Counter[str] = Counter()
+    problems = sources.load(str(path), None, 1, None, counted=counted)
+    assert sorted(int(problem.answer) for problem in problems) == list(range(1, 31))
+    left_out = {"without_answer": 1, "duplicates": 1, "blank_lines": 31}
+    assert counted == {"candidates": 31, "taken": 30, **left_out}
+    by_split = [sources.load(str(path), None, 1, split) for split in SPLITS]
+    assert sorted(p.id for part in by_split for p in part) == sorted(p.id for p in problems)
+    with pytest.raises(sources.SourceError, match="has no end"):
+        sources.load("easy", None, 1)
+
+
+def test_a_file_of_a_million_characters_is_read_in_seconds(tmp_path: Path) -> None:
+    path = tmp_path / "long.jsonl"
+    short = json.dumps({"question": "1 + 1?", "answer": "1 + 1 = <<1+1=2>>2\n#### 2"}) + "\n"
+    long = [json.dumps({"question": "1?", "answer": piece * 300_000 + "\n#### 2"}) + "\n"
+            for piece in ("<", "\n", "#", "1,", "{", "* ", "\\boxed{")]  # fmt: skip
+    for text in (short * 15_000, *long):
+        path.write_text(text, encoding="utf-8")
+        started = time.process_time()
+        assert {problem.answer for problem in sources.gsm8k(path)} == {"2"}
+        assert time.process_time() - started < 5
 
 
 def test_drills_are_right_sums_of_small_numbers() -> None:

@@ -1,3 +1,4 @@
+import gzip
 import json
 from pathlib import Path
 
@@ -67,12 +68,38 @@ def test_a_question_may_hold_any_line_separator(tmp_path: Path) -> None:
         assert journal.entries["p1", "glore"].result == odd
 
 
-@pytest.mark.parametrize("line", ["hello", "[]", '{"problem": "p1"}', '{"result": {}}'])
-def test_a_file_of_something_else_is_refused(tmp_path: Path, line: str) -> None:
+WRONG = [
+    *(b"hello", b"[]", b"3", b"null", b'{"problem": "p1"}', b'{"result": {}}', b"\x00", b"caf\xe9"),
+    *(b"[" * 100_000, b'{"problem":' * 100_000, gzip.compress(b"{}" * 99).replace(b"\n", b"")),
+    b'{"problem": "p", "strategy": "draft", "failure": "f", "spent": 1' + b"0" * 400 + b"}",
+    *(
+        b'{"problem": "p", "strategy": "draft", "failure": "f", "spent": %s}' % spent
+        for spent in (b"NaN", b"Infinity", b"null", b'"soon"', b"[]")
+    ),
+]
+
+
+@pytest.mark.parametrize("line", WRONG, ids=[str(place) for place, _ in enumerate(WRONG)])
+def test_a_file_of_something_else_is_refused_and_stays_as_it_is(
+    tmp_path: Path, line: bytes
+) -> None:
     path = tmp_path / "responses.jsonl"
-    path.write_text(f"{line}\n", encoding="utf-8")
-    with pytest.raises(JournalError, match=r"responses\.jsonl:1 is not"), open_journal(path):
-        pass
+    for content, text in ((line + b"\n", r"responses\.jsonl:1 is not"), (line, r"is not|does not")):
+        path.write_bytes(content)
+        if content.startswith(b'{"problem": ') and not content.endswith(b"\n"):
+            continue  # a line of a journal that a kill cut off begins so
+        with pytest.raises(JournalError, match=text), open_journal(path):
+            pass
+        assert path.read_bytes() == content
+
+
+def test_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "responses.jsonl"
+    with open_journal(path) as journal:
+        journal.add(Entry("p1", "glore", RESULT))
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    with open_journal(path) as journal:
+        assert journal.answered("p1", "glore")
 
 
 def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:

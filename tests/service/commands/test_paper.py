@@ -1,5 +1,6 @@
 """`glore eval --paper` and `--processbench`: what is printed, written and refused."""
 
+import gzip
 import hashlib
 import json
 import sys
@@ -18,6 +19,7 @@ from service.cli import main
 from service.commands import paper
 from tests.models.evaluation.paper.builders import RIGHT, WRONG, record
 
+NO_JSON = [b"[" * 100_000, b"\x00\n", gzip.compress(b"{}"), b"caf\xe9"]
 THRESHOLDS = '{"first_error": 0.34, "orm_first_error": 0.52, "gate": 0.6}'
 
 
@@ -135,6 +137,7 @@ def test_only_the_sets_and_students_asked_for(run: Path) -> None:
         (["--paper", "--run-dir", ".", "--sets", "gsm8k"], "needs GSM8K's training file"),
         (["--paper", "--processbench", "x.json"], "ask for one of them"),
         (["--processbench", "nowhere.json"], "nowhere.json: No such file"),
+        (["--processbench", "."], ".: Is a directory"),
         (["--run-dir", "."], "go with --paper or --processbench"),
         (["--tables-only"], "go with --paper or --processbench"),
     ],
@@ -282,3 +285,18 @@ def test_a_file_in_another_format_is_one_line(run: Path, tmp_path: Path) -> None
     path.write_text('[{"id": 1}]', encoding="utf-8")
     result = glore_eval("--processbench", path, "--run-dir", run)
     assert_one_line(result, 2, "other.json: solution 1 is not in ProcessBench's format")
+
+
+@pytest.mark.parametrize("content", NO_JSON, ids=["deep", "nul", "gzip", "latin"])
+def test_a_gsm8k_or_processbench_file_that_is_no_json_is_one_line(
+    run: Path, tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "other.json"
+    path.write_bytes(content)
+    result = glore_eval("--processbench", path, "--run-dir", run)
+    assert_one_line(result, 2, "neither a JSON list nor JSON lines")
+    result = glore_eval("--paper", "--run-dir", run, "--sets", "gsm8k", "--gsm8k", path)
+    assert_one_line(result, 2, "other.json:1: not a GSM8K line: ")
+    (run / "thresholds.json").write_bytes(content)
+    result = glore_eval("--paper", "--run-dir", run, "--tables-only")
+    assert_one_line(result, 1, "does not hold the thresholds")

@@ -1,6 +1,8 @@
 """ProcessBench's two layouts, what is refused, and the figures of a scripted scorer."""
 
+import gzip
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -59,6 +61,9 @@ def test_a_list_and_json_lines_are_the_same(tmp_path: Path, *, lines: bool) -> N
         ([row(steps=["7", None])], "the step None"),
         ([row(steps=["7", 7])], "the step 7"),
         ([row(problem=None)], "the problem None"),
+        ([row(problem="\ud83d")], "the problem '.ud83d'"),
+        ([row(steps=["7", "\udc00"])], "the step '.udc00'"),
+        ([row(label=[[7] * 9] * 9999)], "label .*[.]{3}"),
         ([row(final_answer_correct="yes")], "final_answer_correct 'yes'"),
         ([row(final_answer_correct=0)], "final_answer_correct 0"),
         ([], "holds no solution"),
@@ -72,12 +77,44 @@ def test_what_is_not_in_the_format_is_named(
             read_processbench(written(tmp_path, rows, lines=lines))
 
 
-@pytest.mark.parametrize("content", [b"id,problem\n", b"PAR1\x15\xff", b"[" * 100_000])
-def test_a_file_that_is_no_json_is_refused(tmp_path: Path, content: bytes) -> None:
+LINE = json.dumps(row()).encode()
+NO_JSON = [
+    (b"id,problem\n", "bench.json:1: not JSON"),
+    (LINE + b"\n{'id': 3}\n", "bench.json:2: not JSON"),
+    (b"[" + LINE + b",", "bench.json: not JSON"),
+    (b"PAR1\x15\xff", "bench.json:1: not UTF-8"),
+    (LINE + b"\ncaf\xe9\n", "bench.json:2: not UTF-8"),
+    (json.dumps([row()]).encode("utf-16"), "bench.json:1: not UTF-8"),
+    (b"\x00" * 100, "bench.json:1: not JSON"),
+    (b"[" * 100_000, "bench.json: nested too deeply"),
+    (LINE + b"\n" + b'{"a":' * 100_000, "bench.json:2: nested too deeply"),
+    (gzip.compress(LINE), "bench.json:1: compressed; unpack it first"),
+]
+
+
+@pytest.mark.parametrize(("content", "text"), NO_JSON, ids=[text for _, text in NO_JSON])
+def test_a_file_that_is_no_json_is_refused(tmp_path: Path, content: bytes, text: str) -> None:
     path = tmp_path / "bench.json"
     path.write_bytes(content)
-    with pytest.raises(ProcessBenchError, match="neither a JSON list nor JSON lines"):
+    with pytest.raises(ProcessBenchError, match="neither a JSON list nor JSON lines") as caught:
         read_processbench(path)
+    assert str(caught.value).startswith(text)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("lines", [True, False])
+def test_a_byte_order_mark_is_read(tmp_path: Path, *, lines: bool) -> None:
+    path = written(tmp_path, [row(), row()], lines=lines)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert len(read_processbench(path)) == 2
+
+
+def test_a_file_of_a_million_characters_is_read_in_seconds(tmp_path: Path) -> None:
+    for rows in ([row()] * 7000, [row(steps=["a b\n" * 250_000])], [row(steps=["a"] * 200_000)]):
+        path = written(tmp_path, rows)
+        started = time.process_time()
+        assert len(read_processbench(path)) == len(rows)
+        assert time.process_time() - started < 5
 
 
 class ScriptedScorer:

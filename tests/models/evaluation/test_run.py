@@ -83,7 +83,7 @@ async def test_the_report_holds_everything(tmp_path: Path) -> None:
     assert (tmp_path / "curves.png").exists()
     spent = report["spent"]
     assert (spent["engine_calls"], spent["generated_tokens"]) == (54, 2400)
-    assert "2,400 tokens generated and 2,400 read,\nin 54 engine calls" in card
+    assert "2,400 tokens generated and 2,700 read,\nin 54 engine calls" in card
 
 
 async def test_the_latencies_are_those_of_what_was_answered(tmp_path: Path) -> None:

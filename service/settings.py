@@ -48,7 +48,7 @@ DEFAULT_THRESHOLD: Final = 0.5
 THRESHOLDS_FILE: Final = Path(models.__file__).parent / "bundle" / "thresholds.json"
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 MOST_QUESTION: Final = 20_000  # characters; what the schema takes at most
-_ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.\[\]:_-]+|\*")
+_ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#@,]+|\*")
 
 Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -85,9 +85,12 @@ def _origins(value: object) -> object:
     """A list separated by commas as one. Raises ValueError for what is no origin."""
     if not isinstance(value, str):
         return value
-    origins = tuple(item for item in (part.strip() for part in value.split(",")) if item)
+    origins = tuple(item for item in (part.strip().lower() for part in value.split(",")) if item)
+    if "null" in origins:
+        message = "null is what any page may make itself; * says so"
+        raise ValueError(message)
     if not all(_ORIGIN.fullmatch(origin) for origin in origins):
-        message = "origins are written as https://host or https://host:port, or * for any"
+        message = "origins are written as SCHEME://HOST or SCHEME://HOST:PORT, or * for any"
         raise ValueError(message)
     return origins
 
@@ -201,6 +204,7 @@ class Settings(BaseSettings):
     rerank_reserve: Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)] = 1.0  # seconds
     max_body: int = Field(default=64 * 1024, ge=1024)  # bytes of a request's body
     head_timeout: Seconds = 20.0  # for the head of a request; then its connection is closed
+    keep_alive: int = Field(default=75, ge=1, le=3600)  # seconds an unused connection stays open
     body_timeout: Seconds = 30.0  # for the whole body of a request, from its beginning
     max_running: int = Field(default=64, ge=1, le=10_000)  # questions worked on at once
     max_waiting: int = Field(default=64, ge=0, le=100_000)  # behind them; more are refused
@@ -224,6 +228,7 @@ class Settings(BaseSettings):
     api_keys_file: Annotated[Path, AfterValidator(_api_keys_file)] | None = None
     rate_per_minute: int | None = Field(default=None, ge=1, le=1_000_000)  # of each key
     rate_burst: int | None = Field(default=None, ge=1, le=1_000_000)  # None: as many
+    key_share: float | None = Field(default=None, gt=0, le=1)  # of the places, for each key
     cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_origins)] = ()
 
     @model_validator(mode="after")
@@ -240,6 +245,9 @@ class Settings(BaseSettings):
             raise ValueError(message) from None
         if self.rate_burst is not None and self.rate_per_minute is None:
             message = f"{PREFIX}RATE_BURST does nothing without {PREFIX}RATE_PER_MINUTE"
+            raise ValueError(message)
+        if self.key_share is not None and not self._keys():
+            message = f"{PREFIX}KEY_SHARE does nothing without {PREFIX}API_KEYS"
             raise ValueError(message)
         return self
 

@@ -5,6 +5,7 @@ import gc
 import math
 import signal
 import time
+from functools import partial
 from socket import socket
 from types import FrameType
 from typing import Final
@@ -13,7 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from service.api.draining import Drain
-from service.commands.protocol import with_patience
+from service.commands.protocol import GatewayProtocol
 
 _LAST_ANSWERS: Final = 5.0  # seconds for answers to get out once all work has ended
 # Python's default of 700 new objects would start a collection several times in each request.
@@ -27,16 +28,26 @@ class GatewayServer(uvicorn.Server):
     to see that; then what it works on has `grace` seconds. After SIGINT it does not listen any
     more. A second signal ends the first wait, one more the other.
 
-    The head of a request may take `head_timeout` seconds.
+    The head of a request may take `head_timeout` seconds; a connection without a request is closed
+    after `keep_alive` seconds.
     """
 
-    def __init__(
-        self, app: FastAPI, drain: Drain, *, delay: float, grace: float, head_timeout: float
+    def __init__(  # noqa: PLR0913 - the times of a server
+        self,
+        app: FastAPI,
+        drain: Drain,
+        *,
+        delay: float,
+        grace: float,
+        head_timeout: float,
+        keep_alive: int,
     ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
-                http=with_patience(head_timeout),
+                http=partial(GatewayProtocol, head_timeout=head_timeout),  # type: ignore[arg-type]
+                ws="none",
+                timeout_keep_alive=keep_alive,
                 log_config=None,
                 access_log=False,
                 timeout_graceful_shutdown=math.ceil(grace + _LAST_ANSWERS),

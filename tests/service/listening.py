@@ -9,15 +9,25 @@ from contextlib import asynccontextmanager
 import uvicorn
 from fastapi import FastAPI
 
+from service.api.draining import Drain
+from service.commands.server import GatewayServer
+
 LIMIT_S = 40.0  # ends a test that hangs; generous, for machines that are busy
 
 
 @asynccontextmanager
 async def listening(app: FastAPI) -> AsyncIterator[int]:
     """The port of this machine at which `app` answers, in a thread and a loop of its own."""
-    config = uvicorn.Config(app, port=0, access_log=False, log_config=None)
-    async with running(uvicorn.Server(config)) as port:
+    async with running(server_of(app)) as port:
         yield port
+
+
+def server_of(app: FastAPI) -> GatewayServer:
+    """The server of `glore serve`, set up for port 0."""
+    times = {"delay": 0.0, "grace": 5.0, "head_timeout": LIMIT_S}
+    server = GatewayServer(app, Drain(), **times, keep_alive=75)
+    server.config.port = 0
+    return server
 
 
 @asynccontextmanager

@@ -265,7 +265,13 @@ def test_keys_come_from_environment_and_file(env: pytest.MonkeyPatch, tmp_path: 
         ("GLORE_RATE_BURST", "0"),
         ("GLORE_CORS_ORIGINS", "page.example"),
         ("GLORE_CORS_ORIGINS", "https://page.example/"),
-        ("GLORE_CORS_ORIGINS", "https://a.example;https://b.example"),
+        ("GLORE_CORS_ORIGINS", "https://a.example;//b.example"),
+        ("GLORE_CORS_ORIGINS", "https://a.example, null"),
+        ("GLORE_CORS_ORIGINS", "app:obsidian.md"),
+        ("GLORE_CORS_ORIGINS", "https://user@page.example"),
+        ("GLORE_KEY_SHARE", "0"),
+        ("GLORE_KEY_SHARE", "1.5"),
+        ("GLORE_KEEP_ALIVE", "0"),
     ],
 )
 def test_a_wrong_key_rate_or_origin_is_told(env: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -291,6 +297,30 @@ def test_a_burst_without_a_rate_is_told(env: pytest.MonkeyPatch) -> None:
     env.setenv("GLORE_RATE_BURST", "5")
     with pytest.raises(ConfigurationError, match=r"GLORE_RATE_BURST.*GLORE_RATE_PER_MINUTE"):
         load_settings()
+
+
+def test_a_share_without_keys_is_told(env: pytest.MonkeyPatch) -> None:
+    env.setenv("GLORE_KEY_SHARE", "0.5")
+    with pytest.raises(ConfigurationError, match=r"GLORE_KEY_SHARE.*GLORE_API_KEYS"):
+        load_settings()
+    env.setenv("GLORE_API_KEYS", KEY)
+    assert load_settings().key_share == 0.5
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "app://obsidian.md",
+        "chrome-extension://abcdefghijklmnop",
+        "capacitor://localhost",
+        "tauri://localhost",
+        "http://[::1]:3000",
+        "vscode-webview://1a2b",
+    ],
+)
+def test_an_origin_may_have_any_scheme(env: pytest.MonkeyPatch, origin: str) -> None:
+    env.setenv("GLORE_CORS_ORIGINS", origin.upper())  # browsers say it in small letters
+    assert load_settings().cors_origins == (origin,)
 
 
 def test_origins_are_separated_by_commas(env: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Heads that never end, on real connections to the gateway's own server."""
+"""What a client may send, how slowly, and how much beyond its turn: at the socket."""
 
 import asyncio
 import json
@@ -11,15 +11,28 @@ import pytest
 from service.api.draining import Drain
 from service.app import create_app
 from service.commands import protocol
-from service.commands.protocol import LONGEST_HEAD
+from service.commands.protocol import (
+    FREE_CHUNKS,
+    MAX_HEAD,
+    MAX_HEADER_LINES,
+    MAX_PIPELINED,
+    MAX_TARGET,
+)
 from service.commands.server import GatewayServer
 from service.settings import Settings
 from tests.service.fakes import QUESTION, FakeEngines
 from tests.service.listening import LIMIT_S, running
 
-PATIENCE_S = 0.6
+HEAD_TIMEOUT_S = 0.6
+KEEP_ALIVE_S = 2
 DOCUMENT = b"GET /openapi.json HTTP/1.1\r\nHost: gateway\r\n\r\n"  # a long answer
 LIVEZ = b"GET /livez HTTP/1.1\r\nHost: gateway\r\n\r\n"
+LINE = b"X: ".ljust(1022, b"y") + b"\r\n"
+CHUNKED = (
+    b"POST /solve HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n"
+)
+DRAFT = json.dumps({"question": QUESTION, "strategy": "draft"}).encode()
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Connect = Callable[[], AbstractAsyncContextManager[Connection]]
 
@@ -27,16 +40,17 @@ Connect = Callable[[], AbstractAsyncContextManager[Connection]]
 def gateway(settings: Settings, engines: FakeEngines, head_timeout: float) -> GatewayServer:
     drain = Drain()
     app = create_app(settings, connect=engines.connect, drain=drain)
-    server = GatewayServer(app, drain, delay=0.0, grace=5.0, head_timeout=head_timeout)
+    times = {"delay": 0.0, "grace": 5.0, "head_timeout": head_timeout}
+    server = GatewayServer(app, drain, **times, keep_alive=KEEP_ALIVE_S)
     server.config.port = 0
     return server
 
 
 @asynccontextmanager
 async def serving(
-    settings: Settings, engines: FakeEngines, head_timeout: float
+    settings: Settings, engines: FakeEngines, head_timeout: float = LIMIT_S
 ) -> AsyncIterator[Connect]:
-    """What opens connections to a gateway with that much patience."""
+    """What opens connections to a gateway that waits so long for a head."""
     async with running(gateway(settings, engines, head_timeout)) as port:
 
         @asynccontextmanager
@@ -51,13 +65,17 @@ async def serving(
         yield connect
 
 
-def posted(body: bytes, **headers: str) -> bytes:
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+def posted(body: bytes, version: bytes = b"1.1", **headers: str) -> bytes:
+    lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
     head = (
-        "POST /solve HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(body)}\r\n{lines}\r\n"
+        b"POST /solve HTTP/%b\r\nHost: gateway\r\nContent-Type: application/json\r\n"
+        b"Content-Length: %d\r\n%b\r\n"
     )
-    return head.encode() + body
+    return head % (version, len(body), lines.encode()) + body
+
+
+def got(*lines: bytes, target: bytes = b"/livez") -> bytes:
+    return b"\r\n".join([b"GET %b HTTP/1.1" % target, b"Host: gateway", *lines, b"", b""])
 
 
 async def answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
@@ -76,29 +94,25 @@ async def closed(reader: asyncio.StreamReader) -> bool:
         return True
 
 
-@pytest.mark.parametrize(
-    "begun", [b"", b"G", b"GET /livez HTTP/1.1", LIVEZ[:-2], b"POST /solve HTTP/1.1\r\nContent-Len"]
-)
 async def test_a_head_that_does_not_come_is_not_waited_for(
-    settings: Settings, engines: FakeEngines, begun: bytes
-) -> None:
-    async with (
-        serving(settings, engines, PATIENCE_S) as connect,
-        connect() as (reader, writer),
-    ):
-        started = time.monotonic()
-        writer.write(begun)
-        assert await closed(reader)
-        assert time.monotonic() - started >= PATIENCE_S - 0.1
-
-
-async def test_drops_of_a_head_do_not_begin_the_time_anew(
     settings: Settings, engines: FakeEngines
 ) -> None:
-    async with (
-        serving(settings, engines, PATIENCE_S) as connect,
-        connect() as (reader, writer),
-    ):
+    begun = (b"", b"G", b"GET /livez HTTP/1.1", LIVEZ[:-2], b"POST /solve HTTP/1.1\r\nContent-Len")
+    async with serving(settings, engines, HEAD_TIMEOUT_S) as connect:
+
+        async def waits(begun: bytes) -> None:
+            async with connect() as (reader, writer):
+                started = time.monotonic()
+                writer.write(begun)
+                assert await closed(reader)
+                assert time.monotonic() - started >= HEAD_TIMEOUT_S - 0.1
+
+        await asyncio.gather(*map(waits, begun), drips(connect))
+
+
+async def drips(connect: Connect) -> None:
+    """Lines of a head, one by one; they do not begin the time anew."""
+    async with connect() as (reader, writer):
 
         async def drip() -> None:
             writer.write(b"GET /livez HTTP/1.1\r\n")
@@ -111,108 +125,147 @@ async def test_drops_of_a_head_do_not_begin_the_time_anew(
         dripping.cancel()
 
 
-async def test_the_next_head_has_as_much_time_as_the_first(
+async def test_the_next_head_has_as_much_time_as_the_first_and_between_them_is_the_keep_alive_time(
     settings: Settings, engines: FakeEngines
 ) -> None:
     async with (
-        serving(settings, engines, PATIENCE_S) as connect,
+        serving(settings, engines, HEAD_TIMEOUT_S) as connect,
         connect() as (reader, writer),
+        connect() as (resting, asking),
     ):
+        asking.write(LIVEZ)
+        assert (await answer(resting))[0] == 200
+        rests = time.monotonic()
         for _ in range(2):
             writer.write(LIVEZ[:9])
-            await asyncio.sleep(PATIENCE_S / 3)
+            await asyncio.sleep(HEAD_TIMEOUT_S / 3)
             writer.write(LIVEZ[9:])
             assert (await answer(reader))[0] == 200
-            await asyncio.sleep(PATIENCE_S * 1.5)  # it may rest for uvicorn's keep-alive time
+            await asyncio.sleep(HEAD_TIMEOUT_S * 1.1)
         writer.write(LIVEZ[:-1])
         assert await closed(reader)
+        assert await closed(resting)
+        assert time.monotonic() - rests >= KEEP_ALIVE_S - 0.1
 
 
 async def test_bodies_and_answers_may_take_longer_than_a_head(
     settings: Settings, engines: FakeEngines
 ) -> None:
     engines.student.hangs = True
-    late = json.dumps({"question": QUESTION, "deadline_ms": 1500}).encode()
+    late = json.dumps({"question": QUESTION, "deadline_ms": 800}).encode()
     async with (
-        serving(settings, engines, PATIENCE_S) as connect,
+        serving(settings, engines, HEAD_TIMEOUT_S) as connect,
         connect() as (reader, writer),
     ):
         message = posted(late)
         writer.write(message[: -len(late)])
         for byte in late[:20]:
             writer.write(bytes([byte]))
-            await asyncio.sleep(PATIENCE_S / 12)
+            await asyncio.sleep(HEAD_TIMEOUT_S / 15)
         writer.write(late[20:])
         assert (await answer(reader))[0] == 504
-        writer.write(LIVEZ + LIVEZ)  # one behind the other, and the connection is as good as new
-        assert [(await answer(reader))[0] for _ in range(2)] == [200, 200]
+        writer.write(LIVEZ)  # the connection is as good as new
+        assert (await answer(reader))[0] == 200
 
 
-CHUNKED = b"POST /solve HTTP/1.1\r\nHost: gateway\r\nTransfer-Encoding: chunked\r\n\r\n"
-LINES = b"X: ".ljust(1022, b"y") + b"\r\n"
+TINY: bytes = CHUNKED + b"1\r\n \r\n" * (FREE_CHUNKS + 100)
+REFUSED = {
+    "header lines": (431, got(*[b"a:"] * MAX_HEADER_LINES)),  # and Host
+    "many header lines": (431, got(*[b"a:"] * 60_000)),
+    "bytes of a head": (431, got(b"X: " + b"y" * MAX_HEAD)),
+    "bytes of fields": (431, got(*[b"X: " + b"y" * 1000] * 66)),
+    "a path": (414, got(target=b"/" + b"x" * MAX_TARGET)),
+    "a query": (414, got(target=b"/livez?" + b"a&" * (MAX_TARGET // 2))),
+    "tiny chunks": (400, TINY),
+    "trailers": (431, CHUNKED + b"0\r\n" + LINE * 100),
+    "an extension of a chunk": (431, CHUNKED + b"1;x=" + b"y" * 2 * MAX_HEAD),
+    "a chunk without a size": (400, CHUNKED + b"x\r\n"),
+    "another transfer coding": (501, got(b"Transfer-Encoding: gzip")),
+    "no HTTP": (400, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc"),
+    "no host": (400, b"GET /livez HTTP/1.1\r\n\r\n"),
+}
+TAKEN = {
+    "header lines": got(*[b"a:"] * (MAX_HEADER_LINES - 1)),
+    "bytes of a head": got(b"X: " + b"y" * (MAX_HEAD - 100)),
+    "a path": got(target=b"/livez?" + b"x" * (MAX_TARGET - 7)),
+    "an offer of HTTP/2": posted(
+        DRAFT, Connection="Upgrade, HTTP2-Settings", Upgrade="h2c", HTTP2_Settings="AAEAAEAAAAIA"
+    ),
+    "an offer of a websocket": got(b"Connection: Upgrade", b"Upgrade: websocket"),
+    "small chunks": CHUNKED
+    + b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (DRAFT, *[b" "] * 900))
+    + b"0\r\nX: trailer\r\n\r\n",
+    "two requests": LIVEZ + LIVEZ,
+    "a request after a long body": posted(DRAFT.ljust(3 * MAX_HEAD)) + LIVEZ,
+    "more after the last": got(b"Connection: close") + LIVEZ,
+}
 
 
-@pytest.mark.parametrize(
-    ("begun", "part"),
-    [
-        pytest.param(b"GET /livez HTTP/1.1\r\nX: ", b"y" * 1024, id="a field of a head"),
-        pytest.param(b"GET /livez HTTP/1.1\r\n", LINES, id="fields of a head"),
-        pytest.param(CHUNKED + b"0\r\nX: ", b"y" * 1024, id="a trailer"),
-        pytest.param(CHUNKED + b"0\r\n", LINES, id="trailers"),
-        pytest.param(CHUNKED + b"1;x=", b"y" * 1024, id="an extension of a chunk"),
-    ],
-)
-async def test_what_has_no_end_is_not_kept(
-    settings: Settings, engines: FakeEngines, begun: bytes, part: bytes
-) -> None:
-    async with (
-        serving(settings, engines, LIMIT_S) as connect,
-        connect() as (_, writer),
-    ):
-
-        async def flood() -> None:
-            writer.write(begun)
-            for _ in range(16 * 1024):  # 16 MiB in all
-                writer.write(part)
-                await writer.drain()
-
-        with pytest.raises(ConnectionError):  # closed by the other side
-            await flood()
+MORE = b"y" * 4 * 1024 * 1024  # of what follows
 
 
-async def test_a_body_in_pieces_is_as_long_as_it_likes_and_may_have_trailers(
+async def test_what_is_too_large_or_no_http_is_refused_and_a_client_that_goes_on_reads_why(
     settings: Settings, engines: FakeEngines
 ) -> None:
-    parts = [json.dumps({"question": QUESTION, "strategy": "draft"}).encode(), *[b" " * 4096] * 32]
-    body = b"".join(parts)
-    head = CHUNKED[:-2] + b"Content-Type: application/json\r\n\r\n"
-    chunks = [b"%x\r\n%b\r\n" % (len(part), part) for part in parts]
-    roomy = settings.model_copy(update={"max_body": 4 * LONGEST_HEAD})
-    async with serving(roomy, engines, LIMIT_S) as connect, connect() as (reader, writer):
-        for message in (
-            [posted(body)[: -len(body)], *parts],
-            [head, *chunks, b"0\r\n", LINES, b"\r\n"],
-        ):
-            for part in message:
-                writer.write(part)
-                await asyncio.sleep(0.002)
-            assert (await answer(reader))[0] == 200
+    async with serving(settings, engines) as connect:
+        for what, (status, message) in REFUSED.items():
+            async with connect() as (reader, writer):
+                writer.write(message + MORE)
+                given, text = await answer(reader)
+                assert (what, given) == (what, status)
+                assert text
+                assert await reader.read() == b"", what
 
 
-async def test_a_head_as_long_as_may_be_is_taken_in_pieces(
+async def test_what_is_within_the_limits_is_answered(
     settings: Settings, engines: FakeEngines
 ) -> None:
-    body = json.dumps({"question": QUESTION, "strategy": "draft"}).encode()
-    message = posted(body, X="y" * (LONGEST_HEAD - 1024))
-    async with (
-        serving(settings, engines, LIMIT_S) as connect,
-        connect() as (reader, writer),
-    ):
-        for at in range(0, len(message), 4096):
-            writer.write(message[at : at + 4096])
-            await asyncio.sleep(0.005)
-        status, content = await answer(reader)
-    assert (status, json.loads(content)["strategy"]) == (200, "draft")
+    roomy = settings.model_copy(update={"max_body": 4 * MAX_HEAD})
+    async with serving(roomy, engines) as connect:
+        for what, message in TAKEN.items():
+            async with connect() as (reader, writer):
+                for start in range(0, len(message), 5000):  # heads may come in pieces
+                    writer.write(message[start : start + 5000])
+                    await asyncio.sleep(0)
+                for _ in range(1 if "last" in what else message.count(b" HTTP/1.1\r\n")):
+                    status, content = await answer(reader)
+                    assert (what, status) == (what, 200), content
+
+
+async def test_an_old_client_gets_no_chunks(settings: Settings, engines: FakeEngines) -> None:
+    async with serving(settings, engines) as connect, connect() as (reader, writer):
+        writer.write(posted(DRAFT, b"1.0", Accept="text/event-stream"))
+        head, _, events = (await reader.read()).partition(b"\r\n\r\n")  # to the end of all
+    assert b"200 OK" in head
+    assert b"transfer-encoding" not in head.lower()
+    assert events.startswith(b"id: 1\n")
+    assert b"event: done\n" in events
+
+
+@pytest.mark.parametrize("behind", ["a little", "too much"])
+async def test_a_client_that_leaves_behind_pipelined_requests_ends_its_work(
+    settings: Settings, engines: FakeEngines, behind: str
+) -> None:
+    engines.student.hangs = True
+    message = posted(json.dumps({"question": QUESTION, "deadline_ms": 60_000}).encode())
+    many = LIVEZ * (2 * MAX_PIPELINED // len(LIVEZ))
+    async with serving(settings, engines) as connect:
+        async with connect() as (_, writer):
+            writer.write(message + LIVEZ)
+            while not engines.student.calls:  # noqa: ASYNC110 - called in another thread's loop
+                await asyncio.sleep(0.01)
+            writer.write(LIVEZ)
+            await asyncio.sleep(0.05)
+            assert not engines.student.cancelled
+            if behind == "too much":
+                writer.write(many)
+                await ended(engines)
+        await ended(engines)
+
+
+async def ended(engines: FakeEngines) -> None:
+    while not engines.student.cancelled:  # noqa: ASYNC110 - cancelled in another thread's loop
+        await asyncio.sleep(0.005)
 
 
 async def test_a_client_that_takes_no_answer_is_left(
@@ -224,7 +277,7 @@ async def test_a_client_that_takes_no_answer_is_left(
     connections = server.server_state.connections
     async with running(server) as port, asyncio.timeout(LIMIT_S):
         _, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(DOCUMENT * 200)
+        writer.write(DOCUMENT * 100)
         while not connections:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.01)
         while connections:  # noqa: ASYNC110
@@ -236,10 +289,10 @@ async def test_a_client_that_takes_its_time_gets_all_answers(
     settings: Settings, engines: FakeEngines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(protocol, "_STALLED", 1.0)
-    async with serving(settings, engines, LIMIT_S) as connect, connect() as (reader, writer):
-        writer.write(DOCUMENT * 200)
-        for at in range(200):
-            if at % 100 == 0:
+    async with serving(settings, engines) as connect, connect() as (reader, writer):
+        writer.write(DOCUMENT * 100)
+        for at in range(100):
+            if at % 50 == 0:
                 await asyncio.sleep(0.6)  # as long as nothing is read, nothing is taken
             assert (await answer(reader))[0] == 200
         await asyncio.sleep(0.6)

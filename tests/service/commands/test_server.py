@@ -15,7 +15,7 @@ async def test_objects_of_the_app_are_left_out_of_garbage_collection(settings: S
     before = gc.get_threshold()
     drain = Drain()
     app = create_app(settings, connect=FakeEngines().connect, drain=drain)
-    server = GatewayServer(app, drain, delay=0.0, grace=5.0, head_timeout=5.0)
+    server = GatewayServer(app, drain, delay=0.0, grace=5.0, head_timeout=5.0, keep_alive=5)
     server.config.port = 0
     assert gc.get_freeze_count() == 0
     async with running(server):

@@ -22,19 +22,19 @@ from models.formats.writing import RoleFormats
 from service.api import batch, docs_page, health, solve
 from service.api.access import AccessMiddleware, Gate
 from service.api.admission import Admission, Places
+from service.api.bodies import BodyMemory, BodyMiddleware, BodyRules
 from service.api.context import Context, Limits
 from service.api.draining import Drain, LastAnswersMiddleware
 from service.api.middleware import (
     REQUEST_ID_HEADER,
-    BodyLimitMiddleware,
+    HeadMiddleware,
     ObserveMiddleware,
-    PlacesMiddleware,
     RequestIdMiddleware,
 )
 from service.api.openai import catalog, chat
-from service.api.openai.document import PREFIX
 from service.api.openai.errors import SHOULD_RETRY_HEADER, respond
 from service.api.openapi import install_openapi
+from service.api.paths import speaks_openai
 from service.api.problems import ErrorShapeMiddleware, install_problems
 from service.api.rates import Rate
 from service.batches.opening import open_store
@@ -98,10 +98,13 @@ def create_app(
         threshold=settings.first_error_threshold,
         gate=settings.draft_gate,
         max_question=settings.max_question,
+        max_body=settings.max_body,
         max_batch=settings.max_batch,
     )
     gate = Gate(settings.keyring, _rate(settings), time.monotonic)
-    admission = Admission(settings.max_running, settings.max_waiting, time.monotonic)
+    share = settings.key_share
+    admission = Admission(settings.max_running, settings.max_waiting, time.monotonic, share)
+    places = Places(settings.max_batches, time.monotonic, share)
     metrics.waiting.set_function(lambda: admission.waiting)
     opened = connect or partial(connect_vllm, settings)
     drained = drain or Drain()
@@ -117,6 +120,7 @@ def create_app(
                 limits=limits,
                 gate=gate,
                 admission=admission,
+                places=places,
                 drain=drained,
                 clock=time.monotonic,
                 store=store,
@@ -132,6 +136,7 @@ def create_app(
         version=version(),
         description=_DESCRIPTION,
         lifespan=lifespan,
+        redirect_slashes=False,  # it would redirect to whatever the header Host says
         docs_url=None,  # Swagger's page loads its script from elsewhere
         redoc_url=None,
     )
@@ -144,14 +149,14 @@ def create_app(
     install_problems(app)
     install_openapi(app, limits, asks_for_a_key=gate.asks_for_a_key)
     app.add_middleware(  # the last one is outermost
-        BodyLimitMiddleware,
+        BodyMiddleware,
         limit=settings.max_body,
-        patience=settings.body_timeout,
-        others={batch.PATH: settings.max_batch_body},
+        timeout=settings.body_timeout,
+        memory=BodyMemory(settings.max_batches * settings.max_batch_body),
+        others={batch.PATH: BodyRules(settings.max_batch_body, places.check)},
     )
-    places = Places(settings.max_batches, time.monotonic)
-    app.add_middleware(PlacesMiddleware, path=batch.PATH, place=places.place)
     app.add_middleware(AccessMiddleware, gate=gate)
+    app.add_middleware(HeadMiddleware)
     app.add_middleware(ObserveMiddleware, metrics=metrics, routes=app.router.routes)
     if settings.cors_origins:
         app.add_middleware(
@@ -163,7 +168,7 @@ def create_app(
         )
     app.add_middleware(LastAnswersMiddleware, drain=drained)
     app.add_middleware(RequestIdMiddleware)
-    app.add_middleware(ErrorShapeMiddleware, prefix=PREFIX, shape=respond)
+    app.add_middleware(ErrorShapeMiddleware, applies=speaks_openai, shape=respond)
     return app
 
 
@@ -172,7 +177,9 @@ def from_environment() -> FastAPI:
     settings = load_settings()
     configure_logs(settings.log_level, secrets=settings.secrets)
     log_settings(settings, without=("host", "port"))  # the server's own are elsewhere
-    return create_app(settings)
+    app = create_app(settings)
+    app.openapi()  # takes a fifth of a second, for which no request should hold all others up
+    return app
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@
             ├── ModelNotFoundError           404    model-not-found
             ├── InvalidRequestError          422    invalid-request
             ├── UnsupportedMediaTypeError    415    unsupported-media-type
+            ├── UnsupportedEncodingError     415    unsupported-encoding
             ├── BodyTooLateError             408    body-too-late
             ├── BodyTooLargeError            413    body-too-large
             ├── ClientGoneError              499    client-gone (for logs; nobody reads it)
@@ -107,6 +108,15 @@ class UnsupportedMediaTypeError(ProblemError):
     status = 415
     slug = "unsupported-media-type"
     title = "The body must be JSON"
+
+
+class UnsupportedEncodingError(ProblemError):
+    """The body is compressed."""
+
+    status = 415
+    slug = "unsupported-encoding"
+    title = "The body must not be compressed"
+    headers = MappingProxyType({"Accept-Encoding": "identity"})
 
 
 class BodyTooLateError(ProblemError):

@@ -5,6 +5,8 @@ from typing import Final
 
 _JSON_RANGES: Final = ("application/json", "application/*", "*/*")  # the most specific counts
 _DEFAULT_WEIGHT: Final = 1.0
+_MOST_RANGES: Final = 50  # that are looked at
+_MOST_PARAMETERS: Final = 10  # of each
 
 
 def prefers_events(accept: str) -> bool:
@@ -22,8 +24,8 @@ def prefers_events(accept: str) -> bool:
 def _weights(accept: str) -> Mapping[str, float]:
     """The weight of each media range; what is no number weighs nothing."""
     weights: dict[str, float] = {}
-    for part in accept.lower().split(","):
-        media_range, *parameters = (each.strip() for each in part.split(";"))
+    for part in accept.lower().split(",", _MOST_RANGES)[:_MOST_RANGES]:
+        media_range, *parameters = (each.strip() for each in part.split(";", _MOST_PARAMETERS))
         weight = _DEFAULT_WEIGHT
         for parameter in parameters:
             name, _, value = parameter.partition("=")

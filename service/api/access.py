@@ -15,13 +15,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api.problems import problem_response
 from service.api.rates import Rate, TokenBucket
-from service.api.record import path_of, record_of
+from service.api.record import ANONYMOUS, path_of, record_of
 from service.errors import ProblemError, RateLimitedError, UnauthorizedError
 from service.keys import Keyring
 
 # For supervisors, balancers and Prometheus, and for whoever reads how to ask.
-OPEN_PATHS: Final = frozenset({"/livez", "/readyz", "/metrics", "/openapi.json", "/docs"})
-ANONYMOUS: Final = "anonymous"
+OPEN_PATHS: Final = frozenset(
+    {"/livez", "/readyz", "/health", "/metrics", "/openapi.json", "/docs"}
+)
 _BEARER: Final = re.compile(r"bearer +(\S+)", re.IGNORECASE)
 
 
@@ -93,10 +94,10 @@ class AccessMiddleware:
         if scope["type"] == "http" and path_of(scope) not in OPEN_PATHS:
             record = record_of(scope)
             try:
-                client = self._gate.client_of(Headers(scope=scope))
+                record.client = self._gate.client_of(Headers(scope=scope))
                 if self._gate.asks_for_a_key:
-                    record.fields["key"] = client
-                self._gate.count(client)
+                    record.fields["key"] = record.client
+                self._gate.count(record.client)
             except ProblemError as error:
                 await problem_response(error, scope)(scope, receive, send)
                 return

@@ -28,26 +28,27 @@ _WAITING_SHARE: Final = 0.5  # of the deadline, at most, is spent on waiting for
 async def answer(task: Task, request: Request, context: Context) -> SolveResponse:
     """The answer to a question, once it is its turn.
 
-    Raises OverloadedError, ShuttingDownError, what `no_draft_problem` gives without a draft, and
-    ClientGoneError when the client disconnects, which cancels the work.
+    Raises OverloadedError, RateLimitedError, ShuttingDownError, what `no_draft_problem` gives
+    without a draft, and ClientGoneError when the client disconnects, which cancels the work.
     """
     record = record_of(request.scope)
     with context.metrics.solving():
         try:
-            outcome = await while_connected(request.receive, _in_turn(task, context))
+            work = _in_turn(task, context, record.client)
+            outcome = await while_connected(request.receive, work)
         except NoDraftError as error:
             raise lost(error, record, context) from error
     return found(outcome, record, context)
 
 
 @asynccontextmanager
-async def turn(task: Task, context: Context) -> AsyncIterator[Task]:
+async def turn(task: Task, context: Context, client: str) -> AsyncIterator[Task]:
     """A place at work, and the task with what waiting has left of its deadline.
 
-    Raises OverloadedError.
+    Raises OverloadedError, RateLimitedError.
     """
     asked = context.clock()
-    async with context.admission.turn(task.budget.deadline * _WAITING_SHARE):
+    async with context.admission.turn(task.budget.deadline * _WAITING_SHARE, client):
         left = task.budget.deadline - (context.clock() - asked)
         yield replace(task, budget=with_deadline(task.budget, left))
 
@@ -83,8 +84,8 @@ def no_draft_problem(error: NoDraftError) -> ProblemError:
     return StudentUnavailableError(f"The student gave no draft: {error.reason}.")
 
 
-async def _in_turn(task: Task, context: Context) -> Outcome:
-    async with context.drain.work(), turn(task, context) as timely:
+async def _in_turn(task: Task, context: Context, client: str) -> Outcome:
+    async with context.drain.work(), turn(task, context, client) as timely:
         return await refine(timely, context.engines, context.clock)
 
 

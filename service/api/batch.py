@@ -5,18 +5,19 @@ import logging
 from collections import Counter
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Header, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
+from pydantic import BaseModel, Field
 from starlette.types import Receive, Scope, Send
 
-from service.api.access import ANONYMOUS
 from service.api.batch_asking import Asking
 from service.api.batch_body import NDJSON, Batch, batch_of
 from service.api.batch_lines import Lines
 from service.api.batch_schemas import BatchBroken, BatchDone, BatchLine
-from service.api.callers import Left
+from service.api.callers import CallersBudget, Left
 from service.api.context import Context, context_of
 from service.api.disconnect import hand_over, while_connected
+from service.api.header_fields import header_parameters, read_headers
 from service.api.openapi import BATCH_ERRORS
 from service.api.problems import internal_problem, problem_of
 from service.api.record import RequestRecord, record_of
@@ -56,56 +57,63 @@ class LinesResponse(Response):
     media_type = NDJSON
 
     def __init__(
-        self,
-        batch: Batch,
-        name: BatchName,
-        store: Store,
-        context: Context,
-        asking: Asking,
+        self, batch: Batch, key: str | None, left: CallersBudget, asked: float, context: Context
     ) -> None:
         super().__init__(headers=_HEADERS)
         del self.headers["content-length"]
         self._batch = batch
-        self._name = name
-        self._store = store
+        self._key = key
+        self._left = left
+        self._asked = asked  # by the clock of the context
         self._context = context
-        self._asking = asking
+        self._begun = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send a line per question and a last one with the counts, and the error if it broke."""
+        """Send a line per question and a last one with the counts, and the error if it broke.
+
+        Raises OverloadedError, RateLimitedError, IdempotencyMismatchError, StoreUnavailableError,
+        and ClientGoneError before the first line.
+        """
         record = record_of(scope)
         try:
-            await self._tell_all(receive, send, record)
+            with self._context.places.place(record.client):
+                await while_connected(receive, self._tell_all(send, record))
         except ClientGoneError as error:
+            if not self._begun:
+                raise
             record.status = error.status
             record.fields["client_gone"] = True
 
-    async def _tell_all(self, receive: Receive, send: Send, record: RequestRecord) -> None:
-        """Raises ClientGoneError."""
+    async def _tell_all(self, send: Send, record: RequestRecord) -> None:
+        context, tasks = self._context, self._batch.tasks
+        name = BatchName(str(record.fields.get("key", "")), self._key or "")
+        store, replayed = await self._begin(name)
+        context.gate.count_more(record.client, max(0, len(tasks) - replayed - 1))
         counts: Counter[str] = Counter()
 
         async def tell(told: Told) -> None:
             outcome = ("replayed" if told.replayed else "ok") if told.answer.ok else "error"
             counts[outcome] += 1
-            self._context.metrics.batch_questions.labels(outcome).inc()
+            context.metrics.batch_questions.labels(outcome).inc()
             await lines.write(_line(told, self._batch.ids[told.index]))
 
-        drain = self._context.drain
+        asking = Asking(tasks, self._left, self._asked, context, record)
         work = BatchRun(
-            self._name,
-            len(self._batch.tasks),
-            self._store,
-            self._asking.answer,
+            name,
+            len(tasks),
+            store,
+            asking.answer,
             tell,
-            self._context.pace,
-            self._asking.is_late,
-            drain.closed if self._name.key else drain.over,
+            context.pace,
+            asking.is_late,
+            context.drain.closed if self._key else context.drain.over,
         )
+        self._begun = True
         start = {"status": self.status_code, "headers": self.raw_headers}
         await hand_over(send, {"type": "http.response.start", **start})
-        lines = Lines(send, self._context.heartbeat)
+        lines = Lines(send, context.heartbeat)
         try:
-            await while_connected(receive, lines.alive_during(work.run()))
+            await lines.alive_during(work.run())
             broken = None
         except ClientGoneError:
             raise
@@ -118,13 +126,40 @@ class LinesResponse(Response):
             _log.exception("unhandled error in a batch", extra={"fields": fields})
             broken = internal_problem(record.request_id)
         finally:
-            record.fields.update(questions=len(self._batch.tasks), **counts)
+            record.fields.update(questions=len(tasks), **counts)
         ok, errors = counts["ok"] + counts["replayed"], counts["error"]
         last: BatchDone | BatchBroken = BatchDone(done=True, ok=ok, errors=errors)
         if broken is not None:
             record.status = broken.status
             last = BatchBroken(done=False, ok=ok, errors=errors, error=broken)
         await lines.end(last.model_dump_json(exclude_none=True) + "\n")
+
+    async def _begin(self, name: BatchName) -> tuple[Store, int]:
+        """The store of the results, and how many it has already."""
+        store: Store = NothingKept()
+        if self._key is not None:
+            if self._context.store is None:
+                message = "This gateway keeps no results: send the batch without Idempotency-Key."
+                raise StoreUnavailableError(message)
+            store = self._context.store
+        try:
+            await store.begin(name, self._batch.digest)
+            return store, len(await store.finished(name))
+        except OtherBatchError:
+            message = "This Idempotency-Key was used for other questions."
+            raise IdempotencyMismatchError(message) from None
+        except StoreFailedError as error:
+            raise _store_failed(error) from None
+
+
+class _KeyHeader(BaseModel):
+    key: str | None = Field(
+        default=None,
+        alias="Idempotency-Key",
+        pattern=r"^[A-Za-z0-9._:-]{1,200}$",
+        description="Names the batch: its results are kept, and the same batch asked again "
+        "under this key goes on where it stopped.",
+    )
 
 
 @router.post(
@@ -144,28 +179,18 @@ class LinesResponse(Response):
         **BATCH_ERRORS,
     },
     openapi_extra={
+        "parameters": header_parameters(_KeyHeader),
         "requestBody": {
             "required": True,
             "content": {
                 "application/json": {"schema": {"$ref": f"{_SCHEMA}BatchRequest"}},
                 NDJSON: {"schema": {"$ref": f"{_SCHEMA}BatchQuestion"} | ONLY_WHERE_IT_COUNTS},
             },
-        }
+        },
     },
 )
 async def solve_batch(
-    request: Request,
-    context: Annotated[Context, Depends(context_of)],
-    left: Left,
-    key: Annotated[
-        str | None,
-        Header(
-            alias="Idempotency-Key",
-            pattern=r"^[A-Za-z0-9._:-]{1,200}$",
-            description="Names the batch: its results are kept, and the same batch asked again "
-            "under this key goes on where it stopped.",
-        ),
-    ] = None,
+    request: Request, context: Annotated[Context, Depends(context_of)], left: Left
 ) -> Response:
     """Answer many questions; each is told in a line of its own as soon as it has ended.
 
@@ -178,37 +203,15 @@ async def solve_batch(
     `Glore-Max-Generated-Tokens` bound each question, `Glore-Deadline-Ms` the whole batch.
     """
     asked = context.clock()
+    key = read_headers(_KeyHeader, request).key
     batch = await batch_of(request, context.limits)
-    name = BatchName(_owner(request), key or "")
-    store: Store = NothingKept()
-    if key is not None:
-        if context.store is None:
-            message = "This gateway keeps no results: send the batch without Idempotency-Key."
-            raise StoreUnavailableError(message)
-        store = context.store
-    try:
-        await store.begin(name, batch.digest)
-        replayed = await store.finished(name)
-    except OtherBatchError:
-        message = "This Idempotency-Key was used for other questions."
-        raise IdempotencyMismatchError(message) from None
-    except StoreFailedError as error:
-        raise _store_failed(error) from None
-    questions = len(batch.tasks) - len(replayed)
-    context.gate.count_more(name.owner or ANONYMOUS, max(0, questions - 1))
-    asking = Asking(batch.tasks, left, asked, context, record_of(request.scope))
-    return LinesResponse(batch, name, store, context, asking)
+    return LinesResponse(batch, key, left, asked, context)
 
 
 def _store_failed(error: StoreFailedError) -> StoreUnavailableError:
     """Note why the store failed; what is told of it."""
     _log.warning("the store failed", extra={"fields": {"reason": str(error)}})
     return StoreUnavailableError("The results cannot be kept now.")
-
-
-def _owner(request: Request) -> str:
-    """Whose the batch is: the name of the API key that asks, "" where there are no keys."""
-    return str(record_of(request.scope).fields.get("key", ""))
 
 
 def _line(told: Told, name: str | None) -> str:

@@ -73,7 +73,7 @@ class Asking:
             if self.is_late():
                 message = "The time of the batch was up before it was the question's turn."
                 raise NoDraftInTimeError(message)
-            async with context.admission.patient_turn(self._seconds_left):
+            async with context.admission.patient_turn(self._seconds_left, self._record.client):
                 with context.metrics.solving():
                     return await refine(self._bound(task), context.engines, context.clock)
 

@@ -26,22 +26,15 @@ class BatchRequest(SolveOptions):
 
     questions: list[BatchQuestion] = Field(min_length=1)
 
-    def resolved(self) -> list[SolveRequest]:
-        """Each question with its own options, else the batch's, else the defaults."""
-        common = {
-            name: getattr(self, name)
-            for name in self.model_fields_set & SolveOptions.model_fields.keys()
-        }
-        return [
-            SolveRequest(
-                **common
-                | {
-                    name: getattr(question, name)
-                    for name in question.model_fields_set & SolveRequest.model_fields.keys()
-                }
-            )
-            for question in self.questions
-        ]
+
+def resolved(options: SolveOptions, question: BatchQuestion) -> SolveRequest:
+    """The question with its own options, else those of its batch, else the defaults."""
+    said = {
+        name: getattr(source, name)
+        for source in (options, question)
+        for name in source.model_fields_set & SolveRequest.model_fields.keys()
+    }
+    return SolveRequest(**said)
 
 
 class BatchLine(BaseModel):

@@ -3,8 +3,10 @@
 from dataclasses import dataclass, replace
 from typing import Annotated, Final
 
-from fastapi import Depends, Header
+from fastapi import Depends, Request
+from pydantic import BaseModel, Field
 
+from service.api.header_fields import header_parameters, read_headers
 from service.api.schemas import MIN_DEADLINE_MS
 from service.refinement.types import Budget, Task
 
@@ -42,21 +44,31 @@ def with_deadline(budget: Budget, deadline: float) -> Budget:
     return replace(budget, deadline=deadline, rerank_reserve=reserve)
 
 
-async def _callers_budget(
-    deadline_ms: Annotated[
-        int,
-        Header(alias=DEADLINE_HEADER, ge=MIN_DEADLINE_MS, description=f"{_WHAT} deadline; {_RULE}"),
-    ] = ANY_NUMBER,
-    engine_calls: Annotated[
-        int,
-        Header(alias=CALLS_HEADER, ge=1, description=f"{_WHAT} engine calls; {_RULE}"),
-    ] = ANY_NUMBER,
-    generated_tokens: Annotated[
-        int,
-        Header(alias=TOKENS_HEADER, ge=1, description=f"{_WHAT} generated tokens; {_RULE}"),
-    ] = ANY_NUMBER,
-) -> CallersBudget:
-    return CallersBudget(min(deadline_ms, ANY_NUMBER), engine_calls, generated_tokens)
+class _BudgetHeaders(BaseModel):
+    deadline_ms: int = Field(
+        default=ANY_NUMBER,
+        alias=DEADLINE_HEADER,
+        ge=MIN_DEADLINE_MS,
+        description=f"{_WHAT} deadline; {_RULE}",
+    )
+    engine_calls: int = Field(
+        default=ANY_NUMBER, alias=CALLS_HEADER, ge=1, description=f"{_WHAT} engine calls; {_RULE}"
+    )
+    generated_tokens: int = Field(
+        default=ANY_NUMBER,
+        alias=TOKENS_HEADER,
+        ge=1,
+        description=f"{_WHAT} generated tokens; {_RULE}",
+    )
+
+
+BUDGET_PARAMETERS: Final = header_parameters(_BudgetHeaders)
+
+
+async def _callers_budget(request: Request) -> CallersBudget:
+    given = read_headers(_BudgetHeaders, request)
+    deadline = min(given.deadline_ms, ANY_NUMBER)
+    return CallersBudget(deadline, given.engine_calls, given.generated_tokens)
 
 
 Left = Annotated[CallersBudget, Depends(_callers_budget)]  # what handlers ask for

@@ -7,7 +7,7 @@ from typing import cast
 from fastapi import Request
 
 from service.api.access import Gate
-from service.api.admission import Admission
+from service.api.admission import Admission, Places
 from service.api.draining import Drain
 from service.batches.run import Pace
 from service.batches.store import Store
@@ -27,6 +27,7 @@ class Limits:
     threshold: float
     gate: float
     max_question: int  # characters
+    max_body: int  # bytes of a single question, and characters of one of a batch
     max_batch: int  # questions
 
 
@@ -40,6 +41,7 @@ class Context:
     limits: Limits
     gate: Gate
     admission: Admission
+    places: Places  # of batches
     drain: Drain
     clock: Callable[[], float]  # monotonic seconds
     store: Store | None  # of batches

@@ -52,16 +52,17 @@ def page(document: _Schema) -> str:
     """An OpenAPI document as HTML."""
     info = document["info"]
     head = f"{escape(info['title'])} {escape(info['version'])}"
-    operations = [
-        _operation(document, method, path, operation)
+    listed = [
+        (path, method, operation)
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
+        if method != "head"  # says what GET says
     ]
+    operations = [_operation(document, m, p, o) for p, m, o in listed]
     links = "".join(
         f'<li><a href="#{escape(o["operationId"])}"><code>{m.upper()} {escape(p)}</code></a> '
         f"{escape(o['summary'])}</li>"
-        for p, methods in document["paths"].items()
-        for m, o in methods.items()
+        for p, m, o in listed
     )
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{head}</title>'

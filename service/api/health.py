@@ -1,7 +1,7 @@
-"""`GET /livez`, `/readyz` and `/metrics`: for supervisors, balancers and Prometheus."""
+"""`GET /livez`, `/readyz`, `/health` and `/metrics`: for supervisors, balancers and Prometheus."""
 
 from collections.abc import Mapping
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import PlainTextResponse
@@ -58,25 +58,34 @@ async def livez() -> Alive:
     return Alive()
 
 
+_READINESS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "content": {
+            "application/json": {
+                "examples": {"ready": {"value": READY}, "degraded": {"value": DEGRADED}}
+            }
+        }
+    },
+    503: {
+        "model": Ready,
+        "description": "The student's engine is not ready, another one is set up wrongly, or "
+        "the gateway is stopping",
+        "content": {"application/json": {"example": NOT_READY}},
+    },
+}
+
+
+@router.get(
+    "/health",
+    summary="Can the engines work? As /readyz",
+    response_model_exclude_none=True,
+    responses=_READINESS,
+)
 @router.get(
     "/readyz",
     summary="Can the engines work?",
     response_model_exclude_none=True,
-    responses={
-        200: {
-            "content": {
-                "application/json": {
-                    "examples": {"ready": {"value": READY}, "degraded": {"value": DEGRADED}}
-                }
-            }
-        },
-        503: {
-            "model": Ready,
-            "description": "The student's engine is not ready, another one is set up wrongly, or "
-            "the gateway is stopping",
-            "content": {"application/json": {"example": NOT_READY}},
-        },
-    },
+    responses=_READINESS,
 )
 async def readyz(response: Response, context: Annotated[Context, Depends(context_of)]) -> Ready:
     """Asks every engine for its health and its models; the answer is kept for a second.

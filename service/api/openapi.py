@@ -10,6 +10,7 @@ from fastapi.openapi.utils import get_openapi
 
 from service.api.access import OPEN_PATHS
 from service.api.batch_schemas import BatchRequest
+from service.api.callers import BUDGET_PARAMETERS
 from service.api.context import Limits
 from service.api.events import describe_events
 from service.api.examples import problem
@@ -28,6 +29,7 @@ from service.errors import (
     StudentRejectedError,
     StudentUnavailableError,
     UnauthorizedError,
+    UnsupportedEncodingError,
     UnsupportedMediaTypeError,
 )
 
@@ -87,6 +89,9 @@ def _also(first: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+_ENCODED: Final = _documented(
+    UnsupportedEncodingError, "Send the body as it is: Content-Encoding 'gzip' is not read."
+)
 _LATE: Final = _documented(BodyTooLateError, "The body was not there within 30 s.")
 # Of every path that is not open. Each is documented whether or not this server has keys or a
 # rate, so that a client made from the document knows both.
@@ -117,8 +122,11 @@ SOLVE_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
     },
     408: _LATE,
     413: _documented(BodyTooLargeError, "A request's body may have 65536 bytes at most."),
-    415: _documented(
-        UnsupportedMediaTypeError, "Send the body as JSON, with Content-Type: application/json."
+    415: _also(
+        _documented(
+            UnsupportedMediaTypeError, "Send the body as JSON, with Content-Type: application/json."
+        ),
+        _ENCODED,
     ),
     422: _documented(
         InvalidRequestError,
@@ -142,8 +150,11 @@ SOLVE_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
 BATCH_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
     408: _LATE,
     413: _documented(BodyTooLargeError, "A request's body may have 4194304 bytes at most."),
-    415: _documented(
-        UnsupportedMediaTypeError, "Send the body as application/json or application/x-ndjson."
+    415: _also(
+        _documented(
+            UnsupportedMediaTypeError, "Send the body as application/json or application/x-ndjson."
+        ),
+        _ENCODED,
     ),
     409: _documented(
         IdempotencyMismatchError, "This Idempotency-Key was used for other questions."
@@ -178,11 +189,16 @@ def install_openapi(app: FastAPI, limits: Limits, *, asks_for_a_key: bool) -> No
             describe(schema, limits)
             schema["components"]["securitySchemes"] = {_SCHEME: _SECURITY_SCHEME}
             for path, operations in schema["paths"].items():
+                if "post" in operations:
+                    parameters = operations["post"].setdefault("parameters", [])
+                    parameters[:0] = BUDGET_PARAMETERS
                 for operation in operations.values():
                     if path not in OPEN_PATHS:
                         _guard(operation, asks_for_a_key=asks_for_a_key)
                     for status, response in operation["responses"].items():
                         _finish(status, response)
+                if "get" in operations:
+                    operations["head"] = _head_of(operations["get"])
             app.openapi_schema = schema
         return app.openapi_schema
 
@@ -219,6 +235,16 @@ def _guard(operation: dict[str, Any], *, asks_for_a_key: bool) -> None:
         response = {each: value for each, value in documented.items() if each != "model"}
         content = {MEDIA_TYPE: {**documented["content"][MEDIA_TYPE], "schema": _PROBLEM}}
         operation["responses"].setdefault(status, {**response, "content": content})
+
+
+def _head_of(operation: dict[str, Any]) -> dict[str, Any]:
+    """The same operation for HEAD: no response has content."""
+    responses = {
+        status: {name: value for name, value in response.items() if name != "content"}
+        for status, response in operation["responses"].items()
+    }
+    name = f"{operation['operationId'].removesuffix('get')}head"
+    return {**operation, "operationId": name, "responses": responses}
 
 
 def _finish(status: str, response: dict[str, Any]) -> None:

@@ -16,14 +16,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from service.api.paths import explain_nothing
 from service.api.record import path_of, record_of
 from service.errors import FieldFault, InvalidRequestError, ProblemError
 
 MEDIA_TYPE: Final = "application/problem+json"
 TOO_LONG: Final = "context_length_exceeded"  # the kind of a fault
 _SHAPE: Final = "glore.error_shape"
-_MAX_FAULTS: Final = 20
-_MAX_NAME: Final = 100
+MAX_FAULTS: Final = 20
+MAX_NAME: Final = 100
 _TITLES: Final[Mapping[int, tuple[str, str]]] = {
     400: ("bad-request", "The request cannot be read"),
     404: ("not-found", "There is nothing at this path"),
@@ -81,16 +82,16 @@ Shape: TypeAlias = Callable[[Problem, Sequence[FieldFault], Mapping[str, str]], 
 
 
 class ErrorShapeMiddleware:
-    """Has every error below `prefix` answered in `shape`."""
+    """Has the errors of the paths of which `applies` is true answered in `shape`."""
 
-    def __init__(self, app: ASGIApp, prefix: str, shape: Shape) -> None:
+    def __init__(self, app: ASGIApp, applies: Callable[[str], bool], shape: Shape) -> None:
         self._app = app
-        self._prefix = prefix
+        self._applies = applies
         self._shape = shape
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Note the shape for whoever answers."""
-        if scope["type"] == "http" and path_of(scope).startswith(self._prefix):
+        if scope["type"] == "http" and self._applies(path_of(scope)):
             scope[_SHAPE] = self._shape
         await self._app(scope, receive, send)
 
@@ -159,11 +160,12 @@ async def _on_http(request: Request, error: Exception) -> Response:
     http = cast("HTTPException", error)
     phrase = HTTPStatus(http.status_code).phrase
     slug, title = _TITLES.get(http.status_code, (phrase.lower().replace(" ", "-"), phrase))
+    is_missing = http.status_code == HTTPStatus.NOT_FOUND
     problem = Problem(
         type=f"/problems/{slug}",
         title=title,
         status=http.status_code,
-        detail=str(http.detail),
+        detail=explain_nothing(path_of(request.scope)) if is_missing else str(http.detail),
         request_id=record_of(request.scope).request_id,
     )
     return _respond(problem, request.scope, http.headers or {})
@@ -190,7 +192,7 @@ def _as_problem(
 def field_faults(errors: Sequence[Any]) -> tuple[FieldFault, ...]:
     """Pydantic's errors as field faults; input values are left out."""
     faults = []
-    for error in errors[:_MAX_FAULTS]:
+    for error in errors[:MAX_FAULTS]:
         if error["type"] == "json_invalid":
             position = error["loc"][-1]
             message = f"Not valid JSON at character {position}: {error['ctx']['error']}"
@@ -203,4 +205,4 @@ def field_faults(errors: Sequence[Any]) -> tuple[FieldFault, ...]:
 def _dotted(location: Sequence[int | str]) -> str:
     """('body', 'sampling', 'n') as 'sampling.n'; the body itself as 'body'."""
     parts = location[1:] if location[:1] == ("body",) and len(location) > 1 else location
-    return ".".join(str(part) for part in parts)[:_MAX_NAME]
+    return ".".join(str(part) for part in parts)[:MAX_NAME]

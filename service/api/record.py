@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from starlette.routing import BaseRoute, Match
 
+ANONYMOUS: Final = "anonymous"  # every client of a gateway without keys
 UNMATCHED: Final = "unmatched"
 _KEY: Final = "glore.record"
 
@@ -15,6 +16,7 @@ class RequestRecord:
     """`fields` go into the log line as they are: no question, no solution, no secret."""
 
     request_id: str
+    client: str = ANONYMOUS  # the name of its API key
     strategy: str = "none"
     status: int | None = None  # how it ended, if that is not what its response began with
     fields: dict[str, object] = field(default_factory=dict)

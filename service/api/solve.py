@@ -1,6 +1,6 @@
 """`POST /solve`: a question in, one refined answer out."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Body, Depends, Request
 from fastapi.responses import Response
@@ -11,6 +11,7 @@ from service.api.callers import Left, with_deadline
 from service.api.context import Context, Limits, context_of
 from service.api.events import EVENT_SCHEMA, SolveEvents
 from service.api.examples import REQUESTS, RESPONSE, STREAM
+from service.api.json_text import check_size
 from service.api.openapi import SOLVE_ERRORS
 from service.api.problems import TOO_LONG, invalid_request
 from service.api.record import record_of
@@ -20,17 +21,24 @@ from service.api.stream import EventStreamResponse
 from service.errors import FieldFault, UnsupportedMediaTypeError
 from service.refinement.types import Budget, Sampling, Strategy, Task
 
+_MOST_VALUES: Final = 4000  # in a body; a conversation of 1,000 messages has fewer
+
 router = APIRouter()
 
 
 async def require_json(request: Request) -> None:
-    """Raises UnsupportedMediaTypeError unless the body is announced as JSON."""
+    """Raises UnsupportedMediaTypeError unless the body is announced as JSON.
+
+    Raises InvalidRequestError for more values than any question has: each could cost an error.
+    """
     media_type = request.headers.get("content-type", "").split(";", maxsplit=1)[0].strip().lower()
     if media_type != "application/json" and not (
         media_type.startswith("application/") and media_type.endswith("+json")
     ):
         message = "Send the body as JSON, with Content-Type: application/json."
         raise UnsupportedMediaTypeError(message)
+    if await request.body():
+        check_size(await request.json(), _MOST_VALUES)
 
 
 @router.post(

@@ -109,7 +109,7 @@ async def telling(task: Task, context: Context, record: RequestRecord) -> AsyncI
     async def work() -> SolveResponse:
         with context.metrics.solving():
             try:
-                async with context.drain.work(), turn(task, context) as timely:
+                async with context.drain.work(), turn(task, context, record.client) as timely:
                     told.begin()
                     outcome = await refine(timely, context.engines, context.clock, told.tell)
             except NoDraftError as error:

@@ -16,7 +16,7 @@ from pydantic import AnyHttpUrl, SecretStr
 from service.settings import EngineSettings, Settings
 from tests.service.balancer import pass_on
 from tests.service.lateness import watched
-from tests.service.test_client_gone import WITHIN_S, ask, serving
+from tests.service.test_client_gone import WITHIN_S, connect, message, serving
 
 from .conftest import Service
 from .test_solve import IDLE_S, LONG, running
@@ -62,11 +62,12 @@ async def test_the_engines_connections_end_with_the_clients(service: Service, ac
     async with (
         asyncio.timeout(PATIENCE_S),
         wired(service.generation) as (wire, url),
-        serving(_settings(url, service.scoring)) as port,
+        serving(_settings(url, service.scoring)) as server,
         watched() as lateness,
     ):
         loop = asyncio.get_running_loop()
-        client = await ask(port, "/solve", accept, LONG)
+        client = await connect(server)
+        client.write(message("/solve", accept, LONG))
         while not await asyncio.to_thread(running, service):  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.02)
         assert (wire.opened, wire.closed) == (CALLS, [])

@@ -2,24 +2,27 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+import logging
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import pytest
-import uvicorn
 from pydantic import AnyHttpUrl, SecretStr
 
-from loadtest.simulation.server import running
+from loadtest.simulation.server import Simulator, running
 from loadtest.simulation.settings import Simulated, parse_fault
+from service.api.draining import Drain
 from service.app import create_app
+from service.commands.server import GatewayServer
 from service.settings import EngineSettings, Settings
-from tests.service.lateness import watched
+from tests.service.lateness import Lateness, watched
 
 WITHIN_S = 0.1
 LIMIT_S = 40.0  # ends a test that hangs; generous, for machines that are busy
 
 
-class _InThisLoop(uvicorn.Server):
+class _InThisLoop(GatewayServer):
     """Leaves the process's signals alone."""
 
     @contextmanager
@@ -28,30 +31,39 @@ class _InThisLoop(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(settings: Settings) -> AsyncIterator[int]:
-    """The port of a gateway in this event loop."""
-    config = uvicorn.Config(create_app(settings), port=0, access_log=False, log_config=None)
-    server = _InThisLoop(config)
+async def serving(settings: Settings) -> AsyncIterator[_InThisLoop]:
+    """A gateway in this event loop."""
+    times = {"delay": 0.0, "grace": 5.0, "head_timeout": LIMIT_S}
+    server = _InThisLoop(create_app(settings), Drain(), **times, keep_alive=75)
+    server.config.port = 0
     task = asyncio.create_task(server.serve())
     async with asyncio.timeout(LIMIT_S):
         while not server.started:  # noqa: ASYNC110 - it has no event for it
             await asyncio.sleep(0.01)
     try:
-        yield server.servers[0].sockets[0].getsockname()[1]
+        yield server
     finally:
         server.should_exit = True
         await task
 
 
-async def ask(port: int, path: str, accept: str, body: object) -> asyncio.StreamWriter:
-    """The client's end of a connection over which a question has been asked."""
+def message(path: str, accept: str, body: object, *lines: str) -> bytes:
+    """A whole request."""
     content = json.dumps(body).encode()
-    head = (
-        f"POST {path} HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\n"
-        f"Accept: {accept}\r\nContent-Length: {len(content)}\r\n\r\n"
-    )
+    head = [
+        f"POST {path} HTTP/1.1",
+        "Host: gateway",
+        "Content-Type: application/json",
+        f"Accept: {accept}",
+        f"Content-Length: {len(content)}",
+    ]
+    return "\r\n".join([*head, *lines, "", ""]).encode() + content
+
+
+async def connect(server: GatewayServer) -> asyncio.StreamWriter:
+    """The client's end of a connection."""
+    port = server.servers[0].sockets[0].getsockname()[1]
     _, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(head.encode() + content)
     return writer
 
 
@@ -79,20 +91,119 @@ async def test_engine_calls_end_with_their_client(
     faults = tuple(parse_fault(f"{engine}:hang") for engine in hanging)
     calls *= 3 if asked is BATCH else 1
     async with running(Simulated(right=0.0, seed=7, faults=faults)) as (simulator, url):
-        engine = EngineSettings(url=AnyHttpUrl(url))
-        settings = Settings(generation=engine, scoring=engine, store=SecretStr("off"))
-        async with serving(settings) as port, watched() as lateness, asyncio.timeout(LIMIT_S):
-            loop = asyncio.get_running_loop()
-            client = await ask(port, *asked)
-            while sum(simulator.faults.values()) < calls or simulator.running != calls:  # noqa: ASYNC110
+        async with gone_gateway(url) as (server, lateness):
+            client = await connect(server)
+            client.write(message(*asked))
+            while sum(simulator.faults.values()) < calls:  # noqa: ASYNC110
                 await asyncio.sleep(0.001)
-            start = loop.time()
+            await begun(simulator, calls)
             client.transport.abort()
-            while simulator.running:  # noqa: ASYNC110
-                await asyncio.sleep(0.001)
-            took = loop.time() - start
-            await asyncio.sleep(2 * lateness.every)
-            assert took <= WITHIN_S + lateness.between(start)
-            assert simulator.waiting == 0
+            await all_ended(server, simulator, lateness)
         client.close()
         assert simulator.finished["abort"] == calls
+
+
+@asynccontextmanager
+async def gone_gateway(
+    url: str, **settings: object
+) -> AsyncIterator[tuple[GatewayServer, Lateness]]:
+    """A gateway on one engine, and how busy its event loop is."""
+    engine = EngineSettings(url=AnyHttpUrl(url))
+    set_up = Settings(generation=engine, scoring=engine, store=SecretStr("off"))
+    async with (
+        serving(set_up.model_copy(update=settings)) as server,
+        watched() as lateness,
+        asyncio.timeout(LIMIT_S),
+    ):
+        yield server, lateness
+
+
+async def begun(simulator: Simulator, calls: int) -> None:
+    """Wait until the engine is at work on so many calls."""
+    while simulator.running != calls:  # noqa: ASYNC110 - it has no event for it
+        await asyncio.sleep(0.001)
+
+
+async def all_ended(
+    server: GatewayServer, simulator: Simulator, lateness: Lateness, *, but: int = 0
+) -> None:
+    """Whether soon no request is worked on and no engine call runs, but for so many."""
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    while simulator.running > but or len(server.server_state.tasks) > but:  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
+    took = loop.time() - start
+    await asyncio.sleep(2 * lateness.every)
+    assert took <= WITHIN_S + lateness.between(start)
+    assert simulator.waiting == 0
+
+
+def half_closes(client: asyncio.StreamWriter) -> None:
+    client.write_eof()
+
+
+def closes(client: asyncio.StreamWriter) -> None:
+    client.close()
+
+
+def resets(client: asyncio.StreamWriter) -> None:
+    client.transport.get_extra_info("socket").setsockopt(
+        socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0"
+    )
+    client.transport.abort()
+
+
+LIVEZ = b"GET /livez HTTP/1.1\r\nHost: gateway\r\n\r\n"
+WAYS: dict[str, Callable[[asyncio.StreamWriter], None]] = {
+    "closes": closes,
+    "half closes": half_closes,
+    "resets": resets,
+}
+HTTP2 = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAEAAEAAAAIA")
+
+
+async def test_however_a_client_leaves_its_work_ends(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    async with (
+        running(Simulated(faults=(parse_fault("student:hang"),))) as (simulator, url),
+        gone_gateway(url) as (server, lateness),
+    ):
+        for leave in WAYS.values():
+            for asked in (QUESTION, STREAM, BATCH):
+                for before, after in ((b"", b""), (LIVEZ, b""), (b"", LIVEZ), (LIVEZ, LIVEZ)):
+                    client = await connect(server)
+                    client.write(message(*asked, *(HTTP2 if before == after else ())) + before)
+                    await begun(simulator, 3 if asked is BATCH else 1)
+                    client.write(after)
+                    await asyncio.sleep(0.005)
+                    leave(client)
+                    await all_ended(server, simulator, lateness)
+                    client.transport.abort()
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+@pytest.mark.parametrize("asked", [QUESTION, STREAM, BATCH, CHAT, CHAT_STREAM])
+async def test_a_client_that_leaves_the_queue_or_half_a_body_leaves_nothing(
+    asked: tuple[str, str, object], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    async with (
+        running(Simulated(faults=(parse_fault("student:hang"),))) as (simulator, url),
+        gone_gateway(url, max_running=1) as (server, lateness),
+    ):
+        first = await connect(server)
+        first.write(message(*QUESTION))
+        await begun(simulator, 1)
+        whole = message(*asked)
+        for leave in WAYS.values():
+            for part in (whole, whole[:-5]):
+                client = await connect(server)
+                client.write(part)
+                while len(server.server_state.tasks) < 2:  # noqa: ASYNC110
+                    await asyncio.sleep(0.001)
+                await asyncio.sleep(0.01)
+                leave(client)
+                await all_ended(server, simulator, lateness, but=1)
+                client.transport.abort()
+        first.transport.abort()
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []

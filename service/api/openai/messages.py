@@ -62,13 +62,16 @@ _FORM: Final = Discriminator(
 )
 _SEEN: Final = {"properties": {"text": {"pattern": VISIBLE}}, "required": ["text"]}
 _Content: TypeAlias = Annotated[
-    Annotated[str, Field(min_length=0), Tag("<text>")] | Annotated[list[TextPart], Tag("<parts>")],
+    Annotated[str, Field(min_length=0), Tag("<text>")]
+    | Annotated[list[TextPart], Field(fail_fast=True), Tag("<parts>")],
     _FORM,
 ]
 _VisibleContent: TypeAlias = Annotated[
     Annotated[str, Field(min_length=1, json_schema_extra={"pattern": VISIBLE}), Tag("<text>")]
     | Annotated[
-        list[TextPart], Field(min_length=1, json_schema_extra={"contains": _SEEN}), Tag("<parts>")
+        list[TextPart],
+        Field(min_length=1, fail_fast=True, json_schema_extra={"contains": _SEEN}),
+        Tag("<parts>"),
     ],
     _FORM,
     AfterValidator(_visible),
@@ -138,6 +141,7 @@ _ASKS: Final[dict[str, Any]] = {"properties": {"role": {"const": "user"}}, "requ
 Messages: TypeAlias = Annotated[
     list[Message],
     Field(
+        fail_fast=True,  # an error for each of thousands would take long to make
         min_length=1,
         description="The last user message is the question. Before it go the text of all system "
         "and developer messages and then, as lines `User: ...` and `Assistant: ...`, the others.",

@@ -44,3 +44,8 @@ def test_a_client_that_names_events_first_gets_events(accept: str) -> None:
 )
 def test_everybody_else_gets_json(accept: str) -> None:
     assert not prefers_events(accept)
+
+
+def test_no_more_than_the_first_ranges_count() -> None:
+    assert prefers_events(f"{'a/b,' * 40}text/event-stream")
+    assert not prefers_events(f"{'a/b,' * 60}text/event-stream")

@@ -1,5 +1,6 @@
 """Keys, rates and origins, at the edge of the whole gateway."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,8 +10,9 @@ import pytest
 from pydantic import SecretStr
 from starlette.datastructures import Headers
 
-from service.api.access import ANONYMOUS, Gate
+from service.api.access import Gate
 from service.api.rates import Rate
+from service.api.record import ANONYMOUS
 from service.app import create_app
 from service.errors import RateLimitedError, UnauthorizedError
 from service.keys import Key, Keyring, new_key
@@ -194,6 +196,51 @@ async def test_without_keys_the_rate_is_of_all_together(
             for index in range(3)
         ]
     assert [answer.status_code for answer in answers] == [200, 200, 429]
+
+
+# --- shares ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/solve", "/v1/chat/completions", "/solve/batch"])
+@pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
+async def test_one_key_leaves_places_for_the_others(
+    settings: Settings, engines: FakeEngines, path: str, accept: str
+) -> None:
+    body: dict[str, object] = {**BODY}
+    if path == "/solve/batch":
+        body = {"questions": [BODY]}
+    elif path != "/solve":
+        chat = [{"role": "user", "content": QUESTION}]
+        body = {"model": "glore-draft", "messages": chat, "stream": accept != "application/json"}
+    engines.student.hangs = True
+    narrow = {"max_running": 4, "max_waiting": 0, "max_batches": 4}
+    async with (
+        gateway(settings, engines, api_keys=KEYS, key_share=0.25, **narrow) as client,
+        asyncio.timeout(20),
+    ):
+
+        async def ask(key: str) -> httpx2.Response:
+            headers = {"Accept": accept} | bearer(key)
+            return await client.post(path, json=body, headers=headers)
+
+        first = asyncio.create_task(ask(ALICE))
+        await engines.student.called.wait()
+        refused = await ask(ALICE)
+        engines.student.hangs = False
+        other = await ask(BOB)
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        again = await ask(ALICE)
+    assert refused.status_code == 429
+    assert int(refused.headers["Retry-After"]) >= 1
+    assert (other.status_code, again.status_code) == (200, 200)
+    problem = refused.json()
+    if "error" in problem:
+        assert problem["error"]["code"] == "rate_limit_exceeded"
+        assert problem["error"]["type"] == "rate_limit_error"
+    else:
+        assert problem["type"] == "/problems/rate-limited"
+        assert "Of one key, 1 " in problem["detail"]
 
 
 # --- origins -----------------------------------------------------------------------------

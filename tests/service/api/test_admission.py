@@ -6,14 +6,17 @@ from contextlib import AsyncExitStack
 import pytest
 
 from service.api.admission import Admission, Places
-from service.errors import NoDraftInTimeError, OverloadedError
+from service.api.record import ANONYMOUS
+from service.errors import NoDraftInTimeError, OverloadedError, RateLimitedError
 from tests.service.clock import ManualClock
 
 LIMIT_S = 30.0  # ends a test that hangs; generous, for machines that are busy
 
 
-async def occupy(gate: Admission, log: list[str], name: str, over: asyncio.Event) -> None:
-    async with gate.turn(60):
+async def occupy(
+    gate: Admission, log: list[str], name: str, over: asyncio.Event, client: str = ANONYMOUS
+) -> None:
+    async with gate.turn(60, client):
         log.append(name)
         await over.wait()
 
@@ -154,3 +157,74 @@ def test_there_is_room_for_so_many_batches_and_no_more() -> None:
         with places.place():
             clock.advance(10.0)
     assert places.retry_after == 6
+
+
+async def test_a_client_has_its_share_of_the_places_and_of_the_queue() -> None:
+    gate = Admission(4, 2, ManualClock(), share=0.5)
+    log: list[str] = []
+    over = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        for index in range(3):  # two are answered, one waits though there are places
+            group.create_task(occupy(gate, log, f"a{index}", over, "alice"))
+        await settle()
+        assert (log, gate.running, gate.waiting) == (["a0", "a1"], 2, 1)
+        with pytest.raises(RateLimitedError, match="2 questions are answered at once and 1 wait"):
+            async with gate.turn(60, "alice"):
+                pytest.fail("she has her share")
+        for index in range(3):
+            group.create_task(occupy(gate, log, f"b{index}", over, "bob"))
+        await settle()
+        assert (log, gate.running, gate.waiting) == (["a0", "a1", "b0", "b1"], 4, 2)
+        with pytest.raises(OverloadedError):  # the gate's own bounds hold as ever
+            async with gate.turn(60, "carol"):
+                pytest.fail("there is no place")
+        over.set()
+    assert sorted(log) == ["a0", "a1", "a2", "b0", "b1", "b2"]
+    assert (gate.running, gate.waiting) == (0, 0)
+    async with gate.turn(60, "alice"), gate.turn(60, "alice"):
+        assert gate.running == 2
+
+
+async def test_one_place_is_the_least_that_a_client_has_and_waiting_for_it_ends() -> None:
+    gate = Admission(2, 4, ManualClock(), share=0.25)
+    async with gate.turn(60, "alice"):
+        with pytest.raises(OverloadedError, match=r"no turn within 0\.0 s"):
+            async with gate.turn(0.01, "alice"):
+                pytest.fail("she has her share")
+        assert gate.waiting == 0
+    async with asyncio.timeout(LIMIT_S), gate.turn(60, "alice"):
+        assert gate.running == 1
+
+
+async def test_a_batch_takes_of_its_clients_share_and_does_not_stand_before_others() -> None:
+    gate = Admission(4, 4, ManualClock(), share=0.25)
+    over = asyncio.Event()
+    log: list[str] = []
+
+    async def question(client: str) -> None:
+        async with gate.patient_turn(60, client):
+            log.append(client)
+            await over.wait()
+
+    async with asyncio.TaskGroup() as group:
+        for client in ("alice", "alice", "alice", "bob"):
+            group.create_task(question(client))
+        await settle()
+        assert log == ["alice", "bob"]
+        group.create_task(occupy(gate, log, "late", over, "alice"))
+        await settle()
+        assert log == ["alice", "bob"]
+        over.set()
+    assert log.count("alice") == 3
+    assert gate.running == 0
+
+
+def test_a_client_has_its_share_of_the_batches() -> None:
+    places = Places(4, ManualClock(), share=0.5)
+    with places.place("alice"), places.place("alice"):
+        with pytest.raises(RateLimitedError, match="2 batches are answered at once") as refused:
+            places.check("alice")
+        assert refused.value.headers == {"Retry-After": "30"}
+        with places.place("bob"), places.place("bob"), pytest.raises(OverloadedError):
+            places.check("carol")
+    places.check("alice")

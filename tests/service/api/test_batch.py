@@ -145,6 +145,14 @@ async def test_two_connections_share_the_work(
         ({"questions": questions(1), "sampling": {"n": 99}}, "sampling.n"),
         ({"questions": questions(1001)}, "questions"),
         ([], "body"),
+        ({"questions": 3}, "questions"),
+        ({"questions": questions(1), "more": 1}, "more"),
+        ({"questions": [3]}, "questions.0"),
+        ({"questions": [{f"f{i}": i for i in range(101)}]}, "questions.0"),
+        ({"questions": questions(1), "sampling": list(range(101))}, "sampling"),
+        ({f"f{i}": i for i in range(21)}, "body"),
+        ({"questions": [{"question": "x" * 70_000}]}, "questions.0"),
+        ({"questions": [{"question": "x", "deadline_ms": 10**500}]}, "questions.0"),
     ],
 )
 async def test_what_is_wrong_is_named_before_anything_is_asked(
@@ -162,6 +170,25 @@ async def test_what_cannot_be_read_is_refused(client: httpx2.AsyncClient, conten
         headers = {"Content-Type": kind}
         response = await client.post(PATH, content=content, headers=headers)
         assert response.status_code == 422
+
+
+async def test_the_first_faults_are_told_and_no_more(client: httpx2.AsyncClient) -> None:
+    wrong = {"question": "", "strategy": "none", "more": 1}
+    response = await client.post(PATH, json={"questions": [wrong] * 1000})
+    faults = response.json()["errors"]
+    assert len(faults) == 20
+    assert {fault["field"].split(".")[1] for fault in faults} == {str(i) for i in range(7)}
+    lines = await client.post(PATH, content="x\n" * 1000, headers=NDJSON)
+    assert [fault["field"] for fault in lines.json()["errors"]] == ["questions.0"]
+
+
+async def test_blank_lines_are_no_questions(client: httpx2.AsyncClient) -> None:
+    line = json.dumps(questions(1)[0])
+    content = f"\n\r\n{line}\n \n\n{line}\r\n{chr(10) * 100_000}"
+    response = await client.post(PATH, content=content, headers=NDJSON)
+    assert lines_of(response)[-1] == '{"done":true,"ok":2,"errors":0}'
+    many = await client.post(PATH, content="\n" * 3000 + line, headers=NDJSON)
+    assert many.status_code == 422  # more lines than twice the questions of a batch
 
 
 async def test_bounds(settings: Settings, engines: FakeEngines) -> None:

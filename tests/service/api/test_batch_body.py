@@ -4,10 +4,12 @@ import json
 
 import httpx2
 import pytest
+from fastapi import Request
 from pydantic import Field
+from starlette.types import Message
 
-from service.api.batch_body import digest_of
-from service.api.batch_schemas import BatchRequest
+from service.api.batch_body import batch_of, digest_of
+from service.api.context import Limits
 from service.api.schemas import SamplingIn, SolveRequest
 from service.refinement.types import Strategy
 from tests.service.api.test_batch import NDJSON, PATH
@@ -16,9 +18,26 @@ from tests.service.lines import lines_of
 KEY = {"Idempotency-Key": "k"}
 
 
-def digest(text: str) -> str:
-    batch = BatchRequest.model_validate(json.loads(text))
-    return digest_of([question.id for question in batch.questions], batch.resolved())
+LIMITS = Limits(
+    max_deadline=120,
+    max_calls=16,
+    max_generated_tokens=8192,
+    rerank_reserve=1,
+    threshold=0.5,
+    gate=0.5,
+    max_question=4000,
+    max_body=64 * 1024,
+    max_batch=1000,
+)
+
+
+async def digest(text: str) -> str:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": text.encode(), "more_body": False}
+
+    headers = [(b"content-type", b"application/json")]
+    request = Request({"type": "http", "method": "POST", "headers": headers}, receive)
+    return (await batch_of(request, LIMITS)).digest
 
 
 class LaterSampling(SamplingIn):
@@ -37,14 +56,14 @@ class LaterRequest(SolveRequest):
     rounds: int = 2
 
 
-def test_the_defaults_of_a_gateway_are_no_part_of_it() -> None:
+async def test_the_defaults_of_a_gateway_are_no_part_of_it() -> None:
     said = {"question": "x", "max_engine_calls": 3}
     mine, later = SolveRequest(**said), LaterRequest(**said)  # type: ignore[arg-type]  # of JSON
     assert mine.strategy != later.strategy
-    assert digest_of([None], [mine]) == digest_of([None], [later])
+    assert await digest_of([None], [mine]) == await digest_of([None], [later])
     mine.sampling, later.sampling = SamplingIn(top_p=0.5), LaterSampling(top_p=0.5)
     assert mine.sampling.max_tokens != later.sampling.max_tokens
-    assert digest_of([None], [mine]) == digest_of([None], [later])
+    assert await digest_of([None], [mine]) == await digest_of([None], [later])
 
 
 PLAIN = '{"questions": [{"question": "x", "strategy": "draft", "deadline_ms": 1000}]}'
@@ -60,8 +79,8 @@ PLAIN = '{"questions": [{"question": "x", "strategy": "draft", "deadline_ms": 10
         PLAIN.replace('{"questions"', '{"strategy": "glore", "questions"'),
     ],
 )
-def test_it_is_the_same_however_it_was_written(same: str) -> None:
-    assert digest(same) == digest(PLAIN)
+async def test_it_is_the_same_however_it_was_written(same: str) -> None:
+    assert await digest(same) == await digest(PLAIN)
 
 
 @pytest.mark.parametrize(
@@ -76,15 +95,17 @@ def test_it_is_the_same_however_it_was_written(same: str) -> None:
         PLAIN.replace("]", ', {"question": "x", "strategy": "draft", "deadline_ms": 1000}]'),
     ],
 )
-def test_it_is_another_for_another_batch(other: str) -> None:
-    assert digest(other) != digest(PLAIN)
+async def test_it_is_another_for_another_batch(other: str) -> None:
+    assert await digest(other) != await digest(PLAIN)
 
 
-def test_it_is_what_the_stores_of_running_gateways_hold() -> None:
+async def test_it_is_what_the_stores_of_running_gateways_hold() -> None:
     """A change of this is a new form, and ends all batches that are under way."""
     kept = "v2:50a8b1281394badea76f7178119cfacfe3fc1bae0c75c31b19079821b17ed5d9"
     text = '{"id": "a", "question": "x", "sampling": {"temperature": 0.5, "max_tokens": 100}}'
-    assert digest(f'{{"questions": [{text}, {{"question": "y"}}], "strategy": "draft"}}') == kept
+    assert (
+        await digest(f'{{"questions": [{text}, {{"question": "y"}}], "strategy": "draft"}}') == kept
+    )
 
 
 async def test_as_json_and_as_lines_it_is_the_same_batch(client: httpx2.AsyncClient) -> None:

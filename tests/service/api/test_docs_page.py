@@ -59,7 +59,7 @@ async def test_every_path_answer_and_field_is_there(document: dict[str, Any]) ->
     words = Reader(page(document)).words
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
-            assert f"{method.upper()} {path}" in words
+            assert (f"{method.upper()} {path}" in words) == (method != "head")
             assert operation["summary"] in words
             for status, response in operation["responses"].items():
                 assert f"{status}: {response['description']}" in words

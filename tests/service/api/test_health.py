@@ -175,3 +175,38 @@ async def test_openmetrics_when_asked_for(client: httpx2.AsyncClient) -> None:
     response = await client.get("/metrics", headers=accept)
     assert response.headers["Content-Type"].startswith("application/openmetrics-text")
     assert response.text.endswith("# EOF\n")
+
+
+@pytest.mark.parametrize("state", list(EngineState))
+async def test_health_is_readiness_by_another_name(
+    client: httpx2.AsyncClient, engines: FakeEngines, state: EngineState
+) -> None:
+    engines.probes["generation"].status = EngineStatus(state)
+    health, ready = await client.get("/health"), await client.get("/readyz")
+    assert (health.status_code, health.json()) == (ready.status_code, ready.json())
+    assert health.status_code == (200 if state is EngineState.READY else 503)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/livez", "/readyz", "/health", "/metrics", "/openapi.json", "/docs", "/v1/models", "/no"],
+)
+async def test_head_is_get_without_content(client: httpx2.AsyncClient, path: str) -> None:
+    head, get = await client.head(path), await client.get(path)
+    assert head.status_code == get.status_code
+    assert head.headers["Content-Type"] == get.headers["Content-Type"]
+    assert head.content == b""
+    if path != "/metrics":  # which counts what comes in between
+        assert head.headers["Content-Length"] == str(len(get.content))
+
+
+async def test_head_is_described_and_asks_nothing(
+    app: FastAPI, client: httpx2.AsyncClient, engines: FakeEngines
+) -> None:
+    paths = app.openapi()["paths"]
+    assert {path for path, each in paths.items() if "head" in each} == {
+        path for path, each in paths.items() if "get" in each
+    }
+    assert all("content" not in each for each in paths["/health"]["head"]["responses"].values())
+    assert (await client.head("/solve")).status_code == 405
+    assert engines.student.calls == 0

@@ -30,6 +30,7 @@ async def test_all_paths_are_described(document: dict[str, Any]) -> None:
         "/v1/models/{model}",
         "/livez",
         "/readyz",
+        "/health",
         "/metrics",
     }
 

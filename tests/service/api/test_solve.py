@@ -270,6 +270,29 @@ async def test_all_faults_are_named_at_once_without_the_values(client: httpx2.As
     assert "7.25" not in response.text
 
 
+async def test_more_values_than_any_question_has_are_one_fault(client: httpx2.AsyncClient) -> None:
+    chat = {"model": "glore", "messages": [{}] * 4000}
+    many = await client.post("/solve", json=BODY | {"sampling": [0] * 4000})
+    wide = await client.post("/solve", json=BODY | {f"f{i}": i for i in range(200)})
+    answer = await client.post("/v1/chat/completions", json=chat)
+    assert (many.status_code, wide.status_code, answer.status_code) == (422, 422, 400)
+    assert many.json()["errors"] == [{"field": "body", "message": "More than 4000 values"}]
+    assert wide.json()["errors"] == [
+        {"field": "body", "message": "An object of more than 200 members"}
+    ]
+    assert answer.json()["error"]["message"] == "body: More than 4000 values"
+
+
+async def test_of_many_wrong_messages_the_first_is_told(client: httpx2.AsyncClient) -> None:
+    right = {"role": "user", "content": [{"type": "text", "text": "x"}]}
+    wrong = {"role": "user", "content": [*[{"type": "text", "text": "x"}] * 2, *[{}] * 90]}
+    chat = {"model": "glore", "messages": [right, *[wrong] * 20]}
+    answer = await client.post("/v1/chat/completions", json=chat)
+    assert answer.status_code == 400
+    places = {part.split(":")[0] for part in answer.json()["error"]["message"].split("; ")}
+    assert places == {"messages.1.content.2.type", "messages.1.content.2.text"}
+
+
 async def test_many_unknown_fields_give_a_short_answer(client: httpx2.AsyncClient) -> None:
     body = BODY | {"x" * 200 + str(index): 1 for index in range(100)}
     problem = (await client.post("/solve", json=body)).json()

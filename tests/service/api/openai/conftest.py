@@ -19,6 +19,7 @@ LIMITS = Limits(
     rerank_reserve=1.0,
     threshold=0.5,
     gate=0.5,
+    max_body=64 * 1024,
     max_question=4000,
     max_batch=1000,
 )

@@ -45,6 +45,7 @@ _CHANGES: Final = frozenset(
     {_CARDINALS.replace("|", " ")} zero tens twice thrice
     hundred hundreds thousand thousands million millions billion billions trillion trillions
     dozen dozens gross score lac lakh lakhs crore crores grand bn mil mio mm mn mrd tsd
+    mln bln mlrd trn milliers douzaine douzaines dutzend docena docenas demi demie halb oder ou
     mila mille tausend millionen milliarde milliarden milione milioni millón millones milhão milhões
     half halves third thirds quarter quarters fourth fourths fifth fifths sixth sixths seventh
     sevenths eighth eighths ninth ninths tenth tenths twelfth twelfths sixteenth sixteenths
@@ -56,6 +57,8 @@ _CHANGES: Final = frozenset(
     jan feb mar apr jun jul aug sep sept oct nov dec am pm o'clock noon midnight st nd rd th
     """.split()
 )
+
+_ROUNDED: Final = frozenset(("approx", "approximately", "roughly"))
 
 _PLAIN: Final = re.compile(rf"\s*+([-+]?+)({_NUMBER})\.?+\s*+")
 _LEAD: Final = re.compile(
@@ -93,7 +96,7 @@ _LATER: Final = re.compile(r"\d[\d,]*+(?:\.\d++)?+")
 
 _OPEN, _CLOSE = "\ue000", "\ue001"  # private characters around the box that is read
 _BEFORE_BOX: Final = re.compile(
-    rf"(?:\A|(?<![\\{_LETTERS}])[{_LETTERS}]++|(?<!\d)[:.,;]|(?<![<>!])=|[?!≈⇒→]){_P}*+\Z"
+    rf"(?:\A|(?<![\\{_LETTERS}])(?P<word>[{_LETTERS}]++)|(?<!\d)[:.,;]|(?<![<>!])=|[?!≈⇒→]){_P}*+\Z"
 )
 _AFTER_BOX: Final = re.compile(
     rf"{_P}*+(?:\Z|[.;!?](?!\d)|,(?!{_P}*+\d)|%|°"
@@ -250,8 +253,10 @@ def _in_box(text: str, box: Box) -> str | None:
     plain = plain_text(f"{left[-_LONGEST:]}{_OPEN}{_CLOSE}{right[:_LONGEST]}")
     before, _, after = plain.partition(_OPEN + _CLOSE)
     stated = _stated(box.content)
-    behind = _AFTER_BOX.match(after)
-    if stated is None or behind is None or not _BEFORE_BOX.search(before):
+    left_of, right_of = _BEFORE_BOX.search(before), _AFTER_BOX.match(after)
+    if stated is None or left_of is None or right_of is None:
         return None
-    word = behind["word"]
-    return stated.number if word is None or (word != "and" and _changes_nothing(word)) else None
+    words = {(left_of["word"] or "").lower(), (right_of["word"] or "").lower()}
+    beside = words - _ROUNDED  # the box says what the number is rounded to
+    fits = not beside & {"and", "than"} and all(map(_changes_nothing, beside))
+    return stated.number if fits else None

@@ -204,6 +204,35 @@ def test_a_decimal_comma_is_not_guessed(decimals: str, whole: int, data: st.Data
     assert parse_answer(draw(data, PLACES, draw(data, AROUND, text))) is None
 
 
+BESIDE_BOXES = [
+    *(
+        "-{}",
+        "2{}",
+        "{}^2",
+        "{}/2",
+        "{}:2",
+        "{}2",
+        "2,{}",
+        "{},000",
+        "{}.5",
+        "{} million",
+        "{} dozen",
+    ),
+    *(r"\frac{{{}}}{{4}}", r"3 \times {}", r"{} \pi", r"x \ge {}", "x > {}", r"x \neq {}", "{}x"),
+    *("It is not {}", "At least {}", "More than {}", "{} or 20", "20 and {}", "{}, 20", "{} = 20"),
+    *("minus {}", "half {}", "{} and a half", "{}-{}", "{} to {}", "x = {}, y = 1{}", "({})"),
+]
+
+
+@given(st.sampled_from(BESIDE_BOXES), st.integers(1, 999), st.data())
+def test_a_box_that_is_a_part_of_something_has_no_answer(
+    template: str, number: int, data: st.DataObject
+) -> None:
+    around = data.draw(st.sampled_from(["{}", "${}$", r"\({}\)", "So {}.", "**{}**", "{}\n"]))
+    box = rf"\boxed{{{number}}}"
+    assert parse_answer(around.format(template.format(box, rf"\boxed{{{number + 1}}}"))) is None
+
+
 FRAGMENTS = [
     *(" ", "  ", "\t", ".", ",", ":", ";", "!", "?", "-", "−", "–", "+", "*", "**", "_", "`", "/"),
     *(

@@ -6,7 +6,7 @@ makes it from given settings, and with `connect` on top of other engines than vL
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -41,28 +41,36 @@ from service.batches.opening import open_store
 from service.batches.run import Pace
 from service.batches.store import Store, StoreFailedError
 from service.engines import fitness
-from service.engines.breaker import BreakerSettings, CircuitBreaker
+from service.engines.breaker import BreakerSettings
 from service.engines.classify import VllmSequenceScorer
 from service.engines.connection import TurnBudget
 from service.engines.fitness import Check
 from service.engines.generating import VllmGenerator
-from service.engines.guarded import GuardedEngine
 from service.engines.ports import OutcomeScorer, Role
 from service.engines.readiness import Probe, Readiness, VllmProbe
-from service.engines.retries import Retrier, RetrySettings
+from service.engines.resilience import CallTimes, ResilientEngine, RoleLimits
 from service.engines.scoring import VllmOutcomeScorer, VllmStepScorer
 from service.engines.vllm import Exchange, VllmEngine, open_engine
 from service.errors import ConfigurationError
 from service.refinement.runner import Engines
 from service.settings import ROLES, EngineSettings, Settings, load_settings
 from service.startup import log_settings, version
-from service.telemetry.guards import GuardCollector, Guarded
+from service.telemetry.guards import GuardCollector
 from service.telemetry.logs import configure_logs
 from service.telemetry.metering import metered
 from service.telemetry.metrics import Metrics
 
 # What a page of another origin may read of a response, besides its status, type and body.
 _EXPOSED = (REQUEST_ID_HEADER, "Retry-After", "WWW-Authenticate", SHOULD_RETRY_HEADER)
+# How much of a request's deadline a call may take where no setting says. Without a draft there is
+# no answer, so the student has all of it; a refiner writes about as much as the student.
+_SHARE_OF_DEADLINE: Mapping[Role, float] = {
+    "student": 1.0,
+    "global_refiner": 1 / 2,
+    "local_refiner": 1 / 2,
+    "sorm": 1 / 3,
+    "orm": 1 / 3,
+}
 _DESCRIPTION = (
     "Refinement as a service: a student drafts, a stepwise reward model finds the first wrong "
     "step, the draft is refined globally and locally, and an outcome reward model picks the best."
@@ -71,14 +79,19 @@ _DESCRIPTION = (
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """Engines that can be called, a probe for each server behind them, a guard for each role."""
+    """Engines that can be called, a probe for each server behind them, a guard for each role.
+
+    `roles` are those of each server.
+    """
 
     engines: Engines
     probes: Mapping[str, Probe]
-    guards: Mapping[Role, Guarded] = field(default_factory=dict)
+    guards: Mapping[Role, ResilientEngine] = field(default_factory=dict)
+    roles: Mapping[str, Sequence[Role]] = field(default_factory=dict)
 
 
 Connect: TypeAlias = Callable[[], AbstractAsyncContextManager[Connected]]
+OpenServer: TypeAlias = Callable[[EngineSettings], AbstractAsyncContextManager[Exchange]]
 
 
 def create_app(
@@ -113,9 +126,15 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with opened() as connected, _store(settings) as store:
             metrics.registry.register(GuardCollector(connected.guards))
+            readiness = Readiness(
+                connected.probes,
+                time.monotonic,
+                guards=connected.guards,
+                roles=connected.roles,
+            )
             app.state.context = Context(
                 engines=metered(connected.engines, metrics),
-                readiness=Readiness(connected.probes, time.monotonic, guards=connected.guards),
+                readiness=readiness,
                 metrics=metrics,
                 limits=limits,
                 gate=gate,
@@ -129,7 +148,12 @@ def create_app(
                 student=settings.engine_of("student")[0],
                 serves=settings.identity,
             )
-            yield
+            watching = asyncio.create_task(readiness.watch())
+            try:
+                yield
+            finally:
+                watching.cancel()
+                await asyncio.wait({watching})
 
     app = FastAPI(
         title="GLoRe",
@@ -183,23 +207,26 @@ def from_environment() -> FastAPI:
 
 
 @asynccontextmanager
-async def connect_vllm(settings: Settings) -> AsyncIterator[Connected]:
-    """The five roles on the vLLM servers of the settings.
+async def connect_vllm(
+    settings: Settings, opened: OpenServer | None = None
+) -> AsyncIterator[Connected]:
+    """The five roles on the vLLM servers of the settings, or on what `opened` gives instead.
 
     One connection pool per server; one breaker and one budget of retries per role.
     """
+    open_server = opened or partial(_open, TurnBudget())
     async with AsyncExitStack() as stack:
-        budget = TurnBudget()
-        servers: dict[str, VllmEngine] = {}
-        served: dict[str, list[str]] = {}
+        servers: dict[str, Exchange] = {}
+        roles: dict[str, list[Role]] = {}
         checks: dict[str, list[Check]] = {}
-        by_role: dict[Role, GuardedEngine] = {}
+        by_role: dict[Role, ResilientEngine] = {}
         for role in ROLES:
             name, engine = settings.engine_of(role)
             if name not in servers:
-                servers[name] = await stack.enter_async_context(_open(engine, budget))
-            by_role[role] = _guarded(servers[name])
-            served.setdefault(name, []).append(settings.models.of(role))
+                servers[name] = await stack.enter_async_context(open_server(engine))
+            student = by_role["student"].times if by_role else None  # the first of all roles
+            by_role[role] = _resilient(settings, role, servers[name], student)
+            roles.setdefault(name, []).append(role)
             checks.setdefault(name, []).extend(_checks(settings, role, by_role[role]))
 
         def generator(role: Role) -> VllmGenerator:
@@ -225,10 +252,16 @@ async def connect_vllm(settings: Settings) -> AsyncIterator[Connected]:
                 ),
             ),
             probes={
-                name: VllmProbe(servers[name], models, settings.probe_timeout, checks[name])
-                for name, models in served.items()
+                name: VllmProbe(
+                    servers[name],
+                    [settings.models.of(role) for role in played],
+                    settings.probe_timeout,
+                    checks[name],
+                )
+                for name, played in roles.items()
             },
             guards=by_role,
+            roles=roles,
         )
 
 
@@ -251,12 +284,23 @@ async def _store(settings: Settings) -> AsyncIterator[Store | None]:
         yield store
 
 
-def _guarded(engine: VllmEngine) -> GuardedEngine:
-    """An engine behind a breaker and retries of its own."""
-    return GuardedEngine(
+def _resilient(
+    settings: Settings, role: Role, engine: Exchange, like: CallTimes | None
+) -> ResilientEngine:
+    """The engine of a role behind a breaker, limits and retries of its own."""
+    most_late = max(2, settings.max_running // 16)
+    limits = RoleLimits(
+        timeout=settings.timeouts.of(role),
+        share=_SHARE_OF_DEADLINE[role],
+        most=settings.engine_of(role)[1].timeout,
+        late=None if role == "student" else most_late,
+    )
+    return ResilientEngine(
         engine,
-        CircuitBreaker(BreakerSettings(), time.monotonic),
-        Retrier(RetrySettings(), time.monotonic, asyncio.sleep),
+        limits=limits,
+        like=like,
+        breaking=BreakerSettings(timeouts=min(most_late, 10)),
+        clock=time.monotonic,
     )
 
 
@@ -284,7 +328,7 @@ def _checks(settings: Settings, role: Role, engine: Exchange) -> tuple[Check, ..
     return (fitness.chat(engine, model),) if chosen.writer(role) == "chat" else ()
 
 
-def _open(engine: EngineSettings, budget: TurnBudget) -> AbstractAsyncContextManager[VllmEngine]:
+def _open(budget: TurnBudget, engine: EngineSettings) -> AbstractAsyncContextManager[VllmEngine]:
     key = engine.api_key.get_secret_value() if engine.api_key else None
     return open_engine(str(engine.url), api_key=key, timeout=engine.timeout, budget=budget)
 

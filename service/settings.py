@@ -6,6 +6,7 @@
 
 Each engine takes `__URL`, `__API_KEY` and `__TIMEOUT` (seconds); a role's own engine inherits
 nothing from the two. `GLORE_MODELS__<ROLE>` is the role's model name on its server,
+`GLORE_TIMEOUTS__<ROLE>` how many seconds a call of the role may take,
 `GLORE_FAMILIES__<ROLE>` what it reads and writes (`models.formats.families`): a family that is
 named here is checked against its server before /readyz says ready.
 
@@ -146,6 +147,23 @@ class ModelNames(BaseModel):
         return name
 
 
+class RoleTimeouts(BaseModel):
+    """Seconds that a call of each role may take; None: what docs/serving.md says."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    student: Seconds | None = None
+    global_refiner: Seconds | None = None
+    local_refiner: Seconds | None = None
+    sorm: Seconds | None = None
+    orm: Seconds | None = None
+
+    def of(self, role: Role) -> float | None:
+        """The setting of the role."""
+        seconds: float | None = getattr(self, role)
+        return seconds
+
+
 class Families(BaseModel):
     """What the model of each role reads and writes.
 
@@ -183,6 +201,7 @@ class Settings(BaseSettings):
     scoring: EngineSettings = EngineSettings(url=AnyHttpUrl("http://127.0.0.1:8102"))
     engines: RoleEngines = RoleEngines()
     models: ModelNames = ModelNames()
+    timeouts: RoleTimeouts = RoleTimeouts()
     families: Families = Families()
     serves: str | None = Field(default=None, min_length=1)  # a name or a hash of all the weights
 

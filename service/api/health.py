@@ -44,7 +44,7 @@ class Ready(BaseModel):
     )
     circuits: dict[Role, Circuit] | None = Field(
         default=None,
-        description="Roles whose circuit breaker is not closed; an open one is as an engine down.",
+        description="Roles whose circuit breaker is not closed: their engine fails or hangs.",
     )
     serves: str | None = Field(
         default=None,
@@ -123,12 +123,15 @@ async def readyz(response: Response, context: Annotated[Context, Depends(context
 def _status(
     engines: Mapping[str, EngineState], circuits: Mapping[Role, Circuit], student: str
 ) -> Literal["ready", "degraded", "not_ready"]:
-    """What the states come to; `student` is the engine of that role."""
+    """What the states come to; `student` is the engine of that role.
+
+    `circuits` are those that are not closed. A student's that is half-open needs a question.
+    """
     down = {name for name, state in engines.items() if state is not EngineState.READY}
-    cut = {role for role, circuit in circuits.items() if circuit is Circuit.OPEN}
-    if student in down or "student" in cut or not _WRONG.isdisjoint(engines.values()):
+    no_drafts = student in down or circuits.get("student") is Circuit.OPEN
+    if no_drafts or not _WRONG.isdisjoint(engines.values()):
         return "not_ready"
-    return "degraded" if down or cut else "ready"
+    return "degraded" if down or circuits else "ready"
 
 
 @router.get(

@@ -52,6 +52,11 @@ class NoCallLeftError(Exception):
 class Allowance(Protocol):
     """What one call of a port may use of its request's budget, and where it tells what it used."""
 
+    @property
+    def deadline(self) -> float:
+        """Seconds that the whole request has, from its start."""
+        ...
+
     def more_calls(self, count: int, *, repeated: bool) -> bool:
         """As the function of this name."""
         ...
@@ -94,6 +99,12 @@ def not_made() -> None:
     allowance = _allowance.get(None)
     if allowance is not None:
         allowance.not_made()
+
+
+def request_deadline() -> float | None:
+    """Seconds that the whole request has, from its start; None on behalf of no request."""
+    allowance = _allowance.get(None)
+    return None if allowance is None else allowance.deadline
 
 
 def has_written(tokens: int) -> None:

@@ -5,7 +5,7 @@ An engine that is healthy is also asked, once, whether it fits the families of i
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
@@ -109,24 +109,35 @@ class Guarded(Protocol):
         """Where its breaker stands."""
         ...
 
+    def end_rest(self) -> None:
+        """Let one call through now, as a trial."""
+        ...
+
 
 class Readiness:
-    """The state of every engine, remembered for `ttl` seconds so that probing stays cheap."""
+    """The state of every engine, remembered for `ttl` seconds so that probing stays cheap.
+
+    An engine that was not ready and is again is tried at once: the circuits of its `roles` rest no
+    longer.
+    """
 
     def __init__(
         self,
         probes: Mapping[str, Probe],
         clock: Callable[[], float],
+        *,
         ttl: float = 1.0,
         guards: Mapping[Role, Guarded] = MappingProxyType({}),
+        roles: Mapping[str, Sequence[Role]] = MappingProxyType({}),
     ) -> None:
         self._probes = dict(probes)
         self._guards = guards
+        self._roles = roles
         self._clock = clock
         self._ttl = ttl
         self._lock = asyncio.Lock()
         self._checked: float | None = None
-        self._statuses: Mapping[str, EngineStatus] = MappingProxyType({})
+        self._statuses: dict[str, EngineStatus] = {}
 
     def circuits(self) -> dict[Role, Circuit]:
         """The circuit of every role that has a breaker, as it stands now."""
@@ -137,9 +148,25 @@ class Readiness:
         async with self._lock:
             if self._checked is None or self._clock() - self._checked >= self._ttl:
                 found = await asyncio.gather(*(probe.check() for probe in self._probes.values()))
-                self._statuses = MappingProxyType(dict(zip(self._probes, found, strict=True)))
+                before, self._statuses = self._statuses, dict(zip(self._probes, found, strict=True))
                 self._checked = self._clock()
+                for name, status in self._statuses.items():
+                    self._compare(name, before.get(name), status)
             return self._statuses
+
+    async def watch(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        """Ask the engines again and again while a circuit is open, until cancelled."""
+        while True:
+            await sleep(self._ttl)
+            if Circuit.OPEN in self.circuits().values():
+                await self.check()
+
+    def _compare(self, name: str, before: EngineStatus | None, now: EngineStatus) -> None:
+        """Act on what has changed since the engine was asked before."""
+        ready = now.state is EngineState.READY
+        if ready and before is not None and before.state is not EngineState.READY:
+            for role in self._roles.get(name, ()):
+                self._guards[role].end_rest()
 
 
 def _state_of(fault: Fault) -> EngineState:

@@ -1,8 +1,8 @@
 """One vLLM server as an HTTP client: bodies and streams, bounded in time, size and work.
 
 vLLM aborts a generation when its client disconnects, so cancelling a call here is enough to
-stop the work there. Retries and the circuit breaker are around it (`service.engines.guarded`), the
-ports on top of it (`generating`, `scoring`, `classify`).
+stop the work there. Retries and the circuit breaker are around it (`resilience`), the ports on top
+of it (`generating`, `scoring`, `classify`).
 
 An answer is in memory four times at most (received, joined, parsed, text), and costs no more work
 than its `size` in bytes and MAX_VALUES values of JSON.

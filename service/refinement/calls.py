@@ -90,7 +90,8 @@ class Calls:
         self._tell = tell
         self._start = clock()
         self._stopped: set[Action] = set()
-        self.purse = Purse()  # what may be spent beyond what was promised to the actions
+        # what may be spent beyond what was promised to the actions
+        self.purse = Purse(task.budget.deadline)
 
     def elapsed(self) -> float:
         """Seconds since the start of the request."""
@@ -104,7 +105,7 @@ class Calls:
         stage = stage_of(action)
         # The rerank makes up for a draft's score that fails: no further call is spent on it.
         early = isinstance(action, ScoreDraftOutcome)
-        meter = Meter(Purse() if early else self.purse)
+        meter = Meter(Purse(self._task.budget.deadline) if early else self.purse)
         started = self.elapsed()
         event: Event
         try:

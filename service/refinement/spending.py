@@ -35,8 +35,12 @@ class NothingError(Exception):
 
 @dataclass(slots=True)
 class Purse:
-    """What the actions of one request may take beyond what was promised to them, and took."""
+    """What the actions of one request may take beyond what was promised to them, and took.
 
+    `deadline` is the request's, in seconds from its start.
+    """
+
+    deadline: float
     calls: int = 0
     tokens: int = 0
     calls_taken: int = 0  # by actions that have not ended
@@ -95,6 +99,11 @@ class _Call:
     meter: Meter
     granted: int
     written: int = 0
+
+    @property
+    def deadline(self) -> float:
+        """That of the request."""
+        return self.meter.purse.deadline
 
     def more_calls(self, count: int, *, repeated: bool) -> bool:
         """Take them from what the request has to spare, with their tokens if `repeated`."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 class FakeAllowance:
     """Grants so many calls, of which so many may repeat work; notes what it is asked and told."""
 
+    deadline: float = 60.0
     calls: int = 0
     repeats: int = 0
     asked: list[tuple[int, bool]] = field(default_factory=list)  # how many, and whether repeated

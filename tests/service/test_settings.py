@@ -42,6 +42,16 @@ def test_without_settings_two_engines_of_this_machine_serve_the_five_roles() -> 
     assert (settings.host, settings.port) == ("127.0.0.1", 8000)
 
 
+def test_a_role_may_have_a_timeout(env: pytest.MonkeyPatch) -> None:
+    assert load_settings().timeouts.of("sorm") is None
+    env.setenv("GLORE_TIMEOUTS__SORM", "2.5")
+    timeouts = load_settings().timeouts
+    assert {role: timeouts.of(role) for role in ROLES if timeouts.of(role)} == {"sorm": 2.5}
+    env.setenv("GLORE_TIMEOUTS__SORM", "0")
+    with pytest.raises(ConfigurationError, match="GLORE_TIMEOUTS__SORM"):
+        load_settings()
+
+
 def test_one_value_of_an_engine_leaves_the_others(env: pytest.MonkeyPatch) -> None:
     env.setenv("GLORE_GENERATION__TIMEOUT", "5")
     env.setenv("GLORE_SCORING__URL", "https://scores.example/prefix")

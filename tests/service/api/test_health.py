@@ -82,8 +82,9 @@ async def test_without_the_students_engine_it_is_not_ready(
     ("role", "circuit", "status"),
     [
         ("student", Circuit.OPEN, "not_ready"),
-        ("student", Circuit.HALF_OPEN, "ready"),
+        ("student", Circuit.HALF_OPEN, "degraded"),
         ("orm", Circuit.OPEN, "degraded"),
+        ("orm", Circuit.HALF_OPEN, "degraded"),
         ("local_refiner", Circuit.OPEN, "degraded"),
     ],
 )
@@ -97,6 +98,9 @@ async def test_an_open_circuit_is_as_an_engine_that_is_down(
     @dataclass
     class Guard:
         circuit: Circuit
+
+        def end_rest(self) -> None:
+            raise AssertionError
 
     readiness = Readiness({}, time.monotonic, guards={role: Guard(circuit)})
     app.state.context = replace(app.state.context, readiness=readiness)

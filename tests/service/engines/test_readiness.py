@@ -1,8 +1,10 @@
 import asyncio
 import socket
+from dataclasses import dataclass
 
 import pytest
 
+from service.engines.breaker import Circuit
 from service.engines.readiness import EngineState, EngineStatus, Readiness, VllmProbe
 from service.engines.vllm import VllmEngine, open_engine
 from tests.service.engines.fake_vllm import FakeVllm
@@ -81,3 +83,55 @@ async def test_a_round_of_probes_is_remembered_and_shared() -> None:
     now = 1.0
     probes["scoring"].status = EngineStatus(EngineState.UNREACHABLE)
     assert (await readiness.check())["scoring"].state is EngineState.UNREACHABLE
+
+
+@dataclass
+class FakeGuard:
+    """Counts how often its rest was ended."""
+
+    circuit: Circuit = Circuit.OPEN
+    ended: int = 0
+
+    def end_rest(self) -> None:
+        self.ended += 1
+
+
+async def test_roles_of_an_engine_that_becomes_ready_rest_no_longer() -> None:
+    now = 0.0
+    probes = {"generation": FakeProbe(), "scoring": FakeProbe()}
+    student, orm = FakeGuard(), FakeGuard()
+    readiness = Readiness(
+        probes,
+        lambda: now,
+        guards={"student": student, "orm": orm},
+        roles={"generation": ["student"], "scoring": ["orm"]},
+    )
+    states = ["ready", "ready", "unreachable", "starting", "ready", "ready"]
+    ended = []
+    for state in states:
+        now += 1.0
+        probes["scoring"].status = EngineStatus(EngineState(state))
+        await readiness.check()
+        ended.append(orm.ended)
+    assert ended == [0, 0, 0, 0, 1, 1]
+    assert student.ended == 0
+
+
+async def test_engines_are_watched_only_while_a_circuit_is_open() -> None:
+    probe, orm = FakeProbe(), FakeGuard(Circuit.CLOSED)
+    now = 0.0
+    slept: list[int] = []
+
+    async def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+        slept.append(probe.checks)
+        if len(slept) == 3:
+            orm.circuit = Circuit.OPEN
+        if len(slept) == 6:
+            raise asyncio.CancelledError
+
+    readiness = Readiness({"scoring": probe}, lambda: now, guards={"orm": orm})
+    with pytest.raises(asyncio.CancelledError):
+        await readiness.watch(sleep)
+    assert slept == [0, 0, 0, 1, 2, 3]

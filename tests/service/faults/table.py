@@ -17,9 +17,9 @@ SCORERS: Final = frozenset({"sorm", "orm"})
 REASONS: Final = {
     "refused": "unreachable",  # nobody listens at its address
     "reset": "failed",  # it closes the connection without an answer, each time it is asked
-    "hang": "deadline",
-    "stall": "deadline",  # it says half of its answer, and then nothing more
-    "trickle": "deadline",  # it answers byte by byte, slower than anybody waits for
+    "hang": "timeout",
+    "stall": "timeout",  # it says half of its answer, and then nothing more
+    "trickle": "timeout",  # it answers byte by byte, slower than anybody waits for
     "slow": "-",  # ten times as slow as it was, and within the deadline
     "400": "rejected",
     "429": "overloaded",
@@ -36,6 +36,8 @@ REASONS: Final = {
     "unbounded": "bad_response",  # a text that never ends
 }
 
+LATE: Final = frozenset(fault for fault, reason in REASONS.items() if reason == "timeout")
+
 # What cannot be: a text has no scores, scores have no text and come in no stream.
 TEXTUAL: Final = ("broken", "empty", "endless", "overlong", "unbounded")
 IMPOSSIBLE: Final = frozenset(
@@ -43,9 +45,10 @@ IMPOSSIBLE: Final = frozenset(
     | {(scorer, fault) for scorer in SCORERS for fault in TEXTUAL}
 )
 
-# The response, by what is lost. `late` is every fault whose reason is `deadline`, `lost` every
+# The response, by what is lost. `late` is every fault whose reason is `timeout`, `lost` every
 # fault with a reason that has no line of its own; REASON stands for that reason. Where a fault has
-# no line it costs nothing: see `nothing`.
+# no line it costs nothing: see `nothing`. All roles but the student have a part of the deadline
+# (docs/serving.md), so one that hangs leaves time for what comes after it.
 TABLE: Final = """
 engine          fault    strategy   status  candidates                selected by     degraded
 
@@ -76,11 +79,8 @@ sorm            lost     glore      200     draft,global              outcome_sc
 sorm            lost     gated      200     draft,global              outcome_score   score:REASON
 
 orm             lost     glore      200     draft,global,local        step_score      rerank:REASON
-orm             late     glore      200     draft,global,local        fallback        rerank:REASON
 orm             lost     gated      200     draft,global,local        step_score      rerank:REASON
-orm             late     gated      200     draft,global,local        fallback        rerank:REASON
 orm             lost     best_of_n  200     draft,sample,sample       step_score      rerank:REASON
-orm             late     best_of_n  200     draft,sample,sample       fallback        rerank:REASON
 """  # noqa: E501 - a table has the width that it has
 
 
@@ -90,7 +90,7 @@ def expected(engine: Role, fault: str, strategy: Strategy) -> str:
     found = {(row[0], row[1], row[2]): row[3:] for row in rows}
     reason = REASONS[fault]
     names = [fault]
-    if reason == "deadline":
+    if fault in LATE:
         names.append("late")
     if reason != "-":
         names.append("lost")

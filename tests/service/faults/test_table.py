@@ -13,10 +13,11 @@ from loadtest.simulation.settings import FAULTS
 from service.engines.breaker import UNWELL
 from service.engines.ports import Role
 from service.refinement.types import Strategy
-from service.settings import Families, Settings
+from service.settings import Families, RoleTimeouts, Settings
 from tests.service.faults.surfaces import BATCH, CHAT, CHAT_STREAM, SOLVE, STREAM, Surface, Told
-from tests.service.faults.table import IMPOSSIBLE, REASONS, expected
+from tests.service.faults.table import IMPOSSIBLE, LATE, REASONS, expected
 from tests.service.faults.world import (
+    DEFAULTS,
     OTHERS,
     PATIENCE_MS,
     TRAINED,
@@ -29,7 +30,8 @@ from tests.service.faults.world import (
 from tests.service.lateness import watched
 
 # Deadlines where an engine is waited for in vain; the second for a machine that is too busy.
-LATE_MS: Final = (3_000, 15_000)
+LATE_MS: Final = (4_000, 30_000)
+LATE_SHARE: Final = 0.2  # of it, that a role has: before its request's own time can be up
 APART_S: Final = 0.3  # then the engines' turns come so far apart: not all deadlines at once
 BUSY_S: Final = 0.3  # the loop was late by: less than the time that is kept for reranking
 Asked: TypeAlias = list[tuple[Strategy, tuple[Surface, ...]]]
@@ -75,7 +77,7 @@ async def test_what_it_costs_with_other_peoples_models(fault: str) -> None:
 
 async def _check(fault: str, families: Families, asked: Asked) -> None:
     answers: list[Answer] = []
-    for deadline_ms in LATE_MS if REASONS[fault] == "deadline" else (PATIENCE_MS,):
+    for deadline_ms in LATE_MS if fault in LATE else (PATIENCE_MS,):
         answers = await _asked(fault, deadline_ms, families, asked)
         for each in answers:
             _check_parts(each.observed.told, each.strategy)
@@ -94,12 +96,15 @@ async def _asked(fault: str, deadline_ms: int, families: Families, ways: Asked) 
     roles: tuple[Role, ...] = get_args(Role)
     asked = [engine for engine in roles if (engine, fault) not in IMPOSSIBLE]
     all_there = asyncio.Barrier(len(asked))
-    apart = APART_S if REASONS[fault] == "deadline" else 0.0
+    apart = APART_S if fault in LATE else 0.0
+    seconds = LATE_SHARE * deadline_ms / 1000
+    others = dict.fromkeys(("sorm", "orm", "global_refiner", "local_refiner"), seconds)
+    timeouts = RoleTimeouts.model_validate(others) if fault in LATE else DEFAULTS
 
     async def ask(place: int, engine: Role) -> list[Answer]:
         async with AsyncExitStack() as stack:
             settings, simulator = await stack.enter_async_context(
-                engines(engine, fault, families=families)
+                engines(engine, fault, families=families, timeouts=timeouts)
             )
             apps = await _gateways(stack, settings, fault, len(ways))
             await all_there.wait()
@@ -143,7 +148,7 @@ async def _gateways(
     stack: AsyncExitStack, settings: Settings, fault: str, count: int
 ) -> list[ASGIApp]:
     """So many; a new one each where all failures together open a circuit."""
-    alone = count if REASONS[fault] in UNWELL else 1
+    alone = count if fault in LATE or REASONS[fault] in UNWELL else 1
     found = [await stack.enter_async_context(gateway(settings)) for _ in range(alone)]
     return found if alone > 1 else found * count
 

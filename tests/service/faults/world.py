@@ -15,7 +15,7 @@ from loadtest.simulation.settings import Simulated, Timing, parse_fault
 from service.app import create_app
 from service.engines.ports import Role
 from service.refinement.types import Strategy
-from service.settings import EngineSettings, Families, RoleEngines, Settings
+from service.settings import EngineSettings, Families, RoleEngines, RoleTimeouts, Settings
 from tests.service.faults.surfaces import Surface, Told
 from tests.service.lateness import Lateness
 
@@ -27,6 +27,7 @@ RESERVE_S = 5.0  # for reranking, at most; a fifth of the deadline if that is le
 QUICK = Timing(first_token=0.002)
 SOLUTIONS = Simulated(right=0.0, seed=7)
 TRAINED = Families()
+DEFAULTS = RoleTimeouts()
 OTHERS = Families(student="chat", global_refiner="chat", local_refiner="chat", orm="sequence")
 
 
@@ -58,7 +59,11 @@ class Observed:
 
 @asynccontextmanager
 async def engines(
-    engine: Role, fault: str, timing: Timing = QUICK, families: Families = TRAINED
+    engine: Role,
+    fault: str,
+    timing: Timing = QUICK,
+    families: Families = TRAINED,
+    timeouts: RoleTimeouts = DEFAULTS,
 ) -> AsyncIterator[tuple[Settings, Simulator]]:
     """Settings of a gateway with this fault at this engine, and the simulator of the others."""
     sound = replace(SOLUTIONS, timing=timing)
@@ -71,6 +76,7 @@ async def engines(
             generation=server,
             scoring=server,
             families=families,
+            timeouts=timeouts,
             store=SecretStr("off"),
             rerank_reserve=RESERVE_S,
         )

@@ -1,20 +1,28 @@
-"""A guarded engine: what is asked again, what is refused, what the probes still see."""
+"""A role's engine: what is asked again, what is refused, how long it may take, and probes."""
 
 import asyncio
 import random
 from collections.abc import Callable, Mapping
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from service.engines.breaker import BreakerSettings, Circuit, CircuitBreaker
-from service.engines.guarded import GuardedEngine
+from service.engines.breaker import BreakerSettings, Circuit
 from service.engines.ports import FaultReason, spending
-from service.engines.retries import Retrier, RetrySettings
+from service.engines.resilience import (
+    ResilientEngine,
+    RetryBudget,
+    RetrySettings,
+    RoleLimits,
+    wait_before,
+)
 from service.engines.vllm import MAX_RESPONSE_BYTES, Fault
 from tests.service.allowance import FakeAllowance
 from tests.service.clock import ManualClock
 
 BREAKER = BreakerSettings(window=10, failures=3, share=0.5, rest=2, longest_rest=6)
+RETRYING = RetrySettings()
 
 
 class Engine:
@@ -60,17 +68,27 @@ class Engine:
         return path.encode()
 
 
-def guarded(engine: Engine) -> tuple[GuardedEngine, ManualClock]:
+def guarded(
+    engine: Engine, retrying: RetrySettings = RETRYING
+) -> tuple[ResilientEngine, ManualClock]:
     clock = ManualClock()
-    retrier = Retrier(RetrySettings(), clock, clock.sleep, random.Random(1))  # noqa: S311
-    return GuardedEngine(engine, CircuitBreaker(BREAKER, clock), retrier), clock
+    guard = ResilientEngine(
+        engine,
+        limits=RoleLimits(),
+        breaking=BREAKER,
+        retrying=retrying,
+        clock=clock,
+        sleep=clock.sleep,
+        rng=random.Random(1),  # noqa: S311 - not for secrets
+    )
+    return guard, clock
 
 
-async def ask(engine: GuardedEngine) -> bytes:
+async def ask(engine: ResilientEngine) -> bytes:
     return await engine.post("/pooling", {"model": "sorm"}, timeout=5.0)
 
 
-def circuit_of(engine: GuardedEngine) -> Circuit:
+def circuit_of(engine: ResilientEngine) -> Circuit:
     return engine.circuit
 
 
@@ -135,7 +153,7 @@ async def test_only_what_may_have_been_begun_takes_its_tokens_once_more(fault: F
     assert allowance.asked == [(1, fault.reused)]
 
 
-async def stream(engine: GuardedEngine, told: list[bytes]) -> None:
+async def stream(engine: ResilientEngine, told: list[bytes]) -> None:
     await engine.stream("/pooling", {"model": "sorm"}, told.append, timeout=5.0)
 
 
@@ -193,7 +211,7 @@ async def test_an_engine_that_fails_is_left_alone_and_tried_again_later() -> Non
     assert circuit_of(engine) is Circuit.CLOSED
 
 
-async def test_slow_calls_never_open_the_circuit() -> None:
+async def test_calls_that_are_too_slow_for_their_request_never_open_the_circuit() -> None:
     engine, _ = guarded(Engine(*[Fault(reason="timeout")] * 50))
     for _ in range(50):
         with pytest.raises(Fault, match="timeout"):
@@ -280,3 +298,126 @@ async def test_a_late_answer_to_a_call_of_before_is_not_the_try() -> None:
     inner.go.set()
     assert await late == b"late"
     assert circuit_of(engine) is Circuit.HALF_OPEN
+
+
+# --- how often ---------------------------------------------------------------------------
+
+FEW = RetrySettings(attempts=3, first_wait=1.0, longest_wait=4.0, share=0.1, saved=9.0)
+
+
+async def test_the_last_attempts_error_is_raised() -> None:
+    reasons: list[FaultReason] = ["overloaded", "overloaded", "unreachable", "overloaded"]
+    inner = Engine(*(Fault(reason=reason) for reason in reasons))
+    engine, _ = guarded(inner, FEW)
+    with pytest.raises(Fault, match="unreachable"):
+        await engine.post("/pooling", {"model": "sorm"}, timeout=100.0)
+    assert len(inner.timeouts) == FEW.attempts
+
+
+async def test_no_attempt_is_made_that_would_begin_too_late() -> None:
+    class Slow(Engine):
+        """Each call takes as long as it may."""
+
+        async def post(
+            self,
+            path: str,
+            payload: Mapping[str, object],
+            *,
+            timeout: float,  # noqa: ASYNC109
+            size: int = MAX_RESPONSE_BYTES,
+        ) -> bytes:
+            clock.advance(timeout)
+            return await super().post(path, payload, timeout=timeout, size=size)
+
+    inner = Slow(Fault(reason="unreachable"))
+    engine, clock = guarded(inner)
+    with pytest.raises(Fault, match="unreachable"):
+        await ask(engine)
+    assert len(inner.timeouts) == 1
+    assert clock.slept == []
+
+
+async def test_an_engine_in_trouble_is_not_asked_more() -> None:
+    settings = RetrySettings(saved=2.0)
+    engine, _ = guarded(Engine(*[Fault(reason="overloaded")] * 1000), settings)
+    for _ in range(100):
+        with pytest.raises(Fault):
+            await engine.post("/pooling", {"model": "sorm"}, timeout=100.0)
+    assert engine.retries <= settings.saved + 100 * settings.share
+
+
+def test_what_is_saved_up_is_bounded() -> None:
+    budget = RetryBudget(RetrySettings(saved=2.0))
+    for _ in range(1000):
+        budget.earn()
+    for _ in range(2):
+        assert budget.allows
+        budget.spend()
+    assert not budget.allows
+
+
+async def test_a_retry_is_one_of_the_calls_that_the_request_may_make() -> None:
+    allowance = FakeAllowance(calls=1)
+    inner = Engine(*[Fault(reason="unreachable")] * 2)
+    engine, _ = guarded(inner)
+    with spending(allowance), pytest.raises(Fault):
+        await ask(engine)
+    assert len(inner.timeouts) == 2
+    assert allowance.asked == [(1, False)] * 2  # the second of which it was not granted
+    assert engine.retries == 1
+
+
+@pytest.mark.parametrize("repeats", [0, 1])
+async def test_work_that_may_have_been_begun_is_repeated_if_its_tokens_are_there_twice(
+    repeats: int,
+) -> None:
+    allowance = FakeAllowance(calls=5, repeats=repeats)
+    closed = Fault(reason="failed", reused=True)
+    inner = Engine(Fault(reason="unreachable"), closed, closed)
+    engine, _ = guarded(inner)
+    with spending(allowance), pytest.raises(Fault):
+        await ask(engine)
+    assert allowance.asked == [(1, False), (1, True)]
+    assert len(inner.timeouts) == 2 + repeats
+    assert engine.retries == 1 + repeats
+
+
+async def test_a_request_is_not_asked_for_what_the_engine_has_not_left() -> None:
+    engine, _ = guarded(Engine(Fault(reason="unreachable")), RetrySettings(saved=0.0, share=0.0))
+    allowance = FakeAllowance(calls=5)
+    with spending(allowance), pytest.raises(Fault):
+        await ask(engine)
+    assert allowance.asked == []
+
+
+@given(st.integers(1, 20), st.integers())
+def test_waits_are_random_within_a_bound_that_doubles(attempt: int, seed: int) -> None:
+    wait = wait_before(attempt, FEW, random.Random(seed))  # noqa: S311 - not for secrets
+    assert 0 <= wait <= min(2.0 ** (attempt - 1), FEW.longest_wait)
+
+
+@pytest.mark.parametrize("attempt", [1, 2, 3, 9])
+def test_waits_are_spread_over_the_whole_of_it(attempt: int) -> None:
+    bound = min(2.0 ** (attempt - 1), FEW.longest_wait)
+    waits = [wait_before(attempt, FEW, random.Random(seed)) for seed in range(400)]  # noqa: S311
+    tenths = [0] * 10
+    for wait in waits:
+        tenths[min(int(10 * wait / bound), 9)] += 1
+    assert min(tenths) >= 20  # of 40 that are expected
+    assert max(tenths) <= 60
+
+
+async def test_engines_that_fail_together_are_not_asked_again_together() -> None:
+    waits = []
+    for _ in range(10):
+        clock = ManualClock()
+        engine = ResilientEngine(
+            Engine(Fault(reason="unreachable")),
+            limits=RoleLimits(),
+            breaking=BREAKER,
+            clock=clock,
+            sleep=clock.sleep,
+        )
+        await ask(engine)
+        waits += clock.slept
+    assert len(set(waits)) == 10

@@ -1,0 +1,40 @@
+"""An event loop in which waiting takes no time: for tests that measure seconds of waiting alone."""
+
+import asyncio
+import selectors
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+_T = TypeVar("_T")
+
+
+class _Skipping(selectors.DefaultSelector):
+    """Skips the time in which nothing is ready."""
+
+    skipped = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """What is ready now."""
+        if timeout is None:
+            message = "everybody waits, and nothing will happen"
+            raise RuntimeError(message)
+        self.skipped += max(0.0, timeout)
+        return super().select(0)
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """Seconds pass only while everybody waits for them. Nothing outside may be waited for."""
+
+    def __init__(self) -> None:
+        self._skipping = _Skipping()
+        super().__init__(self._skipping)
+
+    def time(self) -> float:
+        """Seconds since the loop was made."""
+        return self._skipping.skipped
+
+
+def run(work: Coroutine[Any, Any, _T]) -> _T:
+    """What `work` gives, in such a loop. Its clock is `asyncio.get_running_loop().time`."""
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(work)

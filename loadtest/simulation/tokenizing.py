@@ -7,7 +7,7 @@ from typing import Any, Final
 from loadtest.simulation import writing
 
 _UNKNOWN: Final = "\N{REPLACEMENT CHARACTER}"
-_MOST: Final = 0x7FFFFFFF
+_MOST: Final = 0x1FFFFFFF  # less than the gateway takes for a token id
 # Byte-level tokenizers write each byte as a letter that can be seen: a newline is \u010a.
 _SEEN: Final = (*range(33, 127), *range(161, 173), *range(174, 256))
 _UNSEEN: Final = tuple(byte for byte in range(256) if byte not in _SEEN)

@@ -24,8 +24,8 @@ def test_a_chat_completion_is_a_refined_answer(service: Service) -> None:
         completion = client.chat.completions.create(
             model="glore", messages=MESSAGES, max_tokens=64, extra_body=PATIENT
         )
-        with pytest.raises(BadRequestError, match="seed"):
-            client.chat.completions.create(model="glore", messages=MESSAGES, seed=1, temperature=1)
+        with pytest.raises(BadRequestError, match="logprobs"):
+            client.chat.completions.create(model="glore", messages=MESSAGES, logprobs=True)
     assert completion.model_extra is not None
     trace = SolveResponse.model_validate(completion.model_extra["glore"])
     assert trace.degraded == []

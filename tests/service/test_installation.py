@@ -67,8 +67,9 @@ def test_in_a_clone_make_installs_what_is_missing(
 
 
 def test_in_another_environment_pip_installs_the_clone_with_its_client(
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
     monkeypatch.chdir("/")
     line = installation.missing("ray").partition("`")[2].partition("`")[0]
     assert shlex.split(line)[1:] == [

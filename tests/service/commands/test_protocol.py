@@ -242,10 +242,25 @@ async def test_an_old_client_gets_no_chunks(settings: Settings, engines: FakeEng
     assert b"event: done\n" in events
 
 
+async def test_what_follows_the_last_request_is_dropped(
+    settings: Settings, engines: FakeEngines
+) -> None:
+    engines.student.hangs = True
+    late = json.dumps({"question": QUESTION, "deadline_ms": 300}).encode()
+    async with serving(settings, engines) as connect, connect() as (reader, writer):
+        writer.write(posted(late, Connection="close"))
+        while not engines.student.calls:  # noqa: ASYNC110 - called in another thread's loop
+            await asyncio.sleep(0.01)
+        writer.write(LIVEZ)
+        assert (await answer(reader))[0] == 504
+        assert await closed(reader)
+
+
 @pytest.mark.parametrize("behind", ["a little", "too much"])
 async def test_a_client_that_leaves_behind_pipelined_requests_ends_its_work(
-    settings: Settings, engines: FakeEngines, behind: str
+    settings: Settings, engines: FakeEngines, monkeypatch: pytest.MonkeyPatch, behind: str
 ) -> None:
+    monkeypatch.setattr(protocol, "_LINGER", 2 * LIMIT_S)
     engines.student.hangs = True
     message = posted(json.dumps({"question": QUESTION, "deadline_ms": 60_000}).encode())
     many = LIVEZ * (2 * MAX_PIPELINED // len(LIVEZ))

@@ -5,7 +5,7 @@ import json
 import socket
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,7 +14,8 @@ import psutil
 import pytest
 
 from loadtest.simulation.server import running
-from loadtest.simulation.settings import Simulated, Timing
+from loadtest.simulation.settings import Simulated, Timing, parse_fault
+from tests.service.hostile import request
 from tests.service.processes import START_S, Served, served
 
 ASKERS = 48  # at once: three times as many as are worked on and wait
@@ -82,6 +83,43 @@ async def test_readers_that_take_nothing_leave_no_memory_behind() -> None:
             peaks.append(process.memory_info().rss)
     left = READERS * READERS_MEASURED * HELD
     assert max(peaks[READERS_WARM:]) - peaks[READERS_WARM - 1] < left / 2  # arenas still grow
+
+
+PIPELINING = 40  # connections
+MOST_KEPT = 400_000  # bytes of a connection: what waits, and what uvicorn keeps of any other
+
+
+@pytest.mark.parametrize(
+    ("size", "answer"), [(60 * 1024, b""), (250 * 1024, b"HTTP/1.1 400 Bad Request\r\n")]
+)
+async def test_pipelined_requests_cost_little_memory(size: int, answer: bytes) -> None:
+    question = json.dumps({"question": "How many?", "deadline_ms": 60_000}).encode()
+    more = request(b"GET", b"/livez")
+    sent = request(b"POST", b"/solve", body=question) + more * (size // len(more))
+    never = Simulated(faults=(parse_fault("hang"),))
+    async with (
+        running(never) as (simulator, engine),
+        served(engine) as gateway,
+        asyncio.timeout(START_S),
+        AsyncExitStack() as stack,
+    ):
+        process = psutil.Process(gateway.process.pid)
+        url = httpx2.URL(gateway.url)
+        before = process.memory_info().rss
+        for _ in range(PIPELINING):
+            reader, writer = await asyncio.open_connection(url.host, url.port)
+            stack.callback(_abort, writer)
+            writer.write(sent)
+            if answer:  # more than is kept
+                assert await reader.readline() == answer
+        while not answer and simulator.running < PIPELINING:  # noqa: ASYNC110 - no event for it
+            await asyncio.sleep(0.01)
+        grown = process.memory_info().rss - before
+    assert grown < PIPELINING * MOST_KEPT
+
+
+def _abort(writer: asyncio.StreamWriter) -> None:
+    writer.transport.abort()
 
 
 @asynccontextmanager

@@ -124,7 +124,9 @@ def smoke() -> Recipe:
             training=student,
             max_tokens=80,
         ),
-        sampled=Sampled(problems=Tiers(easy=2, all=4, seed=21), n=4, rollouts=2, labelled=6),
+        sampled=Sampled(
+            problems=Tiers(easy=4, all=4, seed=21), n=4, rollouts=2, labelled=8, temperature=1.2
+        ),
         validation=Tiers(easy=2, all=0, seed=31),
         test=Tiers(easy=2, all=0, seed=41),
         orm=short,

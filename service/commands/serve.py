@@ -28,7 +28,8 @@ def run_serve(*, host: str | None, port: int | None) -> None:
     settings = given_settings(host=host, port=port)
     with bind(settings.host, settings.port) as listener:
         try:
-            asyncio.run(check_store(settings))  # uvicorn would tell it in a traceback
+            if settings.store is not None:  # the default one fails without an error
+                asyncio.run(check_store(settings))  # uvicorn would tell it in a traceback
         except ConfigurationError as error:
             raise CommandFailedError(str(error)) from error
         configure_logs(settings.log_level, secrets=settings.secrets)

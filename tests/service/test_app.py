@@ -232,6 +232,8 @@ def test_a_process_makes_its_app_from_the_environment(
     first = json.loads(capsys.readouterr().err.splitlines()[0])
     assert (first["event"], first["first_error_threshold"]) == ("settings", 0.25)
     assert "port" not in first  # it is an option of uvicorn's
-    monkeypatch.setenv("GLORE_THRESHOLD", "many")
-    with pytest.raises(ConfigurationError):
-        from_environment()
+    for name, value in (("GLORE_THRESHOLD", "many"), ("GLORE_MAX_RUNING", "7")):
+        monkeypatch.setenv(name, value)
+        with pytest.raises(ConfigurationError, match=name):
+            from_environment()
+        monkeypatch.delenv(name)

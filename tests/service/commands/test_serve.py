@@ -9,6 +9,7 @@ import time
 import httpx2
 import pytest
 
+from service.batches.opening import default_file
 from service.commands.errors import CommandFailedError
 from service.commands.serve import bind
 from tests.service.processes import free_port
@@ -32,6 +33,8 @@ def test_an_address_of_another_machine_is_refused() -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])  # noqa: S104 - for a moment
 def test_the_gateway_serves_without_engines_and_stops_at_ctrl_c(host: str) -> None:
     port = free_port()
+    default_file().parent.mkdir(parents=True)
+    default_file().write_bytes(b"no database" * 100)
     command = [sys.executable, "-m", "service.cli", "serve", "--host", host, "--port", str(port)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
         try:
@@ -44,6 +47,8 @@ def test_the_gateway_serves_without_engines_and_stops_at_ctrl_c(host: str) -> No
     first, *others = [json.loads(line) for line in log.splitlines()]
     assert (first["event"], first["host"], first["port"]) == ("settings", host, port)
     assert first["engines"]["orm"]["url"] == "http://127.0.0.1:8102/"
+    (store,) = (line for line in others if line["logger"] == "glore.batches")
+    assert "not a database" in store["reason"]
     open_to_all = [line for line in others if "asks for no key" in line["event"]]
     assert [line["level"] for line in open_to_all] == ["warning"] * (host == "0.0.0.0")  # noqa: S104
 

@@ -14,7 +14,7 @@ def test_the_example_gives_what_it_says() -> None:
     names: dict[str, Any] = {}
     exec(example, names)  # noqa: S102 - our own page
     said = [line.split("  # ") for line in example.splitlines() if "  # " in line]
-    assert len(said) == 2
+    assert len(said) == 3
     for expression, value in said:
         assert repr(eval(expression, names)) == value  # noqa: S307 - our own page
 

@@ -104,7 +104,8 @@ def test_every_pattern_is_linear(found: Found) -> None:
             else:
                 getattr(pattern, method)(given)
 
-    check_linear(work, pumped(pieces_of(pattern)), PER_CHARACTER)
+    alternatives = 1 + pattern.groups // 8  # a lexer tries its rules one after the other
+    check_linear(work, pumped(pieces_of(pattern)), alternatives * PER_CHARACTER)
 
 
 def test_patterns_of_pydantic_run_in_its_linear_engine() -> None:

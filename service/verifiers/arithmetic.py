@@ -120,7 +120,7 @@ def _differs(passage: Passage, equation: Equation) -> Claim | None:
     try:
         start = passage.tokens[equation.left.first].start
         source = passage.text[start : passage.tokens[equation.right.after].start]
-        readings = (reading for reading in Reading if re.search(reading.value, source))
+        readings = (reading for reading in Reading if reading.value.search(source))
         if any(equation.holds(reading) for reading in readings):
             return None
         left, right = value_of(equation.left.node), value_of(equation.right.node)

@@ -23,12 +23,13 @@ class UnreadableError(ValueError):
 class Reading(Enum):
     """How to compute what people do not write alike, by the pattern of what it concerns."""
 
-    STANDARD = ""
-    PERCENT_AS_UNIT = r"%|percent"  # 100% - 20% = 80
-    FRACTIONS_FIRST = r"(?:[/÷]|div)[^=]*(?:[/÷]|div)"  # 14 / 1 / 4 is 14 / (1/4)
-    LEFT_TO_RIGHT = r"(?:[/÷]|div)[^=]*/"  # 11 ÷ 2/5 is (11 ÷ 2)/5
-    MIXED_AS_PRODUCT = r"[0-9]\s*(?:[0-9]/|[½-¾⅓-⅞]|\\)"  # 20 1/2 is 10
-    COMMA_AS_POINT = r"[0-9][.,][0-9]{3}(?![0-9])"  # 1.500 is 1,500 and 1,500 is 1.5
+    STANDARD = re.compile("")
+    PERCENT_AS_UNIT = re.compile(r"%|percent")  # 100% - 20% = 80
+    FRACTIONS_FIRST = re.compile(r"(?:[/÷]|div)[^=]*(?:[/÷]|div)")  # 14 / 1 / 4 is 14 / (1/4)
+    # 11 ÷ 2/5 is (11 ÷ 2)/5
+    LEFT_TO_RIGHT = re.compile(r"(?:^|=)[^=/÷d]*+(?:d(?!iv)[^=/÷d]*+)*+(?:[/÷]|div)[^=/]*+/")
+    MIXED_AS_PRODUCT = re.compile(r"[0-9]\s*(?:[0-9]/|[½-¾⅓-⅞]|\\)")  # 20 1/2 is 10
+    COMMA_AS_POINT = re.compile(r"[0-9][.,][0-9]{3}(?![0-9])")  # 1.500 is 1,500 and 1,500 is 1.5
 
 
 class Number(NamedTuple):

@@ -1,7 +1,8 @@
 """Stops work that nobody waits for any more, and notices who has stopped reading."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
 from starlette.types import Message, Receive, Send
@@ -10,6 +11,7 @@ from service.errors import ClientGoneError
 
 _T = TypeVar("_T")
 _STALLED_S: Final = 30.0  # a client that takes nothing for so long is taken for gone
+_STALLED: Final = "The client has stopped taking the answer."
 
 
 async def while_connected(receive: Receive, work: Coroutine[Any, Any, _T]) -> _T:
@@ -34,12 +36,53 @@ async def while_connected(receive: Receive, work: Coroutine[Any, Any, _T]) -> _T
 
 async def hand_over(send: Send, message: Message) -> None:
     """Send it as soon as the client takes it. Raises ClientGoneError when it does not."""
-    try:
-        async with asyncio.timeout(_STALLED_S):
+    async with handing_over(send) as send_in_time:
+        await send_in_time(message)
+
+
+@asynccontextmanager
+async def handing_over(send: Send) -> AsyncIterator[Send]:
+    """As `hand_over`, for many messages, one after the other: one timer serves them all.
+
+    The block is cancelled when the client does not take one. Raises ClientGoneError.
+    """
+    loop = asyncio.get_running_loop()
+    sending_since: float | None = None
+    timer: asyncio.TimerHandle | None = None
+
+    def check() -> None:
+        nonlocal timer
+        timer = None
+        if sending_since is None:
+            return
+        if loop.time() < sending_since + _STALLED_S:
+            timer = loop.call_at(sending_since + _STALLED_S, check)
+        else:
+            limit.reschedule(loop.time())
+
+    async def send_in_time(message: Message) -> None:
+        nonlocal sending_since, timer
+        sending_since = loop.time()
+        if timer is None:
+            timer = loop.call_later(_STALLED_S, check)
+        try:
             await send(message)
-    except (TimeoutError, OSError):
-        reason = "The client has stopped taking the answer."
-        raise ClientGoneError(reason) from None
+        except OSError:
+            raise ClientGoneError(_STALLED) from None
+        finally:
+            sending_since = None
+
+    try:
+        async with asyncio.timeout(None) as limit:
+            try:
+                yield send_in_time
+            finally:
+                if timer is not None:
+                    timer.cancel()
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise ClientGoneError(_STALLED) from None
 
 
 async def _disconnected(receive: Receive) -> None:

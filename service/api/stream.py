@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from service.api.context import Context
-from service.api.disconnect import hand_over, while_connected
+from service.api.disconnect import handing_over, while_connected
 from service.api.problems import Problem, internal_problem, problem_of
 from service.api.record import RequestRecord, record_of
 from service.api.schemas import SolveResponse
@@ -68,9 +68,12 @@ class EventStreamResponse(Response):
             record.fields["client_gone"] = True
 
     async def _answer(self, record: RequestRecord, send: Send) -> None:
-        async with telling(self._task, self._context, record) as told:
+        async with (
+            telling(self._task, self._context, record) as told,
+            handing_over(send) as send_in_time,
+        ):
             try:
-                await self._tell(told, send)
+                await self._tell(told, send_in_time)
             except ClientGoneError:
                 raise
             except Exception as error:
@@ -78,8 +81,8 @@ class EventStreamResponse(Response):
                     raise
                 problem = _problem(error, record.request_id)
                 record.status = problem.status
-                await self._write(send, self._wording.failed(problem))
-            await self._write(send, b"", more=False)
+                await self._write(send_in_time, self._wording.failed(problem))
+            await self._write(send_in_time, b"", more=False)
 
     async def _tell(self, told: Telling, send: Send) -> None:
         async for item in told:
@@ -94,12 +97,12 @@ class EventStreamResponse(Response):
     async def _begin(self, send: Send) -> None:
         self._begun = True
         start = {"status": self.status_code, "headers": self.raw_headers}
-        await hand_over(send, {"type": "http.response.start", **start})
+        await send({"type": "http.response.start", **start})
 
     async def _write(self, send: Send, content: bytes, *, more: bool = True) -> None:
         if not self._begun:
             await self._begin(send)
-        await hand_over(send, {"type": "http.response.body", "body": content, "more_body": more})
+        await send({"type": "http.response.body", "body": content, "more_body": more})
 
 
 def _problem(error: Exception, request_id: str) -> Problem:

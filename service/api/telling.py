@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Self, TypeAlias
+from typing import Final, Self, TypeAlias
 
 from service.api.answering import found, lost, turn
 from service.api.context import Context
@@ -22,7 +22,9 @@ from service.api.record import RequestRecord
 from service.api.schemas import SolveResponse
 from service.refinement.progress import Advanced, Delta, Progress
 from service.refinement.runner import NoDraftError, refine
-from service.refinement.types import Task
+from service.refinement.types import Stage, Task
+
+JOIN_S: Final = 0.02  # how long a delta may wait for others
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,64 +40,131 @@ class Turn:
 Told: TypeAlias = Turn | Delta | Advanced | Silence | SolveResponse
 
 
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """The deltas of a stage that wait, to be read as one."""
+
+    stage: Stage
+    parts: list[str]
+
+
 class Telling:
     """What is told of a question, in order; the response comes last.
 
-    Deltas that wait to be read are joined, those of each stage between two events to one: a slow
-    reader gets fewer and longer ones, and never is more kept than the texts themselves.
+    Deltas that wait to be read are joined, those of each stage between two events to one. They wait
+    until JOIN_S after the reader had all there was; not the first of a stage, and not those before
+    an event. A slow reader gets fewer and longer ones: never is more kept than the texts.
     """
 
     def __init__(self, heartbeat: float) -> None:
+        self._loop = asyncio.get_running_loop()
         self._heartbeat = heartbeat  # seconds
-        self._untold: deque[Turn | Progress] = deque()
+        self._untold: deque[Turn | Advanced | _Text] = deque()
+        self._joinable: dict[Stage, _Text] = {}  # those that no event follows
+        self._begun: set[Stage] = set()  # the stages that have had a delta
         self._work: asyncio.Task[SolveResponse] | None = None  # once it has ended
-        self._news = asyncio.Event()
         self._over = False
+        self._due = False  # what waits is to be read now
+        self._joins_until = 0.0  # the loop's time
+        self._reader: asyncio.Future[None] | None = None  # waits for news
+        self._reads_since = 0.0  # the loop's time at which it began to
+        self._flush: asyncio.TimerHandle | None = None
+        self._alarm: asyncio.TimerHandle | None = None
 
     def begin(self) -> None:
         """It is the question's turn."""
         self._untold.append(Turn())
-        self._news.set()
+        self._wake()
 
     def tell(self, progress: Progress) -> None:
         """Keep it until it is read."""
-        if not (isinstance(progress, Delta) and self._join(progress)):
-            self._untold.append(progress)
-        self._news.set()
+        if isinstance(progress, Delta):
+            self._tell_delta(progress)
+            return
+        self._joinable.clear()
+        self._untold.append(progress)
+        self._wake()
 
     def end(self, work: asyncio.Task[SolveResponse]) -> None:
         """Nothing more is told but how the work ended."""
         self._work = work
-        self._news.set()
+        self._wake()
+
+    def close(self) -> None:
+        """Nobody reads any more."""
+        for timer in (self._flush, self._alarm):
+            if timer is not None:
+                timer.cancel()
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Told:
-        while not self._untold:
+        while not (self._due and self._untold):
             if self._over:
                 raise StopAsyncIteration
             if self._work is not None:
                 self._over = True
                 return self._work.result()
-            self._news.clear()
-            try:
-                async with asyncio.timeout(self._heartbeat):
-                    await self._news.wait()
-            except TimeoutError:
+            if not await self._news():
                 return Silence()
-        return self._untold.popleft()
+        item = self._untold.popleft()
+        if not isinstance(item, _Text):
+            return item
+        if self._joinable.get(item.stage) is item:
+            del self._joinable[item.stage]
+        return Delta(item.stage, "".join(item.parts))
 
-    def _join(self, new: Delta) -> bool:
-        """Whether a delta of the same stage waits, with no event after it; `new` is then in it."""
-        for place in range(len(self._untold) - 1, -1, -1):
-            waiting = self._untold[place]
-            if not isinstance(waiting, Delta):
-                return False
-            if waiting.stage is new.stage:
-                self._untold[place] = Delta(new.stage, waiting.text + new.text)
-                return True
-        return False
+    def _tell_delta(self, delta: Delta) -> None:
+        waiting = self._joinable.get(delta.stage)
+        if waiting is not None:
+            waiting.parts.append(delta.text)
+            return
+        text = self._joinable[delta.stage] = _Text(delta.stage, [delta.text])
+        self._untold.append(text)
+        if delta.stage not in self._begun:
+            self._begun.add(delta.stage)
+            self._wake()
+        elif self._loop.time() >= self._joins_until:
+            self._wake()
+        elif self._flush is None:
+            self._flush = self._loop.call_at(self._joins_until, self._flushed)
+
+    def _flushed(self) -> None:
+        self._flush = None
+        self._wake()
+
+    def _wake(self) -> None:
+        """Let what waits be read."""
+        self._due = True
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    async def _news(self) -> bool:
+        """Wait until something is to be read; False after `heartbeat` seconds of silence."""
+        self._reads_since = self._loop.time()
+        if self._due:
+            self._due = False
+            self._joins_until = self._reads_since + JOIN_S
+        if self._alarm is None:
+            self._alarm = self._loop.call_later(self._heartbeat, self._alarmed)
+        self._reader = self._loop.create_future()
+        await self._reader
+        return self._due
+
+    def _alarmed(self) -> None:
+        """End the reader's wait, if it has lasted for `heartbeat` seconds.
+
+        One timer serves many waits: it is set anew only when it has gone off.
+        """
+        self._alarm = None
+        if self._reader is None or self._reader.done():
+            return
+        until = self._reads_since + self._heartbeat
+        if self._loop.time() < until:
+            self._alarm = self._loop.call_at(until, self._alarmed)
+        else:
+            self._reader.set_result(None)
 
 
 @asynccontextmanager
@@ -121,5 +190,6 @@ async def telling(task: Task, context: Context, record: RequestRecord) -> AsyncI
     try:
         yield told
     finally:
+        told.close()
         working.cancel()
         await asyncio.gather(working, return_exceptions=True)

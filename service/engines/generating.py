@@ -64,9 +64,12 @@ class VllmGenerator:
                 has_written(response.usage.completion_tokens)
             else:
                 streamed = StreamedCompletion(CHAT if chat else COMPLETION, on_text, max_tokens)
-                await self._engine.stream(
-                    path, {**payload, **_STREAMED}, streamed.take, timeout=timeout, size=size
-                )
+                try:
+                    await self._engine.stream(
+                        path, {**payload, **_STREAMED}, streamed.take, timeout=timeout, size=size
+                    )
+                finally:
+                    has_written(streamed.tokens)
                 response = streamed.whole()
             completions = _completions(response, n, max_tokens)
         except Fault as fault:

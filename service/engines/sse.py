@@ -6,6 +6,7 @@ from typing import Final
 
 MAX_EVENT_BYTES: Final = 64 * 1024
 _LINE_END: Final = re.compile(rb"\r\n?|\n")
+_DATA: Final = b"data: "
 
 
 class EventTooLongError(Exception):
@@ -30,6 +31,15 @@ class EventReader:
     def feed(self, piece: bytes) -> Iterator[bytes]:
         """The data of the events that end in this piece. Raises EventTooLongError."""
         if not piece:
+            return
+        lines = _lines_of_events(piece) if self._size == 0 else ()
+        if lines:
+            self._after_return = False
+            for line in lines:
+                self._lines_left -= 2
+                if len(line) > MAX_EVENT_BYTES or self._lines_left < 0:
+                    raise EventTooLongError
+                yield line[len(_DATA) :]
             return
         begin = int(self._after_return and piece.startswith(b"\n"))
         self._after_return = piece.endswith(b"\r")
@@ -62,3 +72,12 @@ class EventReader:
             return None
         data, self._data, self._size = self._data, [], 0
         return b"\n".join(data) if data else None
+
+
+def _lines_of_events(piece: bytes) -> list[bytes]:
+    """The lines of a piece of whole events, each a line of data, as vLLM sends them; else none."""
+    if b"\r" in piece or not piece.endswith(b"\n\n"):
+        return []
+    lines = piece[:-2].split(b"\n\n")
+    plain = piece.count(b"\n") == 2 * len(lines) and all(line.startswith(_DATA) for line in lines)
+    return lines if plain else []

@@ -1,11 +1,10 @@
 """A streamed completion, put together from the data of its events."""
 
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import Annotated, Final, TypeAlias
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
-from service.engines.ports import has_written
 from service.engines.vllm import Fault, check_values
 from service.engines.wire import (
     ChatChunk,
@@ -17,8 +16,9 @@ from service.engines.wire import (
 )
 
 Chunks: TypeAlias = TypeAdapter[CompletionChunk | ChatChunk | StreamFailure]
-COMPLETION: Final[Chunks] = TypeAdapter(CompletionChunk | StreamFailure)
-CHAT: Final[Chunks] = TypeAdapter(ChatChunk | StreamFailure)
+_IN_ORDER: Final = Field(union_mode="left_to_right")  # a failure is rare, and looked for last
+COMPLETION: Final[Chunks] = TypeAdapter(Annotated[CompletionChunk | StreamFailure, _IN_ORDER])
+CHAT: Final[Chunks] = TypeAdapter(Annotated[ChatChunk | StreamFailure, _IN_ORDER])
 _DONE: Final = b"[DONE]"
 # The longest tokens in use are runs of 128 spaces; a text of nothing else is still within bounds.
 CHARACTERS_PER_TOKEN: Final = 128
@@ -46,7 +46,7 @@ class StreamedCompletion:
 
     `chunks` is the shape of the events. Anything out of order is a fault: text after the end, an
     end that does not come, tokens that are not counted, more events or text than `max_tokens` allow
-    (`TextBound`). The tokens so far are told with every event, as the engine counts them; one that
+    (`TextBound`). `tokens` are those so far, as the engine counts them with every event; one that
     does not until the end has written at least one for each text.
     """
 
@@ -55,7 +55,7 @@ class StreamedCompletion:
         self._on_text = on_text
         self._left = TextBound(max_tokens)
         self._events_left = max_tokens + _MORE_EVENTS
-        self._tokens = 0  # known to be written
+        self.tokens = 0  # known to be written
         self._texts: list[str] = []
         self._finish_reason: str | None = None
         self._usage: CompletionUsage | None = None
@@ -71,10 +71,9 @@ class StreamedCompletion:
             return
         chunk = self._parsed(data)
         self._usage = chunk.usage or self._usage
-        self._tokens += any(choice.text for choice in chunk.choices)
+        self.tokens += any(choice.text for choice in chunk.choices)
         if chunk.usage is not None:
-            self._tokens = max(self._tokens, chunk.usage.completion_tokens)
-        has_written(self._tokens)
+            self.tokens = max(self.tokens, chunk.usage.completion_tokens)
         for choice in chunk.choices:
             if choice.index != 0 or self._finish_reason is not None:
                 raise Fault(reason="bad_response")

@@ -5,6 +5,8 @@ import selectors
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+import pytest
+
 _T = TypeVar("_T")
 
 
@@ -38,3 +40,16 @@ def run(work: Coroutine[Any, Any, _T]) -> _T:
     """What `work` gives, in such a loop. Its clock is `asyncio.get_running_loop().time`."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(work)
+
+
+def timers(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """When each timer goes off that the running loop is given from now on."""
+    loop, due = asyncio.get_running_loop(), list[float]()
+    call_at = loop.call_at
+
+    def noted(when: float, *rest: Any, **more: Any) -> asyncio.TimerHandle:  # noqa: ANN401 - passed on
+        due.append(when)
+        return call_at(when, *rest, **more)
+
+    monkeypatch.setattr(loop, "call_at", noted)
+    return due

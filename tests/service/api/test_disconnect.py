@@ -3,9 +3,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from starlette.types import Message
 
-from service.api.disconnect import while_connected
+from service.api.disconnect import handing_over, while_connected
 from service.errors import ClientGoneError
+from tests.service import virtual
 from tests.service.api.asgi import Exchange
 
 
@@ -75,3 +77,87 @@ async def test_a_result_that_is_there_wins_over_a_disconnect(exchange: Exchange)
 
     exchange.leave()
     assert await while_connected(exchange.receive, work()) == "done"
+
+
+# --- a client that takes nothing, in virtual time ----------------------------------------------
+
+MESSAGE: Message = {"type": "http.response.body", "body": b"a", "more_body": True}
+
+
+def seconds_to_send(*delays: float) -> float:
+    """How long it takes to send a message for each delay; the client takes it after that."""
+
+    async def work() -> float:
+        waits = iter(delays)
+
+        async def send(_message: Message) -> None:
+            await asyncio.sleep(next(waits))
+
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            async with handing_over(send) as send_in_time:
+                for _ in delays:
+                    await send_in_time(MESSAGE)
+        except ClientGoneError:
+            return began - loop.time()  # negative: it was given up
+        return loop.time() - began
+
+    return virtual.run(work())
+
+
+def test_a_slow_client_is_not_gone() -> None:
+    assert seconds_to_send(20.0, 20.0, 0.0, 29.0) == pytest.approx(69.0)
+
+
+@pytest.mark.parametrize("before", [(), (20.0,), (0.0, 29.0, 0.0), (1.0,) * 100])
+def test_a_client_that_takes_nothing_for_so_long_is_gone(before: tuple[float, ...]) -> None:
+    assert seconds_to_send(*before, 31.0) == pytest.approx(-(sum(before) + 30.0))
+
+
+def test_a_broken_connection_is_a_client_that_is_gone() -> None:
+    async def work() -> None:
+        async def send(_message: Message) -> None:
+            raise BrokenPipeError
+
+        with pytest.raises(ClientGoneError):
+            async with handing_over(send) as send_in_time:
+                await send_in_time(MESSAGE)
+
+    virtual.run(work())
+
+
+def test_time_between_messages_does_not_count() -> None:
+    async def work() -> None:
+        async def send(_message: Message) -> None:
+            await asyncio.sleep(0)
+
+        async with handing_over(send) as send_in_time:
+            await send_in_time(MESSAGE)
+            await asyncio.sleep(100.0)
+            await send_in_time(MESSAGE)
+
+    virtual.run(work())
+
+
+def test_a_timeout_of_the_block_itself_is_passed_on() -> None:
+    async def work() -> None:
+        exchange = Exchange()
+        with pytest.raises(TimeoutError):
+            async with handing_over(exchange.send):
+                raise TimeoutError
+
+    virtual.run(work())
+
+
+def test_many_messages_take_one_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work() -> int:
+        timers = virtual.timers(monkeypatch)
+        exchange = Exchange()
+        async with handing_over(exchange.send) as send_in_time:
+            for _ in range(1000):
+                await send_in_time(MESSAGE)
+        assert len(exchange.sent) == 1000
+        return len(timers)
+
+    assert virtual.run(work()) == 1

@@ -1,14 +1,17 @@
 """What waits to be read, the signs of life, and how a telling ends."""
 
 import asyncio
+from collections.abc import Iterable
+from typing import TypeAlias
 
 import pytest
 
 from service.api.schemas import SolveResponse
-from service.api.telling import Silence, Telling, Turn
+from service.api.telling import JOIN_S, Silence, Telling, Told, Turn
 from service.errors import NoDraftInTimeError
 from service.refinement.progress import Advanced, Delta
 from service.refinement.types import Reranked, Stage, State
+from tests.service import virtual
 from tests.service.refinement.builders import task
 
 PATIENT = 60.0
@@ -98,3 +101,116 @@ async def test_an_error_comes_after_what_was_told() -> None:
         await anext(telling)
     with pytest.raises(StopAsyncIteration):
         await anext(telling)
+
+
+# --- joining, in virtual time ---------------------------------------------------------------
+
+
+Timed: TypeAlias = tuple[float, Told]  # seconds from the start
+
+
+def read_in_time(*schedule: Timed, heartbeat: float = PATIENT) -> list[Timed]:
+    """What a reader that is always ready gets of each item told at its second, and when."""
+
+    async def work() -> list[Timed]:
+        loop = asyncio.get_running_loop()
+        telling, got = Telling(heartbeat), list[Timed]()
+
+        async def read() -> None:
+            async for item in telling:
+                got.append((round(loop.time(), 6), item))
+
+        reader = asyncio.create_task(read())
+        await asyncio.sleep(0)
+        for due, item in schedule:
+            await asyncio.sleep(due - loop.time())
+            assert isinstance(item, Delta | Advanced)
+            telling.tell(item)
+        await ended(telling)
+        await reader
+        telling.close()
+        return got[:-1]  # without the response
+
+    return virtual.run(work())
+
+
+def every(seconds: float, items: Iterable[Told]) -> list[Timed]:
+    return [(seconds * place, item) for place, item in enumerate(items)]
+
+
+def test_deltas_within_the_join_time_come_as_one() -> None:
+    assert read_in_time(*every(0.3 * JOIN_S, map(delta, "abcdefghi"))) == [
+        (0, delta("a")),
+        (pytest.approx(JOIN_S), delta("bcd")),
+        (pytest.approx(2 * JOIN_S), delta("efg")),
+        (pytest.approx(2.4 * JOIN_S), delta("hi")),  # then it ends
+    ]
+
+
+def test_no_delta_waits_longer_than_the_join_time() -> None:
+    told: list[Timed] = [(0.0, delta("a")), (JOIN_S / 10, delta("b")), (JOIN_S / 2, delta("c"))]
+    got = read_in_time(*told, (10 * JOIN_S, EVENT))
+    assert got == [(0, delta("a")), (JOIN_S, delta("bc")), (10 * JOIN_S, EVENT)]
+
+
+def test_deltas_that_are_far_apart_do_not_wait() -> None:
+    told = every(1.1 * JOIN_S, map(delta, "abcd"))
+    got = read_in_time(*told)
+    assert [item for _, item in got] == [item for _, item in told]
+    assert [at for at, _ in got] == pytest.approx([at for at, _ in told])
+
+
+def test_the_first_delta_of_a_stage_and_an_event_do_not_wait() -> None:
+    soon = JOIN_S / 10
+    told: list[Timed] = [
+        (0.0, delta("a")),
+        (soon, delta("b")),
+        (2 * soon, EVENT),
+        (3 * soon, delta("c", Stage.REFINE_GLOBALLY)),
+        (4 * soon, delta("d", Stage.REFINE_LOCALLY)),
+    ]
+    assert read_in_time(*told) == [
+        (0, delta("a")),
+        (pytest.approx(2 * soon), delta("b")),
+        (pytest.approx(2 * soon), EVENT),
+        (pytest.approx(3 * soon), delta("c", Stage.REFINE_GLOBALLY)),
+        (pytest.approx(4 * soon), delta("d", Stage.REFINE_LOCALLY)),
+    ]
+
+
+def test_the_end_does_not_wait() -> None:
+    got = read_in_time((0.0, delta("a")), (JOIN_S / 10, delta("b")))
+    assert got == [(0, delta("a")), (pytest.approx(JOIN_S / 10), delta("b"))]
+
+
+def test_a_sign_of_life_comes_when_the_reader_has_waited_so_long() -> None:
+    told: list[Timed] = [(23.0, EVENT), (24.0, delta("a")), (50.0, EVENT)]
+    got = read_in_time(*told, heartbeat=10.0)
+    times = [at for at, item in got if item == Silence()]
+    assert times == [10, 20, 34, 44]
+    assert [pair for pair in got if pair[1] != Silence()] == told
+
+
+@pytest.mark.parametrize(("item", "most"), [(EVENT, 1), (delta("a"), 2)])
+def test_many_items_take_no_timer_each(
+    monkeypatch: pytest.MonkeyPatch, item: Delta | Advanced, most: int
+) -> None:
+    async def work() -> int:
+        timers = virtual.timers(monkeypatch)
+        telling = Telling(PATIENT)
+
+        async def read() -> None:
+            async for _ in telling:
+                pass
+
+        reader = asyncio.create_task(read())
+        for _ in range(1000):
+            telling.tell(item)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        await ended(telling)
+        await reader
+        telling.close()
+        return len(timers)
+
+    assert virtual.run(work()) <= most

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from service.engines.sse import MAX_EVENT_BYTES, EventReader, EventTooLongError
 
 
-def read(*pieces: bytes) -> list[bytes]:
-    reader = EventReader(most_lines=1_000_000)
+def read(*pieces: bytes, most_lines: int = 1_000_000) -> list[bytes]:
+    reader = EventReader(most_lines)
     return [data for piece in pieces for data in reader.feed(piece)]
 
 
@@ -90,3 +90,12 @@ def test_the_work_grows_with_the_bytes_and_not_with_their_square(size: int) -> N
     pieces = [stream[place : place + size] for place in range(0, len(stream), size)]
     assert read(*pieces) == [LONGEST[len(b"data: ") :]]
     assert time.process_time() - began < 5.0
+
+
+@pytest.mark.parametrize("cut", [1, 3, 9, 18, 100])
+def test_a_stream_may_have_so_many_lines_and_no_more(cut: int) -> None:
+    stream = b"data: a\n\n" * 10
+    pieces = [stream[place : place + cut] for place in range(0, len(stream), cut)]
+    assert read(*pieces, most_lines=20) == [b"a"] * 10
+    with pytest.raises(EventTooLongError):
+        read(*pieces, most_lines=19)

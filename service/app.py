@@ -41,20 +41,22 @@ from service.batches.opening import open_store
 from service.batches.run import Pace
 from service.batches.store import Store, StoreFailedError
 from service.engines import fitness
-from service.engines.breaker import BreakerSettings
+from service.engines.breaker import BreakerSettings, OnChange
 from service.engines.classify import VllmSequenceScorer
 from service.engines.connection import TurnBudget
+from service.engines.exchange import Exchange
 from service.engines.fitness import Check
 from service.engines.generating import VllmGenerator
 from service.engines.ports import OutcomeScorer, Role
 from service.engines.readiness import Probe, Readiness, VllmProbe
 from service.engines.resilience import CallTimes, ResilientEngine, RoleLimits
 from service.engines.scoring import VllmOutcomeScorer, VllmStepScorer
-from service.engines.vllm import Exchange, VllmEngine, open_engine
+from service.engines.vllm import VllmEngine, open_engine
 from service.errors import ConfigurationError
 from service.refinement.runner import Engines
 from service.settings import ROLES, EngineSettings, Settings, load_settings
 from service.startup import log_settings, version
+from service.telemetry.engine_log import EngineLog
 from service.telemetry.guards import GuardCollector
 from service.telemetry.logs import configure_logs
 from service.telemetry.metering import metered
@@ -103,6 +105,7 @@ def create_app(
     whoever stops the app.
     """
     metrics = Metrics()
+    engine_log = EngineLog(time.monotonic)
     limits = Limits(
         max_deadline=settings.max_deadline,
         max_calls=settings.max_calls,
@@ -119,7 +122,7 @@ def create_app(
     admission = Admission(settings.max_running, settings.max_waiting, time.monotonic, share)
     places = Places(settings.max_batches, time.monotonic, share)
     metrics.waiting.set_function(lambda: admission.waiting)
-    opened = connect or partial(connect_vllm, settings)
+    opened = connect or partial(connect_vllm, settings, engine_log=engine_log)
     drained = drain or Drain()
 
     @asynccontextmanager
@@ -133,7 +136,7 @@ def create_app(
                 roles=connected.roles,
             )
             app.state.context = Context(
-                engines=metered(connected.engines, metrics),
+                engines=metered(connected.engines, metrics, engine_log),
                 readiness=readiness,
                 metrics=metrics,
                 limits=limits,
@@ -208,12 +211,14 @@ def from_environment() -> FastAPI:
 
 @asynccontextmanager
 async def connect_vllm(
-    settings: Settings, opened: OpenServer | None = None
+    settings: Settings, opened: OpenServer | None = None, *, engine_log: EngineLog | None = None
 ) -> AsyncIterator[Connected]:
     """The five roles on the vLLM servers of the settings, or on what `opened` gives instead.
 
-    One connection pool per server; one breaker and one budget of retries per role.
+    One connection pool per server; one breaker and one budget of retries per role. `engine_log` is
+    told of their circuits.
     """
+    log = engine_log or EngineLog(time.monotonic)
     open_server = opened or partial(_open, TurnBudget())
     async with AsyncExitStack() as stack:
         servers: dict[str, Exchange] = {}
@@ -225,7 +230,9 @@ async def connect_vllm(
             if name not in servers:
                 servers[name] = await stack.enter_async_context(open_server(engine))
             student = by_role["student"].times if by_role else None  # the first of all roles
-            by_role[role] = _resilient(settings, role, servers[name], student)
+            by_role[role] = _resilient(
+                settings, role, servers[name], student, partial(log.changed, role)
+            )
             roles.setdefault(name, []).append(role)
             checks.setdefault(name, []).extend(_checks(settings, role, by_role[role]))
 
@@ -285,7 +292,11 @@ async def _store(settings: Settings) -> AsyncIterator[Store | None]:
 
 
 def _resilient(
-    settings: Settings, role: Role, engine: Exchange, like: CallTimes | None
+    settings: Settings,
+    role: Role,
+    engine: Exchange,
+    like: CallTimes | None,
+    on_change: OnChange,
 ) -> ResilientEngine:
     """The engine of a role behind a breaker, limits and retries of its own."""
     most_late = max(2, settings.max_running // 16)
@@ -301,6 +312,7 @@ def _resilient(
         like=like,
         breaking=BreakerSettings(timeouts=min(most_late, 10)),
         clock=time.monotonic,
+        on_change=on_change,
     )
 
 

@@ -76,12 +76,12 @@ def lost(error: NoDraftError, record: RequestRecord, context: Context) -> Proble
 
 def no_draft_problem(error: NoDraftError) -> ProblemError:
     """What a question without a draft is answered with."""
+    why = f" The student's engine {error.explanation}." if error.explanation else ""
     if error.timed_out:
-        return NoDraftInTimeError(f"There was no draft when the time was up: {error.reason}.")
+        return NoDraftInTimeError(f"There was no draft when the time was up: {error.reason}.{why}")
     if error.reason == "rejected":
-        message = "The student's engine refused the request; the question may be too long for it."
-        return StudentRejectedError(message)
-    return StudentUnavailableError(f"The student gave no draft: {error.reason}.")
+        return StudentRejectedError(why.strip() or "The student's engine refused the request.")
+    return StudentUnavailableError(f"The student gave no draft: {error.reason}.{why}")
 
 
 async def _in_turn(task: Task, context: Context, client: str) -> Outcome:

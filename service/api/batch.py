@@ -19,7 +19,7 @@ from service.api.context import Context, context_of
 from service.api.disconnect import hand_over, while_connected
 from service.api.header_fields import header_parameters, read_headers
 from service.api.openapi import BATCH_ERRORS
-from service.api.problems import internal_problem, problem_of
+from service.api.problems import internal_problem, problem_of, type_of
 from service.api.record import RequestRecord, record_of
 from service.api.sample_count import ONLY_WHERE_IT_COUNTS
 from service.batches.run import BatchRun, StoppedError, Told
@@ -82,7 +82,7 @@ class LinesResponse(Response):
             if not self._begun:
                 raise
             record.status = error.status
-            record.fields["client_gone"] = True
+            record.fields.update(client_gone=True, problem=type_of(error))
 
     async def _tell_all(self, send: Send, record: RequestRecord) -> None:
         context, tasks = self._context, self._batch.tasks
@@ -131,6 +131,7 @@ class LinesResponse(Response):
         last: BatchDone | BatchBroken = BatchDone(done=True, ok=ok, errors=errors)
         if broken is not None:
             record.status = broken.status
+            record.fields["problem"] = broken.type
             last = BatchBroken(done=False, ok=ok, errors=errors, error=broken)
         await lines.end(last.model_dump_json(exclude_none=True) + "\n")
 

@@ -135,7 +135,7 @@ SOLVE_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
     ),
     502: _documented(
         StudentRejectedError,
-        "The student's engine refused the request; the question may be too long for it.",
+        "The student's engine refused the request. The prompt is too long for its model.",
     ),
     503: _also(
         _documented(

@@ -96,12 +96,17 @@ class ErrorShapeMiddleware:
         await self._app(scope, receive, send)
 
 
+def type_of(error: ProblemError) -> str:
+    """The URI of the kind of problem."""
+    return f"/problems/{error.slug}"
+
+
 def problem_of(error: ProblemError, request_id: str) -> Problem:
     """What is told of an error of the tree in `service.errors`."""
     faults = [FieldProblem(field=f.field, message=f.message) for f in error.faults]
     wait = error.headers.get("Retry-After")
     return Problem(
-        type=f"/problems/{error.slug}",
+        type=type_of(error),
         title=error.title,
         status=error.status,
         detail=error.detail,
@@ -177,6 +182,7 @@ def _respond(
     headers: Mapping[str, str] = MappingProxyType({}),
     faults: Sequence[FieldFault] = (),
 ) -> Response:
+    record_of(scope).fields["problem"] = problem.type
     shape: Shape = scope.get(_SHAPE, _as_problem)
     return shape(problem, faults, headers)
 

@@ -8,7 +8,7 @@ from starlette.types import Receive, Scope, Send
 
 from service.api.context import Context
 from service.api.disconnect import handing_over, while_connected
-from service.api.problems import Problem, internal_problem, problem_of
+from service.api.problems import Problem, internal_problem, problem_of, type_of
 from service.api.record import RequestRecord, record_of
 from service.api.schemas import SolveResponse
 from service.api.telling import Silence, Telling, Turn, telling
@@ -65,7 +65,7 @@ class EventStreamResponse(Response):
             if not self._begun:
                 raise
             record.status = error.status
-            record.fields["client_gone"] = True
+            record.fields.update(client_gone=True, problem=type_of(error))
 
     async def _answer(self, record: RequestRecord, send: Send) -> None:
         async with (
@@ -81,6 +81,7 @@ class EventStreamResponse(Response):
                     raise
                 problem = _problem(error, record.request_id)
                 record.status = problem.status
+                record.fields["problem"] = problem.type
                 await self._write(send_in_time, self._wording.failed(problem))
             await self._write(send_in_time, b"", more=False)
 

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 
 from models.formats.sequence_scores import SequenceScores
 from models.formats.steps import split_steps
-from service.engines.ports import EngineError, NoCallLeftError, Scores, more_calls
-from service.engines.scoring import log_wrong_scores
-from service.engines.vllm import Exchange, Fault, parse, size_of
+from service.engines.exchange import Exchange, Fault, parse, size_of
+from service.engines.ports import NoCallLeftError, Scores, more_calls
 from service.engines.wire import ClassificationResponse
 
 
@@ -37,7 +36,7 @@ class VllmSequenceScorer:
         try:
             scored = await self._side_by_side(question, asked, timeout)
         except Fault as fault:
-            raise EngineError(role="orm", reason=fault.reason) from fault
+            raise fault.as_error(role="orm") from fault
         values = iter(value for value, _ in scored)
         return Scores(
             tuple(next(values) if split_steps(solution) else 0.0 for solution in solutions),
@@ -84,6 +83,5 @@ async def classify(  # noqa: PLR0913 - one call, spelled out
     try:
         value = scores.decode([item.probs for item in response.data])
     except ValueError as error:
-        log_wrong_scores(model, error)
-        raise Fault(reason="wrong_scores") from error
+        raise Fault(reason="wrong_scores", problem=str(error)) from error  # numbers only
     return value, response.usage.prompt_tokens

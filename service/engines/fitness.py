@@ -13,9 +13,9 @@ from models.formats.chat import ChatPrompts
 from models.formats.scores import ScoreFormat
 from models.formats.sequence_scores import SequenceScores
 from service.engines.classify import classify
+from service.engines.exchange import Exchange, Fault, parse
 from service.engines.generating import conversation
 from service.engines.scoring import options
-from service.engines.vllm import Exchange, Fault, parse
 from service.engines.wire import DetokenizeResponse, PoolingResponse, TokenizeResponse
 
 # seconds for each question -> what is wrong, or None. Raises Fault when the server fails.

@@ -12,9 +12,9 @@ from typing import Final
 
 from models.formats.chat import Chat
 from models.formats.writing import Prompt
-from service.engines.ports import Completion, EngineError, Generation, Role, has_written
+from service.engines.exchange import Exchange, Fault, parse, size_of
+from service.engines.ports import Completion, Generation, Role, has_written
 from service.engines.streamed import CHAT, COMPLETION, StreamedCompletion, TextBound
-from service.engines.vllm import Exchange, Fault, parse, size_of
 from service.engines.wire import ChatResponse, CompletionChoice, CompletionResponse
 
 _WHOLE_TEXT: Final = frozenset({"stop", "length", "repetition"})
@@ -73,7 +73,7 @@ class VllmGenerator:
                 response = streamed.whole()
             completions = _completions(response, n, max_tokens)
         except Fault as fault:
-            raise EngineError(self._role, fault.reason) from fault
+            raise fault.as_error(self._role) from fault
         return Generation(
             completions, response.usage.prompt_tokens, response.usage.completion_tokens
         )

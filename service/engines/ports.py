@@ -11,10 +11,11 @@ tells of each that came to nothing (`not_made`), and of what was generated as so
 layers between in a context variable, as a trace does: they have no use for it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, Literal, Protocol, TypeAlias
 
 from models.formats.writing import Prompt
@@ -37,12 +38,24 @@ NOTHING_BEGUN: Final[frozenset[FaultReason]] = frozenset(
 
 
 class EngineError(Exception):
-    """An engine gave no usable answer. `reason` is safe to show to a client."""
+    """An engine gave no usable answer.
 
-    def __init__(self, role: Role, reason: FaultReason) -> None:
+    `reason` and `explanation` are safe to show to a client. `explanation` goes on after "the
+    engine". `details` are for the log alone: HTTP status, problem, beginning of the body.
+    """
+
+    def __init__(
+        self,
+        role: Role,
+        reason: FaultReason,
+        explanation: str = "",
+        details: Mapping[str, object] = MappingProxyType({}),
+    ) -> None:
         super().__init__(f"{role}: {reason}")
         self.role = role
         self.reason: FaultReason = reason
+        self.explanation = explanation
+        self.details = details
 
 
 class NoCallLeftError(Exception):

@@ -12,9 +12,9 @@ from types import MappingProxyType
 from typing import Final, Protocol
 
 from service.engines.breaker import Circuit
+from service.engines.exchange import Exchange, Fault, parse
 from service.engines.fitness import Check
 from service.engines.ports import Role
-from service.engines.vllm import Exchange, Fault, parse
 from service.engines.wire import ModelList
 
 _UNAUTHORIZED: Final = frozenset({401, 403})

@@ -37,6 +37,7 @@ from service.engines.breaker import (
     CircuitChange,
     OnChange,
 )
+from service.engines.exchange import MAX_RESPONSE_BYTES, Exchange, Fault
 from service.engines.ports import (
     NOTHING_BEGUN,
     FaultReason,
@@ -44,7 +45,6 @@ from service.engines.ports import (
     not_made,
     request_deadline,
 )
-from service.engines.vllm import MAX_RESPONSE_BYTES, Exchange, Fault
 
 _SAFE: Final[frozenset[FaultReason]] = NOTHING_BEGUN - {"circuit_open"}
 _TIMES_USUAL: Final = 24.0  # half of it is late: more than ten times as slow as usual

@@ -1,20 +1,16 @@
 """Stepwise reward models on a vLLM pooling server: the StepScorer and OutcomeScorer ports.
 
 A family (`models.formats.scores.ScoreFormat`) says what is asked and how rows become scores. A
-count that does not match is `wrong_scores` to the algorithm and a line in the log.
+count that does not match is `wrong_scores`.
 """
 
-import logging
 from collections.abc import Sequence
-from typing import Final
 
 from models.formats.scores import ORM_COLUMN, SORM_COLUMN, NewlineScores, ScoreFormat
 from models.formats.steps import split_steps
-from service.engines.ports import EngineError, Scores
-from service.engines.vllm import Exchange, Fault, parse, size_of
+from service.engines.exchange import Exchange, Fault, parse, size_of
+from service.engines.ports import Scores
 from service.engines.wire import PoolingItem, PoolingResponse
-
-_LOG: Final = logging.getLogger("glore.engines")
 
 
 class VllmStepScorer:
@@ -40,7 +36,7 @@ class VllmStepScorer:
                 self._engine, self._model, self._scores, question, (steps,), timeout
             )
         except Fault as fault:
-            raise EngineError(role="sorm", reason=fault.reason) from fault
+            raise fault.as_error(role="sorm") from fault
         return Scores(values[0], tokens)
 
 
@@ -73,7 +69,7 @@ class VllmOutcomeScorer:
                 self._engine, self._model, self._scores, question, scored, timeout
             )
         except Fault as fault:
-            raise EngineError(role="orm", reason=fault.reason) from fault
+            raise fault.as_error(role="orm") from fault
         last = iter(values)
         return Scores(tuple(next(last)[-1] if steps else 0.0 for steps in texts), tokens)
 
@@ -104,16 +100,10 @@ async def _pool(  # noqa: PLR0913 - one call, spelled out
             for item, steps in zip(sorted(response.data, key=place), solutions, strict=True)
         ]
     except (ValueError, IndexError) as error:  # another count, no such column, or outside 0..1
-        log_wrong_scores(model, error)
-        raise Fault(reason="wrong_scores") from error
+        raise Fault(reason="wrong_scores", problem=str(error)) from error  # numbers only
     return values, response.usage.prompt_tokens
 
 
 def options(scores: ScoreFormat) -> dict[str, object]:
     """What a family adds to a pooling request."""
     return {"use_activation": False} if scores.raw else {}
-
-
-def log_wrong_scores(model: str, error: Exception) -> None:
-    """Say what was wrong; a format's errors hold numbers only."""
-    _LOG.warning("wrong scores", extra={"fields": {"model": model, "problem": str(error)}})

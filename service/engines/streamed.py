@@ -5,7 +5,7 @@ from typing import Annotated, Final, TypeAlias
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from service.engines.vllm import Fault, check_values
+from service.engines.exchange import Fault, check_values
 from service.engines.wire import (
     ChatChunk,
     CompletionChoice,

@@ -3,37 +3,35 @@
 vLLM aborts a generation when its client disconnects, so cancelling a call here is enough to
 stop the work there. Retries and the circuit breaker are around it (`resilience`), the ports on top
 of it (`generating`, `scoring`, `classify`).
-
-An answer is in memory four times at most (received, joined, parsed, text), and costs no more work
-than its `size` in bytes and MAX_VALUES values of JSON.
 """
 
 import asyncio
 import json
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from types import MappingProxyType, SimpleNamespace
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
 import aiohttp
 from aiohttp import hdrs
-from pydantic import BaseModel, ValidationError
 
+from service.engines import refusals
 from service.engines.connection import PIECE_BYTES, SMALL_BYTES, EngineConnector, TurnBudget
+from service.engines.exchange import MAX_RESPONSE_BYTES, Fault, parse
 from service.engines.ports import FaultReason
 from service.engines.sse import EventReader, EventTooLongError
+from service.engines.wire import ModelList, ServedModel
 
-MAX_RESPONSE_BYTES: Final = 2 * 1024 * 1024
-MAX_VALUES: Final = 10_000  # of an answer's JSON, counted by the brackets, commas and colons
-_BYTES_PER_VALUE: Final = 32  # of one that is no string, on average
 _LEAST_LINE: Final = 32  # bytes of a line of a stream, on average
-_BASE_BYTES: Final = 64 * 1024
-_BYTES_PER_TOKEN: Final = 2 * 1024  # an event, or 128 characters escaped in six bytes each
 # Below vLLM's own 5 s (VLLM_HTTP_TIMEOUT_KEEP_ALIVE), so that no request is sent down a
 # connection which the server is about to close.
 _KEEP_ALIVE_S: Final = 4.0
 _CONNECT_S: Final = 5.0
+_EXCERPT_S: Final = 0.25  # to read the beginning of a body that tells of an error
+_MODELS_TIMEOUT_S: Final = 1.0
+_MODELS_TTL_S: Final = 10.0  # a list of models is asked for again after it
 _OK: Final = 200
 _SERVER_ERRORS: Final = 500
 _CLIENT_ERRORS: Final = 400
@@ -41,57 +39,7 @@ _FAULTS_BY_STATUS: Final[Mapping[int, FaultReason]] = MappingProxyType(
     {408: "timeout", 429: "overloaded", 503: "overloaded", 504: "timeout"}
 )
 
-_Shape = TypeVar("_Shape", bound=BaseModel)
 _Read = TypeVar("_Read")
-
-
-class Fault(Exception):  # noqa: N818 - the reason part of an EngineError, without its role
-    """An exchange with an engine gave no usable answer."""
-
-    def __init__(
-        self,
-        *,
-        reason: FaultReason,
-        status: int | None = None,
-        begun: bool = False,
-        reused: bool = False,
-    ) -> None:
-        super().__init__(reason)
-        self.reason: FaultReason = reason
-        self.status = status  # the HTTP status, when one other than 200 came back
-        self.begun = begun  # whether the engine had begun to answer, with status 200
-        self.reused = reused  # whether a connection that was used before closed without an answer
-
-
-class Exchange(Protocol):
-    """An engine as HTTP: what `VllmEngine` does and what guards it."""
-
-    async def post(
-        self,
-        path: str,
-        payload: Mapping[str, object],
-        *,
-        timeout: float,  # noqa: ASYNC109
-        size: int = MAX_RESPONSE_BYTES,
-    ) -> bytes:
-        """The body of the answer, of at most `size` bytes. Raises Fault."""
-        ...
-
-    async def stream(
-        self,
-        path: str,
-        payload: Mapping[str, object],
-        on_data: Callable[[bytes], None],
-        *,
-        timeout: float,  # noqa: ASYNC109
-        size: int = MAX_RESPONSE_BYTES,
-    ) -> None:
-        """Give `on_data` the data of each server-sent event. Raises Fault, and what it raises."""
-        ...
-
-    async def get(self, path: str, *, timeout: float) -> bytes:  # noqa: ASYNC109
-        """The body of the answer. Raises Fault."""
-        ...
 
 
 @dataclass(slots=True)
@@ -108,12 +56,21 @@ class VllmEngine:
     """
 
     def __init__(
-        self, session: aiohttp.ClientSession, url: str, timeout: float, budget: TurnBudget
+        self,
+        session: aiohttp.ClientSession,
+        url: str,
+        key: str | None,
+        timeout: float,
+        budget: TurnBudget,
     ) -> None:
         self._session = session
-        self._budget = budget
         self._url = url.rstrip("/")
+        self._key = key
         self._timeout = timeout  # seconds
+        self._budget = budget
+        self._served: tuple[ServedModel, ...] = ()
+        self._models_until = -math.inf  # when the list of models is too old
+        self._asking_models = asyncio.Lock()
 
     async def post(
         self,
@@ -131,7 +88,7 @@ class VllmEngine:
         async def read(response: aiohttp.ClientResponse) -> bytes:
             return await self._body(response, size)
 
-        return await self._exchange("POST", path, json.dumps(payload).encode(), timeout, read)
+        return await self._ask(path, payload, timeout, read)
 
     async def stream(
         self,
@@ -156,9 +113,9 @@ class VllmEngine:
                             await self._budget.room(len(data))
                         on_data(data)
             except EventTooLongError:
-                raise Fault(reason="bad_response") from None
+                raise Fault(reason="bad_response", problem="an event that is too long") from None
 
-        await self._exchange("POST", path, json.dumps(payload).encode(), timeout, read)
+        await self._ask(path, payload, timeout, read)
 
     async def get(self, path: str, *, timeout: float) -> bytes:  # noqa: ASYNC109
         """The body of the answer to a GET. Raises Fault."""
@@ -167,6 +124,50 @@ class VllmEngine:
             return await self._body(response, MAX_RESPONSE_BYTES)
 
         return await self._exchange("GET", path, None, timeout, read)
+
+    async def _ask(
+        self,
+        path: str,
+        payload: Mapping[str, object],
+        timeout: float,  # noqa: ASYNC109
+        read: Callable[[aiohttp.ClientResponse], Awaitable[_Read]],
+    ) -> _Read:
+        """A POST. A refusal is explained, with the models of the server where that helps."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + timeout
+        try:
+            return await self._exchange("POST", path, json.dumps(payload).encode(), timeout, read)
+        except Fault as fault:
+            if fault.reason == "rejected" and fault.status is not None:
+                needed = refusals.needs_models(fault.status)
+                served = await self._models(end - loop.time()) if needed else ()
+                model = str(payload.get("model"))
+                fault.explanation = refusals.explanation(
+                    fault.status, fault.excerpt, model, served, self._key
+                )
+            raise
+
+    async def _models(self, seconds: float) -> tuple[ServedModel, ...]:
+        """The models of the server, empty if it does not list them within `seconds`."""
+        loop = asyncio.get_running_loop()
+        async with self._asking_models:
+            if loop.time() >= self._models_until:
+                self._models_until = loop.time() + _MODELS_TTL_S
+                with suppress(Fault):
+                    body = await self.get("/v1/models", timeout=min(_MODELS_TIMEOUT_S, seconds))
+                    self._served = parse(ModelList, body).data
+            return self._served
+
+    async def _excerpt(self, response: aiohttp.ClientResponse) -> str:
+        """The beginning of a body that tells of an error, as far as it comes at once."""
+        body = b""
+        with suppress(TimeoutError, aiohttp.ClientError):
+            async with asyncio.timeout(_EXCERPT_S):
+                async for piece in response.content.iter_any():
+                    body += piece
+                    if len(body) >= refusals.MAX_BYTES:
+                        break
+        return refusals.excerpt(body[: refusals.MAX_BYTES], self._key)
 
     async def _body(self, response: aiohttp.ClientResponse, size: int) -> bytes:
         """The whole body, once there is room to parse it in this turn of the loop. Raises Fault."""
@@ -186,7 +187,7 @@ class VllmEngine:
         if limit <= 0:
             raise Fault(reason="timeout")
         headers = {"Content-Type": "application/json"} if body is not None else None
-        begun = False
+        begun, status = False, _OK
         connection = _Connection()
         try:
             async with (
@@ -200,21 +201,25 @@ class VllmEngine:
                     trace_request_ctx=connection,
                 ) as response,
             ):
-                if response.status != _OK:
-                    raise Fault(reason=_fault_of(response.status), status=response.status)
+                status = response.status
+                if status != _OK:
+                    raise _fault(status, await self._excerpt(response))
                 if response.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
-                    raise Fault(reason="bad_response")  # it was not asked for, and may be a bomb
+                    raise Fault(reason="bad_response", problem="encoded, which was not asked for")
                 begun = True
                 return await read(response)
         except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError) as error:
             raise Fault(reason="unreachable") from error
         except TimeoutError as error:
+            if status != _OK:  # while its body was read
+                raise _fault(status) from error
             raise Fault(reason="timeout") from error
         except aiohttp.ClientConnectionError as error:  # closed or reset
             unanswered = connection.reused and not begun
-            raise Fault(reason="failed", begun=begun, reused=unanswered) from error
+            problem = "the connection closed before the answer was complete"
+            raise Fault(reason="failed", problem=problem, begun=begun, reused=unanswered) from error
         except aiohttp.ClientError as error:  # cut off, badly encoded, or not HTTP at all
-            raise Fault(reason="bad_response") from error
+            raise Fault(reason="bad_response", problem=type(error).__name__) from error
 
 
 @asynccontextmanager
@@ -243,7 +248,7 @@ async def open_engine(
         auto_decompress=False,
         read_bufsize=PIECE_BYTES,
     ) as session:
-        yield VllmEngine(session, url, timeout, budget)
+        yield VllmEngine(session, url, api_key, timeout, budget)
 
 
 def _noting_reuse() -> aiohttp.TraceConfig:
@@ -261,50 +266,22 @@ def _noting_reuse() -> aiohttp.TraceConfig:
     return config
 
 
-def size_of(tokens: int) -> int:
-    """How many bytes an answer with so many generated tokens may have."""
-    return min(_BASE_BYTES + _BYTES_PER_TOKEN * tokens, MAX_RESPONSE_BYTES)
-
-
-def parse(shape: type[_Shape], body: bytes) -> _Shape:
-    """`body` as JSON of this shape. Raises Fault."""
-    check_values(body)
-    try:
-        return shape.model_validate_json(body)
-    except ValidationError:
-        raise Fault(reason="bad_response") from None  # its text would quote the body
-
-
-def check_values(content: bytes) -> None:
-    """Raise Fault for JSON that takes much longer to parse than text of its length.
-
-    That is JSON with more than MAX_VALUES values, or with long ones that are no strings.
-    """
-    if len(content) <= MAX_VALUES:
-        return
-    strings = content.replace(rb"\\", b"").replace(rb"\"", b"")  # without escaped quotes
-    if strings.count(b'"') > 4 * MAX_VALUES:
-        raise Fault(reason="bad_response")
-    outside = b"".join(strings.split(b'"')[::2])
-    marks = sum(map(outside.count, (b"[", b"{", b",", b":")))
-    if marks > MAX_VALUES or len(outside) > _BYTES_PER_VALUE * MAX_VALUES:
-        raise Fault(reason="bad_response")
-
-
 async def _pieces(response: aiohttp.ClientResponse, size: int) -> AsyncIterator[bytes]:
     """The body as it comes. Raises Fault when it has more than `size` bytes."""
     async for piece in response.content.iter_any():
         size -= len(piece)
         if size < 0:
-            raise Fault(reason="bad_response")
+            raise Fault(reason="bad_response", problem="a body that is too long")
         yield piece
 
 
-def _fault_of(status: int) -> FaultReason:
+def _fault(status: int, excerpt: str = "") -> Fault:
     """The fault that a status other than 200 stands for."""
-    known = _FAULTS_BY_STATUS.get(status)
-    if known is not None:
-        return known
     if status >= _SERVER_ERRORS:
-        return "failed"
-    return "rejected" if status >= _CLIENT_ERRORS else "bad_response"
+        reason = _FAULTS_BY_STATUS.get(status, "failed")
+    elif status >= _CLIENT_ERRORS:
+        reason = _FAULTS_BY_STATUS.get(status, "rejected")
+    else:
+        reason = "bad_response"
+    explanation = f"answered with HTTP {status}"
+    return Fault(reason=reason, status=status, excerpt=excerpt, explanation=explanation)

@@ -160,6 +160,7 @@ class ServedModel(_Wire):
     """A name under which the server answers: the base model or a LoRA module."""
 
     id: str
+    max_model_len: Count | None = None  # tokens of question and solution together
 
 
 class ModelList(_Wire):

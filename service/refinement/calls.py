@@ -11,7 +11,6 @@ from models.formats.steps import prefix_before, split_steps
 from models.formats.writing import Prompt, PromptFormat, RoleFormats
 from service.engines.ports import (
     Completion,
-    FaultReason,
     Generator,
     OutcomeScorer,
     StepScorer,
@@ -50,7 +49,6 @@ from service.refinement.types import (
 
 _GATING_SHARE: Final = 0.5  # of the time that `gated` has for scoring and then refining
 
-_Reason: TypeAlias = FaultReason | DegradedReason
 _OnText: TypeAlias = Callable[[str], None]
 
 
@@ -111,7 +109,7 @@ class Calls:
         try:
             event = await self._event(action, state, meter)
         except NothingError as nothing:
-            event = Failed(action, Degradation(stage, nothing.reason))
+            event = Failed(action, Degradation(stage, nothing.reason, nothing.explanation))
         except asyncio.CancelledError:
             if action not in self._stopped:
                 raise
@@ -182,16 +180,21 @@ class Calls:
             if action.samples and (await more)[0]:
                 await asyncio.wait({one}, timeout=max(0.0, self._time_left_before_rerank()))
                 one.cancel()
-        samples, samples_reason = more.result()
-        drafts, draft_reason = ((), DegradedReason.DEADLINE) if one.cancelled() else one.result()
+        samples, no_samples = more.result()
+        late = NothingError(DegradedReason.DEADLINE)
+        drafts, no_draft = ((), late) if one.cancelled() else one.result()
         if not drafts and not samples:
-            raise NothingError(draft_reason or "bad_response")
+            raise no_draft or NothingError("bad_response")
         candidates: list[Candidate] = []
         for completion in (*drafts, *samples):
             kind = CandidateKind.SAMPLE if candidates else CandidateKind.DRAFT
             candidates.append(_candidate(kind, completion, self._engines.formats.student))
             await asyncio.sleep(0)  # texts may be long, and others wait for the event loop
-        missing = (Degradation(Stage.DRAFT, why) for why in (draft_reason, samples_reason) if why)
+        missing = (
+            Degradation(Stage.DRAFT, nothing.reason, nothing.explanation)
+            for nothing in (no_draft, no_samples)
+            if nothing is not None
+        )
         return Drafted(candidates=tuple(candidates), degraded=tuple(missing))
 
     async def _draw(  # noqa: PLR0913 - one call, spelled out
@@ -203,7 +206,7 @@ class Calls:
         max_tokens: int,
         seconds: float,
         on_text: _OnText | None = None,
-    ) -> tuple[tuple[Completion, ...], _Reason | None]:
+    ) -> tuple[tuple[Completion, ...], NothingError | None]:
         """`n` solutions of the student, or fewer and why."""
         if n == 0:
             return (), None
@@ -219,9 +222,9 @@ class Calls:
                 on_text=on_text,
             )
         except NothingError as nothing:
-            return (), nothing.reason
+            return (), nothing
         texts = tuple(text for text in completions[:n] if text.text.strip())
-        return texts, None if len(texts) == n else "bad_response"
+        return texts, None if len(texts) == n else NothingError("bad_response")
 
     async def _score_steps(self, action: ScoreSteps, state: State, meter: Meter) -> StepsScored:
         solution = state.candidates[action.candidate].solution

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from service.engines.ports import FaultReason
 from service.refinement.calls import Calls, Engines
 from service.refinement.policy import advance, spare_calls, spare_tokens, useless
 from service.refinement.progress import Advanced, Tell
@@ -14,7 +13,7 @@ from service.refinement.types import (
     Action,
     Candidate,
     Cost,
-    DegradedReason,
+    Degradation,
     Event,
     Finish,
     Selection,
@@ -27,14 +26,15 @@ __all__ = ["Engines", "NoDraftError", "Outcome", "refine"]
 
 
 class NoDraftError(Exception):
-    """There is no draft, so there is no answer. `reason` is safe to show to a client.
+    """There is no draft, so there is no answer. `missing` says why and is safe for clients.
 
     `state` is where the request ended; its costs are what was spent on it.
     """
 
-    def __init__(self, reason: FaultReason | DegradedReason, state: State) -> None:
-        super().__init__(f"no draft: {reason}")
-        self.reason: FaultReason | DegradedReason = reason
+    def __init__(self, missing: Degradation, state: State) -> None:
+        super().__init__(f"no draft: {missing.reason}")
+        self.reason = missing.reason
+        self.explanation = missing.explanation
         self.state = state
 
     @property
@@ -81,8 +81,8 @@ async def refine(
     calls = Calls(task, engines, clock, tell)
     state, selection = await _run(State(task, ranked_singly=engines.ranked_singly), calls, tell)
     if selection is None:
-        reasons = [missing.reason for missing in state.degraded if missing.stage is Stage.DRAFT]
-        raise NoDraftError(reasons[-1], state)  # missing samples were reported before
+        missing = [each for each in state.degraded if each.stage is Stage.DRAFT]
+        raise NoDraftError(missing[-1], state)  # missing samples were reported before
     return Outcome(state=state, selection=selection, seconds=calls.elapsed())
 
 

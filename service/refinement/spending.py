@@ -26,11 +26,12 @@ _T = TypeVar("_T")
 
 
 class NothingError(Exception):
-    """A call that gave nothing, and why."""
+    """A call that gave nothing, and why. `explanation` is that of an EngineError."""
 
-    def __init__(self, reason: FaultReason | DegradedReason) -> None:
+    def __init__(self, reason: FaultReason | DegradedReason, explanation: str = "") -> None:
         super().__init__(reason)
         self.reason: FaultReason | DegradedReason = reason
+        self.explanation = explanation
 
 
 @dataclass(slots=True)
@@ -150,7 +151,7 @@ async def call_within(
             async with limit:
                 return await call(seconds)
     except EngineError as error:
-        raise NothingError(error.reason) from error
+        raise NothingError(error.reason, error.explanation) from error
     except NoCallLeftError as error:
         raise NothingError(DegradedReason.CALL_CAP) from error
     except TimeoutError:

@@ -137,10 +137,11 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Degradation:
-    """A stage that gave nothing, and why."""
+    """A stage that gave nothing, and why. `explanation` is that of an EngineError."""
 
     stage: Stage
     reason: FaultReason | DegradedReason
+    explanation: str = field(default="", compare=False)
 
 
 # --- actions: what to do now -------------------------------------------------------------

@@ -1,7 +1,8 @@
 """Logs as JSON, one object per line, through the standard library.
 
 A record's own fields go in `extra={"fields": {...}}`. No question, solution or header is ever put
-there; the settings are once, without secrets (`service.startup`). The message of an exception may
+there, but an engine's error may quote one: its first 200 characters are (`engine_log`). The
+settings are once, without secrets (`service.startup`). The message of an exception may
 quote what a client sent, so unless the level is `debug` only its type and the places in the code
 are written. Should a secret get into a line in spite of that (a client may put its key into the
 path), it is struck out.

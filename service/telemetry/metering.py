@@ -1,9 +1,11 @@
-"""Ports that count: each wraps a port of the same kind and leaves its answers as they are."""
+"""Ports that count calls and log faults: each leaves the answers of the port it wraps alone."""
 
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
 
 from models.formats.writing import Prompt
 from service.engines.ports import (
@@ -16,16 +18,47 @@ from service.engines.ports import (
     StepScorer,
 )
 from service.refinement.runner import Engines
+from service.telemetry.engine_log import EngineLog
 from service.telemetry.metrics import Metrics
+
+_NEARLY: Final = 0.99  # of its time: a call that is cancelled after it has run out of time
+
+
+@dataclass(frozen=True, slots=True)
+class _Observer:
+    """Where calls are counted and faults are logged."""
+
+    metrics: Metrics
+    log: EngineLog
+
+    @contextmanager
+    def call(self, role: Role, timeout: float) -> Iterator[None]:
+        """Around one call of a port that may take `timeout` seconds."""
+        metrics = self.metrics
+        start = time.perf_counter()
+        metrics.engine_calls.labels(role).inc()
+        try:
+            yield
+        except EngineError as error:
+            metrics.engine_errors.labels(role, error.reason).inc()
+            self.log.failed(error)
+            raise
+        except asyncio.CancelledError:
+            metrics.engine_cancellations.labels(role).inc()
+            if time.perf_counter() - start >= _NEARLY * timeout:
+                self.log.failed(_late(role, timeout))
+            raise
+        finally:
+            metrics.engine_seconds.labels(role).observe(time.perf_counter() - start)
 
 
 class MeteredGenerator:
-    """A Generator whose calls are counted for `role`."""
+    """A Generator whose calls are observed for `role`."""
 
-    def __init__(self, inner: Generator, role: Role, metrics: Metrics) -> None:
+    def __init__(self, inner: Generator, role: Role, observer: _Observer) -> None:
         self._inner = inner
         self._role = role
-        self._metrics = metrics
+        self._observer = observer
 
     async def generate(  # noqa: PLR0913 - the port's signature
         self,
@@ -39,7 +72,7 @@ class MeteredGenerator:
         on_text: Callable[[str], None] | None = None,
     ) -> Generation:
         """As the inner port."""
-        with _counted(self._metrics, self._role):
+        with self._observer.call(self._role, timeout):
             return await self._inner.generate(
                 prompt,
                 n=n,
@@ -52,11 +85,11 @@ class MeteredGenerator:
 
 
 class MeteredStepScorer:
-    """A StepScorer whose calls are counted."""
+    """A StepScorer whose calls are observed."""
 
-    def __init__(self, inner: StepScorer, metrics: Metrics) -> None:
+    def __init__(self, inner: StepScorer, observer: _Observer) -> None:
         self._inner = inner
-        self._metrics = metrics
+        self._observer = observer
 
     async def score_steps(
         self,
@@ -66,16 +99,16 @@ class MeteredStepScorer:
         timeout: float,  # noqa: ASYNC109
     ) -> Scores:
         """As the inner port."""
-        with _counted(self._metrics, "sorm"):
+        with self._observer.call("sorm", timeout):
             return await self._inner.score_steps(question, steps, timeout=timeout)
 
 
 class MeteredOutcomeScorer:
-    """An OutcomeScorer whose calls are counted."""
+    """An OutcomeScorer whose calls are observed."""
 
-    def __init__(self, inner: OutcomeScorer, metrics: Metrics) -> None:
+    def __init__(self, inner: OutcomeScorer, observer: _Observer) -> None:
         self._inner = inner
-        self._metrics = metrics
+        self._observer = observer
 
     async def score_outcomes(
         self,
@@ -85,34 +118,24 @@ class MeteredOutcomeScorer:
         timeout: float,  # noqa: ASYNC109
     ) -> Scores:
         """As the inner port."""
-        with _counted(self._metrics, "orm"):
+        with self._observer.call("orm", timeout):
             return await self._inner.score_outcomes(question, solutions, timeout=timeout)
 
 
-def metered(engines: Engines, metrics: Metrics) -> Engines:
-    """The same engines, counted."""
+def metered(engines: Engines, metrics: Metrics, log: EngineLog) -> Engines:
+    """The same engines; calls are counted and faults are logged."""
+    observer = _Observer(metrics, log)
     return Engines(
-        student=MeteredGenerator(engines.student, "student", metrics),
-        global_refiner=MeteredGenerator(engines.global_refiner, "global_refiner", metrics),
-        local_refiner=MeteredGenerator(engines.local_refiner, "local_refiner", metrics),
-        sorm=MeteredStepScorer(engines.sorm, metrics),
-        orm=MeteredOutcomeScorer(engines.orm, metrics),
+        student=MeteredGenerator(engines.student, "student", observer),
+        global_refiner=MeteredGenerator(engines.global_refiner, "global_refiner", observer),
+        local_refiner=MeteredGenerator(engines.local_refiner, "local_refiner", observer),
+        sorm=MeteredStepScorer(engines.sorm, observer),
+        orm=MeteredOutcomeScorer(engines.orm, observer),
         formats=engines.formats,
         ranked_singly=engines.ranked_singly,
     )
 
 
-@contextmanager
-def _counted(metrics: Metrics, role: Role) -> Iterator[None]:
-    start = time.perf_counter()
-    metrics.engine_calls.labels(role).inc()
-    try:
-        yield
-    except EngineError as error:
-        metrics.engine_errors.labels(role, error.reason).inc()
-        raise
-    except asyncio.CancelledError:
-        metrics.engine_cancellations.labels(role).inc()
-        raise
-    finally:
-        metrics.engine_seconds.labels(role).observe(time.perf_counter() - start)
+def _late(role: Role, timeout: float) -> EngineError:
+    problem = f"no answer in the {timeout:.1f} s that were left of the request's deadline"
+    return EngineError(role, "timeout", details={"problem": problem})

@@ -32,8 +32,11 @@ def root_logger() -> Iterator[logging.Logger]:
     """Puts the process's logging back."""
     root = logging.getLogger()
     access = logging.getLogger("uvicorn.access")
+    own = logging.getLogger("glore")
     handlers, level, disabled = root.handlers[:], root.level, access.disabled
+    own_level = own.level
     yield root
+    own.setLevel(own_level)
     root.handlers[:] = handlers
     root.setLevel(level)
     access.disabled = disabled
@@ -237,3 +240,61 @@ def test_a_process_makes_its_app_from_the_environment(
         with pytest.raises(ConfigurationError, match=name):
             from_environment()
         monkeypatch.delenv(name)
+
+
+async def test_a_refusing_engine_is_explained_to_the_client_and_in_the_log(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "glore")
+    async with fake_vllm() as server:
+        server.gives("/v1/completions", {"error": {"message": "`student` does not exist"}}, 404)
+        server.gives("/v1/models", {"data": [{"id": "llama"}]})
+        engine = EngineSettings(url=AnyHttpUrl(server.url))
+        app = create_app(settings.model_copy(update={"generation": engine, "scoring": engine}))
+        async with browser(app) as client:
+            response = await client.post("/solve", json={"question": QUESTION})
+            chat = {"model": "glore", "messages": [{"role": "user", "content": QUESTION}]}
+            as_openai = await client.post("/v1/chat/completions", json=chat)
+            streamed = await client.post(
+                "/solve", json={"question": QUESTION}, headers={"Accept": "text/event-stream"}
+            )
+    message = "The student's engine does not serve student (it serves llama)."
+    assert (response.status_code, response.json()["detail"]) == (502, message)
+    assert as_openai.json()["error"]["message"] == message
+    assert message in streamed.text
+    fields: list[dict[str, Any]] = [getattr(each, "fields", {}) for each in caplog.records]
+    faults = [each for each in fields if each.get("role") == "student"]
+    assert faults == [
+        {
+            "role": "student",
+            "reason": "rejected",
+            "status": 404,
+            "body": "`student` does not exist",
+            "left_out": 0,
+        }
+    ]
+    problems = [each["problem"] for each in fields if each.get("method") == "POST"]
+    assert problems == ["/problems/student-rejected"] * 3
+
+
+async def test_the_log_says_that_a_circuit_has_opened(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with fake_vllm() as server:
+        server.sends("/v1/completions", b"out of memory", 500)
+        engine = EngineSettings(url=AnyHttpUrl(server.url))
+        app = create_app(settings.model_copy(update={"generation": engine, "scoring": engine}))
+        async with browser(app) as client:
+            for _ in range(12):
+                response = await client.post("/solve", json={"question": QUESTION})
+    assert response.json()["detail"] == "The student gave no draft: circuit_open."
+    lines = [
+        (each.getMessage(), each.__dict__["fields"]["role"])
+        for each in caplog.records
+        if each.name == "glore.engines"
+    ]
+    assert lines == [
+        ("engine fault", "student"),
+        ("circuit open", "student"),
+        ("engine fault", "student"),
+    ]

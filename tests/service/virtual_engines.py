@@ -19,8 +19,8 @@ from service.api.answering import turn
 from service.api.context import Context
 from service.api.record import ANONYMOUS
 from service.app import connect_vllm, create_app
+from service.engines.exchange import MAX_RESPONSE_BYTES, Fault
 from service.engines.ports import Role
-from service.engines.vllm import MAX_RESPONSE_BYTES, Fault
 from service.refinement.runner import refine
 from service.refinement.types import Budget, Sampling, Strategy, Task
 from service.settings import EngineSettings, Settings

@@ -64,7 +64,7 @@ CHAT_ERRORS: Final = _documented(
     InvalidRequestError("", (FieldFault("n", refusal("n")[1], "extra_forbidden"),)),
     UnsupportedMediaTypeError("Send the body as JSON, with Content-Type: application/json."),
     StudentRejectedError(
-        "The student's engine refused the request; the question may be too long for it."
+        "The student's engine refused the request. The prompt is too long for its model."
     ),
     StudentUnavailableError("The student gave no draft: unreachable."),
     OverloadedError("64 questions are being answered and 64 wait.", 5),

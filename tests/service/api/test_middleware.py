@@ -194,8 +194,8 @@ async def test_refused_requests_leave_a_line_too(
         await client.post("/solve", json=BODY | {"deadline_ms": 1})
         await client.get("/" + "x" * 1000)
     refused, lost = lines(caplog)
-    assert refused["status"] == 422
-    assert lost["status"] == 404
+    assert (refused["status"], refused["problem"]) == (422, "/problems/invalid-request")
+    assert (lost["status"], lost["problem"]) == (404, "/problems/not-found")
     assert len(lost["path"]) == 200
 
 

@@ -340,6 +340,7 @@ async def test_a_client_that_leaves_in_mid_stream_cancels_the_work(
     assert not reader.complete
     line = log_line(caplog)
     assert (line["status"], line["client_gone"]) == (499, True)
+    assert line["problem"] == "/problems/client-gone"
 
 
 async def test_a_slow_reader_holds_up_nothing(settings: Settings, engines: FakeEngines) -> None:

@@ -1,7 +1,6 @@
 """A sequence-classification reward model behind the OutcomeScorer port."""
 
 import asyncio
-import logging
 import math
 from typing import Any
 
@@ -79,17 +78,13 @@ async def test_scores_are_never_guessed_at(
     assert (caught.value.role, caught.value.reason) == ("orm", reason)
 
 
-async def test_wrong_scores_are_told_in_the_log_without_any_text(
-    server: FakeVllm, engine: VllmEngine, caplog: pytest.LogCaptureFixture
+async def test_wrong_scores_are_described_without_any_text(
+    server: FakeVllm, engine: VllmEngine
 ) -> None:
     server.gives("/classify", classification(0.1, 0.9))
-    with caplog.at_level(logging.WARNING), pytest.raises(EngineError):
+    with pytest.raises(EngineError) as caught:
         await score(engine, "#### 2")
-    (record,) = caplog.records
-    assert getattr(record, "fields", None) == {
-        "model": "orm",
-        "problem": "a row of 2 values where the family has 1",
-    }
+    assert caught.value.details == {"problem": "a row of 2 values where the family has 1"}
 
 
 async def test_one_failure_fails_the_call_and_ends_those_beside_it(

@@ -7,8 +7,9 @@ from models.formats.qwen_prm import QwenPrmScores
 from models.formats.scores import SORM_COLUMN, NewlineScores, ScoreFormat
 from models.formats.sequence_scores import SequenceScores
 from service.engines import fitness
+from service.engines.exchange import Fault
 from service.engines.readiness import EngineState, EngineStatus, VllmProbe
-from service.engines.vllm import Fault, VllmEngine
+from service.engines.vllm import VllmEngine
 from tests.service.engines.fake_vllm import FakeVllm, classification, pooling
 
 LIMIT_S = 30.0

@@ -11,10 +11,11 @@ from pydantic import AnyHttpUrl
 
 from service.app import create_app
 from service.engines.connection import TurnBudget
+from service.engines.exchange import MAX_RESPONSE_BYTES
 from service.engines.generating import VllmGenerator
 from service.engines.ports import EngineError
 from service.engines.scoring import VllmStepScorer
-from service.engines.vllm import MAX_RESPONSE_BYTES, VllmEngine, open_engine
+from service.engines.vllm import VllmEngine, open_engine
 from service.settings import EngineSettings, Settings
 from tests.service.engines.hostile import NAMES, flood, hostile, watched_turns
 from tests.service.lateness import watched

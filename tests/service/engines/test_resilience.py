@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.engines.breaker import BreakerSettings, Circuit
+from service.engines.exchange import MAX_RESPONSE_BYTES, Fault
 from service.engines.ports import FaultReason, spending
 from service.engines.resilience import (
     ResilientEngine,
@@ -17,7 +18,6 @@ from service.engines.resilience import (
     RoleLimits,
     wait_before,
 )
-from service.engines.vllm import MAX_RESPONSE_BYTES, Fault
 from tests.service.allowance import FakeAllowance
 from tests.service.clock import ManualClock
 

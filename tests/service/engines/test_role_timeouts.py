@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from service.engines.breaker import BreakerSettings, Circuit, CircuitChange
+from service.engines.exchange import MAX_RESPONSE_BYTES, Fault
 from service.engines.ports import spending
 from service.engines.resilience import CallTimes, ResilientEngine, RoleLimits
-from service.engines.vllm import MAX_RESPONSE_BYTES, Fault
 from tests.service.allowance import FakeAllowance
 from tests.service.virtual import run
 

@@ -1,4 +1,3 @@
-import logging
 import math
 from collections.abc import Callable
 from typing import Any
@@ -101,17 +100,13 @@ async def test_another_family_asks_for_its_logits_in_its_own_words(
     assert body["input"] == [QwenPrmScores().encode("1 + 1?", ["1 + 1 = 2", "#### 2"])]
 
 
-async def test_a_count_that_does_not_match_is_told_in_the_log(
-    server: FakeVllm, engine: VllmEngine, caplog: pytest.LogCaptureFixture
+async def test_a_count_that_does_not_match_is_described(
+    server: FakeVllm, engine: VllmEngine
 ) -> None:
     server.gives("/pooling", pooling([*PROMPT_ROWS, [0.9, 0.5]]))
-    with caplog.at_level(logging.WARNING), pytest.raises(EngineError):
+    with pytest.raises(EngineError) as caught:
         await score_steps(engine, "a", "b")
-    (record,) = caplog.records
-    assert getattr(record, "fields", None) == {
-        "model": "sorm",
-        "problem": "3 scores for 2 steps and 2 of the prompt",
-    }
+    assert caught.value.details == {"problem": "3 scores for 2 steps and 2 of the prompt"}
 
 
 async def score_outcomes(engine: VllmEngine, *solutions: str) -> Scores:

@@ -4,10 +4,11 @@ import socket
 
 import pytest
 
+from service.engines.exchange import MAX_RESPONSE_BYTES, Fault
 from service.engines.generating import VllmGenerator
 from service.engines.ports import Completion, EngineError, FaultReason, Generation, spending
 from service.engines.streamed import CHARACTERS_PER_TOKEN, LINES_PER_TOKEN
-from service.engines.vllm import MAX_RESPONSE_BYTES, Fault, VllmEngine, open_engine
+from service.engines.vllm import VllmEngine, open_engine
 from tests.service.allowance import FakeAllowance
 from tests.service.engines.fake_vllm import FakeVllm, completion
 
@@ -93,7 +94,8 @@ async def test_a_status_becomes_a_reason(
 ) -> None:
     server.sends(COMPLETIONS, b'{"error": "upstream text"}', status, Location="/elsewhere")
     assert await reason_of(engine) == reason
-    assert len(server.bodies) == 1  # no retry, no redirect followed
+    posted = [body for body in server.bodies if body is not None]
+    assert len(posted) == 1  # no retry, no redirect followed
 
 
 async def test_the_error_holds_nothing_of_the_upstreams_text(
@@ -103,6 +105,7 @@ async def test_the_error_holds_nothing_of_the_upstreams_text(
     with pytest.raises(EngineError) as caught:
         await generate(engine)
     assert str(caught.value) == "student: failed"
+    assert caught.value.explanation == "answered with HTTP 500"
 
 
 async def test_what_an_answer_of_no_use_has_cost_is_told(

@@ -1,4 +1,5 @@
 import asyncio
+import time
 from dataclasses import replace
 
 import pytest
@@ -7,6 +8,7 @@ from models.formats.chat import ChatPrompts
 from models.formats.writing import RoleFormats
 from service.engines.ports import EngineError, Generation
 from service.refinement.runner import Engines
+from service.telemetry.engine_log import EngineLog
 from service.telemetry.metering import metered
 from service.telemetry.metrics import Metrics
 from tests.service.fakes import FakeEngines
@@ -24,7 +26,7 @@ async def generate(engines: Engines) -> Generation:
 
 async def test_calls_are_counted_by_role_and_answers_left_alone(engines: FakeEngines) -> None:
     metrics = Metrics()
-    counted = metered(engines.engines(), metrics)
+    counted = metered(engines.engines(), metrics, EngineLog(time.monotonic))
     assert len((await generate(counted)).completions) == 2
     assert (await counted.sorm.score_steps("x", ["a"], timeout=1.0)).values == (0.9,)
     assert (await counted.orm.score_outcomes("x", ["a"], timeout=1.0)).values == (0.2,)
@@ -36,7 +38,9 @@ async def test_calls_are_counted_by_role_and_answers_left_alone(engines: FakeEng
 
 def test_how_roles_are_prompted_is_left_alone(engines: FakeEngines) -> None:
     formats = RoleFormats(student=ChatPrompts())
-    counted = metered(replace(engines.engines(), formats=formats), Metrics())
+    counted = metered(
+        replace(engines.engines(), formats=formats), Metrics(), EngineLog(time.monotonic)
+    )
     assert counted.formats is formats
 
 
@@ -44,7 +48,7 @@ async def test_errors_are_counted_by_reason_and_passed_on(engines: FakeEngines) 
     metrics = Metrics()
     engines.local_refiner.fault = "overloaded"
     with pytest.raises(EngineError):
-        await generate(metered(engines.engines(), metrics))
+        await generate(metered(engines.engines(), metrics, EngineLog(time.monotonic)))
     assert value(metrics, "errors_total", role="local_refiner", reason="overloaded") == 1
     assert value(metrics, "calls_total", role="local_refiner") == 1
 
@@ -52,7 +56,9 @@ async def test_errors_are_counted_by_reason_and_passed_on(engines: FakeEngines) 
 async def test_a_cancelled_call_is_no_error(engines: FakeEngines) -> None:
     metrics = Metrics()
     engines.local_refiner.hangs = True
-    call = asyncio.create_task(generate(metered(engines.engines(), metrics)))
+    call = asyncio.create_task(
+        generate(metered(engines.engines(), metrics, EngineLog(time.monotonic)))
+    )
     await engines.local_refiner.called.wait()
     call.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -158,6 +158,8 @@ def _ranking(state: State) -> Action | None:
 
 
 def _drafting(state: State) -> Draft | None:
+    if state.candidates:
+        return None
     return next((action for action in in_flight(state) if isinstance(action, Draft)), None)
 
 
@@ -171,7 +173,7 @@ def _refinements_ahead(state: State) -> int:
 
 
 def _tried(state: State, kind: type[Draft | RefineGlobally | RefineLocally]) -> bool:
-    return any(isinstance(action, kind) for action in state.started)
+    return kind in map(type, state.started)
 
 
 def _sorm_failed(state: State) -> bool:

@@ -95,7 +95,8 @@ async def _run(state: State, calls: Calls, tell: Tell | None) -> tuple[State, Se
     async with asyncio.TaskGroup() as group:
         while True:
             purse = calls.purse
-            state = replace(state, more_calls=purse.calls_taken, more_tokens=purse.tokens_taken)
+            if (state.more_calls, state.more_tokens) != (purse.calls_taken, purse.tokens_taken):
+                state = replace(state, more_calls=purse.calls_taken, more_tokens=purse.tokens_taken)
             state, actions = advance(state)
             purse.calls, purse.tokens = spare_calls(state), spare_tokens(state)
             for action in actions:

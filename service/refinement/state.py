@@ -133,7 +133,7 @@ def refuse(state: State, action: Action, reason: DegradedReason) -> State:
 def degrade(state: State, *missing: Degradation) -> State:
     """The state with these degradations reported, each once."""
     new = tuple(item for item in dict.fromkeys(missing) if item not in state.degraded)
-    return replace(state, degraded=state.degraded + new)
+    return replace(state, degraded=state.degraded + new) if new else state
 
 
 def apply(state: State, event: Event, cost: Cost) -> State:  # noqa: PLR0911 - one for each event
@@ -245,10 +245,10 @@ def _with_step_scores(state: State, event: StepsScored) -> State:
         else candidate
         for candidate in state.candidates
     )
-    state = replace(state, candidates=candidates)
+    wrong = state.first_error
     if event.candidate == 0:
-        state = replace(state, first_error=first_error(event.scores, state.task.threshold))
-    return state
+        wrong = first_error(event.scores, state.task.threshold)
+    return replace(state, candidates=candidates, first_error=wrong)
 
 
 def _with_draft_outcome(state: State, event: DraftOutcomeScored) -> State:

@@ -12,8 +12,8 @@ from loadtest.simulation.settings import TRICKLE_S
 
 _JSON: Final = "application/json"
 _EVENTS: Final = "text/event-stream; charset=utf-8"
-_MORE: Final = "and so on " * 100  # of a text that does not end
-_MUCH: Final = _MORE.encode() * 64
+MORE: Final = "and so on " * 100  # of a text that does not end
+_MUCH: Final = MORE.encode() * 64
 
 
 async def send_whole(call: Call, content: Mapping[str, Any]) -> web.StreamResponse:
@@ -84,11 +84,6 @@ class Events:
             await _trickle(self.response, event)
         else:
             await self.response.write(event)
-
-
-def more_text() -> str:
-    """The next of a text that does not end: some hundred tokens."""
-    return _MORE
 
 
 async def _begun(call: Call, media_type: str, length: int | None = None) -> web.StreamResponse:

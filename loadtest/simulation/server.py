@@ -21,12 +21,13 @@ from aiohttp import web
 from loadtest.simulation import gauges, shapes, writing
 from loadtest.simulation.calls import UPSTREAM_TEXT, Call, Refused, as_json, failed, hang_up
 from loadtest.simulation.listening import Outages, listening
-from loadtest.simulation.sending import Events, more_text, send_whole
+from loadtest.simulation.sending import MORE, Events, send_whole
 from loadtest.simulation.settings import OVERLONG_BY, SLOW_FACTOR, FaultKind, Simulated
 from loadtest.simulation.tokenizing import Vocabulary, rendered
 
 __all__ = ["UPSTREAM_TEXT", "Call", "Simulator", "running"]
 _SCORED: Final = 2  # labels of the head
+_MORE_TOKENS: Final = len(writing.tokens(MORE))
 _POOLING: Final = frozenset({"/pooling", "/classify"})  # which name no field at fault
 _FAULT: Final = web.RequestKey("fault", str)
 _Stage: TypeAlias = Callable[[Call], Awaitable[web.StreamResponse]]
@@ -252,8 +253,8 @@ class Simulator:
                 self.finished["error"] += call.fault == "broken"
                 return events.response
             if call.fault == "unbounded":
-                self.written += len(writing.tokens(more_text()))
-                await events.send(chunk(head, 0, more_text(), None))
+                self.written += _MORE_TOKENS
+                await events.send(chunk(head, 0, MORE, None))
                 continue
             for index, each in enumerate(pieces):
                 if place < len(each):

@@ -129,26 +129,26 @@ class HostileEngine:
         self._flood = flood
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._over = threading.Event()
-        self._threads: list[threading.Thread] = []
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self.gone = 0  # connections that were closed from the other side
 
     def accept(self) -> None:
-        """Serve until closed."""
+        """Serve until closed, and until all connections have ended."""
+        threads = list[threading.Thread]()
         while not self._over.is_set():
             with suppress(OSError):
                 connection, _ = self._listener.accept()
                 connection.settimeout(30)
-                self._threads.append(threading.Thread(target=self._serve, args=(connection,)))
-                self._threads[-1].start()
+                threads.append(threading.Thread(target=self._serve, args=(connection,)))
+                threads[-1].start()
+        for thread in threads:
+            thread.join()
 
     def close(self) -> None:
-        """Stop all threads."""
+        """Have all threads stop."""
         self._over.set()
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        for thread in self._threads:
-            thread.join()
 
     def _serve(self, connection: socket.socket) -> None:
         with connection, suppress(OSError):

@@ -22,6 +22,7 @@ FREE_CHUNKS: Final = 1024  # of a chunked body, whatever their size
 MIN_MEAN_CHUNK: Final = 128  # bytes, over the chunks beyond those
 
 _READ: Final = 16 * 1024  # bytes that h11 is given at a time, so that its own limits apply
+_NEXT_REQUEST: Final = 1  # second after an answer, in which the next request may be under way
 _LINGER: Final = 2.0  # seconds in which a refused client may read why, before a reset
 _STALLED: Final = 35.0  # seconds; longer than the 30 s after which a stream gives up in order
 
@@ -141,6 +142,18 @@ class GatewayProtocol(H11Protocol):
         if self._answering:
             self._stop_waiting()
         elif self._head_timer is None:
+            self._wait_for_head()
+
+    def shutdown(self) -> None:
+        """Close once no request has come for _NEXT_REQUEST, from now or from an answer.
+
+        An answer that began before the gateway's end did not say `Connection: close`. A request
+        that its client sends down the connection would be lost if that were closed at once.
+        """
+        self._head_timeout = self.timeout_keep_alive = _NEXT_REQUEST
+        if not self._answering and not self._refused:
+            self._stop_waiting()
+            self._unset_keepalive_if_required()
             self._wait_for_head()
 
     def pause_writing(self) -> None:

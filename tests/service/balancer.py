@@ -23,14 +23,16 @@ class Balancer:
     ready: tuple[str, ...] = ()
     refused: int = 0
     taken: int = 0
+    looks: int = 0  # how often all gateways have been asked
 
     async def look(self) -> None:
         """Ask all gateways again and again, until cancelled."""
-        async with httpx2.AsyncClient(timeout=5, trust_env=False) as client:
+        async with httpx2.AsyncClient(timeout=30, trust_env=False) as client:
             while True:
                 answers = await asyncio.gather(*(_ready(client, url) for url in self.gateways))
                 pairs = zip(self.gateways, answers, strict=True)
                 self.ready = tuple(url for url, yes in pairs if yes)
+                self.looks += 1
                 await asyncio.sleep(_LOOKS_EVERY)
 
     async def splice(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

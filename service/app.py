@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeAlias
 
@@ -61,6 +61,7 @@ from service.telemetry.guards import GuardCollector
 from service.telemetry.logs import configure_logs
 from service.telemetry.metering import metered
 from service.telemetry.metrics import Metrics
+from service.verifiers.catalog import load_verifiers
 
 # What a page of another origin may read of a response, besides its status, type and body.
 _EXPOSED = (REQUEST_ID_HEADER, "Retry-After", "WWW-Authenticate", SHOULD_RETRY_HEADER)
@@ -113,6 +114,8 @@ def create_app(
         rerank_reserve=settings.rerank_reserve,
         threshold=settings.first_error_threshold,
         gate=settings.draft_gate,
+        verifies=bool(settings.verifiers),
+        max_rounds=settings.max_rounds,
         max_question=settings.max_question,
         max_body=settings.max_body,
         max_batch=settings.max_batch,
@@ -121,6 +124,7 @@ def create_app(
     share = settings.key_share
     admission = Admission(settings.max_running, settings.max_waiting, time.monotonic, share)
     places = Places(settings.max_batches, time.monotonic, share)
+    verifiers = load_verifiers(settings.verifiers)
     metrics.waiting.set_function(lambda: admission.waiting)
     opened = connect or partial(connect_vllm, settings, engine_log=engine_log)
     drained = drain or Drain()
@@ -136,7 +140,9 @@ def create_app(
                 roles=connected.roles,
             )
             app.state.context = Context(
-                engines=metered(connected.engines, metrics, engine_log),
+                engines=replace(
+                    metered(connected.engines, metrics, engine_log), verifiers=verifiers
+                ),
                 readiness=readiness,
                 metrics=metrics,
                 limits=limits,

@@ -75,7 +75,7 @@ def ask(  # noqa: PLR0913 - one option each
     ],
     *,
     strategy: Annotated[
-        str, typer.Option(help="glore, gated, draft, global, local or best_of_n.")
+        str, typer.Option(help="glore, gated, adaptive, draft, global, local or best_of_n.")
     ] = "glore",
     url: Url = DEFAULT_URL,
     deadline: Annotated[float, typer.Option(min=0.1, help="Seconds the gateway may take.")] = 60.0,
@@ -87,6 +87,15 @@ def ask(  # noqa: PLR0913 - one option each
     max_generated_tokens: Annotated[
         int | None, typer.Option(min=1, help="Of the whole question.")
     ] = None,
+    rounds: Annotated[
+        int | None, typer.Option(min=1, help="Of refinement at most (else 1).")
+    ] = None,
+    verify: Annotated[
+        bool, typer.Option("--verify/--no-verify", help="Whether verifiers check the candidates.")
+    ] = True,
+    correct: Annotated[
+        bool, typer.Option("--correct", help="Refine locally from a corrected step.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Ask the running service one question and watch it being refined.
@@ -103,6 +112,9 @@ def ask(  # noqa: PLR0913 - one option each
         n=n,
         max_engine_calls=max_engine_calls,
         max_generated_tokens=max_generated_tokens,
+        rounds=rounds,
+        verify=verify,
+        correct=correct,
         as_json=as_json,
     )
     run_ask(question, options)

@@ -44,6 +44,7 @@ from service.engines.ports import Role
 from service.errors import ConfigurationError
 from service.keys import Key, Keyring, plain_keys, read_lines, read_list
 from service.variables import DELIMITER, PREFIX, names_of, wrong_names
+from service.verifiers.catalog import verifier_names
 
 DEFAULT_THRESHOLD: Final = 0.5
 THRESHOLDS_FILE: Final = Path(models.__file__).parent / "bundle" / "thresholds.json"
@@ -94,6 +95,21 @@ def _origins(value: object) -> object:
         message = "origins are written as SCHEME://HOST or SCHEME://HOST:PORT, or * for any"
         raise ValueError(message)
     return origins
+
+
+def _verifiers(value: object) -> object:
+    """A list separated by commas as one. Raises ValueError for a name that is not installed."""
+    if not isinstance(value, str):
+        return value
+    names = tuple(name for name in (part.strip() for part in value.split(",")) if name)
+    if names in {(), ("off",)}:
+        return ()
+    known = verifier_names()
+    for name in names:
+        if name not in known:
+            message = f"no verifier {name!r}; there are {', '.join(known)}, or off for none"
+            raise ValueError(message)
+    return names
 
 
 def _store(location: SecretStr) -> SecretStr:
@@ -216,10 +232,13 @@ class Settings(BaseSettings):
         default=None, ge=0, le=1, allow_inf_nan=False
     )  # None: from the file
     gate: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)  # the same
+    # names of verifiers, separated by commas; `off` for none
+    verifiers: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_verifiers)] = ("arithmetic",)
 
     max_deadline: Seconds = 120.0  # the longest `deadline_ms` a request may ask for
     max_calls: int = Field(default=16, ge=1, le=1000)  # engine calls of one request
     max_generated_tokens: int = Field(default=8192, ge=1)  # of one request
+    max_rounds: int = Field(default=4, ge=1, le=100)  # of refinement of one request
     rerank_reserve: Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)] = 1.0  # seconds
     max_body: int = Field(default=64 * 1024, ge=1024)  # bytes of a request's body
     head_timeout: Seconds = 20.0  # for the head of a request; then its connection is closed
@@ -300,7 +319,7 @@ class Settings(BaseSettings):
         if self.serves is None:
             return None
         parts = (self.serves, self.first_error_threshold, self.draft_gate)
-        named = (self.models.model_dump(), self.families.model_dump())
+        named = (self.models.model_dump(), self.families.model_dump(), self.verifiers)
         return hashlib.sha256(json.dumps([*parts, *named]).encode()).hexdigest()[:12]
 
     @property

@@ -57,7 +57,9 @@ class ChatPrompts:
         )
         return _ask(f"{task}\n\n{_problem(question)}\n\nDraft:\n{draft.strip()}\n\n{_FORM}")
 
-    def local_refiner(self, question: str, draft: str, first_error: int) -> Chat:
+    def local_refiner(
+        self, question: str, draft: str, first_error: int, corrected: str = ""
+    ) -> Chat:
         """Go on from the first wrong step, which `[BAD]` marks; what stands before it is begun.
 
         Raises IndexError when the draft has no such step.
@@ -69,7 +71,7 @@ class ChatPrompts:
             f"step and finish the solution. Never write {BAD}."
         )
         chat = _ask(f"{task}\n\n{_problem(question)}\n\nDraft:\n{marked}\n\n{_FORM}")
-        return Chat(chat.messages, begun=prefix_before(draft, first_error))
+        return Chat(chat.messages, begun=prefix_before(draft, first_error) + corrected)
 
     def read(self, text: str) -> str:
         """What the model wrote, with each displayed formula on the line before it."""

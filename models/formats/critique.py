@@ -1,6 +1,6 @@
 """The critique the local refiner reads: `[BAD]` before the first wrong step."""
 
-from models.formats.steps import prefix_before
+from models.formats.steps import prefix_before, split_steps
 
 BAD = "[BAD]"
 
@@ -16,3 +16,12 @@ def mark(solution: str, index: int) -> str:
         message = f"no step {index} to mark"
         raise IndexError(message)
     return f"{kept}{BAD} {rest}"
+
+
+def corrected_step(solution: str, index: int, start: int, end: int, right: str) -> str:
+    """Step `index` as a line, with `right` in the place of its characters `start` to `end`.
+
+    Raises IndexError when there is no such step.
+    """
+    text = split_steps(solution)[index].text
+    return f"{text[:start]}{right}{text[end:]}\n"

@@ -35,12 +35,15 @@ def global_refiner_prompt(question: str, draft: str) -> str:
     return f"Question: {normalise_question(question)}\nDraft:\n{draft.strip()}\n{_SOLUTION}"
 
 
-def local_refiner_prompt(question: str, draft: str, first_error: int) -> str:
+def local_refiner_prompt(question: str, draft: str, first_error: int, corrected: str = "") -> str:
     """What the local refiner reads: question, marked draft, and the steps to keep.
 
-    The prompt ends with the draft's text before the first error, so whatever is generated
-    continues it. Raises IndexError when the draft has no such step.
+    The prompt ends with the draft's text before the first error, and with the `corrected` step
+    if there is one, so whatever is generated continues it. Raises IndexError when the draft has no
+    such step.
     """
     marked = mark(draft, first_error).strip()
     kept = prefix_before(draft, first_error)
-    return f"Question: {normalise_question(question)}\nDraft:\n{marked}\n{_SOLUTION}{kept}"
+    return (
+        f"Question: {normalise_question(question)}\nDraft:\n{marked}\n{_SOLUTION}{kept}{corrected}"
+    )

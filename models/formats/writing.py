@@ -20,10 +20,13 @@ class PromptFormat(Protocol):
         """What the global refiner reads."""
         ...
 
-    def local_refiner(self, question: str, draft: str, first_error: int) -> Prompt:
+    def local_refiner(
+        self, question: str, draft: str, first_error: int, corrected: str = ""
+    ) -> Prompt:
         """What the local refiner reads; it writes what follows the steps before `first_error`.
 
-        Raises IndexError when the draft has no such step.
+        With a `corrected` step, a line, it writes what follows that one. Raises IndexError when
+        the draft has no such step.
         """
         ...
 
@@ -43,9 +46,11 @@ class TrainedPrompts:
         """The question and the draft; a solution follows."""
         return prompts.global_refiner_prompt(question, draft)
 
-    def local_refiner(self, question: str, draft: str, first_error: int) -> str:
+    def local_refiner(
+        self, question: str, draft: str, first_error: int, corrected: str = ""
+    ) -> str:
         """The question, the marked draft and the steps to keep; the rest follows."""
-        return prompts.local_refiner_prompt(question, draft, first_error)
+        return prompts.local_refiner_prompt(question, draft, first_error, corrected)
 
     def read(self, text: str) -> str:
         """The completion without white space around it."""

@@ -24,8 +24,10 @@ class Limits:
     max_calls: int
     max_generated_tokens: int
     rerank_reserve: float  # seconds
+    max_rounds: int
     threshold: float
     gate: float
+    verifies: bool  # whether there are verifiers
     max_question: int  # characters
     max_body: int  # bytes of a single question, and characters of one of a batch
     max_batch: int  # questions

@@ -9,8 +9,8 @@ from pydantic import BaseModel, Field
 from models.formats.steps import split_steps
 from service.api.problems import Problem
 from service.api.schemas import CandidateOut, SelectedOut, SolveResponse
+from service.refinement.judging import critique_of, first_error
 from service.refinement.progress import Advanced, Delta
-from service.refinement.state import critique_of
 from service.refinement.types import (
     CandidateKind,
     Drafted,
@@ -55,17 +55,24 @@ class StepScores(BaseModel):
 
 
 class FirstError(BaseModel):
-    """`first_error`: what the scores of the draft say of it."""
+    """`first_error`: what verifiers, or the scores of its steps, say of the draft."""
 
-    index: int | None = Field(description="Of the first step below the threshold.")
+    index: int | None = Field(
+        description="Of the first refuted step, else of the first below the threshold."
+    )
+    found_by: str | None = Field(description="`sorm`, or the name of the verifier.")
     threshold: float
     critique: str | None = Field(description="The marked draft, as the local refiner reads it.")
 
     @classmethod
     def of(cls, state: State) -> Self:
-        """The first error of a scored draft."""
+        """What is known of the draft now."""
+        error = first_error(state)
         return cls(
-            index=state.first_error, threshold=state.task.threshold, critique=critique_of(state)
+            index=error.step if error else None,
+            found_by=error.found_by if error else None,
+            threshold=state.task.threshold,
+            critique=critique_of(state),
         )
 
 
@@ -73,6 +80,8 @@ class RefinedDelta(BaseModel):
     """`refined.delta`: text added to a refinement; to the local one behind the steps it keeps."""
 
     kind: Literal[CandidateKind.GLOBAL, CandidateKind.LOCAL]
+    base: int = Field(description="The index of what is refined.")
+    round: int = Field(description="From 1.")
     text: str
 
 
@@ -95,6 +104,14 @@ EVENTS: Final[Mapping[str, type[BaseModel]]] = MappingProxyType(
         "done": SolveResponse,
         "error": Problem,
     }
+)
+_REFINED: Final[Mapping[Stage, Literal[CandidateKind.GLOBAL, CandidateKind.LOCAL]]] = (
+    MappingProxyType(
+        {
+            Stage.REFINE_GLOBALLY: CandidateKind.GLOBAL,
+            Stage.REFINE_LOCALLY: CandidateKind.LOCAL,
+        }
+    )
 )
 _Event: TypeAlias = tuple[str, BaseModel]
 
@@ -151,19 +168,20 @@ def events_of(item: Delta | Advanced | SolveResponse) -> Iterator[_Event]:
     match item:
         case Delta(stage=Stage.DRAFT, text=text):
             yield "draft.delta", DraftDelta(text=text)
-        case Delta(stage=Stage.REFINE_GLOBALLY, text=text):
-            yield "refined.delta", RefinedDelta(kind=CandidateKind.GLOBAL, text=text)
-        case Delta(stage=Stage.REFINE_LOCALLY, text=text):
-            yield "refined.delta", RefinedDelta(kind=CandidateKind.LOCAL, text=text)
+        case Delta(stage=stage, text=text, base=base, round=number):
+            kind = _REFINED[stage]
+            yield "refined.delta", RefinedDelta(kind=kind, base=base, round=number, text=text)
         case Advanced(event=Drafted(), state=state):
             yield "draft", DraftWritten.of(state)
-        case Advanced(event=StepsScored(candidate=place, scores=scores), state=state):
-            yield "scores", StepScores(candidate=place, scores=list(scores))
-            if place == 0:
+            if state.candidates[0].findings:
+                yield "first_error", FirstError.of(state)
+        case Advanced(event=StepsScored(candidate=index, scores=scores), state=state):
+            yield "scores", StepScores(candidate=index, scores=list(scores))
+            if index == 0 and not state.candidates[0].findings:
                 yield "first_error", FirstError.of(state)
         case Advanced(event=Refined(candidate=candidate), state=state):
-            place = len(state.candidates) - 1
-            yield "refined", RefinedWritten(candidate=CandidateOut.of(candidate), place=place)
+            index = len(state.candidates) - 1
+            yield "refined", RefinedWritten(candidate=CandidateOut.of(candidate), place=index)
         case SolveResponse():
             yield "selected", item.selected
             yield "done", item

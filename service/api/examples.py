@@ -13,6 +13,15 @@ _DRAFT: Final = (
 _REFINED: Final = (
     "In May she sold 48 / 2 = 24 clips.\nAltogether she sold 48 + 24 = 72 clips.\n#### 72"
 )
+_FINDING: Final = {
+    "verifier": "arithmetic",
+    "step": 1,
+    "start": 30,
+    "end": 32,
+    "claimed": "70",
+    "expected": "72",
+    "expression": "48 + 24",
+}
 
 REQUESTS: Final[dict[str, dict[str, Any]]] = {
     "glore": {
@@ -20,8 +29,12 @@ REQUESTS: Final[dict[str, dict[str, Any]]] = {
         "value": {"question": _QUESTION},
     },
     "gated": {
-        "summary": "Refine only a draft that the SORM is not sure of",
+        "summary": "Refine only a draft that a verifier refutes or the SORM is not sure of",
         "value": {"question": _QUESTION, "strategy": "gated"},
+    },
+    "adaptive": {
+        "summary": "One candidate after the other, until no verifier refutes one",
+        "value": {"question": _QUESTION, "strategy": "adaptive", "rounds": 2},
     },
     "best_of_n": {
         "summary": "Five samples, the ORM picks one",
@@ -44,23 +57,27 @@ RESPONSE: Final[dict[str, Any]] = {
         "candidate": 2,
         "kind": "local_refinement",
         "reason": "outcome_score",
-        "explanation": "The local refinement has the highest outcome score, 0.93, of 3 candidates; "
-        "the draft scored 0.12.",
+        "explanation": "The local refinement has the highest outcome score, 0.93, of 2 candidates "
+        "that no verifier refutes; the draft is refuted, with 70 for 48 + 24 in place of 72.",
     },
     "candidates": [
         {
             "kind": "draft",
             "solution": _DRAFT,
             "answer": "70",
-            "outcome_score": 0.12,
+            "outcome_score": None,
             "finish_reason": "stop",
+            "findings": [_FINDING],
+            "base": None,
         },
         {
             "kind": "global_refinement",
-            "solution": "She sold 48 + 48 / 2 = 48 + 26 = 74 clips.\n#### 74",
-            "answer": "74",
+            "solution": "She sold 48 + 48 = 96 clips.\n#### 96",
+            "answer": "96",
             "outcome_score": 0.21,
             "finish_reason": "stop",
+            "findings": [],
+            "base": 0,
         },
         {
             "kind": "local_refinement",
@@ -68,6 +85,8 @@ RESPONSE: Final[dict[str, Any]] = {
             "answer": "72",
             "outcome_score": 0.93,
             "finish_reason": "stop",
+            "findings": [],
+            "base": 0,
         },
     ],
     "draft": {
@@ -77,14 +96,16 @@ RESPONSE: Final[dict[str, Any]] = {
             {"index": 2, "text": "#### 70", "score": 0.05},
         ],
         "first_error": 1,
+        "first_error_by": "arithmetic",
         "threshold": 0.5,
         "critique": "In May she sold 48 / 2 = 24 clips.\n"
         "[BAD] Altogether she sold 48 + 24 = 70 clips.\n#### 70",
     },
+    "rounds": 1,
     "usage": {
-        "seconds": 3.214,
-        "engine_calls": 6,
-        "prompt_tokens": 676,
+        "seconds": 3.097,
+        "engine_calls": 5,
+        "prompt_tokens": 498,
         "generated_tokens": 97,
         "stages": [
             {
@@ -104,14 +125,6 @@ RESPONSE: Final[dict[str, Any]] = {
                 "generated_tokens": 0,
             },
             {
-                "stage": "rerank",
-                "started": 1.321,
-                "seconds": 0.231,
-                "engine_calls": 1,
-                "prompt_tokens": 98,
-                "generated_tokens": 0,
-            },
-            {
                 "stage": "refine_globally",
                 "started": 1.103,
                 "seconds": 1.43,
@@ -121,18 +134,18 @@ RESPONSE: Final[dict[str, Any]] = {
             },
             {
                 "stage": "refine_locally",
-                "started": 1.32,
-                "seconds": 1.371,
+                "started": 1.103,
+                "seconds": 1.471,
                 "engine_calls": 1,
                 "prompt_tokens": 106,
                 "generated_tokens": 27,
             },
             {
                 "stage": "rerank",
-                "started": 2.692,
+                "started": 2.576,
                 "seconds": 0.52,
                 "engine_calls": 1,
-                "prompt_tokens": 240,
+                "prompt_tokens": 160,
                 "generated_tokens": 0,
             },
         ],
@@ -147,17 +160,29 @@ def _unranked(place: int) -> dict[str, Any]:
     return candidate | {"outcome_score": None}
 
 
+def _refined(kind: str, text: str) -> dict[str, Any]:
+    return {"kind": kind, "base": 0, "round": 1, "text": text}
+
+
 _EVENTS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("draft.delta", {"text": "In May she sold 48 / 2 = 24 clips.\n"}),
     ("draft.delta", {"text": "Altogether she sold 48 + 24 = 70 clips.\n#### 70"}),
     ("draft", {"candidate": _unranked(0), "samples": [], "steps": _DRAFT.split("\n")}),
-    ("refined.delta", {"kind": "global_refinement", "text": "She sold 48 + 48 / 2 = 48 + 26"}),
+    (
+        "first_error",
+        {
+            "index": 1,
+            "found_by": "arithmetic",
+            "threshold": 0.5,
+            "critique": RESPONSE["draft"]["critique"],
+        },
+    ),
+    ("refined.delta", _refined("global_refinement", "She sold 48 + 48")),
     ("scores", {"candidate": 0, "scores": [0.97, 0.08, 0.05]}),
-    ("first_error", {"index": 1, "threshold": 0.5, "critique": RESPONSE["draft"]["critique"]}),
-    ("refined.delta", {"kind": "global_refinement", "text": " = 74 clips.\n#### 74"}),
+    ("refined.delta", _refined("global_refinement", " = 96 clips.\n#### 96")),
     (
         "refined.delta",
-        {"kind": "local_refinement", "text": "Altogether she sold 48 + 24 = 72 clips.\n#### 72"},
+        _refined("local_refinement", "Altogether she sold 48 + 24 = 72 clips.\n#### 72"),
     ),
     ("refined", {"candidate": _unranked(1), "place": 1}),
     ("refined", {"candidate": _unranked(2), "place": 2}),

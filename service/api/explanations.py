@@ -2,6 +2,7 @@
 
 from typing import Final, assert_never
 
+from service.refinement.judging import contenders
 from service.refinement.runner import Outcome
 from service.refinement.types import Candidate, CandidateKind, SelectionReason, Strategy
 
@@ -13,7 +14,7 @@ _NAMES: Final = {
 }
 
 
-def explain(outcome: Outcome) -> str:
+def explain(outcome: Outcome) -> str:  # noqa: PLR0911 - one for each reason
     """One sentence for people; programs read `reason`."""
     winner = outcome.selected
     name = _NAMES[winner.kind]
@@ -22,6 +23,10 @@ def explain(outcome: Outcome) -> str:
             return _only_candidate(outcome, name)
         case SelectionReason.ACCEPTED | SelectionReason.STRATEGY:
             return _strategy(outcome, name)
+        case SelectionReason.VERIFIED:
+            others = len(outcome.state.candidates) - 1
+            refuted = "the other is" if others == 1 else f"the {others} others are"
+            return f"{_capital(name)} is refuted by no verifier; {refuted}."
         case SelectionReason.OUTCOME_SCORE:
             return _outcome_score(outcome, name)
         case SelectionReason.STEP_SCORE:
@@ -33,7 +38,7 @@ def explain(outcome: Outcome) -> str:
         case SelectionReason.AGREEMENT:
             return _agreement(outcome, name)
         case SelectionReason.FALLBACK:
-            return "There were no scores and no two candidates agreed, so the draft was kept."
+            return f"There were no scores and no two candidates agreed, so {name} was kept."
         case _ as never:
             assert_never(never)
 
@@ -48,7 +53,9 @@ def _only_candidate(outcome: Outcome, name: str) -> str:
 def _strategy(outcome: Outcome, name: str) -> str:
     task = outcome.state.task
     strategy = task.strategy
-    if strategy is Strategy.GATED:
+    if task.plan.gated:
+        if task.gate is None:
+            return "No verifier refutes the draft: it was not refined."
         return f"No step of the draft scored below the gate, {task.gate:.2f}: it was not refined."
     if strategy is Strategy.LOCAL and outcome.selected.kind is CandidateKind.DRAFT:
         return "No step scored below the threshold, so there was nothing to refine in the draft."
@@ -57,24 +64,38 @@ def _strategy(outcome: Outcome, name: str) -> str:
 
 def _outcome_score(outcome: Outcome, name: str) -> str:
     score = _score(outcome.selected)
-    others = len(outcome.state.candidates) - 1
-    beaten = f"{others} other candidate{'' if others == 1 else 's'}"
-    sentence = (
-        f"{_capital(name)} has the highest outcome score, {score}, of {others + 1} candidates"
-    )
+    rivals, among = _rivals(outcome)
     if outcome.selected.kind is CandidateKind.DRAFT:
-        return f"{_capital(name)} has an outcome score of {score}, which none of {beaten} exceeds."
-    return f"{sentence}; the draft scored {_score(outcome.draft)}."
+        others = f"{rivals - 1} other candidate{'' if rivals == 2 else 's'}{among}"  # noqa: PLR2004
+        return f"{_capital(name)} has an outcome score of {score}, which none of {others} exceeds."
+    sentence = f"{_capital(name)} has the highest outcome score, {score}, of {rivals} candidates"
+    return f"{sentence}{among}; {_of_the_draft(outcome.draft)}."
+
+
+def _of_the_draft(draft: Candidate) -> str:
+    if not draft.findings:
+        return f"the draft scored {_score(draft)}"
+    first = draft.findings[0]
+    source = f" for {first.expression}" if first.expression else ""
+    return f"the draft is refuted, with {first.claimed}{source} in place of {first.expected}"
 
 
 def _agreement(outcome: Outcome, name: str) -> str:
     answer = outcome.selected.answer
     candidates = outcome.state.candidates
-    votes = sum(candidate.answer == answer for candidate in candidates)
+    votes = sum(candidates[index].answer == answer for index in contenders(candidates))
+    rivals, among = _rivals(outcome)
     return (
         f"Without scores, {name} won because its answer, {answer}, is given by "
-        f"{votes} of {len(candidates)} candidates, and no other by more."
+        f"{votes} of {rivals} candidates{among}, and no other by more."
     )
+
+
+def _rivals(outcome: Outcome) -> tuple[int, str]:
+    """How many candidates were ranked, and words that say so where not all were."""
+    candidates = outcome.state.candidates
+    rivals = len(contenders(candidates))
+    return rivals, " that no verifier refutes" if rivals < len(candidates) else ""
 
 
 def _score(candidate: Candidate) -> str:

@@ -13,7 +13,7 @@ from service.api.batch_schemas import BatchRequest
 from service.api.callers import BUDGET_PARAMETERS
 from service.api.context import Limits
 from service.api.events import describe_events
-from service.api.examples import problem
+from service.api.examples import RESPONSE, problem
 from service.api.openai.document import describe
 from service.api.problems import MEDIA_TYPE, Problem
 from service.errors import (
@@ -182,6 +182,8 @@ def install_openapi(app: FastAPI, limits: Limits, *, asks_for_a_key: bool) -> No
                 description=app.description,
                 routes=app.routes,
             )
+            answer = schema["paths"]["/solve"]["post"]["responses"]["200"]["content"]
+            answer["application/json"]["example"] = RESPONSE  # FastAPI leaves its nulls out
             _add_batch(schema["components"]["schemas"], limits)
             describe_events(schema["components"]["schemas"])
             for name in ("SolveRequest", "BatchQuestion", "BatchRequest", "GloreOptions"):
@@ -216,6 +218,7 @@ def _limit(fields: dict[str, dict[str, Any]], limits: Limits) -> None:
         ("max_engine_calls", limits.max_calls),
     ):
         fields[name]["anyOf"][0]["maximum"] = bound
+    fields["rounds"]["maximum"] = limits.max_rounds
     fields["deadline_ms"]["default"] = min(fields["deadline_ms"]["default"], most)
 
 

@@ -1,6 +1,7 @@
 """What `POST /solve` takes and gives. Unknown fields and values of another type are refused."""
 
 import re
+from dataclasses import asdict
 from typing import Annotated, Any, Final, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -17,6 +18,7 @@ from service.refinement.types import (
     Stage,
     Strategy,
 )
+from service.verifiers.ports import Finding
 
 MIN_DEADLINE_MS = 100
 DEFAULT_DEADLINE_MS = 60_000
@@ -102,7 +104,25 @@ class BudgetIn(RequestModel):
     )
 
 
-class SolveOptions(BudgetIn):
+class RefinementIn(BudgetIn):
+    """What decides how long and from where candidates are refined."""
+
+    rounds: _Positive = Field(
+        default=1,
+        description="Of refinement at most: `glore`, `gated` and `adaptive` begin another while "
+        "the best candidate does not pass. The server sets the most it accepts.",
+    )
+    verify: bool = Field(
+        default=True, description="Whether the server's verifiers check the candidates."
+    )
+    correct: bool = Field(
+        default=False,
+        description="Whether a local refinement goes on from the refuted step with the right value "
+        "in it, where a verifier knows that value.",
+    )
+
+
+class SolveOptions(RefinementIn):
     """How questions are to be answered."""
 
     strategy: Annotated[Strategy, Field(strict=False)] = Strategy.GLORE
@@ -130,6 +150,23 @@ class SelectedOut(BaseModel):
     explanation: str = Field(description="One sentence for people.")
 
 
+class FindingOut(BaseModel):
+    """A claim that a verifier refutes: `step[start:end]` of a candidate, in characters."""
+
+    verifier: str
+    step: int = Field(description="Index of the step.")
+    start: int
+    end: int
+    claimed: str
+    expected: str = Field(description="What is right.")
+    expression: str = Field(description="What that is the value of.")
+
+    @classmethod
+    def of(cls, finding: Finding) -> Self:
+        """A finding as it is shown."""
+        return cls(**asdict(finding))
+
+
 class CandidateOut(BaseModel):
     """One whole solution."""
 
@@ -138,6 +175,8 @@ class CandidateOut(BaseModel):
     answer: str | None = Field(description="The number it states after `####`, if it does.")
     outcome_score: float | None = Field(description="The ORM's score, 0..1, if it gave one.")
     finish_reason: str = Field(description="`stop`, or `length` when it was cut off.")
+    findings: list[FindingOut] = Field(description="What the verifiers refute in it.")
+    base: int | None = Field(description="Of a refinement: the index of what was refined.")
 
     @classmethod
     def of(cls, candidate: Candidate) -> Self:
@@ -148,6 +187,8 @@ class CandidateOut(BaseModel):
             answer=candidate.answer,
             outcome_score=candidate.outcome_score,
             finish_reason=candidate.finish_reason,
+            findings=[FindingOut.of(finding) for finding in candidate.findings],
+            base=candidate.base,
         )
 
 
@@ -163,7 +204,11 @@ class DraftOut(BaseModel):
     """The draft as the SORM saw it."""
 
     steps: list[StepOut]
-    first_error: int | None = Field(description="Index of the first step below the threshold.")
+    first_error: int | None = Field(
+        description="Index of the first step that a verifier refutes, else of the first that "
+        "scores below the threshold."
+    )
+    first_error_by: str | None = Field(description="`sorm`, or the name of the verifier.")
     threshold: float
     critique: str | None = Field(description="The marked draft that the local refiner read.")
 
@@ -178,7 +223,8 @@ class DraftOut(BaseModel):
                 )
                 for step in split_steps(outcome.draft.solution)
             ],
-            first_error=outcome.state.first_error,
+            first_error=outcome.first_error.step if outcome.first_error else None,
+            first_error_by=outcome.first_error.found_by if outcome.first_error else None,
             threshold=outcome.state.task.threshold,
             critique=outcome.critique,
         )
@@ -247,6 +293,7 @@ class SolveResponse(BaseModel):
     selected: SelectedOut
     candidates: list[CandidateOut] = Field(description="The draft first.")
     draft: DraftOut
+    rounds: int = Field(description="Of refinement that were begun.")
     usage: UsageOut
     degraded: list[DegradedOut]
 
@@ -268,6 +315,7 @@ class SolveResponse(BaseModel):
             ),
             candidates=[CandidateOut.of(candidate) for candidate in outcome.state.candidates],
             draft=DraftOut.of(outcome),
+            rounds=outcome.state.round,
             usage=UsageOut.of(outcome),
             degraded=[
                 DegradedOut(stage=item.stage, reason=str(item.reason))

@@ -10,7 +10,7 @@ from service.api.answering import answer
 from service.api.callers import Left, with_deadline
 from service.api.context import Context, Limits, context_of
 from service.api.events import EVENT_SCHEMA, SolveEvents
-from service.api.examples import REQUESTS, RESPONSE, STREAM
+from service.api.examples import REQUESTS, STREAM
 from service.api.json_text import check_size
 from service.api.openapi import SOLVE_ERRORS
 from service.api.problems import TOO_LONG, invalid_request
@@ -19,7 +19,7 @@ from service.api.schemas import SolveRequest, SolveResponse
 from service.api.stream import MEDIA_TYPE as EVENT_STREAM
 from service.api.stream import EventStreamResponse
 from service.errors import FieldFault, UnsupportedMediaTypeError
-from service.refinement.types import Budget, Sampling, Strategy, Task
+from service.refinement.types import PLANS, Budget, Sampling, Strategy, Task
 
 _MOST_VALUES: Final = 4000  # in a body; a conversation of 1,000 messages has fewer
 
@@ -49,7 +49,6 @@ async def require_json(request: Request) -> None:
     responses={
         200: {
             "content": {
-                "application/json": {"example": RESPONSE},
                 EVENT_STREAM: {"itemSchema": EVENT_SCHEMA, "example": STREAM},
             }
         },
@@ -92,6 +91,7 @@ def task_of(body: SolveRequest, limits: Limits) -> Task:
         faults.append(FieldFault("question", message, TOO_LONG))
     if "n" in body.sampling.model_fields_set and body.strategy is not Strategy.BEST_OF_N:
         faults.append(FieldFault("sampling.n", "Taken with strategy best_of_n only"))
+    plan = PLANS[body.strategy]
     calls = body.max_engine_calls or limits.max_calls
     tokens = body.max_generated_tokens or limits.max_generated_tokens
     given = body.deadline_ms if "deadline_ms" in body.model_fields_set else 0
@@ -101,6 +101,7 @@ def task_of(body: SolveRequest, limits: Limits) -> Task:
             ("deadline_ms", given, most),
             ("max_generated_tokens", tokens, limits.max_generated_tokens),
             ("max_engine_calls", calls, limits.max_calls),
+            ("rounds", body.rounds, limits.max_rounds),
         )
         if value > bound
     ]
@@ -118,5 +119,8 @@ def task_of(body: SolveRequest, limits: Limits) -> Task:
         ),
         budget=with_deadline(Budget(most / 1000, calls, tokens, limits.rerank_reserve), deadline),
         threshold=limits.threshold,
-        gate=limits.gate,
+        gate=None if plan.in_turn and body.verify and limits.verifies else limits.gate,
+        rounds=body.rounds,
+        verify=body.verify,
+        correct=body.correct,
     )

@@ -13,7 +13,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Self, TypeAlias
 
 from service.api.answering import found, lost, turn
@@ -37,14 +37,15 @@ class Turn:
     """The question has waited for its turn, and is worked on from now on."""
 
 
+_Source: TypeAlias = tuple[Stage, int, int]  # of a text: stage, base, round
 Told: TypeAlias = Turn | Delta | Advanced | Silence | SolveResponse
 
 
 @dataclass(frozen=True, slots=True)
 class _Text:
-    """The deltas of a stage that wait, to be read as one."""
+    """The deltas of a text that wait, to be read as one."""
 
-    stage: Stage
+    first: Delta
     parts: list[str]
 
 
@@ -60,8 +61,8 @@ class Telling:
         self._loop = asyncio.get_running_loop()
         self._heartbeat = heartbeat  # seconds
         self._untold: deque[Turn | Advanced | _Text] = deque()
-        self._joinable: dict[Stage, _Text] = {}  # those that no event follows
-        self._begun: set[Stage] = set()  # the stages that have had a delta
+        self._joinable: dict[_Source, _Text] = {}  # those that no event follows
+        self._begun: set[_Source] = set()  # the texts that have had a delta
         self._work: asyncio.Task[SolveResponse] | None = None  # once it has ended
         self._over = False
         self._due = False  # what waits is to be read now
@@ -111,19 +112,21 @@ class Telling:
         item = self._untold.popleft()
         if not isinstance(item, _Text):
             return item
-        if self._joinable.get(item.stage) is item:
-            del self._joinable[item.stage]
-        return Delta(item.stage, "".join(item.parts))
+        source = _source(item.first)
+        if self._joinable.get(source) is item:
+            del self._joinable[source]
+        return replace(item.first, text="".join(item.parts))
 
     def _tell_delta(self, delta: Delta) -> None:
-        waiting = self._joinable.get(delta.stage)
+        source = _source(delta)
+        waiting = self._joinable.get(source)
         if waiting is not None:
             waiting.parts.append(delta.text)
             return
-        text = self._joinable[delta.stage] = _Text(delta.stage, [delta.text])
+        text = self._joinable[source] = _Text(delta, [delta.text])
         self._untold.append(text)
-        if delta.stage not in self._begun:
-            self._begun.add(delta.stage)
+        if source not in self._begun:
+            self._begun.add(source)
             self._wake()
         elif self._loop.time() >= self._joins_until:
             self._wake()
@@ -165,6 +168,10 @@ class Telling:
             self._alarm = self._loop.call_at(until, self._alarmed)
         else:
             self._reader.set_result(None)
+
+
+def _source(delta: Delta) -> _Source:
+    return delta.stage, delta.base, delta.round
 
 
 @asynccontextmanager

@@ -33,6 +33,9 @@ class AskOptions:
     n: int | None
     max_engine_calls: int | None
     max_generated_tokens: int | None
+    rounds: int | None
+    verify: bool
+    correct: bool
     as_json: bool
 
 
@@ -44,6 +47,9 @@ def run_ask(question: str, options: AskOptions) -> None:
         "deadline": options.deadline,
         "max_engine_calls": options.max_engine_calls,
         "max_generated_tokens": options.max_generated_tokens,
+        "rounds": options.rounds,  # what is the default is not sent: an older gateway refuses it
+        "verify": None if options.verify else False,
+        "correct": options.correct or None,
     }
     text = sys.stdin.read() if question == STANDARD_INPUT else question
     if not text.strip():

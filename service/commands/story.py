@@ -12,6 +12,7 @@ from glore_client import (
     DoneEvent,
     DraftDelta,
     DraftWritten,
+    Finding,
     FirstError,
     RefinedDelta,
     RefinedWritten,
@@ -20,6 +21,7 @@ from glore_client import (
     SolveResult,
     StepScores,
 )
+from models.formats.steps import first_error, split_steps
 from service.terminal import visible
 
 _WORDS = {
@@ -31,14 +33,26 @@ _WORDS = {
 
 
 @dataclass(slots=True)
+class Refinement:
+    """A refinement, or a sample drawn after the draft, as far as it is written."""
+
+    kind: str
+    base: int | None  # the index of the candidate that it refines
+    round: int
+    text: str
+    is_whole: bool = False
+
+
+@dataclass(slots=True)
 class Story:
     """What the events have told so far."""
 
     draft: str = ""  # as far as it is written
-    steps: tuple[str, ...] = ()  # once it is whole
-    scores: tuple[float, ...] = ()  # of the steps
-    first_error: FirstError | None = None
-    refined: dict[str, str] = field(default_factory=dict)  # kind -> as far as it is written
+    steps: tuple[str, ...] = ()  # of the whole draft
+    scores: dict[int, tuple[float, ...]] = field(default_factory=dict)  # by candidate, of its steps
+    first_error: FirstError | None = None  # of the draft
+    refinements: list[Refinement] = field(default_factory=list)
+    candidates: dict[int, Candidate] = field(default_factory=dict)  # whole ones, by index
     result: SolveResult | None = None
 
     def note(self, event: SolveEvent) -> None:
@@ -46,33 +60,68 @@ class Story:
         match event:
             case DraftDelta(text=text):
                 self.draft += text
-            case DraftWritten(candidate=candidate, steps=steps):
+            case DraftWritten(candidate=candidate, samples=samples, steps=steps):
                 self.draft, self.steps = candidate.solution, steps
-            case StepScores(candidate=0, scores=scores):
-                self.scores = scores
+                self.candidates = dict(enumerate([candidate, *samples]))
+            case StepScores(candidate=index, scores=scores):
+                self.scores[index] = scores
             case FirstError():
                 self.first_error = event
-            case RefinedDelta(kind=kind, text=text):
-                self.refined[kind] = self.refined.get(kind, self._kept(kind)) + text
-            case RefinedWritten(candidate=candidate):
-                self.refined[candidate.kind] = candidate.solution
+            case RefinedDelta():
+                self._add(event)
+            case RefinedWritten(candidate=candidate, place=index):
+                self._complete(candidate)
+                self.candidates[index] = candidate
             case DoneEvent(result=result):
                 self.result = result
-            case StepScores() | SelectedEvent():  # `done` says it again
+            case SelectedEvent():  # `done` says it again
                 pass
 
-    def _kept(self, kind: str) -> str:
+    def findings(self) -> dict[int, list[Finding]]:
+        """What is refuted in the draft, by step."""
+        found: dict[int, list[Finding]] = {}
+        for each in self.candidates[0].findings if self.candidates else ():
+            found.setdefault(each.step, []).append(each)
+        return found
+
+    def _add(self, delta: RefinedDelta) -> None:
+        for each in self.refinements:
+            if (each.kind, each.base, each.round) == (delta.kind, delta.base, delta.round):
+                each.text += delta.text
+                return
+        kept = self._kept(delta.base) if delta.kind == "local_refinement" else ""
+        self.refinements.append(Refinement(delta.kind, delta.base, delta.round, kept + delta.text))
+
+    def _complete(self, candidate: Candidate) -> None:
+        """Take the whole text. An older gateway names no base: it refines the draft."""
+        for each in reversed(self.refinements):
+            same = (each.kind, each.base) == (candidate.kind, candidate.base or 0)
+            if same and not each.is_whole:
+                each.text, each.is_whole = candidate.solution, True
+                return
+        self.refinements.append(
+            Refinement(candidate.kind, candidate.base, 1, candidate.solution, is_whole=True)
+        )
+
+    def _kept(self, base: int) -> str:
         """The steps before the first error, which a local refinement keeps."""
-        if kind != "local_refinement" or self.first_error is None or not self.first_error.index:
+        if base not in self.candidates or self.first_error is None:
             return ""
-        return "".join(f"{step}\n" for step in self.steps[: self.first_error.index])
+        candidate = self.candidates[base]
+        wrong = min((each.step for each in candidate.findings), default=None)
+        if wrong is None:
+            wrong = first_error(self.scores.get(base, ()), self.first_error.threshold)
+        steps = split_steps(candidate.solution)[: wrong or 0]
+        return "".join(f"{step.text}\n" for step in steps)
 
 
 def picture(story: Story) -> RenderableType:
     """The draft with coloured steps and the refinements, as far as they have come."""
     parts: list[RenderableType] = [_heading("Draft"), _draft(story)]
-    for kind, text in story.refined.items():
-        parts += [Text(), _heading(_word(kind).capitalize()), _inset(_text(text.strip()))]
+    for each in story.refinements:
+        again = f", round {each.round}" if each.round > 1 else ""
+        parts += [Text(), _heading(f"{_word(each.kind).capitalize()}{again}")]
+        parts.append(_inset(_text(each.text.strip())))
     return Group(*parts)
 
 
@@ -122,16 +171,20 @@ def _sure_from(threshold: float) -> float:
 def _draft(story: Story) -> RenderableType:
     if not story.steps:
         return _inset(_text(story.draft))
-    error = story.first_error
+    error, scores, findings = story.first_error, story.scores.get(0, ()), story.findings()
     table = Table.grid(padding=(0, 2))
     for index, step in enumerate(story.steps):
-        score = story.scores[index] if index < len(story.scores) else None
+        score = scores[index] if index < len(scores) else None
         style = "" if score is None or error is None else colour(score, error.threshold)
+        if index in findings:
+            style = "red"
         text = _text(step, style)
         if error is not None and index == error.index:
             text.append("  ").append("<- first error", "bold red")
+        for finding in findings.get(index, ()):
+            text.append("\n^ ").append_text(_text(str(finding), "bold red"))
         table.add_row(Text("   -" if score is None else f"{score:.2f}", style), text)
-    if error is None or not story.scores:
+    if error is None or not scores:
         return _inset(table)
     return _inset(Group(table, legend(error.threshold)))
 
@@ -140,11 +193,15 @@ def _candidates(result: SolveResult) -> RenderableType:
     table = Table.grid(padding=(0, 2))
     for place, candidate in enumerate(result.candidates):
         won = place == result.selected.candidate
+        marks = Text("<- winner" if won else "", "bold green")
+        if candidate.findings:
+            marks.append("  " if won else "")
+            marks.append_text(_text(f"refuted ({candidate.findings[0]})", "not bold red"))
         table.add_row(
             Text(_score(candidate)),
             _text(_word(candidate.kind)),
             _text(candidate.answer or "no answer"),
-            Text("<- winner" if won else "", "bold green"),
+            marks,
             style="bold" if won else None,
         )
     return _inset(table)

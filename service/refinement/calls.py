@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias, assert_never
 
 from models.formats.answers import parse_answer
+from models.formats.critique import corrected_step
 from models.formats.steps import prefix_before, split_steps
 from models.formats.writing import Prompt, PromptFormat, RoleFormats
 from service.engines.ports import (
@@ -15,10 +16,10 @@ from service.engines.ports import (
     OutcomeScorer,
     StepScorer,
 )
+from service.refinement.judging import solutions_to_rerank
 from service.refinement.progress import Delta, Tell
-from service.refinement.selection import RERANKING
 from service.refinement.spending import Meter, NothingError, Purse, call_within
-from service.refinement.state import ranking_failed, solutions_to_rerank, stage_of
+from service.refinement.state import ranking_failed, stage_of
 from service.refinement.types import (
     Action,
     Candidate,
@@ -37,15 +38,18 @@ from service.refinement.types import (
     RefineLocally,
     Rerank,
     Reranked,
+    Sample,
     ScoreDraftOutcome,
     ScoreSteps,
     Stage,
     State,
     StepsScored,
     Stopped,
-    Strategy,
     Task,
+    Writing,
 )
+from service.verifiers.checking import check
+from service.verifiers.ports import Finding, Verifier
 
 _GATING_SHARE: Final = 0.5  # of the time that `gated` has for scoring and then refining
 
@@ -57,6 +61,7 @@ class Engines:
     """The five roles, each behind its port, and how the three that write are prompted and read.
 
     `ranked_singly`: the ORM makes a call for each candidate, rather than one for all.
+    `verifiers` check every candidate, unless the request does not want it.
     """
 
     student: Generator
@@ -66,6 +71,7 @@ class Engines:
     orm: OutcomeScorer
     formats: RoleFormats = field(default_factory=RoleFormats)
     ranked_singly: bool = False
+    verifiers: tuple[Verifier, ...] = ()
 
 
 class Calls:
@@ -131,7 +137,9 @@ class Calls:
             self._stopped.add(action)
             task.cancel()
 
-    async def _event(self, action: Action, state: State, meter: Meter) -> Event:
+    async def _event(  # noqa: PLR0911 - one for each action
+        self, action: Action, state: State, meter: Meter
+    ) -> Event:
         match action:
             case Draft():
                 return await self._draft(action, meter)
@@ -141,6 +149,8 @@ class Calls:
                 return await self._refine_globally(action, state, meter)
             case RefineLocally():
                 return await self._refine_locally(action, state, meter)
+            case Sample():
+                return await self._sample(action, meter)
             case ScoreDraftOutcome():
                 return await self._score_draft_outcome(state, meter)
             case Rerank():
@@ -188,7 +198,9 @@ class Calls:
         candidates: list[Candidate] = []
         for completion in (*drafts, *samples):
             kind = CandidateKind.SAMPLE if candidates else CandidateKind.DRAFT
-            candidates.append(_candidate(kind, completion, self._engines.formats.student))
+            candidates.append(
+                await self._candidate(kind, completion, self._engines.formats.student)
+            )
             await asyncio.sleep(0)  # texts may be long, and others wait for the event loop
         missing = (
             Degradation(Stage.DRAFT, nothing.reason, nothing.explanation)
@@ -233,7 +245,7 @@ class Calls:
             seconds = self._time_left()
         else:
             seconds = self._time_left_before_rerank()
-            if self._task.strategy is Strategy.GATED:
+            if self._task.plan.gated:
                 seconds *= _GATING_SHARE
         scores = await call_within(
             seconds,
@@ -247,37 +259,56 @@ class Calls:
 
     async def _refine_globally(self, action: RefineGlobally, state: State, meter: Meter) -> Refined:
         refiner = self._engines.formats.global_refiner
-        prompt = refiner.global_refiner(self._task.question, state.candidates[0].solution)
+        solution = state.candidates[action.base].solution
+        prompt = refiner.global_refiner(self._task.question, solution)
         engine = self._engines.global_refiner
-        on_text = self._teller(Stage.REFINE_GLOBALLY)
-        completion = await self._refine(engine, prompt, action.max_tokens, meter, on_text)
-        return Refined(_candidate(CandidateKind.GLOBAL, completion, refiner))
+        on_text = self._teller(Stage.REFINE_GLOBALLY, action.base, action.round)
+        written = await self._write(engine, prompt, action, meter, on_text)
+        return Refined(
+            await self._candidate(CandidateKind.GLOBAL, written, refiner, base=action.base)
+        )
 
     async def _refine_locally(self, action: RefineLocally, state: State, meter: Meter) -> Refined:
-        draft = state.candidates[0].solution
+        solution = state.candidates[action.base].solution
         refiner = self._engines.formats.local_refiner
-        prompt = refiner.local_refiner(self._task.question, draft, action.first_error)
+        step, corrected = action.first_error, ""
+        if (found := action.correction) is not None:
+            corrected = corrected_step(solution, step, found.start, found.end, found.expected)
+        prompt = refiner.local_refiner(self._task.question, solution, step, corrected)
         engine = self._engines.local_refiner
-        on_text = self._teller(Stage.REFINE_LOCALLY)
-        completion = await self._refine(engine, prompt, action.max_tokens, meter, on_text)
-        kept = prefix_before(draft, action.first_error)
-        return Refined(_candidate(CandidateKind.LOCAL, completion, refiner, kept))
+        on_text = self._teller(Stage.REFINE_LOCALLY, action.base, action.round)
+        written = await self._write(engine, prompt, action, meter, on_text)
+        prefix = prefix_before(solution, step) + corrected
+        return Refined(
+            await self._candidate(CandidateKind.LOCAL, written, refiner, prefix, base=action.base)
+        )
 
-    async def _refine(
+    async def _sample(self, action: Sample, meter: Meter) -> Refined:
+        student = self._engines.formats.student
+        prompt = student.student(self._task.question)
+        written = await self._write(self._engines.student, prompt, action, meter, None)
+        return Refined(await self._candidate(CandidateKind.SAMPLE, written, student))
+
+    async def _write(
         self,
         engine: Generator,
         prompt: Prompt,
-        max_tokens: int,
+        action: Writing,
         meter: Meter,
         on_text: _OnText | None,
     ) -> Completion:
+        """One more text: sampled, unless it is a refinement of the first round or a correction."""
+        sampling = self._task.sampling
+        corrects = isinstance(action, RefineLocally) and action.correction is not None
+        sampled = isinstance(action, Sample) or (action.round > 1 and not corrects)
+        temperature = max(sampling.temperature, sampling.sample_temperature)
         completions = await self._generate(
             engine,
             prompt,
             meter,
             n=1,
-            temperature=self._task.sampling.temperature,
-            max_tokens=max_tokens,
+            temperature=temperature if sampled else sampling.temperature,
+            max_tokens=action.max_tokens,
             seconds=self._time_left_before_rerank(),
             on_text=on_text,
         )
@@ -326,7 +357,7 @@ class Calls:
         scores = await self._outcome_scores(solutions, meter)
         score_of = {each.solution: each.outcome_score for each in state.candidates}
         score_of.update(zip(solutions, scores, strict=True))
-        return Reranked(tuple(score_of[each.solution] for each in state.candidates))
+        return Reranked(tuple(score_of.get(each.solution) for each in state.candidates))
 
     async def _outcome_scores(self, solutions: Sequence[str], meter: Meter) -> tuple[float, ...]:
         """One for each solution, 0..1; all the time left may be used. Raises NothingError."""
@@ -340,35 +371,49 @@ class Calls:
         meter.prompt_tokens += scores.prompt_tokens
         return _checked(scores.values, len(solutions))
 
-    def _teller(self, stage: Stage) -> _OnText | None:
+    def _teller(self, stage: Stage, base: int = 0, number: int = 1) -> _OnText | None:
         """What takes the text of a stage as it is written; None when nobody asks for it."""
         tell = self._tell
-        return None if tell is None else lambda text: tell(Delta(stage, text))
+        return None if tell is None else lambda text: tell(Delta(stage, text, base, number))
 
     def _time_left(self) -> float:
         return self._task.budget.deadline - self.elapsed()
 
     def _time_left_before_rerank(self) -> float:
         """The time left, less what is kept for reranking if there is any to come."""
-        reranks = self._task.strategy in RERANKING
-        return self._time_left() - (self._task.budget.rerank_reserve if reranks else 0.0)
+        reserve = self._task.budget.rerank_reserve if self._task.plan.ranks else 0.0
+        return self._time_left() - reserve
 
+    async def _candidate(
+        self,
+        kind: CandidateKind,
+        completion: Completion,
+        written: PromptFormat,
+        prefix: str = "",
+        base: int | None = None,
+    ) -> Candidate:
+        """`prefix`, unchanged, and the completion as its family is read; and what is false in it.
 
-def _candidate(
-    kind: CandidateKind, completion: Completion, written: PromptFormat, kept: str = ""
-) -> Candidate:
-    """`kept`, unchanged, and the completion as its family is read.
+        `prefix` is empty or ends a line, so no two lines run together.
+        """
+        solution = prefix + written.read(completion.text)
+        return Candidate(
+            kind=kind,
+            solution=solution,
+            answer=parse_answer(solution),
+            finish_reason=completion.finish_reason,
+            completion_offset=len(prefix),
+            findings=await self._findings(solution, completion.finish_reason),
+            base=base,
+        )
 
-    `kept` is empty or ends a line, so no two lines run together.
-    """
-    solution = kept + written.read(completion.text)
-    return Candidate(
-        kind=kind,
-        solution=solution,
-        answer=parse_answer(solution),
-        finish_reason=completion.finish_reason,
-        completion_offset=len(kept),
-    )
+    async def _findings(self, solution: str, finish_reason: str) -> tuple[Finding, ...]:
+        """What the verifiers refute; a last step that is cut off may end in part of a number."""
+        if not (self._task.verify and self._engines.verifiers):
+            return ()
+        steps = [step.text for step in split_steps(solution)]
+        whole = steps[:-1] if finish_reason == "length" else steps
+        return await check(self._engines.verifiers, self._task.question, whole)
 
 
 def _checked(scores: Sequence[float], count: int) -> tuple[float, ...]:

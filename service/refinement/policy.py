@@ -3,12 +3,31 @@
 Order of `glore`: draft -> (global refinement || step scores -> local refinement) -> rerank.
 When an engine call can be spared, the ORM scores the draft while it is refined, once the SORM is
 done with it; the rerank then scores the refinements that differ from the draft.
-`gated` scores the draft first, and only refines one that it does not accept.
+`gated` refines only a draft that does not pass; `adaptive` also writes one candidate after the
+other, and ends at the first that passes. While the best candidate does not pass and rounds are
+left, another round refines that one.
 The caps on engine calls and generated tokens are kept here: an action that does not fit is
 given up and reported, and what reranking needs is kept for it. Time is the runner's business.
 """
 
-from service.refinement.selection import RERANKING, accepted, select
+from dataclasses import replace
+
+from service.refinement.caps import (
+    candidates_in_flight,
+    largest_draft,
+    max_tokens,
+    missing_samples,
+    refusal,
+    spare_calls,
+)
+from service.refinement.judging import (
+    correction,
+    first_error,
+    passes,
+    solutions_to_rerank,
+    unscored,
+)
+from service.refinement.selection import select
 from service.refinement.state import (
     begin,
     calls_left,
@@ -17,12 +36,12 @@ from service.refinement.state import (
     in_flight,
     ranking_failed,
     refuse,
-    solutions_to_rerank,
     tokens_left,
-    tokens_of,
+    tried_in_round,
 )
 from service.refinement.types import (
     Action,
+    CandidateKind,
     Degradation,
     DegradedReason,
     Draft,
@@ -30,17 +49,12 @@ from service.refinement.types import (
     RefineGlobally,
     RefineLocally,
     Rerank,
+    Sample,
     ScoreDraftOutcome,
     ScoreSteps,
     Stage,
     State,
-    Strategy,
-    Task,
 )
-
-_REFINES_GLOBALLY = frozenset({Strategy.GLORE, Strategy.GATED, Strategy.GLOBAL})
-_REFINES_LOCALLY = frozenset({Strategy.GLORE, Strategy.GATED, Strategy.LOCAL})
-_CALLS_WITH_SAMPLES = 3  # the draft, the samples, the rerank
 
 
 def next_actions(state: State) -> tuple[Action, ...]:
@@ -57,36 +71,21 @@ def advance(state: State) -> tuple[State, tuple[Action, ...]]:
     What the caps forbid has ended in that state, with a degradation that says so.
     """
     actions: list[Action] = []
-    while (action := _wanted(state)) is not None:
-        reason = _refusal(state, action)
-        if reason is not None:
-            state = refuse(state, action, reason)
-            continue
-        if isinstance(action, Draft):
-            state = degrade(state, *_missing_samples(state, action))
-        state = begin(state, action)
-        actions.append(action)
-    if not in_flight(state):
-        actions.append(Finish(select(state)))
-    return state, tuple(actions)
-
-
-def spare_calls(state: State) -> int:
-    """How many engine calls the actions in flight may make beyond those promised to them.
-
-    What is still to be promised is left alone: the rerank and, while the draft is being scored,
-    the local refinement. A draft comes first: without it nothing else is of use.
-    """
-    drafting, ahead = _drafting(state), _refinements_ahead(state)
-    alone = drafting is not None and drafting.samples == 0
-    ranks = 0 if alone else _rank_calls(state, ahead)
-    return max(0, calls_left(state) - ranks - ahead)
-
-
-def spare_tokens(state: State) -> int:
-    """As `spare_calls`, in tokens: the refinements still to be promised may be of full length."""
-    ahead = _refinements_ahead(state) * state.task.sampling.max_tokens
-    return max(0, tokens_left(state) - ahead)
+    while True:
+        while (action := _wanted(state)) is not None:
+            reason = refusal(state, action)
+            if reason is not None:
+                state = refuse(state, action, reason)
+                continue
+            if isinstance(action, Draft):
+                state = degrade(state, *missing_samples(state, action))
+            state = begin(state, action)
+            actions.append(action)
+        if in_flight(state):
+            return state, tuple(actions)
+        if not _goes_on(state):
+            return state, (*actions, Finish(select(state)))
+        state = replace(state, round=state.round + 1, base=_next_base(state))
 
 
 def useless(state: State) -> frozenset[Action]:
@@ -108,37 +107,108 @@ def useless(state: State) -> frozenset[Action]:
 def _wanted(state: State) -> Action | None:
     """The first action the strategy would begin now, the caps aside."""
     if not _tried(state, Draft):
-        return _draft(state)
+        return largest_draft(state)
     if not state.candidates:
         return None
-    return _refinement(state) or _early_outcome(state) or _ranking(state)
+    return (
+        _gate(state)
+        or _refinement(state)
+        or _early_outcome(state)
+        or _ranking(state)
+        or _judgement(state)
+    )
+
+
+def _gate(state: State) -> Action | None:
+    """The step scores that say whether a candidate passes, and the others are not needed."""
+    judged = _judged(state)
+    if judged is None or passes(state, judged) is not None or _sorm_failed(state):
+        return None
+    scoring = ScoreSteps(judged)
+    return None if scoring in state.started else scoring
 
 
 def _refinement(state: State) -> Action | None:
-    """Refine globally, and beside it look for the first error and refine from there on."""
-    strategy = state.task.strategy
-    if strategy is Strategy.GATED and ScoreSteps(0) not in state.ended:
-        return None if ScoreSteps(0) in state.started else ScoreSteps(0)
-    if accepted(state):
+    """The next candidate of this round."""
+    plan = state.task.plan
+    judged = _judged(state)
+    if judged is not None:
+        verdict = passes(state, judged)
+        if verdict or (verdict is None and not _sorm_failed(state)):
+            return None
+    if plan.in_turn:
+        return None if candidates_in_flight(state) else _next_in_turn(state)
+    if plan.refines_globally and not tried_in_round(state, RefineGlobally):
+        return RefineGlobally(max_tokens(state), state.base, state.round)
+    return _local(state) if plan.refines_locally else None
+
+
+def _judged(state: State) -> int | None:
+    """The index of the candidate that is the answer if it passes; None if there is none."""
+    plan = state.task.plan
+    if plan.in_turn:
+        return len(state.candidates) - 1
+    return 0 if plan.gated and state.round == 1 else None
+
+
+def _next_in_turn(state: State) -> Action | None:
+    """Corrections first: they are short. Then a global and a local refinement, then a sample."""
+    corrected = _corrected(state) if state.task.correct else None
+    if corrected is not None and not _tried_from(state, corrected):
+        found = correction(state.candidates[corrected])
+        if found is not None:
+            tokens = max_tokens(state)
+            return RefineLocally(found.step, tokens, corrected, state.round, found)
+    if not tried_in_round(state, RefineGlobally):
+        return RefineGlobally(max_tokens(state), state.base, state.round)
+    if not tried_in_round(state, RefineLocally) and (action := _local(state)) is not None:
+        return action
+    if in_flight(state) or tried_in_round(state, Sample):
         return None
-    if strategy in _REFINES_GLOBALLY and not _tried(state, RefineGlobally):
-        return RefineGlobally(_max_tokens(state))
-    if strategy in _REFINES_LOCALLY:
-        if ScoreSteps(0) not in state.started:
-            return ScoreSteps(0)
-        if state.first_error is not None and not _tried(state, RefineLocally):
-            return RefineLocally(state.first_error, _max_tokens(state))
-    return None
+    return Sample(max_tokens(state), state.round)
+
+
+def _corrected(state: State) -> int | None:
+    """The last of this round's base and its corrections; None if that got no further."""
+    last, step = state.base, -1
+    for index, candidate in enumerate(state.candidates):
+        error = first_error(state, last)
+        if candidate.kind is CandidateKind.LOCAL and candidate.base == last and error is not None:
+            last, step = index, error.step
+    error = first_error(state, last)
+    return last if error is not None and error.step > step else None
+
+
+def _local(state: State) -> Action | None:
+    """Refine from the first error on; look for it where no verifier has found it.
+
+    The draft is scored in any case, unless one candidate comes after the other: its step scores
+    are a part of the answer, and cost no time beside the global refinement.
+    """
+    if tried_in_round(state, RefineLocally):
+        return None
+    base = state.candidates[state.base]
+    error, scoring = first_error(state, state.base), ScoreSteps(state.base)
+    shown = state.base == 0 and not state.task.plan.in_turn
+    if base.step_scores is None and scoring not in state.started and (error is None or shown):
+        return scoring
+    if error is None:
+        return None
+    found = correction(base) if state.task.correct else None
+    return RefineLocally(error.step, max_tokens(state), state.base, state.round, found)
 
 
 def _early_outcome(state: State) -> Action | None:
     """Score the draft with the ORM beside refinements, if a call can be spared.
 
-    Not beside its step scores: the local refinement waits for those.
+    Not beside its step scores: the local refinement waits for those. A refuted draft hardly wins.
     """
-    if state.task.strategy not in RERANKING or ScoreDraftOutcome() in state.started:
+    plan = state.task.plan
+    if not plan.ranks or plan.in_turn or ScoreDraftOutcome() in state.started:
         return None
-    refining = _candidates_in_flight(state) > 0
+    if state.candidates[0].findings or state.candidates[0].outcome_score is not None:
+        return None
+    refining = candidates_in_flight(state) > 0
     if not refining or ScoreSteps(0) in in_flight(state) or spare_calls(state) == 0:
         return None
     return ScoreDraftOutcome()
@@ -146,34 +216,64 @@ def _early_outcome(state: State) -> Action | None:
 
 def _ranking(state: State) -> Action | None:
     """Rerank once all candidates are there; without the ORM, let the SORM score them all."""
-    if state.task.strategy not in RERANKING or len(state.candidates) == 1:
+    plan = state.task.plan
+    if not plan.ranks or len(state.candidates) == 1:
+        return None
+    if plan.in_turn and passes(state, len(state.candidates) - 1):
         return None
     if not ranking_failed(state):
-        waits = in_flight(state) - {ScoreDraftOutcome()} or Rerank() in state.started
-        return Rerank() if not waits and solutions_to_rerank(state) else None
+        rerank = Rerank(state.round)
+        waits = in_flight(state) - {ScoreDraftOutcome()} or rerank in state.started
+        return rerank if not waits and solutions_to_rerank(state) else None
     late = Degradation(Stage.RERANK, DegradedReason.DEADLINE) in state.degraded
-    if late or _sorm_failed(state) or _candidates_in_flight(state):
+    if late or _sorm_failed(state) or candidates_in_flight(state):
         return None
-    return next(iter(_unscored(state)), None)
+    return next(iter(unscored(state)), None)
 
 
-def _drafting(state: State) -> Draft | None:
-    if state.candidates:
+def _judgement(state: State) -> Action | None:
+    """The step scores that say whether the best candidate passes, if a round may follow."""
+    if in_flight(state) or not _may_go_on(state) or _sorm_failed(state):
         return None
-    return next((action for action in in_flight(state) if isinstance(action, Draft)), None)
+    best = _best(state)
+    scoring = ScoreSteps(best)
+    return scoring if passes(state, best) is None and scoring not in state.started else None
 
 
-def _refinements_ahead(state: State) -> int:
-    """How many may follow from what is in flight, other than from a draft."""
-    if _drafting(state) is not None:
-        return 0
-    refines = state.task.strategy in _REFINES_LOCALLY and ScoreSteps(0) in in_flight(state)
-    gated = state.task.strategy is Strategy.GATED and not _tried(state, RefineGlobally)
-    return refines + gated
+def _goes_on(state: State) -> bool:
+    """Whether another round begins. A candidate whose step scores failed does not pass."""
+    return _may_go_on(state) and not passes(state, _best(state))
 
 
-def _tried(state: State, kind: type[Draft | RefineGlobally | RefineLocally]) -> bool:
+def _may_go_on(state: State) -> bool:
+    """Whether rounds, calls and tokens are left for one more refinement that is then ranked."""
+    plan = state.task.plan
+    if not (plan.ranks and plan.refines_globally) or not state.candidates:
+        return False
+    calls = calls_left(state) > calls_of(Rerank())
+    return state.round < state.task.rounds and calls and tokens_left(state) > 0
+
+
+def _best(state: State) -> int:
+    selection = select(state)
+    return selection.candidate if selection else 0
+
+
+def _next_base(state: State) -> int:
+    """The candidate with the fewest findings; of several the best."""
+    best = _best(state)
+    counts = [len(candidate.findings) for candidate in state.candidates]
+    fewest = min(counts)
+    return best if counts[best] == fewest else counts.index(fewest)
+
+
+def _tried(state: State, kind: type[Draft]) -> bool:
     return kind in map(type, state.started)
+
+
+def _tried_from(state: State, base: int) -> bool:
+    """Whether a correction of this candidate was begun."""
+    return any(isinstance(each, RefineLocally) and each.base == base for each in state.started)
 
 
 def _sorm_failed(state: State) -> bool:
@@ -182,103 +282,3 @@ def _sorm_failed(state: State) -> bool:
         isinstance(action, ScoreSteps) and state.candidates[action.candidate].step_scores is None
         for action in state.ended
     )
-
-
-def _unscored(state: State) -> tuple[ScoreSteps, ...]:
-    """One action per solution text whose steps nobody has scored or is scoring."""
-    first_places: dict[str, int] = {}
-    for place, candidate in enumerate(state.candidates):
-        if candidate.step_scores is None:
-            first_places.setdefault(candidate.solution, place)
-    actions = (ScoreSteps(place) for place in first_places.values())
-    return tuple(action for action in actions if action not in state.started)
-
-
-def _draft(state: State) -> Draft:
-    """The draft, with as many samples of full length as the caps allow, or one cut short."""
-    max_tokens = _max_tokens(state)
-    samples = min(_samples_asked(state.task), _most_samples(state))
-    if samples == 0:
-        return Draft(samples=0, max_tokens=max_tokens, sample_max_tokens=0)
-    rest = tokens_left(state) - max_tokens
-    sample_max_tokens = min(state.task.sampling.max_tokens, rest)
-    if sample_max_tokens == 0:
-        return Draft(samples=0, max_tokens=max_tokens, sample_max_tokens=0)
-    samples = min(samples, rest // sample_max_tokens)
-    return Draft(samples=samples, max_tokens=max_tokens, sample_max_tokens=sample_max_tokens)
-
-
-def _samples_asked(task: Task) -> int:
-    return task.sampling.n - 1 if task.strategy is Strategy.BEST_OF_N else 0
-
-
-def _most_samples(state: State) -> int:
-    """How many the cap on calls leaves room for, all reranked."""
-    left = calls_left(state) - _CALLS_WITH_SAMPLES
-    if state.ranked_singly:
-        return max(0, left)
-    return _samples_asked(state.task) if left >= 0 else 0
-
-
-def _missing_samples(state: State, action: Draft) -> tuple[Degradation, ...]:
-    """What to report when the caps allow fewer samples than were asked for."""
-    if action.samples == _samples_asked(state.task):
-        return ()
-    too_few_calls = action.samples == _most_samples(state)
-    reason = DegradedReason.CALL_CAP if too_few_calls else DegradedReason.TOKEN_CAP
-    return (Degradation(Stage.DRAFT, reason),)
-
-
-def _max_tokens(state: State) -> int:
-    """How long one more generation may get."""
-    return min(state.task.sampling.max_tokens, tokens_left(state))
-
-
-def _refusal(state: State, action: Action) -> DegradedReason | None:
-    """The cap that `action` would break, if any."""
-    if calls_left(state) < _calls_needed(state, action):
-        return DegradedReason.CALL_CAP
-    generates = isinstance(action, Draft | RefineGlobally | RefineLocally)
-    if generates and tokens_of(action) == 0:
-        return DegradedReason.TOKEN_CAP
-    return None
-
-
-def _calls_needed(state: State, action: Action) -> int:
-    """The calls of `action` and those without which it would be of no use.
-
-    Before reranking, these are the rerank's, unless there is but a draft to come. Without the
-    ORM, the SORM scores every candidate or none: scores of some do not rank them all.
-    """
-    if isinstance(action, ScoreSteps) and ranking_failed(state):
-        return len(_unscored(state))
-    if isinstance(action, Rerank):
-        return len(solutions_to_rerank(state)) if state.ranked_singly else 1
-    alone = isinstance(action, Draft) and action.samples == 0
-    return calls_of(action) + (0 if alone else _rank_calls(state, _adds(action)))
-
-
-def _rank_calls(state: State, more: int = 0) -> int:
-    """The calls of the rerank to come, of the candidates known or in flight and `more`."""
-    if state.task.strategy not in RERANKING or Rerank() in state.started or ranking_failed(state):
-        return 0
-    if not state.ranked_singly:
-        return 1
-    unscored = {each.solution for each in state.candidates if each.outcome_score is None}
-    return len(unscored) + _candidates_in_flight(state) + more
-
-
-def _candidates_in_flight(state: State) -> int:
-    """How many candidates the actions in flight may give."""
-    return sum(map(_adds, in_flight(state)))
-
-
-def _adds(action: Action) -> int:
-    """How many candidates it may give."""
-    match action:
-        case Draft():
-            return 1 + action.samples
-        case RefineGlobally() | RefineLocally():
-            return 1
-        case _:
-            return 0

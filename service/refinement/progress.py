@@ -18,6 +18,8 @@ class Delta:
 
     stage: Stage
     text: str
+    base: int = 0  # of a refinement: the index of what is refined
+    round: int = 1
 
 
 @dataclass(frozen=True, slots=True)

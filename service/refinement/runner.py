@@ -5,9 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from service.refinement.calls import Calls, Engines
-from service.refinement.policy import advance, spare_calls, spare_tokens, useless
+from service.refinement.caps import spare_calls, spare_tokens
+from service.refinement.judging import FirstError, critique_of, first_error
+from service.refinement.policy import advance, useless
 from service.refinement.progress import Advanced, Tell
-from service.refinement.state import apply, critique_of
+from service.refinement.state import apply
 from service.refinement.types import (
     TIMED_OUT,
     Action,
@@ -60,6 +62,11 @@ class Outcome:
     def selected(self) -> Candidate:
         """The winner; its solution and answer are the response's."""
         return self.state.candidates[self.selection.candidate]
+
+    @property
+    def first_error(self) -> FirstError | None:
+        """The first wrong step of the draft, as far as it was found."""
+        return first_error(self.state)
 
     @property
     def critique(self) -> str | None:

@@ -1,10 +1,11 @@
 """Which candidate wins, given what is known when nothing is left to do. Pure."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from models.formats.answers import same_answer
+from service.refinement.judging import contenders, first_error, passes
 from service.refinement.types import (
-    Candidate,
     CandidateKind,
     Selection,
     SelectionReason,
@@ -12,59 +13,60 @@ from service.refinement.types import (
     Strategy,
 )
 
-_ORDER = tuple(CandidateKind)
-_LONG_ANSWER = 100  # characters: beyond, numbers are compared as they are written
-RERANKING = frozenset({Strategy.GLORE, Strategy.GATED, Strategy.BEST_OF_N})
-
-
-def accepted(state: State) -> bool:
-    """Whether `gated` takes the draft as it is: every step scores at least the gate.
-
-    A draft without steps has nothing that speaks for it.
-    """
-    if state.task.strategy is not Strategy.GATED or not state.candidates:
-        return False
-    scores = state.candidates[0].step_scores or ()
-    return min(scores, default=-1.0) >= state.task.gate
+_ORDER: Final = tuple(CandidateKind)
+_LONG_ANSWER: Final = 100  # characters: beyond, numbers are compared as they are written
 
 
 def select(state: State) -> Selection | None:
     """The winner, or None without a draft.
 
-    Strategies that rank choose by outcome score, else by the lowest step score when every
-    candidate has step scores, else by agreement, else the draft. Of equals the draft wins, then
-    a sample, the global, the local refinement: which of the two came first is chance, and the
-    same question is to have the same answer.
+    Strategies that rank leave out refuted candidates if there are others (tool first: T1, arXiv
+    2504.04718). Among the rest they choose by outcome score, else by the lowest step score when
+    every one has step scores, else by agreement, else the first. On a tie the draft wins, then a
+    sample, the global, the local refinement: the order of arrival is chance, and the same
+    question is to have the same answer.
     """
     if not state.candidates:
         return None
-    if state.task.strategy not in RERANKING:
+    if not state.task.plan.ranks:
         return _unranked(state)
     if len(state.candidates) == 1:
-        alone = SelectionReason.ACCEPTED if accepted(state) else SelectionReason.ONLY_CANDIDATE
-        return Selection(0, alone)
-    outcome = [c.outcome_score for c in state.candidates if c.outcome_score is not None]
-    if len(outcome) == len(state.candidates):
-        return Selection(_highest(state.candidates, outcome), SelectionReason.OUTCOME_SCORE)
-    lowest = [min(c.step_scores) for c in state.candidates if c.step_scores]
-    if len(lowest) == len(state.candidates):
-        return Selection(_highest(state.candidates, lowest), SelectionReason.STEP_SCORE)
-    return _agreed(state.candidates)
+        accepted = state.task.plan.gated and passes(state, 0)
+        return Selection(
+            0, SelectionReason.ACCEPTED if accepted else SelectionReason.ONLY_CANDIDATE
+        )
+    rivals = contenders(state.candidates)
+    if len(rivals) == 1:
+        return Selection(rivals[0], SelectionReason.VERIFIED)
+    return _ranked(state, rivals)
 
 
-def _same(left: Candidate, right: Candidate) -> bool:
-    """Whether both have the same answer. Parsing numbers of 100,000 digits takes too long here."""
-    if left.answer is None or right.answer is None:
-        return False
-    if len(left.answer) > _LONG_ANSWER or len(right.answer) > _LONG_ANSWER:
-        return left.answer == right.answer
-    return same_answer(left.answer, right.answer)
+def _ranked(state: State, rivals: Sequence[int]) -> Selection:
+    """The best of several by the first kind of score that all of them have, else by agreement.
+
+    After the first round those compete that an earlier round has ranked, if the last was not.
+    """
+    if state.round > 1:
+        ranked = [each for each in rivals if state.candidates[each].outcome_score is not None]
+        rivals = ranked or rivals
+    known = [state.candidates[index] for index in rivals]
+    outcome = [each.outcome_score for each in known if each.outcome_score is not None]
+    if len(outcome) == len(rivals):
+        return Selection(_highest(state, rivals, outcome), SelectionReason.OUTCOME_SCORE)
+    lowest = [min(each.step_scores) for each in known if each.step_scores]
+    if len(lowest) == len(rivals):
+        return Selection(_highest(state, rivals, lowest), SelectionReason.STEP_SCORE)
+    return _agreed(state, rivals)
 
 
-def _highest(candidates: tuple[Candidate, ...], values: Sequence[float]) -> int:
-    """The place of the highest value; of equals that of the earlier kind, then the earlier one."""
-    places = sorted(range(len(values)), key=lambda place: _ORDER.index(candidates[place].kind))
-    return max(places, key=values.__getitem__)
+def _highest(state: State, rivals: Sequence[int], values: Sequence[float]) -> int:
+    """The index with the highest value; on a tie the earlier kind, then the earlier index."""
+
+    def order(number: int) -> tuple[float, int]:
+        kind = state.candidates[rivals[number]].kind
+        return values[number], -_ORDER.index(kind)
+
+    return rivals[max(range(len(rivals)), key=order)]
 
 
 def _unranked(state: State) -> Selection:
@@ -73,21 +75,32 @@ def _unranked(state: State) -> Selection:
     wanted = {Strategy.GLOBAL: CandidateKind.GLOBAL, Strategy.LOCAL: CandidateKind.LOCAL}.get(
         strategy, CandidateKind.DRAFT
     )
-    for place, candidate in enumerate(state.candidates):
+    for index, candidate in enumerate(state.candidates):
         if candidate.kind is wanted:
-            return Selection(place, SelectionReason.STRATEGY)
-    if strategy is Strategy.LOCAL and state.candidates[0].step_scores and state.first_error is None:
+            return Selection(index, SelectionReason.STRATEGY)
+    scored = state.candidates[0].step_scores is not None
+    if strategy is Strategy.LOCAL and scored and first_error(state) is None:
         return Selection(0, SelectionReason.STRATEGY)  # no error: the draft is the answer
     return Selection(0, SelectionReason.ONLY_CANDIDATE)
 
 
-def _agreed(candidates: tuple[Candidate, ...]) -> Selection:
-    """A candidate with the most common answer, of equals as above; the draft when no two agree.
+def _agreed(state: State, rivals: Sequence[int]) -> Selection:
+    """A candidate with the most common answer, on a tie as above; the first when no two agree.
 
     A candidate without an answer agrees with none, and loses to any that has one.
     """
-    votes = [sum(_same(each, other) for other in candidates) for each in candidates]
-    winner = _highest(candidates, votes)
-    if winner == 0 and votes[0] <= 1:
-        return Selection(0, SelectionReason.FALLBACK)
+    answers = [state.candidates[index].answer for index in rivals]
+    votes = [sum(_same(answer, other) for other in answers) for answer in answers]
+    winner = _highest(state, rivals, votes)
+    if winner == rivals[0] and votes[0] <= 1:
+        return Selection(winner, SelectionReason.FALLBACK)
     return Selection(winner, SelectionReason.AGREEMENT)
+
+
+def _same(left: str | None, right: str | None) -> bool:
+    """Whether both name one number. Parsing numbers of 100,000 digits takes too long here."""
+    if left is None or right is None:
+        return False
+    if len(left) > _LONG_ANSWER or len(right) > _LONG_ANSWER:
+        return left == right
+    return same_answer(left, right)

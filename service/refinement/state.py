@@ -3,8 +3,6 @@
 from dataclasses import replace
 from typing import assert_never
 
-from models.formats.critique import mark
-from models.formats.steps import first_error
 from service.refinement.types import (
     TIMED_OUT,
     Action,
@@ -24,12 +22,14 @@ from service.refinement.types import (
     RefineLocally,
     Rerank,
     Reranked,
+    Sample,
     ScoreDraftOutcome,
     ScoreSteps,
     Stage,
     State,
     StepsScored,
     Stopped,
+    Writing,
 )
 
 
@@ -40,7 +40,7 @@ class UnexpectedEventError(Exception):
 def stage_of(action: Action) -> Stage:
     """The stage an action belongs to. Raises ValueError for Finish, which is no work."""
     match action:
-        case Draft():
+        case Draft() | Sample():
             return Stage.DRAFT
         case ScoreSteps():
             return Stage.SCORE
@@ -73,7 +73,7 @@ def tokens_of(action: Action) -> int:
     match action:
         case Draft():
             return action.max_tokens + action.samples * action.sample_max_tokens
-        case RefineGlobally() | RefineLocally():
+        case RefineGlobally() | RefineLocally() | Sample():
             return action.max_tokens
         case _:
             return 0
@@ -97,24 +97,14 @@ def tokens_left(state: State) -> int:
     return max(0, state.task.budget.max_generated_tokens - used - promised)
 
 
-def solutions_to_rerank(state: State) -> tuple[str, ...]:
-    """The different solutions whose outcome score is neither known nor on its way, in order."""
-    unscored = {each.solution: None for each in state.candidates if each.outcome_score is None}
-    if ScoreDraftOutcome() in in_flight(state):
-        unscored.pop(state.candidates[0].solution, None)
-    return tuple(unscored)
-
-
 def ranking_failed(state: State) -> bool:
     """Whether outcome scores were wanted and will not come."""
     return any(missing.stage is Stage.RERANK for missing in state.degraded)
 
 
-def critique_of(state: State) -> str | None:
-    """The draft with `[BAD]` before its first error, None when no error was found."""
-    if state.first_error is None:
-        return None
-    return mark(state.candidates[0].solution, state.first_error)
+def tried_in_round(state: State, kind: type[Writing]) -> bool:
+    """Whether an action of this kind was begun in the round of the state."""
+    return any(isinstance(each, kind) and each.round == state.round for each in state.started)
 
 
 def begin(state: State, action: Action) -> State:
@@ -190,6 +180,7 @@ def _gives(action: Action, event: Event) -> bool:
             (Draft(), Drafted(candidates=(_, *_)))
             | (RefineGlobally(), Refined(candidate=Candidate(kind=CandidateKind.GLOBAL)))
             | (RefineLocally(), Refined(candidate=Candidate(kind=CandidateKind.LOCAL)))
+            | (Sample(), Refined(candidate=Candidate(kind=CandidateKind.SAMPLE)))
             | (ScoreDraftOutcome(), DraftOutcomeScored())
             | (Rerank(), Reranked())
         ):
@@ -204,7 +195,7 @@ def _cut_short(
     match action:
         case Draft():
             granted = [action.max_tokens] + [action.sample_max_tokens] * (len(written) - 1)
-        case RefineGlobally() | RefineLocally():
+        case RefineGlobally() | RefineLocally() | Sample():
             granted = [action.max_tokens]
         case _:
             return ()
@@ -221,7 +212,8 @@ def _rerank_repeats(state: State, event: Failed) -> bool:
 
     An ORM that did not answer in time is not waited for twice.
     """
-    early = event.action == ScoreDraftOutcome() and Rerank() not in state.started
+    reranked = any(isinstance(action, Rerank) for action in state.started)
+    early = event.action == ScoreDraftOutcome() and not reranked
     return early and event.degradation.reason not in TIMED_OUT
 
 
@@ -245,10 +237,7 @@ def _with_step_scores(state: State, event: StepsScored) -> State:
         else candidate
         for candidate in state.candidates
     )
-    wrong = state.first_error
-    if event.candidate == 0:
-        wrong = first_error(event.scores, state.task.threshold)
-    return replace(state, candidates=candidates, first_error=wrong)
+    return replace(state, candidates=candidates)
 
 
 def _with_draft_outcome(state: State, event: DraftOutcomeScored) -> State:

@@ -5,22 +5,61 @@ carries them out and feeds each result back as an `Event`; when the policy says 
 the state and the `Selection` in it are the answer.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from service.engines.ports import FaultReason
+from service.verifiers.ports import Finding
 
 
 class Strategy(StrEnum):
     """How a question is answered; chosen per request."""
 
     GLORE = "glore"  # draft, both refinements, the ORM picks one of the three (the paper)
-    GATED = "gated"  # the draft when its steps score high enough, otherwise as `glore`
+    GATED = "gated"  # the draft if it passes, otherwise as `glore`
+    ADAPTIVE = "adaptive"  # one candidate after the other, until one passes
     DRAFT = "draft"  # the draft alone
     GLOBAL = "global"  # the global refinement of the draft, unranked
     LOCAL = "local"  # the local refinement of the draft, unranked; the draft if no error is found
     BEST_OF_N = "best_of_n"  # the draft and n-1 samples, the ORM picks one
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a strategy does after the draft.
+
+    A candidate passes when no verifier refutes it and no step scores below the gate.
+    """
+
+    refines_globally: bool = False
+    refines_locally: bool = False
+    samples: bool = False  # further solutions of the student are candidates
+    ranks: bool = False  # the best candidate is the answer, not the last
+    gated: bool = False  # a draft that passes is the answer
+    in_turn: bool = False  # candidates are written one at a time; the first that passes wins
+
+
+PLANS: Final[Mapping[Strategy, Plan]] = MappingProxyType(
+    {
+        Strategy.GLORE: Plan(refines_globally=True, refines_locally=True, ranks=True),
+        Strategy.GATED: Plan(refines_globally=True, refines_locally=True, ranks=True, gated=True),
+        Strategy.ADAPTIVE: Plan(
+            refines_globally=True,
+            refines_locally=True,
+            samples=True,
+            ranks=True,
+            gated=True,
+            in_turn=True,
+        ),
+        Strategy.DRAFT: Plan(),
+        Strategy.GLOBAL: Plan(refines_globally=True),
+        Strategy.LOCAL: Plan(refines_locally=True),
+        Strategy.BEST_OF_N: Plan(samples=True, ranks=True),
+    }
+)
 
 
 class CandidateKind(StrEnum):
@@ -46,7 +85,8 @@ class SelectionReason(StrEnum):
     """Why the selected candidate won."""
 
     ONLY_CANDIDATE = "only_candidate"  # nothing else was there to choose from
-    ACCEPTED = "accepted"  # `gated`: no step of the draft scores below the gate
+    ACCEPTED = "accepted"  # `gated`, `adaptive`: the draft passes
+    VERIFIED = "verified"  # the only candidate that no verifier refutes
     STRATEGY = "strategy"  # `draft`, `global` and `local` do not rank
     OUTCOME_SCORE = "outcome_score"  # highest ORM score
     STEP_SCORE = "step_score"  # no ORM: the highest lowest step score
@@ -98,7 +138,15 @@ class Task:
     sampling: Sampling
     budget: Budget
     threshold: float  # a step score below it is an error
-    gate: float  # of `gated`: a draft with no step score below it is the answer
+    gate: float | None  # a candidate with a step score below it does not pass; None: no matter
+    rounds: int = 1  # of refinement, while the best candidate does not pass
+    verify: bool = True  # whether the verifiers check the candidates
+    correct: bool = False  # whether local refinements go on from a corrected step
+
+    @property
+    def plan(self) -> Plan:
+        """What its strategy does after the draft."""
+        return PLANS[self.strategy]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +164,8 @@ class Candidate:
     completion_offset: int = 0
     outcome_score: float | None = None
     step_scores: tuple[float, ...] | None = None  # one per step of `solution`
+    findings: tuple[Finding, ...] = ()  # of the verifiers
+    base: int | None = None  # of a refinement: the index of the candidate that was refined
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,17 +215,37 @@ class ScoreSteps:
 
 @dataclass(frozen=True, slots=True)
 class RefineGlobally:
-    """Rewrite the draft as a whole."""
+    """Rewrite the candidate with the index `base` as a whole.
+
+    From the second round on refinements are sampled, so that they are not the same again.
+    """
 
     max_tokens: int
+    base: int = 0
+    round: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class RefineLocally:
-    """Rewrite the draft from this step on."""
+    """Rewrite the candidate with the index `base` from this step on.
+
+    `correction` is what a verifier found in that step: the refinement goes on behind the step with
+    the right value in it.
+    """
 
     first_error: int
     max_tokens: int
+    base: int = 0
+    round: int = 1
+    correction: Finding | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Draw one more solution of the student."""
+
+    max_tokens: int
+    round: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +255,9 @@ class ScoreDraftOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Rerank:
-    """Score with the ORM the candidates whose outcome score is neither known nor on its way."""
+    """Score with the ORM the contenders whose outcome score is neither known nor on its way."""
+
+    round: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,9 +275,8 @@ class Finish:
     selection: Selection | None
 
 
-Action: TypeAlias = (
-    Draft | ScoreSteps | RefineGlobally | RefineLocally | ScoreDraftOutcome | Rerank | Finish
-)
+Writing: TypeAlias = RefineGlobally | RefineLocally | Sample  # what adds one candidate
+Action: TypeAlias = Draft | ScoreSteps | Writing | ScoreDraftOutcome | Rerank | Finish
 
 
 # --- events: what an action gave ---------------------------------------------------------
@@ -233,7 +304,7 @@ class StepsScored:
 
 @dataclass(frozen=True, slots=True)
 class Refined:
-    """A global or local refinement."""
+    """A global or local refinement, or a further sample."""
 
     candidate: Candidate
 
@@ -247,10 +318,7 @@ class DraftOutcomeScored:
 
 @dataclass(frozen=True, slots=True)
 class Reranked:
-    """ORM scores, one per candidate in the state, in order.
-
-    None where `ScoreDraftOutcome` was still in flight and gives the score.
-    """
+    """ORM scores, one per candidate in the state, in order; None for those not asked for."""
 
     scores: tuple[float | None, ...]
 
@@ -284,7 +352,8 @@ class State:
 
     task: Task
     candidates: tuple[Candidate, ...] = ()  # the draft first, in order of arrival after it
-    first_error: int | None = None  # step index in the draft, once scored
+    round: int = 1  # of refinement
+    base: int = 0  # the index of the candidate that this round refines
     started: frozenset[Action] = field(default_factory=frozenset)  # handed to the runner
     ended: frozenset[Action] = field(default_factory=frozenset)  # with a result or a failure
     degraded: tuple[Degradation, ...] = ()

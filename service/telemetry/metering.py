@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from models.formats.writing import Prompt
@@ -125,14 +125,13 @@ class MeteredOutcomeScorer:
 def metered(engines: Engines, metrics: Metrics, log: EngineLog) -> Engines:
     """The same engines; calls are counted and faults are logged."""
     observer = _Observer(metrics, log)
-    return Engines(
+    return replace(
+        engines,
         student=MeteredGenerator(engines.student, "student", observer),
         global_refiner=MeteredGenerator(engines.global_refiner, "global_refiner", observer),
         local_refiner=MeteredGenerator(engines.local_refiner, "local_refiner", observer),
         sorm=MeteredStepScorer(engines.sorm, observer),
         orm=MeteredOutcomeScorer(engines.orm, observer),
-        formats=engines.formats,
-        ranked_singly=engines.ranked_singly,
     )
 
 

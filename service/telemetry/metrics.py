@@ -99,7 +99,25 @@ class Metrics:
         )
         self.first_errors = Counter(
             "glore_first_errors_found",
-            "Drafts in which a step scored below the threshold.",
+            "Drafts in which a verifier refuted a step, or one scored below the threshold.",
+            ["strategy"],
+            registry=registry,
+        )
+        self.selections = Counter(
+            "glore_selections",
+            "Answers by what decided between the candidates.",
+            ["reason", "strategy"],
+            registry=registry,
+        )
+        self.refuted = Counter(
+            "glore_candidates_refuted",
+            "Candidates in which a verifier refuted a step.",
+            ["kind", "verifier"],
+            registry=registry,
+        )
+        self.rounds = Counter(
+            "glore_refinement_rounds",
+            "Rounds of refinement; each question has at least one.",
             ["strategy"],
             registry=registry,
         )
@@ -140,8 +158,13 @@ class Metrics:
         strategy = state.task.strategy.value
         selected = outcome.selected
         self.selected.labels(selected.kind.value, strategy).inc()
-        if state.first_error is not None:
+        if outcome.first_error is not None:
             self.first_errors.labels(strategy).inc()
+        self.selections.labels(outcome.selection.reason.value, strategy).inc()
+        self.rounds.labels(strategy).inc(state.round)
+        for candidate in state.candidates:
+            for verifier in {finding.verifier for finding in candidate.findings}:
+                self.refuted.labels(candidate.kind.value, verifier).inc()
         refined = selected.kind in {CandidateKind.GLOBAL, CandidateKind.LOCAL}
         if refined and selected.answer != outcome.draft.answer:
             self.answers_changed.labels(strategy).inc()

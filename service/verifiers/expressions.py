@@ -23,7 +23,7 @@ class UnreadableError(ValueError):
 class Reading(Enum):
     """How to compute what people do not write alike, by the pattern of what it concerns."""
 
-    STANDARD = re.compile("")
+    STANDARD = re.compile(r"\A")  # always
     PERCENT_AS_UNIT = re.compile(r"%|percent")  # 100% - 20% = 80
     FRACTIONS_FIRST = re.compile(r"(?:[/÷]|div)[^=]*(?:[/÷]|div)")  # 14 / 1 / 4 is 14 / (1/4)
     # 11 ÷ 2/5 is (11 ÷ 2)/5

@@ -41,7 +41,7 @@ PINS: Final = HERE / "requirements.txt"
 NODE_CLIENT: Final = "openai@7.59.0"
 KEY: Final = new_key()
 CLIENTS: Final = ("openai", "node", "langchain", "litellm", "autogen", "lm_eval")
-OWN_MODELS: Final = dict(zip(CLIENTS, STRATEGIES, strict=True))  # see programs.py
+OWN_MODELS: Final = dict(zip(CLIENTS, STRATEGIES, strict=False))  # see programs.py
 AT_ONCE: Final = 2  # programs
 # The class of the exception, and a part of its text.
 NO_MODEL: Final = "There is no such model; the models are glore, glore-gated, "

@@ -231,7 +231,7 @@ async def test_a_local_refinement_keeps_the_text_before_the_error_byte_for_byte(
         gate=0.5,
     )
     candidate = Candidate(CandidateKind.DRAFT, draft, "28", "stop")
-    state = State(task, candidates=(candidate,), first_error=2)
+    state = State(task, candidates=(candidate,))
     async with connect_vllm(settings_of(prm, writer)) as connected:
         calls = Calls(task, connected.engines, time.monotonic)
         event, cost = await calls.perform(RefineLocally(first_error=2, max_tokens=16), state)

@@ -33,10 +33,10 @@ async def test_early_scores_lead_to_the_same_answer(engines: Engines) -> None:
         outcome = await refine(task, eager, ManualClock(), lambda _: None)
         await early.finish()
         plain = await refine(task, engines, ManualClock(), lambda _: None)
-        assert outcome.state.first_error == plain.state.first_error
+        assert outcome.first_error == plain.first_error
         assert outcome.selected.solution == plain.selected.solution
         begun_early += early.early
-        assert outcome.state.first_error is not None or not early.early
+        assert outcome.first_error is not None or not early.early
     assert begun_early > 0
 
 

@@ -75,6 +75,7 @@ def test_an_answer_is_shown_and_not_obeyed(gateway: FakeGateway) -> None:
     for each in body["candidates"]:
         each["solution"] += ATTACK
         each["answer"] = f"12{ATTACK}"
+        each["findings"] = [{**samples.FINDING, "claimed": ATTACK, "expression": ATTACK}]
     for step in body["draft"]["steps"]:
         step["text"] += ATTACK
     body["selected"]["explanation"] += ATTACK

@@ -17,8 +17,8 @@ from service.api.openai.parameters import NEUTRAL, Hints, asks_for_nothing
 from service.api.problems import invalid_request
 from service.api.schemas import (
     MOST_TOKENS,
-    BudgetIn,
     MaxTokens,
+    RefinementIn,
     RequestModel,
     SampleCount,
     SolveRequest,
@@ -65,7 +65,7 @@ class StreamOptions(RequestModel):
     )
 
 
-class GloreOptions(BudgetIn):
+class GloreOptions(RefinementIn):
     """What OpenAI has no parameter for (`extra_body={"glore": {...}}`), as in `POST /solve`."""
 
     n: SampleCount | None = None

@@ -27,6 +27,7 @@ from glore_client import (
     DraftWritten,
     Failed,
     FieldError,
+    Finding,
     FirstError,
     GatewayTimeout,
     GloreError,
@@ -73,10 +74,15 @@ def result(solved: SolveResult) -> None:
     assert_type(solved.candidates, tuple[Candidate, ...])
     assert_type(solved.candidates[0].outcome_score, float | None)
     assert_type(solved.candidates[0].finish_reason, str)
+    assert_type(solved.candidates[0].findings, tuple[Finding, ...])
+    assert_type(solved.candidates[0].findings[0].expected, str)
+    assert_type(solved.candidates[0].base, int | None)
     assert_type(solved.draft, Draft)
     assert_type(solved.draft.steps, tuple[Step, ...])
     assert_type(solved.draft.steps[0].score, float | None)
     assert_type(solved.draft.first_error, int | None)
+    assert_type(solved.draft.first_error_by, str | None)
+    assert_type(solved.rounds, int)
     assert_type(solved.draft.threshold, float)
     assert_type(solved.usage, Usage)
     assert_type(solved.usage.stages, tuple[StageUsage, ...])
@@ -99,9 +105,12 @@ def event(told: SolveEvent) -> str:  # noqa: PLR0911 - one for each class
             return str(told.candidate)
         case FirstError():
             assert_type(told.index, int | None)
+            assert_type(told.found_by, str | None)
             assert_type(told.threshold, float)
             return told.critique or ""
         case RefinedDelta():
+            assert_type(told.base, int)
+            assert_type(told.round, int)
             return told.kind + told.text
         case RefinedWritten():
             assert_type(told.place, int)
@@ -177,10 +186,10 @@ def note(done: int, total: int | None) -> None:
 def blocking(transport: httpx2.BaseTransport) -> None:
     strategy: Strategy = "best_of_n"
     sampling = Sampling(temperature=0.7, n=4)
-    shared: SolveOptions = {"strategy": strategy, "max_engine_calls": 8}
+    shared: SolveOptions = {"strategy": strategy, "max_engine_calls": 8, "rounds": 2}
     options: CallOptions = {"deadline": 10.0, "timeout": 12.0, "max_generated_tokens": 900}
     progress: Progress = note
-    question = Question("How many?", id="a", sampling=sampling)
+    question = Question("How many?", id="a", sampling=sampling, verify=False, correct=True)
     policy = RetryPolicy(max_retries=1)
     with Client(api_key="k", retry=policy, transport=transport, headers={"X-Team": "a"}) as client:
         assert_type(client, Client)

@@ -1,10 +1,22 @@
 """Answers of a gateway, as they go over the wire, and the parts they are made of."""
 
+import copy
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 QUESTION = "Ann has 3 bags with 4 apples each and eats 2. How many apples are left?"
+
+
+FINDING = {
+    "verifier": "arithmetic",
+    "step": 1,
+    "start": 9,
+    "end": 11,
+    "claimed": "12",
+    "expected": "10",
+    "expression": "12 - 2",
+}
 
 
 def candidate(kind: str, answer: str | None, score: float | None = None) -> dict[str, Any]:
@@ -15,7 +27,14 @@ def candidate(kind: str, answer: str | None, score: float | None = None) -> dict
         "answer": answer,
         "outcome_score": score,
         "finish_reason": "stop",
+        "findings": [],
+        "base": 0 if kind.endswith("_refinement") else None,
     }
+
+
+def refuted(draft: Mapping[str, Any]) -> dict[str, Any]:
+    """The candidate as a verifier finds it; the ORM is not asked of it."""
+    return {**draft, "outcome_score": None, "findings": [FINDING]}
 
 
 def stage(name: str, started: float, seconds: float, generated: int) -> dict[str, Any]:
@@ -29,11 +48,12 @@ def stage(name: str, started: float, seconds: float, generated: int) -> dict[str
     }
 
 
+DRAFT_RANKED = stage("rerank", 1.5, 0.25, 0)
 GLORE_STAGES = (
     stage("draft", 0.0, 1.0, 70),
     stage("refine_globally", 1.0, 2.0, 80),
     stage("score", 1.0, 0.5, 0),
-    stage("rerank", 1.5, 0.25, 0),
+    DRAFT_RANKED,
     stage("refine_locally", 1.5, 1.0, 40),
     stage("rerank", 3.0, 0.25, 0),
 )
@@ -47,6 +67,7 @@ def result(  # noqa: PLR0913 - one argument for each part that tests vary
     stages: Sequence[Mapping[str, Any]] = GLORE_STAGES,
     degraded: Sequence[Mapping[str, Any]] = (),
     first_error: int | None = 1,
+    is_refuted: bool = False,
 ) -> dict[str, Any]:
     """A whole response body."""
     if candidates is None:
@@ -55,6 +76,10 @@ def result(  # noqa: PLR0913 - one argument for each part that tests vary
             candidate("global_refinement", "10", 0.9),
             candidate("local_refinement", "11", 0.4),
         )
+    draft, *others = candidates
+    candidates = [refuted(draft) if is_refuted else draft, *others]
+    stages = [each for each in stages if not (is_refuted and each is DRAFT_RANKED)]
+    found_by = "arithmetic" if is_refuted else "sorm"
     return {
         "id": "solve_0123456789abcdef0123456789abcdef",
         "request_id": "req-1",
@@ -67,7 +92,7 @@ def result(  # noqa: PLR0913 - one argument for each part that tests vary
             "reason": "outcome_score",
             "explanation": "It has the highest outcome score.",
         },
-        "candidates": list(candidates),
+        "candidates": candidates,
         "draft": {
             "steps": [
                 {"index": 0, "text": "3 x 4 = 12", "score": 0.98},
@@ -75,9 +100,11 @@ def result(  # noqa: PLR0913 - one argument for each part that tests vary
                 {"index": 2, "text": "#### 12", "score": 0.15},
             ],
             "first_error": first_error,
+            "first_error_by": None if first_error is None else found_by,
             "threshold": 0.5,
             "critique": "3 x 4 = 12\n[BAD] 12 - 2 = 12\n#### 12",
         },
+        "rounds": 1,
         "usage": {
             "seconds": max(part["started"] + part["seconds"] for part in stages),
             "engine_calls": len(stages),
@@ -87,6 +114,15 @@ def result(  # noqa: PLR0913 - one argument for each part that tests vary
         },
         "degraded": list(degraded),
     }
+
+
+def older(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer as a gateway without verifiers gives it."""
+    plain = copy.deepcopy(dict(body))
+    del plain["rounds"], plain["draft"]["first_error_by"]
+    for each in plain["candidates"]:
+        del each["findings"], each["base"]
+    return plain
 
 
 def problem(status: int, detail: str, **more: object) -> dict[str, Any]:
@@ -118,13 +154,16 @@ def told(body: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     ]
     if steps and steps[0]["score"] is not None:
         parts = {key: body["draft"][key] for key in ("threshold", "critique")}
-        events += [
-            ("scores", {"candidate": 0, "scores": [each["score"] for each in steps]}),
-            ("first_error", {"index": body["draft"]["first_error"], **parts}),
-        ]
+        index, found_by = body["draft"]["first_error"], body["draft"]["first_error_by"]
+        scores = ("scores", {"candidate": 0, "scores": [each["score"] for each in steps]})
+        error = ("first_error", {"index": index, "found_by": found_by, **parts})
+        events += [error, scores] if draft["findings"] else [scores, error]
     for place, each in enumerate(refined, start=1 + len(samples)):
         events += [
-            ("refined.delta", {"kind": each["kind"], "text": each["solution"]}),
+            (
+                "refined.delta",
+                {"kind": each["kind"], "base": each["base"], "round": 1, "text": each["solution"]},
+            ),
             ("refined", {"candidate": each, "place": place}),
         ]
     return [*events, ("selected", body["selected"]), ("done", dict(body))]

@@ -10,8 +10,10 @@ from glore_client import Problem, Question, Readiness, Sampling, SolveEvent, Sol
 from glore_client.batches import BrokenLine, ErrorLine, LastLine, OkLine
 from glore_client.events import READERS
 from glore_client.questions import EVENTS, NDJSON, BatchCall, shared_by_all, solve_call
+from service.api.batch_body import digest_of
+from service.api.batch_schemas import BatchQuestion, resolved
 from service.api.examples import DEGRADED, RESPONSE
-from service.api.schemas import SolveRequest
+from service.api.schemas import SolveOptions, SolveRequest
 from service.api.solve import task_of
 from service.app import create_app
 from service.settings import Settings
@@ -27,9 +29,19 @@ FULL = Question(
     deadline=30.0,
     max_engine_calls=4,
     max_generated_tokens=500,
+    rounds=2,
+    verify=False,
+    correct=True,
 )
 SHARED = shared_by_all(
-    {"sampling": FULL.sampling, "max_engine_calls": 4, "max_generated_tokens": 5}
+    {
+        "sampling": FULL.sampling,
+        "max_engine_calls": 4,
+        "max_generated_tokens": 5,
+        "rounds": 2,
+        "verify": False,
+        "correct": True,
+    }
 )
 
 
@@ -161,6 +173,35 @@ def test_the_gateway_takes_what_the_client_sends(strategy: Strategy) -> None:
     assert task.budget.deadline == 60.0
     assert task.sampling.temperature == 0.7
     assert task.sampling.n == (4 if draws else 3)
+    assert (task.rounds, task.verify, task.correct) == (1, True, False)
+
+
+def test_what_is_to_be_verified_reaches_the_task() -> None:
+    call = solve_call(FULL, {"rounds": 3, "verify": True}, "r")
+    task = task_of(SolveRequest.model_validate(call.send(0.0).body), LIMITS)
+    assert (task.rounds, task.verify, task.correct) == (2, False, True)
+
+
+async def test_a_batch_that_says_nothing_new_is_the_batch_it_was() -> None:
+    """The store of a gateway holds it under this digest since before there were verifiers."""
+    body: Any = (
+        BatchCall(
+            [Question("One?", id="a"), Question("Two?", strategy="draft")],
+            shared_by_all({"deadline": 9.0}),
+            "key",
+            9.0,
+            9.0,
+            "r",
+        )
+        .send(0.0)
+        .body
+    )
+    options = SolveOptions.model_validate({k: v for k, v in body.items() if k != "questions"})
+    questions = [BatchQuestion.model_validate(each) for each in body["questions"]]
+    requests = [resolved(options, each) for each in questions]
+    assert await digest_of([each.id for each in questions], requests) == (
+        "v2:689ecc572c0984e54b86a0d6ed0f51a3727754a67a855c52f3b955c81750fc0e"
+    )
 
 
 def test_not_ready_is_understood() -> None:

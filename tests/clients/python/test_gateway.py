@@ -128,6 +128,7 @@ async def test_a_story_is_told_in_order_and_ends_with_the_result(settings: Setti
     assert list(scores.scores) == [step.score for step in result.draft.steps]
     error = next(event for event in events if isinstance(event, FirstError))
     assert (error.index, error.critique) == (result.draft.first_error, result.draft.critique)
+    assert error.found_by == result.draft.first_error_by
     for event in events:
         if isinstance(event, RefinedWritten):
             assert event.candidate.solution == result.candidates[event.place].solution
@@ -206,6 +207,20 @@ async def test_a_budget_is_kept(settings: Settings) -> None:
         result = await client.solve(QUESTION, max_engine_calls=2)
     assert result.usage.engine_calls <= 2
     assert result.degraded
+
+
+async def test_a_false_draft_is_refuted_unless_nothing_is_to_be_verified(
+    settings: Settings,
+) -> None:
+    async with gateway(settings, Simulated(right=0.0)) as (url, _), AsyncClient(url) as client:
+        refuted = await client.solve(QUESTION, strategy="adaptive", rounds=2)
+        plain = await client.solve(QUESTION, verify=False)
+    draft, *others = refuted.candidates
+    assert [each.verifier for each in draft.findings] == ["arithmetic"]
+    assert (refuted.draft.first_error_by, refuted.rounds) == ("arithmetic", 2)
+    assert all(each.base is not None for each in others if each.kind.endswith("_refinement"))
+    assert {each.findings for each in plain.candidates} == {()}
+    assert (plain.draft.first_error_by, plain.rounds) == ("sorm", 1)
 
 
 async def test_many_questions_are_answered(settings: Settings) -> None:

@@ -93,6 +93,9 @@ def test_every_documented_option_is_taken(caller: Caller) -> None:
         "deadline": 2.0,
         "max_engine_calls": 3,
         "max_generated_tokens": 4,
+        "rounds": 2,
+        "verify": False,
+        "correct": True,
         "timeout": 5.0,
     }
     assert options.keys() == get_type_hints(CallOptions).keys()
@@ -105,6 +108,8 @@ def test_every_documented_option_is_taken(caller: Caller) -> None:
         client.solve(QUESTION)
     assert len(gateway.requests) == 4
     assert all(gateway.body(i) == gateway.body(0) for i in range(4))
+    sent = {name: gateway.body().get(name) for name in ("rounds", "verify", "correct")}
+    assert sent == {"rounds": 2, "verify": False, "correct": True}
 
 
 async def test_a_mock_of_a_client_has_calls_to_await() -> None:

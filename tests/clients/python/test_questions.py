@@ -36,11 +36,25 @@ def test_no_silence_lasts_longer_than_the_call() -> None:
 
 def test_what_a_question_says_goes_before_what_is_said_for_all() -> None:
     question = Question(
-        QUESTION, strategy="draft", deadline=3.0, max_engine_calls=1, sampling=Sampling(top_p=0.5)
+        QUESTION,
+        strategy="draft",
+        deadline=3.0,
+        max_engine_calls=1,
+        sampling=Sampling(top_p=0.5),
+        verify=False,
+        rounds=2,
     )
     call = solve_call(
         question,
-        {"strategy": "glore", "deadline": 9.0, "max_engine_calls": 5, "max_generated_tokens": 7},
+        {
+            "strategy": "glore",
+            "deadline": 9.0,
+            "max_engine_calls": 5,
+            "max_generated_tokens": 7,
+            "rounds": 3,
+            "verify": True,
+            "correct": False,
+        },
         "r",
     )
     assert call.send(0.0).body == {
@@ -50,14 +64,20 @@ def test_what_a_question_says_goes_before_what_is_said_for_all() -> None:
         "deadline_ms": 3000,
         "max_engine_calls": 1,
         "max_generated_tokens": 7,
+        "rounds": 2,
+        "verify": False,
+        "correct": False,
     }
     assert call.timeout == 8.0
 
 
 def test_a_batch_says_for_each_question_only_what_is_its_own() -> None:
     call = BatchCall(
-        [Question("One?", id="a", strategy="draft"), Question("Two?", max_generated_tokens=5)],
-        shared_by_all({"deadline": 9.0, "max_engine_calls": 4}),
+        [
+            Question("One?", id="a", strategy="draft", correct=True),
+            Question("Two?", max_generated_tokens=5, verify=True),
+        ],
+        shared_by_all({"deadline": 9.0, "max_engine_calls": 4, "rounds": 2, "verify": False}),
         "key-1",
         100.0,
         30.0,
@@ -66,12 +86,14 @@ def test_a_batch_says_for_each_question_only_what_is_its_own() -> None:
     send = call.send(80.0)
     assert send.body == {
         "questions": [
-            {"question": "One?", "id": "a", "strategy": "draft"},
-            {"question": "Two?", "max_generated_tokens": 5},
+            {"question": "One?", "id": "a", "strategy": "draft", "correct": True},
+            {"question": "Two?", "max_generated_tokens": 5, "verify": True},
         ],
         "strategy": "glore",
         "deadline_ms": 9000,
         "max_engine_calls": 4,
+        "rounds": 2,
+        "verify": False,
     }
     assert send.body == call.send(0.0).body
     assert send.headers["Idempotency-Key"] == "key-1"

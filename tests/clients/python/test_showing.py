@@ -58,7 +58,10 @@ def result_with(text: str) -> SolveResult:
     """A result in which everything that a gateway or a model writes is this text."""
     body: Any = samples.result(selected=1, degraded=[{"stage": text, "reason": text}])
     for candidate in body["candidates"]:
+        found = dict.fromkeys(("verifier", "claimed", "expected", "expression"), text)
+        findings = [{**samples.FINDING, **found, "step": step} for step in (0, 1)]
         candidate.update(kind=text, solution=text, answer=text, finish_reason=text)
+        candidate.update(findings=findings)
     for step in body["draft"]["steps"]:
         step["text"] = text
     body["selected"].update(kind=text, reason=text, explanation=text)
@@ -118,6 +121,56 @@ def test_print_says_all_that_a_person_wants_to_know() -> None:
     missing = [{"stage": "refine_locally", "reason": "timed_out"}]
     result = SolveResult.model_validate(samples.result(selected=1, degraded=missing))
     assert str(result) == PRINTED
+
+
+def test_print_marks_a_refuted_step_and_its_candidate_in_words() -> None:
+    result = SolveResult.model_validate(samples.result(selected=1, is_refuted=True))
+    expected = PRINTED
+    for plain, refuted in (
+        ("^ first error\n", "^ first error\n          ^ 12 - 2 = 12: it is 10\n"),
+        (
+            "  0.20  draft              12\n",
+            "     -  draft              12  refuted (12 - 2 = 12: it is 10)\n",
+        ),
+        ("6 engine calls", "5 engine calls"),
+        ("Without refine locally: timed out.\n", ""),
+    ):
+        assert plain in expected
+        expected = expected.replace(plain, refuted)
+    assert str(result) == expected
+
+
+def test_a_notebook_marks_a_refuted_step_and_its_candidate_in_words() -> None:
+    body = samples.result(selected=1, is_refuted=True)
+    body["draft"]["steps"][1]["score"] = 0.99  # the scorer saw nothing; it is red all the same
+    page = SolveResult.model_validate(body)._repr_html_()
+    rows = re.findall(r'<tr style="background: (.*?);.*?>(.*?)</tr>', page, re.DOTALL)
+    red = rows[2][0]
+    assert [colour == red for colour, _ in rows] == [False, True, True] + [False] * 3
+    assert ["12 - 2 = 12: it is 10" in row for _, row in rows] == [False, True] * 2 + [False] * 2
+    assert ["refuted" in row for _, row in rows] == [False] * 3 + [True] + [False] * 2
+
+
+def test_every_finding_is_told_and_a_candidate_says_how_many() -> None:
+    body = samples.result(is_refuted=True)
+    more = [{**samples.FINDING, "step": step, "expression": "2"} for step in (1, 2, 99)]
+    body["candidates"][0]["findings"] += more
+    printed = str(SolveResult.model_validate(body))
+    lines = printed.splitlines()
+    assert lines[6:11] == [
+        "          ^ first error",
+        "          ^ 12 - 2 = 12: it is 10",
+        "          ^ 2 = 12: it is 10",
+        "! 0.15  #### 12",
+        "          ^ 2 = 12: it is 10",
+    ]
+    assert "12  <- winner, refuted (12 - 2 = 12: it is 10, and 3 more)" in printed
+
+
+def test_an_answer_of_a_gateway_without_verifiers_is_shown_as_ever() -> None:
+    missing = [{"stage": "refine_locally", "reason": "timed_out"}]
+    body = samples.older(samples.result(selected=1, degraded=missing))
+    assert str(SolveResult.model_validate(body)) == PRINTED
 
 
 def test_a_notebook_shows_the_same_with_colours() -> None:
@@ -191,7 +244,8 @@ def test_foreign_text_is_never_markup(text: str) -> None:
 def test_no_text_is_markup_or_hidden(text: str) -> None:
     result = result_with(text)
     assert structure(result) == HARMLESS
-    for shown in (str(result), result._repr_html_(), repr(result)):
+    (found, *_) = result.candidates[0].findings
+    for shown in (str(result), result._repr_html_(), repr(result), str(found)):
         assert not set(CONTROLS + BIDI) & set(shown)
 
 

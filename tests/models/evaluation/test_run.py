@@ -2,15 +2,15 @@ import itertools
 import json
 import sys
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
-from glore_client import APIConnectionError, APITimeoutError, GloreError, Sampling, Strategy
+from glore_client import APIConnectionError, APITimeoutError, GloreError, Sampling
 from models.evaluation import run
 from models.evaluation.curves import draw_curves
 from models.evaluation.journal import JournalError
-from models.evaluation.run import Report, evaluate
+from models.evaluation.run import STRATEGIES, Report, evaluate
 from models.evaluation.table import Row
 from tests.models.evaluation.fakes import PROBLEMS, FakeSolver, plan
 
@@ -47,7 +47,7 @@ async def test_only_best_of_n_is_told_how_many_candidates(tmp_path: Path) -> Non
     one = Sampling(temperature=0.0, max_tokens=9)
     several = Sampling(temperature=0.0, max_tokens=9, n=5)
     assert solver.samplings == {
-        name: several if name == "best_of_n" else one for name in get_args(Strategy)
+        name: several if name == "best_of_n" else one for name in STRATEGIES
     }
 
 

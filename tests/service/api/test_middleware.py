@@ -177,7 +177,10 @@ async def test_one_line_per_request_without_its_text(
         "reason": "outcome_score",
         "candidates": 3,
         "first_error": 1,
-        "engine_calls": 6,
+        "first_error_by": "arithmetic",
+        "refuted": 1,
+        "rounds": 1,
+        "engine_calls": 5,
         "generated_tokens": 30,
         "degraded": [],
     }

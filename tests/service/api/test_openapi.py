@@ -73,6 +73,7 @@ def test_a_gateway_with_keys_and_limits_says_so(settings: Settings) -> None:
         "max_deadline": 30.0,
         "max_calls": 9,
         "max_generated_tokens": 700,
+        "max_rounds": 3,
     }
     document = create_app(settings.model_copy(update=changes)).openapi()
     (name,) = document["components"]["securitySchemes"]
@@ -82,6 +83,7 @@ def test_a_gateway_with_keys_and_limits_says_so(settings: Settings) -> None:
     assert (fields["deadline_ms"]["maximum"], fields["deadline_ms"]["default"]) == (30_000, 30_000)
     assert fields["max_engine_calls"]["anyOf"][0]["maximum"] == 9
     assert fields["max_generated_tokens"]["anyOf"][0]["maximum"] == 700
+    assert fields["rounds"]["maximum"] == 3
 
 
 async def test_the_document_shows_the_examples(document: dict[str, Any]) -> None:

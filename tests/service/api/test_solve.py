@@ -41,7 +41,8 @@ async def test_glore_answers_with_the_best_of_three(client: httpx2.AsyncClient) 
             "kind": "local_refinement",
             "reason": "outcome_score",
             "explanation": "The local refinement has the highest outcome score, 0.80, of "
-            "3 candidates; the draft scored 0.20.",
+            "2 candidates that no verifier refutes; the draft is refuted, with 13 for 3 * 4 in "
+            "place of 12.",
         },
         "candidates": answer["candidates"],
         "draft": {
@@ -51,31 +52,44 @@ async def test_glore_answers_with_the_best_of_three(client: httpx2.AsyncClient) 
                 {"index": 2, "text": "#### 13", "score": 0.9},
             ],
             "first_error": 1,
+            "first_error_by": "arithmetic",
             "threshold": 0.5,
             "critique": "Tom has 3 bags.\n[BAD] 3 * 4 = 13\n#### 13",
         },
+        "rounds": 1,
         "degraded": [],
     }
     assert answer["candidates"][0] == {
         "kind": "draft",
         "solution": DRAFT,
         "answer": "13",
-        "outcome_score": 0.2,
+        "outcome_score": None,
         "finish_reason": "stop",
+        "findings": [
+            {
+                "verifier": "arithmetic",
+                "step": 1,
+                "start": 8,
+                "end": 10,
+                "claimed": "13",
+                "expected": "12",
+                "expression": "3 * 4",
+            }
+        ],
+        "base": None,
     }
     assert {c["solution"]: c["outcome_score"] for c in answer["candidates"]} == {
-        DRAFT: 0.2,
+        DRAFT: None,
         GLOBAL: 0.6,
         LOCAL: 0.8,
     }
-    assert usage["engine_calls"] == 6
-    assert usage["prompt_tokens"] == 3 * 20 + 30 + 2 * 40
+    assert usage["engine_calls"] == 5
+    assert usage["prompt_tokens"] == 3 * 20 + 30 + 40
     assert usage["generated_tokens"] == 30
     assert sorted(stage["stage"] for stage in usage["stages"]) == [
         "draft",
         "refine_globally",
         "refine_locally",
-        "rerank",  # of the draft, while it is refined
         "rerank",
         "score",
     ]
@@ -93,10 +107,13 @@ async def test_a_draft_is_neither_scored_nor_ranked(client: httpx2.AsyncClient) 
     answer = await solve(client, strategy="draft")
     assert answer["solution"] == DRAFT
     assert [step["score"] for step in answer["draft"]["steps"]] == [None, None, None]
-    assert answer["draft"]["first_error"] is None
-    assert answer["draft"]["critique"] is None
+    assert (answer["draft"]["first_error"], answer["draft"]["first_error_by"]) == (1, "arithmetic")
     assert answer["candidates"][0]["outcome_score"] is None
     assert answer["selected"]["reason"] == "strategy"
+    answer = await solve(client, strategy="draft", verify=False)
+    assert answer["draft"]["first_error"] is None
+    assert answer["draft"]["critique"] is None
+    assert answer["candidates"][0]["findings"] == []
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,7 @@ async def test_a_question_is_told_from_the_draft_to_the_answer(client: httpx2.As
     }
     assert only(told, "first_error") == {
         "index": 1,
+        "found_by": "arithmetic",
         "threshold": 0.5,
         "critique": done["draft"]["critique"],
     }

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from service.cli import main
 from tests.clients.python import samples
 from tests.clients.python.sockets import serving
+from tests.service.gateway import fake_gateway
 
 QUESTION = samples.QUESTION
 STORY = samples.told(samples.result(selected=1))
@@ -26,6 +27,28 @@ def test_a_terminal_shows_the_draft_before_the_end() -> None:
     assert "\x1b[1A" in result.stdout  # frames are drawn over each other
     assert "<- winner" in result.stdout
     assert result.stdout.count("Answer:") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "sent"),
+    [
+        ([], {"strategy": "glore"}),
+        (["--verify"], {"strategy": "glore"}),  # the default, which an older gateway does not know
+        (["--no-verify"], {"strategy": "glore", "verify": False}),
+        (
+            ["--strategy", "adaptive", "--rounds", "3", "--correct"],
+            {"strategy": "adaptive", "rounds": 3, "correct": True},
+        ),
+    ],
+)
+def test_rounds_verifiers_and_corrections_are_asked_for(
+    options: list[str], sent: dict[str, object]
+) -> None:
+    with fake_gateway() as gateway:
+        result = CliRunner().invoke(main, ["ask", QUESTION, "--url", gateway.url, *options])
+    assert result.exit_code == 0, result.output
+    (asked,) = gateway.asked
+    assert asked == {"question": QUESTION, "sampling": {}, "deadline_ms": 60_000, **sent}
 
 
 @pytest.mark.usefixtures("interruptible")

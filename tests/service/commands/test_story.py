@@ -36,6 +36,11 @@ def until(name: str, events: Sequence[tuple[str, dict[str, Any]]]) -> list[tuple
     return list(events[: names.index(name) + 1])
 
 
+def lines(text: str) -> list[str]:
+    """Those of a picture, without the blanks that fill a column."""
+    return [line.rstrip() for line in text.splitlines()]
+
+
 STORY = samples.told(RESULT)
 
 
@@ -89,17 +94,84 @@ def test_the_colours_and_the_threshold_are_explained_once_there_are_any() -> Non
 
 def test_refinements_are_shown_as_they_are_written() -> None:
     events = until("first_error", STORY)
-    delta = {"kind": "global_refinement", "text": "Let me see"}
+    delta = {"kind": "global_refinement", "base": 0, "round": 1, "text": "Let me see"}
     text = shown([*events, ("refined.delta", delta)])
     assert "Global refinement\n  Let me see" in text
 
 
 def test_a_local_refinement_begins_with_the_steps_that_it_keeps() -> None:
     events = until("first_error", STORY)
-    delta = {"kind": "local_refinement", "text": "12 - 2 = 10"}
+    delta = {"kind": "local_refinement", "base": 0, "round": 1, "text": "12 - 2 = 10"}
     text = shown([*events, ("refined.delta", delta)])
     assert "Local refinement\n  3 x 4 = 12" in text
     assert "\n  12 - 2 = 10" in text
+
+
+def test_a_refuted_step_says_what_is_wrong_before_there_are_scores() -> None:
+    events = samples.told(samples.result(selected=1, is_refuted=True))
+    text = shown(until("first_error", events))
+    assert lines(text)[2:4] == [
+        "     -  12 - 2 = 12  <- first error",
+        "        ^ 12 - 2 = 12: it is 10",
+    ]
+    coloured = shown(until("first_error", events), colours=True)
+    assert "\x1b[31m12 - 2 = 12" in coloured
+    assert lines(shown(until("scores", events)))[2:4] == [
+        "  0.21  12 - 2 = 12  <- first error",
+        "        ^ 12 - 2 = 12: it is 10",
+    ]
+
+
+def refined(kind: str, base: int | None, place: int, solution: str) -> tuple[str, dict[str, Any]]:
+    written = {**samples.candidate(kind, None), "base": base, "solution": solution}
+    return "refined", {"candidate": written, "place": place}
+
+
+def delta(kind: str, base: int, number: int, text: str) -> tuple[str, dict[str, Any]]:
+    return "refined.delta", {"kind": kind, "base": base, "round": number, "text": text}
+
+
+def test_refinements_of_several_rounds_stand_one_after_the_other() -> None:
+    events = [
+        *until("first_error", STORY),
+        delta("global_refinement", 0, 1, "one"),  # fails after it
+        delta("global_refinement", 0, 2, "two"),
+        delta("global_refinement", 0, 2, " more"),
+        refined("global_refinement", 0, 1, "two whole"),
+        refined("sample", None, 2, "drawn"),
+    ]
+    _, _, text = shown(events).partition("Global refinement\n")
+    assert lines(text) == [
+        *("  one", "", "Global refinement, round 2", "  two whole", "", "Sample", "  drawn"),
+    ]
+
+
+def test_a_local_refinement_keeps_the_steps_of_its_base() -> None:
+    """As far as its base is right: verifiers say so before scores do."""
+    events = [
+        *until("first_error", STORY),
+        refined("global_refinement", 0, 1, "first\nsecond\nthird\n"),
+        ("scores", {"candidate": 1, "scores": [0.9, 0.9, 0.1]}),
+    ]
+    told = shown([*events, delta("local_refinement", 1, 2, "anew")])
+    assert lines(told)[-4:] == ["Local refinement, round 2", "  first", "  second", "  anew"]
+    events[-2][1]["candidate"]["findings"] = [samples.FINDING]
+    told = shown([*events, delta("local_refinement", 1, 2, "anew")])
+    assert lines(told)[-3:] == ["Local refinement, round 2", "  first", "  anew"]
+
+
+def test_events_of_a_gateway_without_verifiers_make_the_same_picture() -> None:
+    new = {"findings", "base", "round", "found_by"}
+
+    def older(data: Any) -> Any:  # noqa: ANN401 - as JSON is
+        if isinstance(data, list):
+            return [older(each) for each in data]
+        if isinstance(data, dict):
+            return {name: older(each) for name, each in data.items() if name not in new}
+        return data
+
+    written = until("selected", STORY)
+    assert shown([(name, older(data)) for name, data in written]) == shown(written)
 
 
 def test_scores_of_other_candidates_are_not_those_of_the_draft() -> None:
@@ -120,6 +192,17 @@ def test_the_end_tells_the_candidates_and_the_winner() -> None:
     assert "0.90  global refinement  10  <- winner" in text
     assert "Answer: 10\nIt has the highest outcome score." in text
     assert "request req-1" in text
+
+
+def test_refuted_candidates_say_why() -> None:
+    result = SolveResult.model_validate(samples.result(selected=1, is_refuted=True))
+    rows = lines(printed(conclusion(result)))[2:5]
+    assert rows[0] == "  -     draft              12  refuted (12 - 2 = 12: it is 10)"
+    assert rows[1] == "  0.90  global refinement  10  <- winner"
+    body = samples.result(is_refuted=True)
+    kept = printed(conclusion(SolveResult.model_validate(body)))
+    assert "12  <- winner  refuted (12 - 2 = 12: it is 10)" in kept
+    assert "refuted" not in printed(conclusion(SolveResult.model_validate(RESULT)))
 
 
 def test_a_draft_alone_needs_no_list_of_candidates() -> None:

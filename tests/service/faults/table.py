@@ -58,28 +58,34 @@ nothing         -        local      200     draft,local               strategy  
 nothing         -        glore      200     draft,global,local        outcome_score   -
 nothing         -        gated      200     draft,global,local        outcome_score   -
 nothing         -        best_of_n  200     draft,sample,sample       outcome_score   -
+nothing         -        adaptive   200     draft,global,local,sample outcome_score -
 
 student         lost     *          503     -                         -               -
 student         late     *          504     -                         -               -
 student         400      *          502     -                         -               -
 student         endless  local      200     draft                     strategy        -
 student         endless  glore      200     draft,global              outcome_score   -
-student         endless  gated      200     draft                     accepted        -
+student         endless  gated      200     draft,global              outcome_score   -
+student         endless  adaptive   200     draft,global,sample       outcome_score   -
 
 global_refiner  lost     global     200     draft                     only_candidate  refine_globally:REASON
 global_refiner  lost     glore      200     draft,local               outcome_score   refine_globally:REASON
 global_refiner  lost     gated      200     draft,local               outcome_score   refine_globally:REASON
+global_refiner  lost     adaptive   200     draft,local,sample        outcome_score   refine_globally:REASON
 
 local_refiner   lost     local      200     draft                     only_candidate  refine_locally:REASON
 local_refiner   lost     glore      200     draft,global              outcome_score   refine_locally:REASON
 local_refiner   lost     gated      200     draft,global              outcome_score   refine_locally:REASON
+local_refiner   lost     adaptive   200     draft,global,sample       outcome_score   refine_locally:REASON
 
 sorm            lost     local      200     draft                     only_candidate  score:REASON
 sorm            lost     glore      200     draft,global              outcome_score   score:REASON
 sorm            lost     gated      200     draft,global              outcome_score   score:REASON
+sorm            lost     adaptive   200     draft,global,sample       outcome_score   score:REASON
 
 orm             lost     glore      200     draft,global,local        step_score      rerank:REASON
 orm             lost     gated      200     draft,global,local        step_score      rerank:REASON
+orm             lost     adaptive   200     draft,global,local,sample step_score      rerank:REASON
 orm             lost     best_of_n  200     draft,sample,sample       step_score      rerank:REASON
 """  # noqa: E501 - a table has the width that it has
 

@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from models.formats.answers import parse_answer
+from models.formats.steps import split_steps
 from service.engines.ports import FaultReason
+from service.refinement.judging import first_error
 from service.refinement.policy import advance
 from service.refinement.state import apply, stage_of, tokens_of
 from service.refinement.types import (
@@ -26,6 +28,7 @@ from service.refinement.types import (
     RefineLocally,
     Rerank,
     Reranked,
+    Sample,
     Sampling,
     ScoreDraftOutcome,
     ScoreSteps,
@@ -35,6 +38,7 @@ from service.refinement.types import (
     Strategy,
     Task,
 )
+from service.verifiers.arithmetic import Arithmetic
 
 DRAFT = "Tom has 3 bags.\n3 * 4 = 13\n#### 13"
 GLOBAL = "Three bags of 4 are 12.\n#### 12"
@@ -51,6 +55,10 @@ def task(  # noqa: PLR0913 - every part has a default
     deadline: float = 60.0,
     rerank_reserve: float = 1.0,
     temperature: float = 0.0,
+    gate: float | None = 0.5,
+    rounds: int = 1,
+    verify: bool = True,
+    correct: bool = False,
 ) -> Task:
     return Task(
         question="How many sweets are in 3 bags of 4?",
@@ -63,14 +71,28 @@ def task(  # noqa: PLR0913 - every part has a default
             rerank_reserve=rerank_reserve,
         ),
         threshold=0.5,
-        gate=0.5,
+        gate=gate,
+        rounds=rounds,
+        verify=verify,
+        correct=correct,
     )
 
 
-def candidate(kind: CandidateKind, solution: str) -> Candidate:
+def candidate(kind: CandidateKind, solution: str, base: int | None = None) -> Candidate:
+    """A candidate that no verifier has checked."""
     return Candidate(
-        kind=kind, solution=solution, answer=parse_answer(solution), finish_reason="stop"
+        kind=kind,
+        solution=solution,
+        answer=parse_answer(solution),
+        finish_reason="stop",
+        base=base,
     )
+
+
+def checked(kind: CandidateKind, solution: str, base: int | None = None) -> Candidate:
+    """A candidate with what the verifier of arithmetic finds in it."""
+    steps = [step.text for step in split_steps(solution)]
+    return replace(candidate(kind, solution, base), findings=Arithmetic().check("", steps))
 
 
 def drafted(*solutions: str) -> Drafted:
@@ -91,6 +113,12 @@ def refined_locally(solution: str = LOCAL) -> Refined:
     return Refined(candidate(CandidateKind.LOCAL, solution))
 
 
+def first_error_step(state: State) -> int | None:
+    """The index of the draft's first error."""
+    error = first_error(state) if state.candidates else None
+    return error.step if error else None
+
+
 def failed(action: Action, reason: FaultReason | DegradedReason | None = None) -> Failed:
     return Failed(action, Degradation(stage_of(action), reason or "unreachable"))
 
@@ -104,12 +132,18 @@ def source(state: State, event: Event) -> Action:
     kinds: dict[type[Event], tuple[type[Action], ...]] = {
         Drafted: (Draft,),
         StepsScored: (ScoreSteps,),
-        Refined: (RefineGlobally, RefineLocally),
         DraftOutcomeScored: (ScoreDraftOutcome,),
         Reranked: (Rerank,),
     }
     if isinstance(event, Failed):
         return event.action
+    if isinstance(event, Refined):
+        writes = {
+            CandidateKind.GLOBAL: RefineGlobally,
+            CandidateKind.LOCAL: RefineLocally,
+            CandidateKind.SAMPLE: Sample,
+        }
+        kinds[Refined] = (writes[event.candidate.kind],)
     return next(a for a in state.started - state.ended if isinstance(a, kinds[type(event)]))
 
 

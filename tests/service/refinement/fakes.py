@@ -19,6 +19,7 @@ from service.engines.ports import (
     not_made,
 )
 from service.refinement.calls import Engines
+from service.verifiers.ports import Verifier
 from tests.service.refinement.builders import DRAFT, GLOBAL
 
 
@@ -224,6 +225,7 @@ class FakeEngines:
     )
     sorm: FakeSorm = field(default_factory=lambda: FakeSorm("sorm"))
     orm: FakeOrm = field(default_factory=lambda: FakeOrm("orm"))
+    verifiers: tuple[Verifier, ...] = ()
 
     def engines(self) -> Engines:
         return Engines(
@@ -233,6 +235,7 @@ class FakeEngines:
             sorm=self.sorm,
             orm=self.orm,
             ranked_singly=self.orm.singly,
+            verifiers=self.verifiers,
         )
 
     def all(self) -> tuple[FakeEngine, ...]:

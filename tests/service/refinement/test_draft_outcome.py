@@ -5,9 +5,11 @@ import asyncio
 import pytest
 
 from service.engines.ports import FaultReason
-from service.refinement.policy import advance, spare_calls, useless
+from service.refinement.caps import spare_calls
+from service.refinement.judging import solutions_to_rerank
+from service.refinement.policy import advance, useless
 from service.refinement.runner import Outcome, refine
-from service.refinement.state import apply, in_flight, solutions_to_rerank
+from service.refinement.state import apply, in_flight
 from service.refinement.types import (
     Degradation,
     DegradedReason,

@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 
 from models.formats.steps import split_steps
 from service.engines.ports import FaultReason
-from service.refinement.policy import advance, spare_calls, spare_tokens
-from service.refinement.selection import RERANKING, accepted
+from service.refinement.caps import spare_calls, spare_tokens
+from service.refinement.judging import contenders, passes, solutions_to_rerank
+from service.refinement.policy import advance
 from service.refinement.state import (
     apply,
     calls_of,
     in_flight,
     ranking_failed,
-    solutions_to_rerank,
     stage_of,
     tokens_of,
 )
@@ -37,6 +37,7 @@ from service.refinement.types import (
     RefineLocally,
     Rerank,
     Reranked,
+    Sample,
     ScoreDraftOutcome,
     ScoreSteps,
     SelectionReason,
@@ -45,14 +46,18 @@ from service.refinement.types import (
     Strategy,
     Task,
 )
-from tests.service.refinement.builders import candidate, task
+from tests.service.refinement.builders import checked, first_error_step, task
 
-MOST_ACTIONS = 6 + 8  # one of each stage, and the SORM on every one of eight candidates
+# One of each stage and the SORM on every one of eight candidates; in each further round five more
+# and the SORM on three candidates, and on every step a correction.
+MOST_ACTIONS = 6 + 8 + 3 * (5 + 3) + 12
 KINDS = tuple(CandidateKind)
 FAULT_REASONS: tuple[FaultReason, ...] = get_args(FaultReason)
 
 scores = st.floats(min_value=0.0, max_value=1.0) | st.sampled_from([0.0, 0.5, 1.0])
-solutions = st.sampled_from(["#### 1", "#### 2", "a\n#### 1", "b\nc\n#### 2", "no answer"])
+SOLUTIONS = ["#### 1", "#### 2", "a\n#### 1", "b\nc\n#### 2", "no answer"]
+REFUTED = ["b\n1 + 1 = 3\n#### 3", "1 + 1 = 3\n#### 3", "2 + 2 = 5\n5 + 1 = 7\n#### 7"]
+solutions = st.sampled_from([*SOLUTIONS, *REFUTED, "1 + 1 = 2\n2 + 1 = 4\n#### 4"])
 reasons = st.sampled_from(DegradedReason) | st.sampled_from(FAULT_REASONS)
 tasks = st.builds(
     task,
@@ -61,6 +66,9 @@ tasks = st.builds(
     max_generated_tokens=st.integers(0, 1200),
     max_tokens=st.integers(1, 200),
     n=st.integers(2, 8),
+    gate=st.sampled_from([None, 0.5]),
+    rounds=st.integers(1, 4),
+    correct=st.booleans(),
 )
 many = settings(max_examples=200)
 
@@ -77,7 +85,7 @@ class Walk:
         self.state = State(chosen)
         self.steps: list[tuple[Action, ...]] = []
         self.events: list[Event] = []
-        self.to_rerank: tuple[str, ...] = ()  # when the rerank started
+        self.to_rerank: tuple[str, ...] = ()  # when the last rerank started
         self.calls = 0  # really made
         self.tokens = 0  # really generated, by failed calls too
 
@@ -86,7 +94,7 @@ class Walk:
         for _ in range(MOST_ACTIONS + 1):
             self.state, actions = advance(self.state)
             self.steps.append(actions)
-            if Rerank() in actions:
+            if any(isinstance(action, Rerank) for action in actions):
                 self.to_rerank = solutions_to_rerank(self.state)
             for action in actions:
                 if isinstance(action, Finish):
@@ -124,7 +132,7 @@ class Walk:
         calls += more_calls
         return event, Cost(stage_of(action), 0.0, 0.0, calls, 0, known, lost)
 
-    def success(self, action: Action) -> Event:
+    def success(self, action: Action) -> Event:  # noqa: PLR0911 - one for each action
         draw = self.data.draw
         match action:
             case Draft():
@@ -132,16 +140,18 @@ class Walk:
                 kinds = [CandidateKind.DRAFT, *[CandidateKind.SAMPLE] * count]
                 missing = Degradation(stage_of(action), "failed")
                 return Drafted(
-                    tuple(candidate(kind, draw(solutions)) for kind in kinds),
+                    tuple(checked(kind, draw(solutions)) for kind in kinds),
                     degraded=() if count == action.samples else (missing,),
                 )
             case ScoreSteps(candidate=place):
                 count = len(split_steps(self.state.candidates[place].solution))
                 return StepsScored(place, tuple(draw(scores) for _ in range(count)))
-            case RefineGlobally():
-                return Refined(candidate(CandidateKind.GLOBAL, draw(solutions)))
-            case RefineLocally():
-                return Refined(candidate(CandidateKind.LOCAL, draw(solutions)))
+            case RefineGlobally(base=base):
+                return Refined(checked(CandidateKind.GLOBAL, draw(solutions), base))
+            case RefineLocally(base=base):
+                return Refined(checked(CandidateKind.LOCAL, draw(solutions), base))
+            case Sample():
+                return Refined(checked(CandidateKind.SAMPLE, draw(solutions)))
             case ScoreDraftOutcome():
                 return DraftOutcomeScored(draw(scores))
             case _:
@@ -149,6 +159,11 @@ class Walk:
                 known = {each.solution: each.outcome_score for each in held}
                 known |= {text: draw(scores) for text in self.to_rerank}
                 return Reranked(tuple(known[each.solution] for each in held))
+
+    def accepted(self) -> bool:
+        """Whether the draft is the answer because it passes."""
+        gated = self.state.task.plan.gated and bool(self.state.candidates)
+        return gated and bool(passes(self.state, 0))
 
 
 @many
@@ -170,8 +185,14 @@ def test_nothing_is_started_twice(data: st.DataObject, chosen: Task) -> None:
     walk.run()
     started = [action for step in walk.steps for action in step]
     assert len(started) == len(set(started))
-    for once in (Draft, RefineGlobally, RefineLocally, ScoreDraftOutcome, Rerank):
+    for once in (Draft, ScoreDraftOutcome):
         assert sum(isinstance(action, once) for action in started) <= 1
+    for in_round in (RefineGlobally, Sample, Rerank):
+        rounds = [action.round for action in started if isinstance(action, in_round)]
+        assert len(rounds) == len(set(rounds))
+    locally = [action for action in started if isinstance(action, RefineLocally)]
+    if not (chosen.correct and chosen.plan.in_turn):
+        assert len(locally) == len({action.round for action in locally})
 
 
 @many
@@ -188,7 +209,7 @@ def test_the_caps_hold(data: st.DataObject, chosen: Task) -> None:
     limits = (chosen.sampling.max_tokens, chosen.budget.max_generated_tokens)
     for step in walk.steps:
         for action in step:
-            if isinstance(action, Draft | RefineGlobally | RefineLocally):
+            if isinstance(action, Draft | RefineGlobally | RefineLocally | Sample):
                 assert 0 < action.max_tokens <= min(limits)
 
 
@@ -197,10 +218,11 @@ def test_the_caps_hold(data: st.DataObject, chosen: Task) -> None:
 def test_no_candidate_wins_against_one_scored_higher(data: st.DataObject, chosen: Task) -> None:
     walk = Walk(data, chosen)
     selection = walk.run().selection
-    if selection is None or chosen.strategy not in RERANKING or accepted(walk.state):
+    if selection is None or not chosen.plan.ranks or walk.accepted():
         return
-    held = walk.state.candidates
-    winner = held[selection.candidate]
+    held = [walk.state.candidates[index] for index in contenders(walk.state.candidates)]
+    winner = walk.state.candidates[selection.candidate]
+    assert winner in held
     outcome = [c.outcome_score for c in held if c.outcome_score is not None]
     if len(held) > 1 and len(outcome) == len(held):
         assert winner.outcome_score == max(outcome)
@@ -208,12 +230,52 @@ def test_no_candidate_wins_against_one_scored_higher(data: st.DataObject, chosen
         assert winner is min(best, key=lambda c: KINDS.index(c.kind))
         assert selection.reason is SelectionReason.OUTCOME_SCORE
         return
-    assert selection.reason is not SelectionReason.OUTCOME_SCORE
-    assert len(held) == 1 or ranking_failed(walk.state)
-    if len(held) > 1 and all(c.step_scores for c in held):
-        lowest = [min(c.step_scores or ()) for c in held]
-        assert selection.candidate == lowest.index(max(lowest))
+    if selection.reason is SelectionReason.OUTCOME_SCORE:
+        assert walk.state.round > 1  # the last round was not ranked
+        assert winner.outcome_score == max(outcome)
+        return
+    if len(held) == 1 or passes(walk.state, selection.candidate):
+        return
+    assert ranking_failed(walk.state)
+    if all(c.step_scores for c in held):
+        assert min(winner.step_scores or ()) == max(min(c.step_scores or ()) for c in held)
         assert selection.reason is SelectionReason.STEP_SCORE
+
+
+@many
+@given(st.data(), tasks)
+def test_no_refuted_candidate_wins_against_one_that_is_not(
+    data: st.DataObject, chosen: Task
+) -> None:
+    walk = Walk(data, chosen)
+    selection = walk.run().selection
+    held = walk.state.candidates
+    if selection is None or not chosen.plan.ranks or all(each.findings for each in held):
+        return
+    assert not held[selection.candidate].findings
+    if sum(not each.findings for each in held) == 1 < len(held):
+        assert selection.reason is SelectionReason.VERIFIED
+
+
+@many
+@given(st.data(), tasks)
+def test_rounds_end_with_the_first_candidate_that_passes(data: st.DataObject, chosen: Task) -> None:
+    walk = Walk(data, chosen)
+    walk.run()
+    assert walk.state.round <= chosen.rounds
+    written = [
+        action
+        for step in walk.steps
+        for action in step
+        if isinstance(action, RefineGlobally | RefineLocally | Sample)
+    ]
+    if chosen.strategy is Strategy.ADAPTIVE and walk.state.candidates:
+        ended = len(walk.state.candidates) - 1
+        assert not any(passes(walk.state, index) for index in range(ended))
+    if walk.accepted():
+        assert written == []
+    if walk.state.round == 1:
+        assert all(action.round == 1 for action in written)
 
 
 @many
@@ -224,16 +286,16 @@ def test_more_than_one_ranked_candidate_always_gets_its_rerank_call(
     """Unless it has nothing to score, or the ORM let the draft wait in vain."""
     walk = Walk(data, chosen)
     walk.run()
-    held = walk.state.candidates
+    rivals = [walk.state.candidates[index] for index in contenders(walk.state.candidates)]
     started = any(isinstance(action, Rerank) for step in walk.steps for action in step)
-    if chosen.strategy not in RERANKING or len(held) <= 1:
+    if not chosen.plan.ranks or len(walk.state.candidates) <= 1:
         assert not started
-    elif not started:
+    elif not started and len(rivals) > 1 and not passes(walk.state, len(walk.state.candidates) - 1):
         (early,) = (event for event in walk.events if is_early(event))
         if isinstance(early, Failed):
             assert early.degradation.reason in TIMED_OUT
         else:
-            assert len({each.solution for each in held}) == 1
+            assert len({each.solution for each in rivals}) == 1
 
 
 def is_early(event: Event) -> bool:
@@ -251,7 +313,10 @@ def test_the_global_refiner_starts_in_the_step_in_which_scoring_starts(
     walk = Walk(data, replace(chosen, strategy=Strategy.GLORE, budget=roomy), thrifty=True)
     walk.run()
     if walk.state.candidates:
-        assert {type(action) for action in walk.steps[1]} == {RefineGlobally, ScoreSteps}
+        wanted = {RefineGlobally, ScoreSteps}
+        if walk.state.candidates[0].findings:
+            wanted.add(RefineLocally)
+        assert {type(action) for action in walk.steps[1]} == wanted
 
 
 @many
@@ -262,12 +327,16 @@ def test_a_missing_stage_is_always_reported(data: st.DataObject, chosen: Task) -
     walk.run()
     if walk.state.degraded:
         return
+    refined = (first_error_step(walk.state) is not None) + 2
     count = {
         Strategy.DRAFT: 1,
         Strategy.GLOBAL: 2,
-        Strategy.LOCAL: 1 + (walk.state.first_error is not None),
-        Strategy.GLORE: 2 + (walk.state.first_error is not None),
-        Strategy.GATED: 1 if accepted(walk.state) else 2 + (walk.state.first_error is not None),
+        Strategy.LOCAL: refined - 1,
+        Strategy.GLORE: refined,
+        Strategy.GATED: 1 if walk.accepted() else refined,
         Strategy.BEST_OF_N: chosen.sampling.n,
+        Strategy.ADAPTIVE: 1 if walk.accepted() else 2,
     }
-    assert len(walk.state.candidates) == count[chosen.strategy]
+    held = len(walk.state.candidates)
+    more = walk.state.round > 1 or (chosen.strategy is Strategy.ADAPTIVE and held > 1)
+    assert held >= count[chosen.strategy] if more else held == count[chosen.strategy]

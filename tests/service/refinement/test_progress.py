@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
+from service.refinement.judging import critique_of
 from service.refinement.progress import Advanced, Delta, Progress
 from service.refinement.runner import NoDraftError, Outcome, refine
-from service.refinement.state import critique_of
 from service.refinement.types import (
     CandidateKind,
     Drafted,
@@ -19,7 +19,7 @@ from service.refinement.types import (
     Strategy,
     Task,
 )
-from tests.service.refinement.builders import DRAFT, GLOBAL, LOCAL, task
+from tests.service.refinement.builders import DRAFT, GLOBAL, LOCAL, first_error_step, task
 from tests.service.refinement.fakes import FakeClock, FakeEngines
 
 TAIL = "3 * 4 = 12\n#### 12"
@@ -56,7 +56,7 @@ async def test_every_event_is_told_with_the_state_after_it() -> None:
                 assert [one.solution for one in each.state.candidates] == [DRAFT]
                 assert critique_of(each.state) is None
             case StepsScored():
-                assert each.state.first_error == 1
+                assert first_error_step(each.state) == 1
                 assert critique_of(each.state) == outcome.critique
             case Refined(candidate=candidate):
                 assert each.state.candidates[-1] == candidate

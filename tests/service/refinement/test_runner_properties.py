@@ -14,7 +14,7 @@ from models.formats.steps import prefix_before, split_steps
 from service.engines.ports import FaultReason
 from service.refinement.runner import NoDraftError, Outcome, refine
 from service.refinement.types import CandidateKind, Strategy, Task
-from tests.service.refinement.builders import task
+from tests.service.refinement.builders import first_error_step, task
 from tests.service.refinement.fakes import FakeClock, FakeEngines, FakeGenerator
 
 texts = st.text(st.sampled_from("ab1 \t\n\r\v\x1c\x85\u2028é#🍬"), max_size=30)
@@ -70,17 +70,17 @@ def test_the_text_before_the_first_error_is_kept_byte_for_byte(
     fakes: FakeEngines, chosen: Task
 ) -> None:
     outcome = outcome_of(fakes, chosen)
-    if outcome is None or outcome.state.first_error is None:
+    count = first_error_step(outcome.state) if outcome is not None else None
+    if outcome is None or count is None:
         return
     draft = outcome.draft.solution
-    kept = prefix_before(draft, outcome.state.first_error)
+    kept = prefix_before(draft, count)
     for candidate in outcome.state.candidates:
         if candidate.kind is CandidateKind.LOCAL:
             assert candidate.solution.encode().startswith(kept.encode())
             assert candidate.solution[: candidate.completion_offset] == kept
             assert candidate.solution[len(kept) :] == fakes.local_refiner.text.strip()
             before, after = split_steps(draft), split_steps(candidate.solution)
-            count = outcome.state.first_error
             assert [step.text for step in after[:count]] == [step.text for step in before[:count]]
             (asked,) = fakes.local_refiner.asked
             assert str(asked.prompt).endswith("Solution:\n" + kept)

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from service.engines.ports import EngineError, FaultReason, NoCallLeftError
-from service.refinement.policy import advance, spare_calls, spare_tokens, useless
+from service.refinement.caps import spare_calls, spare_tokens
+from service.refinement.policy import advance, useless
 from service.refinement.runner import NoDraftError, Outcome, refine
 from service.refinement.state import apply
 from service.refinement.types import (

@@ -51,13 +51,14 @@ class StepScores(_Event):
 
 
 class FirstError(_Event):
-    """What the scores say of the draft: the first step below `threshold`, None when there is none.
+    """The first step of the draft that a verifier refutes, else the first scored below `threshold`.
 
-    `critique` is the marked draft, as the local refiner reads it.
+    None when there is none. `critique` is the marked draft, as the local refiner reads it.
     """
 
     event: Literal["first_error"] = "first_error"
     index: int | None
+    found_by: str | None = None  # "sorm", or the name of the verifier
     threshold: float
     critique: str | None
 
@@ -67,6 +68,8 @@ class RefinedDelta(_Event):
 
     event: Literal["refined.delta"] = "refined.delta"
     kind: str  # "global_refinement", "local_refinement"
+    base: int = 0  # the place in `candidates` of what is refined
+    round: int = 1
     text: str
 
 

@@ -4,12 +4,14 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
-from typing import TypedDict
+from typing import TypedDict, TypeVar
 
 from glore_client.keywords import names_nearest
 from glore_client.results import Sampling, Strategy
 from glore_client.retries import SHORTEST_DEADLINE
 from glore_client.steps import Send
+
+T = TypeVar("T")
 
 DEFAULT_STRATEGY: Strategy = "glore"
 DEFAULT_DEADLINE = 60.0
@@ -28,6 +30,9 @@ class SolveOptions(TypedDict, total=False):
     deadline: float  # seconds the gateway may take; 60
     max_engine_calls: int | None  # as many as the gateway allows
     max_generated_tokens: int | None  # as many as the gateway allows
+    rounds: int | None  # of refinement at most; 1
+    verify: bool | None  # whether the gateway's verifiers check the candidates; True
+    correct: bool | None  # whether a refuted value is corrected before a local refinement; False
 
 
 class CallOptions(SolveOptions, total=False):
@@ -49,6 +54,9 @@ class Question:
     deadline: float | None = None
     max_engine_calls: int | None = None
     max_generated_tokens: int | None = None
+    rounds: int | None = None
+    verify: bool | None = None
+    correct: bool | None = None
 
     def __post_init__(self) -> None:
         """Refuse a deadline that is none. Raises ValueError."""
@@ -163,6 +171,9 @@ def shared_by_all(options: SolveOptions) -> Question:
         deadline=options.get("deadline", DEFAULT_DEADLINE),
         max_engine_calls=options.get("max_engine_calls"),
         max_generated_tokens=options.get("max_generated_tokens"),
+        rounds=options.get("rounds"),
+        verify=options.get("verify"),
+        correct=options.get("correct"),
     )
     fault = options_fault(shared)
     if fault is not None:
@@ -188,6 +199,9 @@ def solve_call(given: str | Question, options: CallOptions, request_id: str) -> 
         sampling=own.sampling or shared.sampling,
         max_engine_calls=_first(own.max_engine_calls, shared.max_engine_calls),
         max_generated_tokens=_first(own.max_generated_tokens, shared.max_generated_tokens),
+        rounds=_first(own.rounds, shared.rounds),
+        verify=_first(own.verify, shared.verify),
+        correct=_first(own.correct, shared.correct),
     )
     return SolveCall(
         question, deadline, deadline + SLACK if timeout is None else timeout, request_id
@@ -221,7 +235,7 @@ def encoding_fault(fields: Mapping[str, object]) -> str | None:
     return None
 
 
-def _first(own: int | None, shared: int | None) -> int | None:
+def _first(own: T | None, shared: T | None) -> T | None:
     return shared if own is None else own
 
 
@@ -238,6 +252,9 @@ def _on_the_wire(question: Question, deadline: float | None) -> dict[str, object
         "deadline_ms": None if deadline is None else _milliseconds(deadline),
         "max_engine_calls": question.max_engine_calls,
         "max_generated_tokens": question.max_generated_tokens,
+        "rounds": question.rounds,
+        "verify": question.verify,
+        "correct": question.correct,
     }
     return {name: value for name, value in given.items() if value is not None}
 

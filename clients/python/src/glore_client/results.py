@@ -10,13 +10,13 @@ from typing import Annotated, Literal, TypeAlias, TypeVar
 from pydantic import BaseModel, ConfigDict, FailFast, Field
 
 from glore_client.keywords import names_nearest
-from glore_client.showing import as_html, as_text
+from glore_client.showing import as_html, as_text, in_words
 from glore_client.visible import excerpt
 
 T = TypeVar("T")
 # A list of which the first wrong item is reported: a server could send millions.
 Items: TypeAlias = Annotated[tuple[T, ...], FailFast()]
-Strategy: TypeAlias = Literal["glore", "gated", "draft", "global", "local", "best_of_n"]
+Strategy: TypeAlias = Literal["glore", "gated", "adaptive", "draft", "global", "local", "best_of_n"]
 _SHORT = 60  # characters of one field in `repr`
 
 
@@ -38,6 +38,22 @@ class Received(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
+class Finding(Received):
+    """A claim that a verifier refutes: `step[start:end]` of a candidate, in characters."""
+
+    verifier: str
+    step: int  # index
+    start: int
+    end: int
+    claimed: str
+    expected: str  # what is right
+    expression: str = ""  # what that is the value of
+
+    def __str__(self) -> str:
+        """Say it in words: `45 x 2/3 = 28: it is 30`."""
+        return in_words(self)
+
+
 class Candidate(Received):
     """One whole solution. `answer` is None when it states none."""
 
@@ -46,6 +62,8 @@ class Candidate(Received):
     answer: str | None = None
     outcome_score: float | None = None  # 0..1, None when not ranked
     finish_reason: str  # "stop", or "length" when cut off
+    findings: Items[Finding] = ()  # with any, the candidate is refuted
+    base: int | None = None  # of a refinement: the place of what was refined
 
 
 class Selected(Received):
@@ -68,12 +86,14 @@ class Step(Received):
 class Draft(Received):
     """The draft as the step scorer saw it.
 
-    `first_error` is the index of the first step scored below `threshold`; `critique` is the
-    marked draft that the local refiner read. Both None when no error was found or looked for.
+    `first_error` is the index of the first step that a verifier refutes, else of the first scored
+    below `threshold`; `critique` is the marked draft that the local refiner read. Both None when
+    no error was found or looked for.
     """
 
     steps: Items[Step]
     first_error: int | None = None
+    first_error_by: str | None = None  # "sorm", or the name of the verifier
     threshold: float
     critique: str | None = None
 
@@ -117,6 +137,7 @@ class SolveResult(Received):
     selected: Selected
     candidates: Items[Candidate] = Field(min_length=1)
     draft: Draft
+    rounds: int = 1  # of refinement that were begun
     usage: Usage
     degraded: Items[Degraded] = ()
 

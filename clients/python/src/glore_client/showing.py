@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from glore_client.visible import excerpt, visible
 
 if TYPE_CHECKING:
-    from glore_client.results import Candidate, SolveResult
+    from glore_client.results import Candidate, Finding, SolveResult, Step
 
 _WORDS = {
     "draft": "draft",
@@ -31,6 +31,12 @@ _MODEL_TEXT = "white-space: pre-wrap; overflow-wrap: anywhere;"
 _DIM = "opacity: 0.75;"
 
 
+def in_words(finding: "Finding") -> str:
+    """What is refuted, in one line."""
+    source = f"{finding.expression} = " if finding.expression else ""
+    return excerpt(f"{source}{finding.claimed}: it is {finding.expected}")
+
+
 def as_text(result: "SolveResult") -> str:
     """The answer, the draft's scored steps, the candidates, the winner's text and the cost."""
     return "\n".join(_lines(result))
@@ -45,14 +51,19 @@ def as_html(result: "SolveResult") -> str:
         _heading(f"Draft, {_legend(draft.threshold)}" if _is_scored(result) else "Draft"),
         _table(
             (
-                _colour(step.score, draft.threshold),
+                "red" if found else _colour(step.score, draft.threshold),
                 (
                     _number(step.score),
                     _bdi(step.text),
-                    "<b>&larr; first error</b>" if step.index == draft.first_error else "",
+                    "".join(
+                        [
+                            "<b>&larr; first error</b>" if step.index == draft.first_error else "",
+                            *(f"<div>{_bdi(str(each))}</div>" for each in found),
+                        ]
+                    ),
                 ),
             )
-            for step in draft.steps
+            for step, found in _found(result)
         ),
         _heading("Candidates"),
         _table(
@@ -63,6 +74,7 @@ def as_html(result: "SolveResult") -> str:
                     _unfolding(candidate),
                     _bdi(_stated(candidate.answer)),
                     "<b>&larr; winner</b>" if place == result.selected.candidate else "",
+                    _bdi(_refuted(candidate)) if candidate.findings else "",
                 ),
             )
             for place, candidate in enumerate(result.candidates)
@@ -82,11 +94,14 @@ def _lines(result: "SolveResult") -> Iterator[str]:
     yield excerpt(winner.explanation)
     yield ""
     yield f"Draft, {_legend(draft.threshold)}" if _is_scored(result) else "Draft"
-    for step in draft.steps:
+    for step, found in _found(result):
         is_first = step.index == draft.first_error
-        yield from _indented(step.text, f"{'!' if is_first else ' '} {_number(step.score)}  ")
+        mark = "!" if is_first or found else " "
+        yield from _indented(step.text, f"{mark} {_number(step.score)}  ")
         if is_first:
             yield "          ^ first error"
+        for finding in found:
+            yield f"          ^ {finding}"
     yield ""
     yield "Candidates"
     rows = [
@@ -95,9 +110,10 @@ def _lines(result: "SolveResult") -> Iterator[str]:
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for place, (each, (kind, answer)) in enumerate(zip(result.candidates, rows, strict=True)):
-        is_winner = place == winner.candidate
+        marks = ["<- winner"] if place == winner.candidate else []
+        marks += [refuted] if (refuted := _refuted(each)) else []
         row = f"  {_number(each.outcome_score)}  {kind:{widths[0]}}  {answer:{widths[1]}}"
-        yield f"{row}  <- winner" if is_winner else row.rstrip()
+        yield f"{row}  {', '.join(marks)}".rstrip()
     yield ""
     yield f"Solution, {excerpt(_word(winner.kind))}"
     yield from _indented(result.solution, "  ")
@@ -129,6 +145,24 @@ def _stated(answer: str | None) -> str:
 
 def _is_scored(result: "SolveResult") -> bool:
     return any(step.score is not None for step in result.draft.steps)
+
+
+def _found(result: "SolveResult") -> Iterator[tuple["Step", list["Finding"]]]:
+    """The steps of the draft, each with what is refuted in it."""
+    found: dict[int, list[Finding]] = {}
+    for each in result.candidates[0].findings:
+        found.setdefault(each.step, []).append(each)
+    for step in result.draft.steps:
+        yield step, found.get(step.index, [])
+
+
+def _refuted(candidate: "Candidate") -> str:
+    """That a candidate is refuted, with the first of the reasons; empty if it is not."""
+    if not candidate.findings:
+        return ""
+    first, *others = candidate.findings
+    more = f", and {len(others)} more" if others else ""
+    return f"refuted ({first}{more})"
 
 
 def _legend(threshold: float) -> str:

@@ -9,7 +9,7 @@ from openai import AsyncOpenAI
 async def test_the_models_are_listed_and_found(openai: AsyncOpenAI) -> None:
     listed: list[Any] = [model async for model in openai.models.list()]
     parts = ["glore-draft", "glore-global", "glore-local", "glore-best-of-n"]
-    names = ["glore", "glore-gated", *parts]
+    names = ["glore", "glore-gated", "glore-adaptive", *parts]
     assert [model.id for model in listed] == names
     for model in listed:
         assert await openai.models.retrieve(model.id) == model

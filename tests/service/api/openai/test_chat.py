@@ -30,9 +30,9 @@ async def test_the_answer_is_the_best_of_three_with_its_trace(openai: AsyncOpenA
     (choice,) = completion.choices
     assert (choice.index, choice.finish_reason, choice.logprobs) == (0, "stop", None)
     assert (choice.message.role, choice.message.content) == ("assistant", LOCAL)
-    assert completion.usage.prompt_tokens == 3 * 20 + 30 + 2 * 40
+    assert completion.usage.prompt_tokens == 3 * 20 + 30 + 40
     assert completion.usage.completion_tokens == 30
-    assert completion.usage.total_tokens == 200
+    assert completion.usage.total_tokens == 160
     assert completion._request_id == "mine-1"
     trace = SolveResponse.model_validate(completion.model_extra["glore"])
     assert trace.request_id == "mine-1"
@@ -92,7 +92,7 @@ async def test_it_is_counted_and_logged_as_a_question(
     assert answered["path"] == PATH
     assert answered["strategy"] == "glore"
     assert answered["id"] == completion.model_extra["glore"]["id"]
-    assert (answered["engine_calls"], answered["selected"]) == (6, "local_refinement")
+    assert (answered["engine_calls"], answered["selected"]) == (5, "local_refinement")
     assert refused["status"] == 400
     assert "sweets" not in json.dumps([answered, refused])
     metrics = (await openai._client.get("http://gateway/metrics")).text

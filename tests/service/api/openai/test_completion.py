@@ -29,7 +29,7 @@ def test_a_completion_carries_the_answer_and_its_trace() -> None:
                 "finish_reason": "stop",
             }
         ],
-        "usage": {"prompt_tokens": 676, "completion_tokens": 97, "total_tokens": 773},
+        "usage": {"prompt_tokens": 498, "completion_tokens": 97, "total_tokens": 595},
     }
 
 

@@ -27,7 +27,7 @@ async def test_an_unknown_model_is_not_found(openai: AsyncOpenAI, model: str) ->
     assert (lost.value.code, lost.value.param) == ("model_not_found", "model")
     assert lost.value.body == {
         "message": "model: There is no such model; the models are glore, glore-gated, "
-        "glore-draft, glore-global, glore-local, glore-best-of-n.",
+        "glore-adaptive, glore-draft, glore-global, glore-local, glore-best-of-n.",
         "type": "invalid_request_error",
         "param": "model",
         "code": "model_not_found",

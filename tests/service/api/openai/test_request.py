@@ -40,7 +40,7 @@ HONOURED: dict[str, list[Any]] = {
         [{"role": "system", "content": "You are a helpful assistant."}, *MESSAGES],
         [*MESSAGES, {"role": "assistant", "content": "#### 12"}, *MESSAGES],
     ],
-    "model": ["glore", "glore-draft", "glore-best-of-n"],
+    "model": ["glore", "glore-adaptive", "glore-draft", "glore-best-of-n"],
     "temperature": [None, 0, 0.7, 2],
     "top_p": [None, 0.1, 1],
     "max_tokens": [None, 1, 1024, 64.0, 1025, 4096, 128_000.0],
@@ -152,6 +152,8 @@ NESTED: list[tuple[dict[str, Any], str, str]] = [
     ({"extra_body": {"glore": []}}, "glore", INVALID),
     ({"extra_body": {"glore": {"strategy": "draft"}}}, "glore.strategy", PARAMETER),
     ({"extra_body": {"glore": {"n": 9}}}, "glore.n", INVALID),
+    ({"extra_body": {"glore": {"rounds": 5}}}, "glore.rounds", INVALID),
+    ({"extra_body": {"glore": {"verify": 0}}}, "glore.verify", INVALID),
     ({"extra_body": {"glore": {"deadline_ms": 99}}}, "glore.deadline_ms", INVALID),
     ({"extra_body": {"glore": {"deadline_ms": 120_001}}}, "glore.deadline_ms", INVALID),
     ({"extra_body": {"glore": {"max_engine_calls": 17}}}, "glore.max_engine_calls", INVALID),
@@ -282,6 +284,22 @@ def test_what_is_honoured_reaches_the_task() -> None:
     assert task.sampling == Sampling(temperature=0.5, top_p=0.9, max_tokens=70, n=5)
     assert task.budget.deadline == 0.9
     assert (task.budget.max_calls, task.budget.max_generated_tokens) == (4, 99)
+
+
+def test_rounds_verifiers_and_corrections_reach_the_task() -> None:
+    task = chat_task(body(model="glore-adaptive", glore={"rounds": 2, "verify": False}), LIMITS)
+    assert task.strategy is Strategy.ADAPTIVE
+    assert (task.rounds, task.verify, task.correct) == (2, False, False)
+    task = chat_task(body(glore={"correct": True}), LIMITS)
+    assert (task.rounds, task.verify, task.correct) == (1, True, True)
+
+
+async def test_the_clients_extra_body_turns_verifiers_off(openai: AsyncOpenAI) -> None:
+    """The fake student's draft says 3 * 4 = 13."""
+    for glore, refuted in (({}, True), ({"rounds": 2, "verify": False}, False)):
+        completion = await create(openai, extra_body={"glore": glore})
+        trace = completion.model_extra["glore"]
+        assert bool(trace["candidates"][0]["findings"]) == refuted
 
 
 def test_what_is_left_out_is_as_for_solve() -> None:

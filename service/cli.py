@@ -54,6 +54,10 @@ main = typer.Typer(
 
 Url = Annotated[str, typer.Option(envvar="GLORE_URL", help="Where the gateway is.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
+Verify = Annotated[
+    bool, typer.Option("--verify/--no-verify", help="Whether verifiers check the candidates.")
+]
+Correct = Annotated[bool, typer.Option("--correct", help="Refine locally from a corrected step.")]
 
 
 @main.callback(invoke_without_command=True)
@@ -90,12 +94,8 @@ def ask(  # noqa: PLR0913 - one option each
     rounds: Annotated[
         int | None, typer.Option(min=1, help="Of refinement at most (else 1).")
     ] = None,
-    verify: Annotated[
-        bool, typer.Option("--verify/--no-verify", help="Whether verifiers check the candidates.")
-    ] = True,
-    correct: Annotated[
-        bool, typer.Option("--correct", help="Refine locally from a corrected step.")
-    ] = False,
+    verify: Verify = True,
+    correct: Correct = False,
     as_json: AsJson = False,
 ) -> None:
     """Ask the running service one question and watch it being refined.
@@ -145,6 +145,9 @@ def evaluate(  # noqa: PLR0913 - one option each
         bool,
         typer.Option("--one-pass", help="Read draft, global and local from glore's responses."),
     ] = False,
+    rounds: Annotated[int, typer.Option(min=1, help="Of refinement at most.")] = 1,
+    verify: Verify = True,
+    correct: Correct = False,
     out: Annotated[
         Path | None, typer.Option(help="The run's folder; a run that stopped goes on there.")
     ] = None,
@@ -209,6 +212,9 @@ def evaluate(  # noqa: PLR0913 - one option each
         deadline=deadline,
         concurrency=concurrency,
         one_pass=one_pass,
+        rounds=rounds,
+        verify=verify,
+        correct=correct,
         out=out,
         url=url,
         as_json=as_json,

@@ -34,13 +34,16 @@ _FAILURES = (
 class Solver(Protocol):
     """What is asked: `glore_client.AsyncClient`, or a fake."""
 
-    async def solve(
+    async def solve(  # noqa: PLR0913 - one option each
         self,
         question: str,
         *,
         strategy: Strategy = "glore",
         sampling: Sampling | None = None,
         deadline: float = 60.0,
+        rounds: int | None = None,
+        verify: bool | None = None,
+        correct: bool | None = None,
     ) -> SolveResult:
         """Raises GloreError."""
         ...
@@ -48,12 +51,18 @@ class Solver(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How every question is asked; `deadline` in seconds, `candidates` is best_of_n's n."""
+    """How every question is asked; `deadline` in seconds, `candidates` is best_of_n's n.
+
+    What is None is left to the gateway.
+    """
 
     sampling: Sampling
     candidates: int
     deadline: float
     concurrency: int
+    rounds: int | None = None
+    verify: bool | None = None
+    correct: bool | None = None
 
     def sampling_of(self, strategy: Strategy) -> Sampling:
         """What is sent: the gateway refuses `n` beside another strategy than best_of_n."""
@@ -104,6 +113,9 @@ async def _ask(solver: Solver, problem: Problem, strategy: Strategy, manner: Man
             strategy=strategy,
             sampling=manner.sampling_of(strategy),
             deadline=manner.deadline,
+            rounds=manner.rounds,
+            verify=manner.verify,
+            correct=manner.correct,
         )
     except _FAILURES as error:
         return Entry(problem.id, strategy, None, _name(error))

@@ -37,7 +37,9 @@ from models.evaluation.spent import Spent, spent
 from models.evaluation.stats import mcnemar_exact
 from models.evaluation.table import Row, as_json, as_markdown, make_row
 
+# Those that are asked unless others are named; `adaptive` is known too.
 STRATEGIES: tuple[Strategy, ...] = ("draft", "global", "local", "best_of_n", "gated", "glore")
+_KNOWN: tuple[Strategy, ...] = (*STRATEGIES, "adaptive")
 _SELECTORS = {"glore": "perfect selector", "best_of_n": "perfect selector of best_of_n"}
 
 
@@ -63,13 +65,16 @@ class Plan:
     serves: str | None = None
     split: str = "test"
     file: str | None = None
+    rounds: int = 1
+    verify: bool = True
+    correct: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a plan that cannot be carried out. Raises ValueError."""
         if not self.strategies:
             message = "no strategy to evaluate"
-        elif unknown := [name for name in self.strategies if name not in STRATEGIES]:
-            message = f"no strategy {unknown[0]!r}; the strategies are {', '.join(STRATEGIES)}"
+        elif unknown := [name for name in self.strategies if name not in _KNOWN]:
+            message = f"no strategy {unknown[0]!r}; the strategies are {', '.join(_KNOWN)}"
         elif len(set(self.strategies)) < len(self.strategies):
             message = "a strategy is named twice"
         elif self.one_pass and "glore" not in self.strategies:
@@ -95,6 +100,9 @@ class Plan:
             "deadline": self.deadline,
             "serves": self.serves,
             "file": self.file,
+            "rounds": self.rounds,
+            "verify": self.verify,
+            "correct": self.correct,
         }
 
 
@@ -137,7 +145,15 @@ async def evaluate(  # noqa: PLR0913 - the parts of one run
     with open_journal(folder / "responses.jsonl", clock) as journal:
         _keep_plan(folder / "plan.json", plan, journal)
         sampling = Sampling(temperature=plan.temperature, max_tokens=plan.max_tokens)
-        manner = Manner(sampling, plan.candidates, plan.deadline, plan.concurrency)
+        manner = Manner(
+            sampling,
+            plan.candidates,
+            plan.deadline,
+            plan.concurrency,
+            rounds=plan.rounds if plan.rounds > 1 else None,  # older gateways know none of them
+            verify=None if plan.verify else False,
+            correct=True if plan.correct else None,
+        )
         started = datetime.now(UTC)
         await ask_all(solver, problems, plan.asked, manner, journal, on_progress)
         report = count(plan, problems, journal)
@@ -239,6 +255,7 @@ def _keep_plan(path: Path, plan: Plan, journal: Journal) -> None:
         kept = dict(parse_json(path.read_bytes(), path.name))
         for name in ("serves", "file"):  # folders were made that do not say
             kept.setdefault(name, wanted[name])
+        kept = {"rounds": 1, "verify": True, "correct": False} | kept
     except (OSError, ValueError, TypeError) as error:
         message = f"{path} cannot be read; name another folder"
         raise JournalError(message) from error

@@ -43,6 +43,9 @@ def run_evaluate(  # noqa: PLR0913 - one option each
     deadline: float,
     concurrency: int,
     one_pass: bool,
+    rounds: int,
+    verify: bool,
+    correct: bool,
     out: Path | None,
     url: str,
     as_json: bool,
@@ -61,6 +64,9 @@ def run_evaluate(  # noqa: PLR0913 - one option each
             deadline=deadline,
             concurrency=concurrency,
             one_pass=one_pass,
+            rounds=rounds,
+            verify=verify,
+            correct=correct,
         )
     except ValueError as error:
         raise WrongArgumentError(str(error)) from error

@@ -39,6 +39,7 @@ class FakeSolver:
 
     fault: Callable[[str, str], GloreError | None] = lambda _strategy, _question: None
     asked: list[tuple[str, str]] = field(default_factory=list)
+    options: list[dict[str, object]] = field(default_factory=list)
     samplings: dict[str, Sampling | None] = field(default_factory=dict)  # by strategy
     running: int = 0
     most_running: int = 0
@@ -50,8 +51,10 @@ class FakeSolver:
         strategy: Strategy = "glore",
         sampling: Sampling | None = None,
         deadline: float = 60.0,
+        **options: object,
     ) -> SolveResult:
         assert deadline == 120.0
+        self.options.append(options)
         self.asked.append((question, strategy))
         self.samplings[strategy] = sampling
         self.running += 1

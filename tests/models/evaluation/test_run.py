@@ -51,6 +51,21 @@ async def test_only_best_of_n_is_told_how_many_candidates(tmp_path: Path) -> Non
     }
 
 
+async def test_adaptive_is_asked_with_rounds_and_verifiers_as_they_are_named(
+    tmp_path: Path,
+) -> None:
+    solver = FakeSolver()
+    report = await evaluate(solver, PROBLEMS, plan(strategies=("adaptive",)), tmp_path / "plain")
+    assert row(report, "adaptive").n == 4
+    assert solver.options[-1] == {"rounds": None, "verify": None, "correct": None}
+    named = {"rounds": 2, "verify": False, "correct": True}
+    chosen = plan(strategies=("adaptive",), **named)
+    await evaluate(solver, PROBLEMS, chosen, tmp_path / "named")
+    assert solver.options[-1] == named
+    with pytest.raises(JournalError, match="another rounds, verify, correct"):
+        await evaluate(solver, PROBLEMS, chosen, tmp_path / "plain")
+
+
 async def test_one_pass_asks_three_times_and_says_what_it_derived(tmp_path: Path) -> None:
     solver = FakeSolver()
     report = await evaluate(solver, PROBLEMS, plan(one_pass=True), tmp_path)

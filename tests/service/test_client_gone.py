@@ -109,7 +109,9 @@ async def gone_gateway(
 ) -> AsyncIterator[tuple[GatewayServer, Lateness]]:
     """A gateway on one engine, and how busy its event loop is."""
     engine = EngineSettings(url=AnyHttpUrl(url))
-    set_up = Settings(generation=engine, scoring=engine, store=SecretStr("off"))
+    set_up = Settings(
+        generation=engine, scoring=engine, store=SecretStr("off"), verifiers=()
+    )  # every candidate is ranked
     async with (
         serving(set_up.model_copy(update=settings)) as server,
         watched() as lateness,

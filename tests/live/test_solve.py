@@ -7,14 +7,22 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from typing import Any
 
 import httpx2
 import pytest
 
+from models.formats.steps import split_steps
+from service.verifiers.arithmetic import Arithmetic
+
 from .conftest import Service
 
 QUESTION = "Tom has 3 boxes with 12 pens each. He gives away 7 pens. How many pens are left?"
+README_QUESTION = (  # the bundled student computes 45 x 2/3 = 28 in float32
+    "Harper is required to submit a 45-page report. She already finished writing 2/3 of the "
+    "report. How many pages does she have left to write?"
+)
 OTHER = "A shelf has 4 rows of 6 books. 5 books are lent. How many books are on the shelf?"
 LONG = {  # a text of it takes minutes
     "question": "Count slowly.",
@@ -29,6 +37,7 @@ KINDS = {
     "local": {"draft", "local_refinement"},
     "glore": {"draft", "global_refinement", "local_refinement"},
     "gated": {"draft", "global_refinement", "local_refinement"},
+    "adaptive": {"draft", "global_refinement", "local_refinement", "sample"},
     "best_of_n": {"draft", "sample"},
 }
 
@@ -87,13 +96,34 @@ def test_every_strategy_answers(service: Service, strategy: str) -> None:
 
 
 def test_the_draft_is_scored_step_by_step(service: Service) -> None:
-    draft = solve(service, strategy="glore").json()["draft"]
+    draft = solve(service, strategy="glore", verify=False).json()["draft"]
     scores = [step["score"] for step in draft["steps"]]
     assert scores
     assert all(0 <= score <= 1 for score in scores)
     below = [index for index, score in enumerate(scores) if score < draft["threshold"]]
     assert draft["first_error"] == (below[0] if below else None)
     assert ("[BAD]" in (draft["critique"] or "")) == bool(below)
+
+
+@pytest.mark.parametrize("question", [README_QUESTION, OTHER])
+def test_candidates_are_written_until_no_verifier_refutes_one(
+    service: Service, question: str
+) -> None:
+    answer = solve(
+        service, strategy="adaptive", question=question, sampling={"max_tokens": 128}
+    ).json()
+    refuted = []
+    for each in answer["candidates"]:
+        steps = [step.text for step in split_steps(each["solution"])]
+        whole = steps[:-1] if each["finish_reason"] == "length" else steps
+        found = [asdict(finding) for finding in Arithmetic().check(question, whole)]
+        assert each["findings"] == found
+        refuted.append(bool(found))
+    assert all(refuted[:-1])
+    if not refuted[-1]:
+        assert answer["selected"]["candidate"] == len(refuted) - 1
+        assert answer["selected"]["reason"] == ("verified" if len(refuted) > 1 else "accepted")
+    check_candidates(answer)
 
 
 def test_a_greedy_answer_repeats(service: Service) -> None:

@@ -38,7 +38,8 @@ def text_of(events: Events, name: str, **also: str) -> str:
 
 
 async def test_what_is_told_is_what_the_answer_is_made_of(settings: Settings) -> None:
-    async with gateway(settings, Simulated(right=0.0)) as (client, simulator):
+    simulated = Simulated(right=0.0)
+    async with gateway(settings, simulated, verifiers=()) as (client, simulator):
         events = await stream(client)
         assert simulator.finished == {"stop": 3, "pooled": 3}
     name, done = events[-1]

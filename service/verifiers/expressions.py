@@ -24,7 +24,7 @@ class Reading(Enum):
     """How to compute what people do not write alike, by the pattern of what it concerns."""
 
     STANDARD = re.compile(r"\A")  # always
-    PERCENT_AS_UNIT = re.compile(r"%|percent")  # 100% - 20% = 80
+    PERCENT_AS_UNIT = re.compile(r"%+|percent")  # 100% - 20% = 80
     FRACTIONS_FIRST = re.compile(r"(?:[/÷]|div)[^=]*(?:[/÷]|div)")  # 14 / 1 / 4 is 14 / (1/4)
     # 11 ÷ 2/5 is (11 ÷ 2)/5
     LEFT_TO_RIGHT = re.compile(r"(?:^|=)[^=/÷d]*+(?:d(?!iv)[^=/÷d]*+)*+(?:[/÷]|div)[^=/]*+/")

@@ -15,7 +15,6 @@ import asyncio
 import gzip
 import itertools
 import json
-import socket
 import sys
 import time
 from collections import defaultdict
@@ -26,9 +25,10 @@ from typing import Final
 
 import aiohttp
 
-from models.formats.answers import parse_answer, same_answer
+from models.data.rollouts import Sample, is_right
 from models.formats.prompts import global_refiner_prompt, local_refiner_prompt, student_prompt
 from models.formats.steps import split_steps
+from models.sampling.server import free_port
 from models.serving.bundle import chosen_bundle
 from models.serving.cache import Cache, default_cache
 from models.serving.engines import generation_dtype, generation_engine
@@ -69,13 +69,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--logs", type=Path, default=Path("runs/speculation"))
     given = parser.parse_args(arguments)
     cache = Cache(default_cache(), chosen_bundle())
-    fast = generation_engine(cache, _free_port())
+    fast = generation_engine(cache, free_port())
     if given.precision:
         with Stack(given.logs) as stack:
             url = _ready(stack, fast)
             sys.stdout.write(asyncio.run(precision(url, given.questions)) + "\n")
         return 0
-    plain = without_speculation(generation_engine(cache, _free_port()))
+    plain = without_speculation(generation_engine(cache, free_port()))
     with Stack(given.logs) as stack:
         urls = [_ready(stack, launch) for launch in (fast, plain)]
         found = asyncio.run(compare(urls, prompts(given.questions)))
@@ -99,17 +99,18 @@ def without_speculation(launch: Launch) -> Launch:
 def prompts(questions: int) -> Iterator[Asked]:
     """Three prompts for each question; the local refiner goes on from the middle of the draft."""
     for row in kept_drafts(questions):
-        question, draft = row["question"], row["solution"]
+        question, draft = row.question, row.solution
         middle = len(split_steps(draft)) // 2
         yield Asked("student", student_prompt(question))
         yield Asked("global_refiner", global_refiner_prompt(question, draft))
         yield Asked("local_refiner", local_refiner_prompt(question, draft, middle))
 
 
-def kept_drafts(questions: int) -> Iterator[dict[str, str]]:
+def kept_drafts(questions: int) -> Iterator[Sample]:
     """The first drafts that the kept run wrote for validation, greedily and in bfloat16."""
     with gzip.open(_DRAFTS, "rt", encoding="utf-8") as lines:
-        yield from map(json.loads, itertools.islice(lines, questions))
+        for line in itertools.islice(lines, questions):
+            yield Sample(**json.loads(line))
 
 
 async def precision(url: str, questions: int) -> str:
@@ -117,19 +118,17 @@ async def precision(url: str, questions: int) -> str:
     rows, slots = list(kept_drafts(questions)), asyncio.Semaphore(8)
     async with aiohttp.ClientSession() as session:
 
-        async def draft(row: dict[str, str]) -> str:
+        async def draft(row: Sample) -> str:
             written = Written()
             async with slots:
-                await _write(
-                    session, url, Asked("student", student_prompt(row["question"])), written
-                )
+                await _write(session, url, Asked("student", student_prompt(row.question)), written)
             return written.texts[0].strip()
 
         drafts = await asyncio.gather(*map(draft, rows))
     pairs = list(zip(rows, drafts, strict=True))
-    same = sum(row["solution"].strip() == text for row, text in pairs)
-    kept = [is_right(row["solution"], row["answer"]) for row in rows]
-    here = [is_right(text, row["answer"]) for row, text in pairs]
+    same = sum(row.solution.strip() == text for row, text in pairs)
+    kept = [row.right for row in rows]
+    here = [is_right(text, row.answer) for row, text in pairs]
     alone = [
         sum(one and not other for one, other in zip(*both, strict=True))
         for both in ((kept, here), (here, kept))
@@ -139,11 +138,6 @@ async def precision(url: str, questions: int) -> str:
         f"| right in one alone |\n|---:|---:|---:|---:|---:|\n"
         f"| {len(rows)} | {same} | {sum(kept)} | {sum(here)} | {alone[0]} : {alone[1]} |"
     )
-
-
-def is_right(solution: str, answer: str) -> bool:
-    """Whether the solution states this number."""
-    return same_answer(parse_answer(solution), answer)
 
 
 async def compare(urls: Sequence[str], asked: Iterator[Asked]) -> list[dict[str, Written]]:
@@ -187,13 +181,6 @@ def table(fast: dict[str, Written], plain: dict[str, Written]) -> str:
             f"| {same}/{len(one.texts)} |"
         )
     return "\n".join(lines)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 if __name__ == "__main__":

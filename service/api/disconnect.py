@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 
 from starlette.types import Message, Receive, Send
 
+from service.api.waiting import WaitTimer
 from service.errors import ClientGoneError
 
 _T = TypeVar("_T")
@@ -47,38 +48,23 @@ async def handing_over(send: Send) -> AsyncIterator[Send]:
     The block is cancelled when the client does not take one. Raises ClientGoneError.
     """
     loop = asyncio.get_running_loop()
-    sending_since: float | None = None
-    timer: asyncio.TimerHandle | None = None
-
-    def check() -> None:
-        nonlocal timer
-        timer = None
-        if sending_since is None:
-            return
-        if loop.time() < sending_since + _STALLED_S:
-            timer = loop.call_at(sending_since + _STALLED_S, check)
-        else:
-            limit.reschedule(loop.time())
+    timer = WaitTimer(_STALLED_S, lambda: limit.reschedule(loop.time()))
 
     async def send_in_time(message: Message) -> None:
-        nonlocal sending_since, timer
-        sending_since = loop.time()
-        if timer is None:
-            timer = loop.call_later(_STALLED_S, check)
+        timer.begin()
         try:
             await send(message)
         except OSError:
             raise ClientGoneError(_STALLED) from None
         finally:
-            sending_since = None
+            timer.end()
 
     try:
         async with asyncio.timeout(None) as limit:
             try:
                 yield send_in_time
             finally:
-                if timer is not None:
-                    timer.cancel()
+                timer.close()
     except TimeoutError:
         if not limit.expired():
             raise

@@ -20,6 +20,7 @@ from service.api.answering import found, lost, turn
 from service.api.context import Context
 from service.api.record import RequestRecord
 from service.api.schemas import SolveResponse
+from service.api.waiting import WaitTimer
 from service.refinement.progress import Advanced, Delta, Progress
 from service.refinement.runner import NoDraftError, refine
 from service.refinement.types import Stage, Task
@@ -59,7 +60,6 @@ class Telling:
 
     def __init__(self, heartbeat: float) -> None:
         self._loop = asyncio.get_running_loop()
-        self._heartbeat = heartbeat  # seconds
         self._untold: deque[Turn | Advanced | _Text] = deque()
         self._joinable: dict[_Source, _Text] = {}  # those that no event follows
         self._begun: set[_Source] = set()  # the texts that have had a delta
@@ -68,9 +68,8 @@ class Telling:
         self._due = False  # what waits is to be read now
         self._joins_until = 0.0  # the loop's time
         self._reader: asyncio.Future[None] | None = None  # waits for news
-        self._reads_since = 0.0  # the loop's time at which it began to
         self._flush: asyncio.TimerHandle | None = None
-        self._alarm: asyncio.TimerHandle | None = None
+        self._silence = WaitTimer(heartbeat, self._end_wait)  # `heartbeat` in seconds
 
     def begin(self) -> None:
         """It is the question's turn."""
@@ -93,9 +92,9 @@ class Telling:
 
     def close(self) -> None:
         """Nobody reads any more."""
-        for timer in (self._flush, self._alarm):
-            if timer is not None:
-                timer.cancel()
+        if self._flush is not None:
+            self._flush.cancel()
+        self._silence.close()
 
     def __aiter__(self) -> Self:
         return self
@@ -140,33 +139,21 @@ class Telling:
     def _wake(self) -> None:
         """Let what waits be read."""
         self._due = True
-        if self._reader is not None and not self._reader.done():
-            self._reader.set_result(None)
+        self._end_wait()
 
     async def _news(self) -> bool:
         """Wait until something is to be read; False after `heartbeat` seconds of silence."""
-        self._reads_since = self._loop.time()
         if self._due:
             self._due = False
-            self._joins_until = self._reads_since + JOIN_S
-        if self._alarm is None:
-            self._alarm = self._loop.call_later(self._heartbeat, self._alarmed)
+            self._joins_until = self._loop.time() + JOIN_S
         self._reader = self._loop.create_future()
+        self._silence.begin()
         await self._reader
+        self._silence.end()
         return self._due
 
-    def _alarmed(self) -> None:
-        """End the reader's wait, if it has lasted for `heartbeat` seconds.
-
-        One timer serves many waits: it is set anew only when it has gone off.
-        """
-        self._alarm = None
-        if self._reader is None or self._reader.done():
-            return
-        until = self._reads_since + self._heartbeat
-        if self._loop.time() < until:
-            self._alarm = self._loop.call_at(until, self._alarmed)
-        else:
+    def _end_wait(self) -> None:
+        if self._reader is not None and not self._reader.done():
             self._reader.set_result(None)
 
 

@@ -79,10 +79,7 @@ class Story:
 
     def findings(self) -> dict[int, list[Finding]]:
         """What is refuted in the draft, by step."""
-        found: dict[int, list[Finding]] = {}
-        for each in self.candidates[0].findings if self.candidates else ():
-            found.setdefault(each.step, []).append(each)
-        return found
+        return self.candidates[0].findings_by_step if self.candidates else {}
 
     def _add(self, delta: RefinedDelta) -> None:
         for each in self.refinements:

@@ -409,7 +409,7 @@ class Calls:
 
     async def _findings(self, solution: str, finish_reason: str) -> tuple[Finding, ...]:
         """What the verifiers refute; a last step that is cut off may end in part of a number."""
-        if not (self._task.verify and self._engines.verifiers):
+        if not self._task.verify:
             return ()
         steps = [step.text for step in split_steps(solution)]
         whole = steps[:-1] if finish_reason == "length" else steps

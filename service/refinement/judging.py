@@ -30,8 +30,7 @@ def first_error(state: State, index: int = 0) -> FirstError | None:
     candidate = state.candidates[index]
     refuted = first_refuted_step(candidate.findings)
     if refuted is not None:
-        by = next(each.verifier for each in candidate.findings if each.step == refuted)
-        return FirstError(refuted, by)
+        return FirstError(refuted, candidate.findings[0].verifier)
     low = steps.first_error(candidate.step_scores or (), state.task.threshold)
     return None if low is None else FirstError(low, SORM)
 
@@ -40,7 +39,7 @@ def correction(candidate: Candidate) -> Finding | None:
     """The first finding, if it says which number is right instead."""
     if not candidate.findings:
         return None
-    first = min(candidate.findings, key=lambda each: (each.step, each.start))
+    first = candidate.findings[0]
     return first if _DECIMAL.fullmatch(first.expected) else None
 
 

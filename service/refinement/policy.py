@@ -170,12 +170,11 @@ def _next_in_turn(state: State) -> Action | None:
 
 def _corrected(state: State) -> int | None:
     """The last of this round's base and its corrections; None if that got no further."""
-    last, step = state.base, -1
+    last, error, step = state.base, first_error(state, state.base), -1
     for index, candidate in enumerate(state.candidates):
-        error = first_error(state, last)
-        if candidate.kind is CandidateKind.LOCAL and candidate.base == last and error is not None:
-            last, step = index, error.step
-    error = first_error(state, last)
+        if error is not None and candidate.kind is CandidateKind.LOCAL and candidate.base == last:
+            step = error.step
+            last, error = index, first_error(state, index)
     return last if error is not None and error.step > step else None
 
 

@@ -78,8 +78,7 @@ def _unranked(state: State) -> Selection:
     for index, candidate in enumerate(state.candidates):
         if candidate.kind is wanted:
             return Selection(index, SelectionReason.STRATEGY)
-    scored = state.candidates[0].step_scores is not None
-    if strategy is Strategy.LOCAL and scored and first_error(state) is None:
+    if strategy is Strategy.LOCAL and state.candidates[0].step_scores and not first_error(state):
         return Selection(0, SelectionReason.STRATEGY)  # no error: the draft is the answer
     return Selection(0, SelectionReason.ONLY_CANDIDATE)
 

@@ -164,7 +164,7 @@ class Candidate:
     completion_offset: int = 0
     outcome_score: float | None = None
     step_scores: tuple[float, ...] | None = None  # one per step of `solution`
-    findings: tuple[Finding, ...] = ()  # of the verifiers
+    findings: tuple[Finding, ...] = ()  # of the verifiers, in the order of the text
     base: int | None = None  # of a refinement: the index of the candidate that was refined
 
 

@@ -65,6 +65,14 @@ class Candidate(Received):
     findings: Items[Finding] = ()  # with any, the candidate is refuted
     base: int | None = None  # of a refinement: the place of what was refined
 
+    @property
+    def findings_by_step(self) -> dict[int, list[Finding]]:
+        """The findings of each step that has any, by its index."""
+        found: dict[int, list[Finding]] = {}
+        for each in self.findings:
+            found.setdefault(each.step, []).append(each)
+        return found
+
 
 class Selected(Received):
     """Which candidate won and why."""

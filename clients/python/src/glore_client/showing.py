@@ -149,9 +149,7 @@ def _is_scored(result: "SolveResult") -> bool:
 
 def _found(result: "SolveResult") -> Iterator[tuple["Step", list["Finding"]]]:
     """The steps of the draft, each with what is refuted in it."""
-    found: dict[int, list[Finding]] = {}
-    for each in result.candidates[0].findings:
-        found.setdefault(each.step, []).append(each)
+    found = result.candidates[0].findings_by_step
     for step in result.draft.steps:
         yield step, found.get(step.index, [])
 

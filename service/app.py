@@ -221,8 +221,8 @@ async def connect_vllm(
 ) -> AsyncIterator[Connected]:
     """The five roles on the vLLM servers of the settings, or on what `opened` gives instead.
 
-    One connection pool per server; one breaker and one budget of retries per role. `engine_log` is
-    told of their circuits.
+    One connection pool per server; one breaker and one budget of retries per role. `engine_log`
+    gets the changes of their circuits.
     """
     log = engine_log or EngineLog(time.monotonic)
     open_server = opened or partial(_open, TurnBudget())

@@ -163,7 +163,7 @@ class _TooManyLateError(Exception):
 class ResilientEngine:
     """One role's engine behind its breaker, its time limits and its retries.
 
-    `clock` gives monotonic seconds, `sleep` waits so many. `on_change` is told of the circuit.
+    `clock` gives monotonic seconds, `sleep` waits so many. `on_change` gets each change of the circuit.
     """
 
     def __init__(  # noqa: PLR0913 - the parts of one engine
@@ -271,7 +271,7 @@ class ResilientEngine:
         end: float,
         last: float,
     ) -> _Given:
-        """One attempt, until `end`, or `last` if it is a trial; the breaker is told of it."""
+        """One attempt, until `end`, or `last` if it is a trial; the breaker learns how it ended."""
         call = None if self._refuses() else self._breaker.admits()
         if call is None:
             not_made()
@@ -307,7 +307,7 @@ class ResilientEngine:
         return self._most_late is not None and self._late >= self._most_late
 
     def _refuses(self) -> bool:
-        """Whether no call may be made because too many are late; `on_change` is told once."""
+        """Whether no call may be made because too many are late; `on_change` is called once."""
         if self._full != self._refusing:
             self._refusing = self._full
             if self._full:

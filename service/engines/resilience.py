@@ -163,7 +163,7 @@ class _TooManyLateError(Exception):
 class ResilientEngine:
     """One role's engine behind its breaker, its time limits and its retries.
 
-    `clock` gives monotonic seconds, `sleep` waits so many. `on_change` gets each change of the circuit.
+    `clock` gives monotonic seconds, `sleep` waits so many. `on_change` gets changes of the circuit.
     """
 
     def __init__(  # noqa: PLR0913 - the parts of one engine

@@ -159,15 +159,25 @@ def evaluate(  # noqa: PLR0913 - one option each
     processbench: Annotated[
         Path | None, typer.Option(help="Score a ProcessBench file with the SORM and the ORM.")
     ] = None,
+    selectors: Annotated[
+        bool,
+        typer.Option(
+            "--selectors", help="Selectors and rounds compared, from --run-dir; no service."
+        ),
+    ] = False,
     run_dir: Annotated[
-        Path | None, typer.Option(help="A run's folder, for --paper and --processbench.")
+        Path | None,
+        typer.Option(help="A run's folder, for --paper, --selectors and --processbench."),
     ] = None,
-    students: Annotated[str, typer.Option(help="With --paper: sft, ei.")] = "sft,ei",
+    students: Annotated[
+        str, typer.Option(help="With --paper and --selectors: sft, ei.")
+    ] = "sft,ei",
     sets: Annotated[
-        str | None, typer.Option(help="With --paper: easy, all, templates_easy, ..., gsm8k.")
+        str | None,
+        typer.Option(help="With --paper and --selectors: easy, all, ..., fresh_easy, fresh_all."),
     ] = None,
     sizes: Annotated[
-        str | None, typer.Option(help="With --paper: questions per set, as easy=500,gsm8k=500.")
+        str | None, typer.Option(help="Of --sets: questions per set, as easy=500,gsm8k=500.")
     ] = None,
     gsm8k: Annotated[
         Path | None, typer.Option(envvar="GLORE_GSM8K", help="GSM8K's training file.")
@@ -176,12 +186,13 @@ def evaluate(  # noqa: PLR0913 - one option each
         int, typer.Option(min=0, help="With --paper: questions per set with step labels.")
     ] = 100,
     tables_only: Annotated[
-        bool, typer.Option("--tables-only", help="With --paper: count what was collected.")
+        bool, typer.Option("--tables-only", help="Count what was collected; load no model.")
     ] = False,
 ) -> None:
-    """Measure the running service, or (--paper, --processbench) the models of a run."""
-    if paper or processbench is not None:
+    """Measure the running service, or (--paper, --selectors, ...) the models of a run."""
+    if paper or selectors or processbench is not None:
         from service.commands.paper import PaperOptions, run_paper  # noqa: PLC0415
+        from service.commands.selectors import run_selectors  # noqa: PLC0415
 
         options = PaperOptions(
             run_dir=run_dir,
@@ -193,12 +204,15 @@ def evaluate(  # noqa: PLR0913 - one option each
             tables_only=tables_only,
             processbench=processbench,
         )
-        run_paper(options, paper=paper, as_json=as_json)
+        if selectors:
+            run_selectors(options, as_json=as_json, alone=not paper and processbench is None)
+        else:
+            run_paper(options, paper=paper, as_json=as_json)
         return
     if run_dir is not None or tables_only:
         from service.commands.errors import WrongArgumentError  # noqa: PLC0415
 
-        message = "--run-dir and --tables-only go with --paper or --processbench"
+        message = "--run-dir and --tables-only go with --paper, --selectors or --processbench"
         raise WrongArgumentError(message)
     from service.commands.evaluate import run_evaluate  # noqa: PLC0415
 

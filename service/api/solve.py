@@ -19,7 +19,7 @@ from service.api.schemas import SolveRequest, SolveResponse
 from service.api.stream import MEDIA_TYPE as EVENT_STREAM
 from service.api.stream import EventStreamResponse
 from service.errors import FieldFault, UnsupportedMediaTypeError
-from service.refinement.types import PLANS, Budget, Sampling, Strategy, Task
+from service.refinement.types import Budget, Sampling, Strategy, Task, gate_of
 
 _MOST_VALUES: Final = 4000  # in a body; a conversation of 1,000 messages has fewer
 
@@ -91,7 +91,6 @@ def task_of(body: SolveRequest, limits: Limits) -> Task:
         faults.append(FieldFault("question", message, TOO_LONG))
     if "n" in body.sampling.model_fields_set and body.strategy is not Strategy.BEST_OF_N:
         faults.append(FieldFault("sampling.n", "Taken with strategy best_of_n only"))
-    plan = PLANS[body.strategy]
     calls = body.max_engine_calls or limits.max_calls
     tokens = body.max_generated_tokens or limits.max_generated_tokens
     given = body.deadline_ms if "deadline_ms" in body.model_fields_set else 0
@@ -119,7 +118,7 @@ def task_of(body: SolveRequest, limits: Limits) -> Task:
         ),
         budget=with_deadline(Budget(most / 1000, calls, tokens, limits.rerank_reserve), deadline),
         threshold=limits.threshold,
-        gate=None if plan.in_turn and body.verify and limits.verifies else limits.gate,
+        gate=gate_of(body.strategy, limits.gate, verified=body.verify and limits.verifies),
         rounds=body.rounds,
         verify=body.verify,
         correct=body.correct,

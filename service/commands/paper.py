@@ -94,15 +94,15 @@ def run_paper(options: PaperOptions, *, paper: bool, as_json: bool) -> None:
 
 def run_tables(options: PaperOptions, *, as_json: bool) -> None:
     """Collect what is missing, count, write the card, write and print the tables."""
-    models = RunModels(_folder(options.run_dir))
-    wanted = Wanted(_students(options.students), _sizes(options), options.gsm8k)
-    with _failures():
+    models = RunModels(folder_of_run(options.run_dir))
+    wanted = Wanted(students_named(options.students), sizes_of(options), options.gsm8k)
+    with failures():
         thresholds = read_thresholds(models.thresholds)
         if options.tables_only:
             records = read_all(models, wanted)
             check_thresholds(models, records, thresholds)
         else:
-            _check_installed()
+            check_installed()
             plan = Plan(options.labelled, thresholds.first_error, thresholds.orm_first_error)
             made = Composition(models)
             records = collect_all(models, wanted, plan, made.ports, engine_clock())
@@ -112,7 +112,7 @@ def run_tables(options: PaperOptions, *, as_json: bool) -> None:
             *template_notes(models.folder, (name for _, name in records)),
         )
         tables = make_tables(records, thresholds, machines, notes)
-        command = _command()
+        command = this_command()
         text = write_report(models.tables, tables, command)
         write_card(models, records, tables, command)
     typer.echo(f"Tables and card: {models.tables}", err=True)
@@ -132,14 +132,14 @@ def run_processbench(file: Path, *, run_dir: Path | None, as_json: bool) -> None
         raise WrongArgumentError(message) from error
     except ProcessBenchError as error:
         raise WrongArgumentError(str(error)) from error
-    with _failures():
-        models = RunModels(_folder(run_dir)) if run_dir else None
+    with failures():
+        models = RunModels(folder_of_run(run_dir)) if run_dir else None
         bundle = chosen_bundle()
         thresholds = read_thresholds(models.thresholds if models else bundle.thresholds)
         if models:
             asked = [Problem(s.id, s.question, "", "", file.name) for s in solutions]
             check_unseen(models.folder, {file.name: asked})
-        _check_installed()
+        check_installed()
         scorers = run_scorers(models) if models else _bundled()
         weights = {role: scorer.identity for role, scorer in scorers.items()}
         out = models.folder / "processbench" if models else Path("runs") / "processbench"
@@ -156,7 +156,7 @@ def run_processbench(file: Path, *, run_dir: Path | None, as_json: bool) -> None
             rows = tuple(each.located for each in found.values())
             differences = [difference(rows[0], row, None) for row in rows[1:]]
             content = {
-                "command": _command(),
+                "command": this_command(),
                 "file": file.name,
                 "n": len(solutions),
                 "A": [located_as_json(row) for row in rows],
@@ -172,7 +172,7 @@ def run_processbench(file: Path, *, run_dir: Path | None, as_json: bool) -> None
             )
             card = bench_card(
                 file.name, sha256, solutions, thresholds, weights, found,
-                command=_command(), plot=plot,
+                command=this_command(), plot=plot,
             )  # fmt: skip
             write_whole(out / file.stem / "CARD.md", card)
     typer.echo(f"Table and card: {out / file.stem}", err=True)
@@ -183,7 +183,7 @@ def _markdown(
     rows: Sequence[Located], differences: Sequence[Difference], file: Path, n: int
 ) -> str:
     lines = [
-        f"n = {n} solutions of {file.name}. `{_command()}`",
+        f"n = {n} solutions of {file.name}. `{this_command()}`",
         "",
         *located(rows, differences),
         "",
@@ -192,9 +192,10 @@ def _markdown(
     return "\n".join(lines)
 
 
-def _folder(run_dir: Path | None) -> Path:
+def folder_of_run(run_dir: Path | None) -> Path:
+    """The folder of a run, which has to be named. Raises WrongArgumentError."""
     if run_dir is None:
-        message = "--paper needs the folder of a run (--run-dir)"
+        message = "these tables need the folder of a run (--run-dir)"
         raise WrongArgumentError(message)
     if not run_dir.is_dir():
         message = f"there is no folder {run_dir}"
@@ -202,7 +203,8 @@ def _folder(run_dir: Path | None) -> Path:
     return run_dir
 
 
-def _students(text: str) -> list[str]:
+def students_named(text: str) -> list[str]:
+    """The students of a list with commas. Raises WrongArgumentError."""
     names = [name.strip() for name in text.split(",") if name.strip()]
     for name in names:
         if name not in STUDENTS:
@@ -214,7 +216,7 @@ def _students(text: str) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _sizes(options: PaperOptions) -> dict[str, int]:
+def sizes_of(options: PaperOptions) -> dict[str, int]:
     """The sets asked for with their sizes; GSM8K's only when it is named or its file is."""
     try:
         sizes = {} if options.sizes is None else parse_sizes(options.sizes)
@@ -243,7 +245,8 @@ def _sizes(options: PaperOptions) -> dict[str, int]:
     return {name: sizes.get(name, ALL_SETS[name].size) for name in names}
 
 
-def _check_installed() -> None:
+def check_installed() -> None:
+    """Raises CommandFailedError where a package is missing that loads models."""
     for name in _NEEDED:
         if importlib.util.find_spec(name) is None:
             message = f"the tables need {installation.missing(name)}"
@@ -260,7 +263,7 @@ def _bundled() -> "dict[str, LazyScorer]":
 
 
 @contextmanager
-def _failures() -> Iterator[None]:
+def failures() -> Iterator[None]:
     """What may go wrong on the way, as one line."""
     try:
         yield
@@ -284,5 +287,6 @@ def _failures() -> Iterator[None]:
         raise WrongArgumentError(str(error)) from error
 
 
-def _command() -> str:
+def this_command() -> str:
+    """The command line, to stand beside the figures that it gives."""
     return shlex.join(["glore", *sys.argv[1:]])

@@ -62,6 +62,14 @@ PLANS: Final[Mapping[Strategy, Plan]] = MappingProxyType(
 )
 
 
+def gate_of(strategy: Strategy, gate: float, *, verified: bool) -> float | None:
+    """The gate that a task gets: none where a strategy in turns has verifiers to stop it.
+
+    They were chosen over step scores on validation questions.
+    """
+    return None if PLANS[strategy].in_turn and verified else gate
+
+
 class CandidateKind(StrEnum):
     """Where a candidate came from."""
 

@@ -110,11 +110,17 @@ class LazySampler:
         _ = self.sampler
 
     def sample(
-        self, prompts: Sequence[str], *, n: int, temperature: float, max_tokens: int
+        self,
+        prompts: Sequence[str],
+        *,
+        n: int,
+        temperature: float,
+        max_tokens: int,
+        salt: str = "",
     ) -> list[list[Rollout]]:
-        """As `Sampler.sample`, with a seed from the prompts."""
+        """As `Sampler.sample`, with a seed from the prompts and the salt."""
         if temperature > 0:
-            seen = hashlib.sha256(f"{n} {temperature} {max_tokens}".encode())
+            seen = hashlib.sha256(f"{n} {temperature} {max_tokens}{salt}".encode())
             for prompt in prompts:
                 seen.update(prompt.encode() + b"\0")
             self.sampler.generator.manual_seed(int.from_bytes(seen.digest()[:6], "big"))

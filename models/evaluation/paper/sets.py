@@ -7,16 +7,18 @@ from types import MappingProxyType
 
 from models.data import sources
 from models.data.files import read_jsonl, write_jsonl
-from models.data.problems import Problem, Split
+from models.data.problems import Problem, Split, text_key
 
 GSM8K = "gsm8k"
+_SEEN = 1000  # questions of a set of `without`: as many as the kept run was asked
 
 
 @dataclass(frozen=True, slots=True)
 class QuestionSet:
     """A set of questions that no recipe trains on, nor with the seed.
 
-    `source` is that of `models.data.sources`, by default the name of the set.
+    `source` is that of `models.data.sources`, by default the name of the set. No question of the
+    sets in `without` is in it.
     """
 
     seed: int
@@ -24,6 +26,7 @@ class QuestionSet:
     what: str
     source: str | None = None
     split: Split = "test"
+    without: tuple[str, ...] = ()
 
 
 SETS: Mapping[str, QuestionSet] = MappingProxyType(
@@ -47,7 +50,22 @@ VALIDATION_SETS: Mapping[str, QuestionSet] = MappingProxyType(
         ),
     }
 )
-ALL_SETS: Mapping[str, QuestionSet] = MappingProxyType({**SETS, **VALIDATION_SETS})
+# Drawn after verifiers, rounds and thresholds were frozen, for the tables of selectors and rounds.
+FRESH_SETS: Mapping[str, QuestionSet] = MappingProxyType(
+    {
+        "fresh_easy": QuestionSet(
+            910_001,
+            1000,
+            "gsm_symbolic, unseen numbers, easy tier",
+            "easy",
+            without=("easy", "all"),
+        ),
+        "fresh_all": QuestionSet(
+            910_002, 1000, "gsm_symbolic, unseen numbers, all tiers", "all", without=("easy", "all")
+        ),
+    }
+)
+ALL_SETS: Mapping[str, QuestionSet] = MappingProxyType({**SETS, **VALIDATION_SETS, **FRESH_SETS})
 
 # Sets of one kind, counted together too.
 POOLS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -85,7 +103,7 @@ def load_set(name: str, size: int, gsm8k: Path | None, kept: Path) -> list[Probl
         raise ValueError(message)
     wanted = ALL_SETS[name]
     source = str(gsm8k) if name == GSM8K else wanted.source or name
-    problems = sources.load(source, size, wanted.seed, wanted.split)
+    problems = _load(source, size, wanted)
     before = list(read_jsonl(kept, Problem)) if kept.exists() else []
     if any(_asked(new) != _asked(old) for new, old in zip(problems, before, strict=False)):
         message = (
@@ -97,6 +115,19 @@ def load_set(name: str, size: int, gsm8k: Path | None, kept: Path) -> list[Probl
         kept.parent.mkdir(parents=True, exist_ok=True)
         write_jsonl(kept, problems)
     return problems
+
+
+def _load(source: str, size: int, wanted: QuestionSet) -> list[Problem]:
+    if not wanted.without:
+        return sources.load(source, size, wanted.seed, wanted.split)
+    others = (ALL_SETS[name] for name in wanted.without)
+    seen = {
+        text_key(problem.question)
+        for name, other in zip(wanted.without, others, strict=True)
+        for problem in sources.load(other.source or name, _SEEN, other.seed, other.split)
+    }
+    problems = sources.load(source, size + len(seen), wanted.seed, wanted.split)
+    return [each for each in problems if text_key(each.question) not in seen][:size]
 
 
 def _asked(problem: Problem) -> tuple[str, str, str]:

@@ -122,7 +122,7 @@ def test_only_the_sets_and_students_asked_for(run: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["--paper"], "--paper needs the folder of a run"),
+        (["--paper"], "these tables need the folder of a run"),
         (["--paper", "--run-dir", "nowhere"], "there is no folder nowhere"),
         (["--paper", "--run-dir", ".", "--students", "base"], "no student 'base'"),
         (["--paper", "--run-dir", ".", "--sets", "hard"], "no set 'hard'"),
@@ -138,8 +138,8 @@ def test_only_the_sets_and_students_asked_for(run: Path) -> None:
         (["--paper", "--processbench", "x.json"], "ask for one of them"),
         (["--processbench", "nowhere.json"], "nowhere.json: No such file"),
         (["--processbench", "."], ".: Is a directory"),
-        (["--run-dir", "."], "go with --paper or --processbench"),
-        (["--tables-only"], "go with --paper or --processbench"),
+        (["--run-dir", "."], "go with --paper, --selectors or --processbench"),
+        (["--tables-only"], "go with --paper, --selectors or --processbench"),
     ],
 )
 def test_a_wrong_argument_is_one_line_and_status_2(

@@ -1,9 +1,11 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from models.data.problems import split_of
+from models.evaluation.paper import sets
 from models.evaluation.paper.sets import (
     ALL_SETS,
     POOLS,
@@ -71,3 +73,14 @@ def test_what_models_are_chosen_by_is_no_test_question(tmp_path: Path) -> None:
     for name in VALIDATION_SETS:
         problems = load_set(name, 5, None, tmp_path / f"{name}.jsonl")
         assert {split_of(problem.question) for problem in problems} == {"validation"}
+
+
+def test_a_fresh_set_has_no_question_of_those_that_were_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    same = replace(ALL_SETS["fresh_easy"], seed=SETS["easy"].seed, without=("easy",))
+    monkeypatch.setattr(sets, "ALL_SETS", {**ALL_SETS, "again": same})
+    monkeypatch.setattr(sets, "_SEEN", 20)
+    easy = load_set("easy", 25, None, tmp_path / "easy.jsonl")
+    assert load_set("again", 5, None, tmp_path / "again.jsonl") == easy[20:]
+    assert load_set("again", 3, None, tmp_path / "again.jsonl") == easy[20:23]

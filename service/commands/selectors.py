@@ -1,0 +1,107 @@
+"""`glore eval --selectors`: selectors, strategies and rounds compared on the models of a run."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+import typer
+
+from models.data.files import alone as alone_in
+from models.data.files import write_json, write_whole
+from models.data.problems import Problem
+from models.evaluation.batches import Batches, MissingTextError
+from models.evaluation.paper.composition import Composition
+from models.evaluation.paper.held_out import check_unseen
+from models.evaluation.paper.phases import Stamps
+from models.evaluation.paper.ports import RunModels
+from models.evaluation.paper.sets import FRESH_SETS, load_set
+from models.evaluation.paper.thresholds import Thresholds, read_thresholds
+from models.evaluation.selector_report import Report, as_markdown, as_values, joined, report
+from models.evaluation.selectors import MAX_TOKENS, Found, find
+from service.commands.errors import CommandFailedError, WrongArgumentError
+from service.commands.paper import (
+    PaperOptions,
+    check_installed,
+    failures,
+    folder_of_run,
+    sizes_of,
+    students_named,
+    this_command,
+)
+from service.verifiers.arithmetic import Arithmetic
+
+_WRITERS: Final = ("student", "global_refiner", "local_refiner")
+_SCORERS: Final = ("sorm", "orm")
+
+
+def run_selectors(options: PaperOptions, *, as_json: bool, alone: bool) -> None:
+    """Write and print the tables, after making the texts and scores that are missing.
+
+    Raises WrongArgumentError, where other commands are asked for too, or CommandFailedError.
+    """
+    if not alone:
+        message = "--selectors is a command of its own: leave --paper and --processbench out"
+        raise WrongArgumentError(message)
+    if options.sets is None and options.sizes is None:
+        options = replace(options, sets=",".join(FRESH_SETS))
+    models = RunModels(folder_of_run(options.run_dir))
+    students, sizes = students_named(options.students), sizes_of(options)
+    with failures(), alone_in(models.folder / "evaluation"):
+        thresholds = read_thresholds(models.thresholds)
+        problems = {
+            name: load_set(name, size, options.gsm8k, models.questions(name))
+            for name, size in sizes.items()
+        }
+        check_unseen(models.folder, problems)
+        if not options.tables_only:
+            check_installed()
+        reports: list[Report] = []
+        for student in students:
+            found = {
+                name: _find(
+                    models, student, name, asked, thresholds, tables_only=options.tables_only
+                )
+                for name, asked in problems.items()
+            }
+            reports += [report(f"{student}, {name}", each) for name, each in found.items()]
+            if len(found) > 1:
+                together = " and ".join(found)
+                reports.append(report(f"{student}, {together}", joined(list(found.values()))))
+        content, text = as_values(reports, this_command()), as_markdown(reports, this_command())
+        write_json(models.folder / "selectors" / "tables.json", content)
+        write_whole(models.folder / "selectors" / "tables.md", text)
+    typer.echo(json.dumps(content, indent=1) if as_json else text.rstrip())
+
+
+def _find(  # noqa: PLR0913 - one set of one student
+    models: RunModels,
+    student: str,
+    name: str,
+    problems: Sequence[Problem],
+    thresholds: Thresholds,
+    *,
+    tables_only: bool,
+) -> Found:
+    """What one student's texts of one set give; the missing ones are made, unless `tables_only`."""
+    folder = models.phases(student, name) / "selectors"
+    ports = Composition(models).ports(student)
+    if not tables_only:
+        of_writers = {role: ports.identities[role] for role in _WRITERS}
+        of_scorers = {role: ports.identities[role] for role in ("student", *_SCORERS)}
+        stamps = Stamps(folder)
+        stamps.check("texts.jsonl", {**of_writers, "max_tokens": MAX_TOKENS})
+        stamps.check("scores.jsonl", of_scorers)
+    batches = Batches(
+        {} if tables_only else {role: getattr(ports, role) for role in _WRITERS},
+        {} if tables_only else {role: getattr(ports, role) for role in _SCORERS},
+        folder,
+        MAX_TOKENS,
+        lambda role, size: typer.echo(f"{student}/{name}: {size} of {role}", err=True),
+    )
+    try:
+        return asyncio.run(find(problems, batches, thresholds, (Arithmetic(),)))
+    except* MissingTextError as missing:
+        message = f"{folder} does not hold every text and score; leave --tables-only out"
+        raise CommandFailedError(message) from missing

@@ -165,6 +165,10 @@ def evaluate(  # noqa: PLR0913 - one option each
             "--selectors", help="Selectors and rounds compared, from --run-dir; no service."
         ),
     ] = False,
+    verifiers: Annotated[
+        bool,
+        typer.Option("--verifiers", help="With --processbench: judge GLORE_VERIFIERS, no models."),
+    ] = False,
     run_dir: Annotated[
         Path | None,
         typer.Option(help="A run's folder, for --paper, --selectors and --processbench."),
@@ -203,16 +207,20 @@ def evaluate(  # noqa: PLR0913 - one option each
             labelled=labelled,
             tables_only=tables_only,
             processbench=processbench,
+            verifiers=verifiers,
         )
         if selectors:
             run_selectors(options, as_json=as_json, alone=not paper and processbench is None)
         else:
             run_paper(options, paper=paper, as_json=as_json)
         return
-    if run_dir is not None or tables_only:
+    if run_dir is not None or tables_only or verifiers:
         from service.commands.errors import WrongArgumentError  # noqa: PLC0415
 
-        message = "--run-dir and --tables-only go with --paper, --selectors or --processbench"
+        message = (
+            "--run-dir, --tables-only and --verifiers "
+            "go with --paper, --selectors or --processbench"
+        )
         raise WrongArgumentError(message)
     from service.commands.evaluate import run_evaluate  # noqa: PLC0415
 

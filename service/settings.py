@@ -44,7 +44,7 @@ from service.engines.ports import Role
 from service.errors import ConfigurationError
 from service.keys import Key, Keyring, plain_keys, read_lines, read_list
 from service.variables import DELIMITER, PREFIX, names_of, wrong_names
-from service.verifiers.catalog import verifier_names
+from service.verifiers.catalog import names_in
 
 DEFAULT_THRESHOLD: Final = 0.5
 THRESHOLDS_FILE: Final = Path(models.__file__).parent / "bundle" / "thresholds.json"
@@ -99,17 +99,7 @@ def _origins(value: object) -> object:
 
 def _verifiers(value: object) -> object:
     """A list separated by commas as one. Raises ValueError for a name that is not installed."""
-    if not isinstance(value, str):
-        return value
-    names = tuple(name for name in (part.strip() for part in value.split(",")) if name)
-    if names in {(), ("off",)}:
-        return ()
-    known = verifier_names()
-    for name in names:
-        if name not in known:
-            message = f"no verifier {name!r}; there are {', '.join(known)}, or off for none"
-            raise ValueError(message)
-    return names
+    return names_in(value) if isinstance(value, str) else value
 
 
 def _store(location: SecretStr) -> SecretStr:

@@ -6,11 +6,12 @@ What loads models is imported when it is needed.
 import hashlib
 import importlib.util
 import json
+import os
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ import typer
 
 from models.data.files import InUseError, alone, write_json, write_whole
 from models.data.problems import Problem
+from models.evaluation.paper import flagged
 from models.evaluation.paper.bench_card import bench_card
 from models.evaluation.paper.bench_curves import draw_bench
 from models.evaluation.paper.card import write_card
@@ -44,6 +46,7 @@ from models.evaluation.paper.markdown import NOTES, located
 from models.evaluation.paper.phases import OtherModelsError
 from models.evaluation.paper.ports import STUDENTS, RunModels
 from models.evaluation.paper.processbench import (
+    MarkedSolution,
     ProcessBenchError,
     judge_solutions,
     read_processbench,
@@ -60,6 +63,8 @@ from models.serving.cache import Cache, default_cache
 from models.serving.errors import ServingError
 from service import installation
 from service.commands.errors import CommandFailedError, WrongArgumentError
+from service.verifiers.arithmetic import Arithmetic
+from service.verifiers.catalog import load_verifiers, names_in
 
 if TYPE_CHECKING:
     from models.evaluation.paper.composition import LazyScorer
@@ -79,15 +84,21 @@ class PaperOptions:
     labelled: int
     tables_only: bool
     processbench: Path | None
+    verifiers: bool = False  # with `processbench`: they are judged, and no model
 
 
 def run_paper(options: PaperOptions, *, paper: bool, as_json: bool) -> None:
     """One of the two commands. Raises WrongArgumentError or CommandFailedError."""
+    if options.verifiers and options.processbench is None:
+        message = "--verifiers goes with --processbench"
+        raise WrongArgumentError(message)
     if options.processbench is None:
         run_tables(options, as_json=as_json)
     elif paper:
         message = "--paper and --processbench are two commands; ask for one of them"
         raise WrongArgumentError(message)
+    elif options.verifiers:
+        run_verifiers(options.processbench, as_json=as_json)
     else:
         run_processbench(options.processbench, run_dir=options.run_dir, as_json=as_json)
 
@@ -124,15 +135,9 @@ def run_processbench(file: Path, *, run_dir: Path | None, as_json: bool) -> None
 
     Scores, table and card are kept in the run folder, or in `runs`; what was killed goes on.
     """
-    try:
-        solutions = read_processbench(file)
-        sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
-    except OSError as error:
-        message = f"{file}: {error.strerror or error}"
-        raise WrongArgumentError(message) from error
-    except ProcessBenchError as error:
-        raise WrongArgumentError(str(error)) from error
+    solutions = _marked(file)
     with failures():
+        sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
         models = RunModels(folder_of_run(run_dir)) if run_dir else None
         bundle = chosen_bundle()
         thresholds = read_thresholds(models.thresholds if models else bundle.thresholds)
@@ -177,6 +182,38 @@ def run_processbench(file: Path, *, run_dir: Path | None, as_json: bool) -> None
             write_whole(out / file.stem / "CARD.md", card)
     typer.echo(f"Table and card: {out / file.stem}", err=True)
     typer.echo(json.dumps(content, indent=1) if as_json else text)
+
+
+def run_verifiers(file: Path, *, as_json: bool) -> None:
+    """Print what the verifiers of GLORE_VERIFIERS refute in a ProcessBench file."""
+    solutions = _marked(file)
+    try:
+        verifiers = load_verifiers(names_in(os.environ.get("GLORE_VERIFIERS", Arithmetic.name)))
+    except ValueError as error:
+        message = f"GLORE_VERIFIERS: {error}"
+        raise WrongArgumentError(message) from error
+    rows = flagged.flagged(solutions, verifiers)
+    if as_json:
+        content = {
+            "command": this_command(),
+            "file": file.name,
+            "solutions": [asdict(r) for r in rows],
+        }
+        typer.echo(json.dumps(content, indent=1))
+        return
+    names = ", ".join(each.name for each in verifiers) or "no verifier"
+    head = f"n = {len(rows)} solutions of {file.name}, {names}. `{this_command()}`"
+    typer.echo("\n".join([head, "", *flagged.as_markdown(rows)]))
+
+
+def _marked(file: Path) -> list[MarkedSolution]:
+    try:
+        return read_processbench(file)
+    except OSError as error:
+        message = f"{file}: {error.strerror or error}"
+        raise WrongArgumentError(message) from error
+    except ProcessBenchError as error:
+        raise WrongArgumentError(str(error)) from error
 
 
 def _markdown(

@@ -20,6 +20,22 @@ def verifier_names() -> tuple[str, ...]:
     return tuple(dict.fromkeys((Arithmetic.name, *others)))
 
 
+def names_in(text: str) -> tuple[str, ...]:
+    """The names in a list separated by commas; none for `off`.
+
+    Raises ValueError for a name that is not installed.
+    """
+    names = tuple(name for name in (part.strip() for part in text.split(",")) if name)
+    if names in {(), ("off",)}:
+        return ()
+    known = verifier_names()
+    for name in names:
+        if name not in known:
+            message = f"no verifier {name!r}; there are {', '.join(known)}, or off for none"
+            raise ValueError(message)
+    return names
+
+
 def load_verifiers(names: Iterable[str]) -> tuple[Verifier, ...]:
     """The verifiers of these names, in order.
 

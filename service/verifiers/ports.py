@@ -40,11 +40,6 @@ class Verifier(Protocol):
         ...
 
 
-def refuted_steps(findings: Iterable[Finding]) -> tuple[int, ...]:
-    """The indices of the steps that hold a finding, ascending, each once."""
-    return tuple(sorted({finding.step for finding in findings}))
-
-
 def first_refuted_step(findings: Iterable[Finding]) -> int | None:
     """The index of the first step that holds a finding, or None."""
     return min((finding.step for finding in findings), default=None)

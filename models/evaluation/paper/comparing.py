@@ -18,6 +18,8 @@ class StrategyRow:
 
     `most` solutions are generated for a question, `solutions` on average (fewer where there
     was nothing to refine); `tokens` generated and engine `seconds` are means per question.
+    `regret` is how much more accurate a perfect selector of the same candidates is, 0..1; None
+    where there is no such row.
     """
 
     name: str
@@ -27,6 +29,7 @@ class StrategyRow:
     right: int
     tokens: float
     seconds: float
+    regret: float | None = None
 
     @property
     def accuracy(self) -> float:
@@ -82,20 +85,27 @@ def compare(records: Sequence[Record], thresholds: Thresholds) -> Comparison:
         for other in dict.fromkeys((GREEDY, BEST_OF_3, *s.equals))
         if other != s.name
     ]
-    rows = [_row(name, most[name], outcomes) for name, outcomes in answered.items()]
+    perfect = {s.name: answered[s.perfect] for s in asked if s.perfect}
+    rows = [
+        _row(name, most[name], outcomes, perfect.get(name)) for name, outcomes in answered.items()
+    ]
     return Comparison(tuple(rows), tuple(paired))
 
 
-def _row(name: str, most: int, outcomes: Sequence[Answered]) -> StrategyRow:
+def _row(
+    name: str, most: int, outcomes: Sequence[Answered], perfect: Sequence[Answered] | None
+) -> StrategyRow:
     count = max(1, len(outcomes))
+    right = sum(outcome.right for outcome in outcomes)
     return StrategyRow(
         name=name,
         most=most,
         solutions=sum(outcome.solutions for outcome in outcomes) / count,
         n=len(outcomes),
-        right=sum(outcome.right for outcome in outcomes),
+        right=right,
         tokens=sum(outcome.tokens for outcome in outcomes) / count,
         seconds=sum(outcome.seconds for outcome in outcomes) / count,
+        regret=(None if perfect is None else (sum(each.right for each in perfect) - right) / count),
     )
 
 

@@ -34,7 +34,8 @@ NOTES = {
     "D": (
         "Solutions: generated at most (on average); equal: at most the same number. Tokens are "
         "generated ones; seconds are the engines' (of the processor on a CPU, batches shared), "
-        "generating and scoring. "
+        "generating and scoring. Selector regret: how many points more a perfect selector of the "
+        "same candidates has. "
         "Intervals: Wilson, 95%; of differences as in table A."
     ),
 }
@@ -195,7 +196,7 @@ def compared(comparison: Comparison, machines: Machines) -> list[str]:
     timed = is_one(machines)
     header = (
         "strategy", "solutions", "right", "accuracy", "95% interval", "tokens", "seconds",
-        "right per 1,000 tokens",
+        "right per 1,000 tokens", "selector regret",
     )  # fmt: skip
     cells = [
         (
@@ -207,6 +208,7 @@ def compared(comparison: Comparison, machines: Machines) -> list[str]:
             f"{row.tokens:.0f}",
             f"{row.seconds:.2f}" if timed else "-",
             "-" if row.right_per_1000_tokens is None else f"{row.right_per_1000_tokens:.2f}",
+            "-" if row.regret is None else f"{100 * row.regret:.1f}",
         )
         for row in comparison.rows
     ]

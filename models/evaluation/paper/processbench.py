@@ -35,7 +35,8 @@ class MarkedSolution:
     """A solution with the place of its first wrong step, or None.
 
     Every step is one line: white space within it is made single spaces, as the scorers read
-    a line as a step. `answer_right` is None when the file does not say.
+    a line as a step. `written` are the steps as they stand in the file. `answer_right` is None
+    when the file does not say.
     """
 
     id: str
@@ -44,6 +45,7 @@ class MarkedSolution:
     steps: tuple[str, ...]
     error: int | None
     answer_right: bool | None
+    written: tuple[str, ...] = ()
 
     @property
     def labels(self) -> tuple[int, ...]:
@@ -195,6 +197,7 @@ def _solution(row: Any, where: str) -> MarkedSolution:  # noqa: ANN401 - any JSO
             steps=tuple(" ".join(step.split()) for step in steps),
             error=None if label == _NO_ERROR else label,
             answer_right=right,
+            written=tuple(steps),
         )
     raise ProcessBenchError(message)
 

@@ -32,7 +32,8 @@ Answer: TypeAlias = Callable[[Record, Thresholds], Answered]
 class Strategy:
     """A row: its name, how many solutions it generates at most, and how it answers.
 
-    `equals` are the rows it is compared with at the same number of solutions.
+    `equals` are the rows it is compared with at the same number of solutions, `perfect` the row
+    of a perfect selector of the same candidates.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Strategy:
     answer: Answer
     equals: tuple[str, ...] = ()
     gated: bool = False  # needs the gate's threshold
+    perfect: str | None = None
 
 
 def of_samples(count: int) -> Answer:
@@ -128,6 +130,7 @@ BEST_OF_2, BEST_OF_3 = "ORM best of 2", "ORM best of 3"
 DRAFT_1, DRAFT_2 = "ORM of draft, 1 sample", "ORM of draft, 2 samples"
 SORM_DRAFT_2 = "SORM of draft, 2 samples (last step)"
 GLORE = "GLoRe"
+PERFECT, PERFECT_OF_3 = "perfect selector of GLoRe", "perfect selector of 3 samples"
 _TWO, _THREE = (BEST_OF_2, DRAFT_1), (BEST_OF_3, DRAFT_2)
 _PICKED_BY_SORM = (*_THREE, SORM_DRAFT_2, GLORE)
 
@@ -137,17 +140,17 @@ STRATEGIES: tuple[Strategy, ...] = (
     Strategy(DRAFT_1, 2, of_draft_and_samples(1), (BEST_OF_2,)),
     Strategy("draft + global", 2, draft_and_global, _TWO),
     Strategy("draft + local", 2, draft_and_local, _TWO),
-    Strategy("majority of 3", 3, majority, (BEST_OF_3,)),
-    Strategy(BEST_OF_3, 3, of_samples(3)),
-    Strategy("SORM best of 3 (last step)", 3, sorm_of_samples, (BEST_OF_3,)),
+    Strategy("majority of 3", 3, majority, (BEST_OF_3,), perfect=PERFECT_OF_3),
+    Strategy(BEST_OF_3, 3, of_samples(3), perfect=PERFECT_OF_3),
+    Strategy("SORM best of 3 (last step)", 3, sorm_of_samples, (BEST_OF_3,), perfect=PERFECT_OF_3),
     Strategy(DRAFT_2, 3, of_draft_and_samples(2), (BEST_OF_3,)),
     Strategy(SORM_DRAFT_2, 3, sorm_of_draft_and_samples, (BEST_OF_3, DRAFT_2)),
-    Strategy(GLORE, 3, glore, _THREE),
+    Strategy(GLORE, 3, glore, _THREE, perfect=PERFECT),
     Strategy("gated GLoRe", 3, gated, _THREE, gated=True),
-    Strategy("GLoRe, SORM picks (last step)", 3, sorm_final, _PICKED_BY_SORM),
-    Strategy("GLoRe, SORM picks (lowest step)", 3, sorm_lowest, _PICKED_BY_SORM),
-    Strategy("perfect selector of GLoRe", 3, perfect),
-    Strategy("perfect selector of 3 samples", 3, perfect_of_samples),
+    Strategy("GLoRe, SORM picks (last step)", 3, sorm_final, _PICKED_BY_SORM, perfect=PERFECT),
+    Strategy("GLoRe, SORM picks (lowest step)", 3, sorm_lowest, _PICKED_BY_SORM, perfect=PERFECT),
+    Strategy(PERFECT, 3, perfect),
+    Strategy(PERFECT_OF_3, 3, perfect_of_samples),
 )
 
 

@@ -140,6 +140,8 @@ def test_only_the_sets_and_students_asked_for(run: Path) -> None:
         (["--processbench", "."], ".: Is a directory"),
         (["--run-dir", "."], "go with --paper, --selectors or --processbench"),
         (["--tables-only"], "go with --paper, --selectors or --processbench"),
+        (["--verifiers"], "go with --paper, --selectors or --processbench"),
+        (["--verifiers", "--paper"], "--verifiers goes with --processbench"),
     ],
 )
 def test_a_wrong_argument_is_one_line_and_status_2(
@@ -278,6 +280,52 @@ def test_processbench_without_a_run_uses_the_bundle(
     expected = json.loads(chosen_bundle().thresholds.read_text(encoding="utf-8"))
     assert f"| SORM | {expected['first_error']:.2f} |" in result.stdout
     assert (tmp_path / "runs" / "processbench" / "bench" / "CARD.md").exists()
+
+
+def marked(name: str, steps: Sequence[str], label: int) -> dict[str, object]:
+    return {"id": name, "generator": "g", "problem": "How many?", "steps": steps, "label": label}
+
+
+@pytest.fixture
+def sums(tmp_path: Path) -> Path:
+    """Right and wrong solutions, some of whose steps are of several lines."""
+    path = tmp_path / "sums.json"
+    rows = [
+        marked("clean", ["3 + 4 = 7", "So 7."], -1),
+        marked("alarm", ["It begins.", "First 3 + 4 = 7,\nthen 7 + 1 = 9."], -1),
+        marked("found", ["Let us see.\n3 + 4 = 8\n8 + 1 = 9", "So 9."], 0),
+        marked("late", ["It is 9 of them.", "3 + 4 = 8"], 0),
+        marked("early", ["3 + 4 = 8", "It is 9."], 1),
+        marked("missed", ["It is 9."], 0),
+    ]
+    path.write_text(json.dumps(rows), encoding="utf-8")
+    return path
+
+
+def test_verifiers_are_judged_without_models(sums: Path) -> None:
+    result = glore_eval("--processbench", sums, "--verifiers")
+    assert result.exit_code == 0, result.output
+    assert "n = 6 solutions of sums.json, arithmetic." in result.stdout
+    assert "| right solutions refuted | 1/2 50%" in result.stdout
+    assert "| wrong solutions refuted | 3/4 75%" in result.stdout
+    assert "| at the marked step | 1/4 25%" in result.stdout
+    assert "| before it | 1/4 25%" in result.stdout
+    assert "| after it | 1/4 25%" in result.stdout
+    assert "| alarm | 1 | arithmetic: 7 + 1 = 9, not 8 |" in result.stdout
+    as_json = glore_eval("--processbench", sums, "--verifiers", "--json")
+    steps = [each["step"] for each in json.loads(as_json.stdout)["solutions"]]
+    assert steps == [None, 1, 0, 1, 0, None]
+
+
+def test_the_verifiers_that_are_judged_are_those_of_the_setting(
+    sums: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GLORE_VERIFIERS", "off")
+    result = glore_eval("--processbench", sums, "--verifiers")
+    assert "no verifier" in result.stdout
+    assert "| wrong solutions refuted | 0/4 0%" in result.stdout
+    monkeypatch.setenv("GLORE_VERIFIERS", "arithmetics")
+    assert_one_line(glore_eval("--processbench", sums, "--verifiers"), 2, "no verifier 'arithm")
 
 
 def test_a_file_in_another_format_is_one_line(run: Path, tmp_path: Path) -> None:

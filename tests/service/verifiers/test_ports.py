@@ -1,21 +1,19 @@
 """The port, and what other code asks of findings."""
 
 from service.verifiers.arithmetic import Arithmetic
-from service.verifiers.ports import Finding, Verifier, first_refuted_step, refuted_steps
+from service.verifiers.ports import Finding, Verifier, first_refuted_step
 
 
 def finding(step: int) -> Finding:
     return Finding("spelling", step, 0, 3, "teh", "the")
 
 
-def test_the_refuted_steps_are_those_with_a_finding() -> None:
+def test_the_first_refuted_step_is_that_of_the_earliest_finding() -> None:
     findings = [finding(4), finding(1), finding(4)]
-    assert refuted_steps(findings) == (1, 4)
     assert first_refuted_step(findings) == 1
 
 
 def test_without_findings_no_step_is_refuted() -> None:
-    assert refuted_steps(()) == ()
     assert first_refuted_step(()) is None
 
 

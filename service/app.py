@@ -108,6 +108,7 @@ def create_app(
     metrics = Metrics()
     engine_log = EngineLog(time.monotonic)
     limits = Limits(
+        strategy=settings.strategy,
         max_deadline=settings.max_deadline,
         max_calls=settings.max_calls,
         max_generated_tokens=settings.max_generated_tokens,

@@ -79,8 +79,9 @@ def ask(  # noqa: PLR0913 - one option each
     ],
     *,
     strategy: Annotated[
-        str, typer.Option(help="glore, gated, adaptive, draft, global, local or best_of_n.")
-    ] = "glore",
+        str | None,
+        typer.Option(help="glore, gated, adaptive, ... (else the gateway's choice)."),
+    ] = None,
     url: Url = DEFAULT_URL,
     deadline: Annotated[float, typer.Option(min=0.1, help="Seconds the gateway may take.")] = 60.0,
     temperature: Annotated[float | None, typer.Option(min=0.0, max=2.0)] = None,

@@ -43,6 +43,7 @@ from service.batches.location import is_location, password_of
 from service.engines.ports import Role
 from service.errors import ConfigurationError
 from service.keys import Key, Keyring, plain_keys, read_lines, read_list
+from service.refinement.types import Strategy
 from service.variables import DELIMITER, PREFIX, names_of, wrong_names
 from service.verifiers.catalog import names_in
 
@@ -222,6 +223,7 @@ class Settings(BaseSettings):
         default=None, ge=0, le=1, allow_inf_nan=False
     )  # None: from the file
     gate: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)  # the same
+    strategy: Strategy = Strategy.GLORE  # of a request that names none
     # names of verifiers, separated by commas; `off` for none
     verifiers: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_verifiers)] = ("arithmetic",)
 

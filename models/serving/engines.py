@@ -74,7 +74,8 @@ def gateway(
 ) -> Launch:
     """The gateway on `host`:`port`; engines that run here are told to it by address.
 
-    If all roles are the bundle's, it is told which bundle that is.
+    If all roles are the bundle's, it is told which bundle that is, and answers requests that name
+    no strategy with the one that suits the bundle.
     """
     here = {engine.name: f"http://{HERE}:{engine.port}" for engine in engines}
     ours = {f"GLORE_{name.upper()}__URL": url for name, url in here.items()}
@@ -82,6 +83,7 @@ def gateway(
     elsewhere = any(environment.get(f"GLORE_ENGINES__{role.upper()}__URL") for role in ROLES)
     if here.keys() == ROLES_OF.keys() and not elsewhere:
         defaults["GLORE_SERVES"] = bundle.fingerprint
+        defaults["GLORE_STRATEGY"] = "adaptive"  # the best on validation
     command = ("-m", "service.cli", "serve", "--host", host, "--port", str(port))
     return Launch(
         "gateway",

@@ -13,13 +13,18 @@ from service.batches.run import Pace
 from service.batches.store import Store
 from service.engines.readiness import Readiness
 from service.refinement.runner import Engines
+from service.refinement.types import Strategy
 from service.telemetry.metrics import Metrics
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one request may use at most, and the thresholds of a first error and of `gated`."""
+    """What one request may use at most, the thresholds of a first error and of `gated`, and more.
 
+    `strategy` is that of requests that name none.
+    """
+
+    strategy: Strategy
     max_deadline: float  # seconds
     max_calls: int
     max_generated_tokens: int

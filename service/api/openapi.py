@@ -219,6 +219,8 @@ def _limit(fields: dict[str, dict[str, Any]], limits: Limits) -> None:
     ):
         fields[name]["anyOf"][0]["maximum"] = bound
     fields["rounds"]["maximum"] = limits.max_rounds
+    if "strategy" in fields:
+        fields["strategy"]["default"] = limits.strategy.value
     fields["deadline_ms"]["default"] = min(fields["deadline_ms"]["default"], most)
 
 

@@ -125,7 +125,9 @@ class RefinementIn(BudgetIn):
 class SolveOptions(RefinementIn):
     """How questions are to be answered."""
 
-    strategy: Annotated[Strategy, Field(strict=False)] = Strategy.GLORE
+    strategy: Annotated[Strategy, Field(strict=False)] | None = Field(
+        default=None, description="The server's choice if left out."
+    )
     sampling: SamplingIn = Field(default_factory=SamplingIn)
 
 

@@ -67,7 +67,8 @@ async def solve(
     connection cancels all work. With `Accept: text/event-stream` the question is told of while it
     is answered; the last event is `done`, with the whole answer, or `error`, with a problem.
     """
-    record_of(request.scope).ask(body.strategy.value)
+    strategy = body.strategy or context.limits.strategy
+    record_of(request.scope).ask(strategy.value)
     task = left.bound(task_of(body, context.limits))
     if prefers_events(",".join(request.headers.getlist("accept"))):
         return EventStreamResponse(task, context, SolveEvents())
@@ -106,10 +107,11 @@ def task_of(body: SolveRequest, limits: Limits) -> Task:
     ]
     if faults:
         raise invalid_request(faults)
+    strategy = body.strategy or limits.strategy
     deadline = min(body.deadline_ms, most) / 1000
     return Task(
         question=body.question,
-        strategy=body.strategy,
+        strategy=strategy,
         sampling=Sampling(
             temperature=body.sampling.temperature,
             top_p=body.sampling.top_p,
@@ -118,7 +120,7 @@ def task_of(body: SolveRequest, limits: Limits) -> Task:
         ),
         budget=with_deadline(Budget(most / 1000, calls, tokens, limits.rerank_reserve), deadline),
         threshold=limits.threshold,
-        gate=gate_of(body.strategy, limits.gate, verified=body.verify and limits.verifies),
+        gate=gate_of(strategy, limits.gate, verified=body.verify and limits.verifies),
         rounds=body.rounds,
         verify=body.verify,
         correct=body.correct,

@@ -26,7 +26,7 @@ _UNWRAPPED = 100_000  # columns, where lines are not read on a screen
 class AskOptions:
     """How the question is to be answered, and how the answer is shown."""
 
-    strategy: str
+    strategy: str | None
     url: str
     deadline: float  # seconds
     temperature: float | None
@@ -42,7 +42,7 @@ class AskOptions:
 def run_ask(question: str, options: AskOptions) -> None:
     """Ask and show. Raises WrongArgumentError, CommandFailedError, TryLaterError, typer.Exit."""
     call: CallOptions = {
-        "strategy": strategy_named(options.strategy),
+        "strategy": strategy_named(options.strategy) if options.strategy else None,
         "sampling": Sampling(temperature=options.temperature, n=options.n),
         "deadline": options.deadline,
         "max_engine_calls": options.max_engine_calls,

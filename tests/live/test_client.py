@@ -37,7 +37,7 @@ QUESTIONS: list[str | Question] = [
 
 @pytest.fixture
 def options() -> SolveOptions:
-    return {"deadline": DEADLINE, "sampling": SHORT}
+    return {"strategy": "glore", "deadline": DEADLINE, "sampling": SHORT}
 
 
 def results(outcomes: list[Outcome]) -> dict[int, SolveResult]:

@@ -95,6 +95,12 @@ def test_every_strategy_answers(service: Service, strategy: str) -> None:
     assert usage["generated_tokens"] == sum(s["generated_tokens"] for s in usage["stages"])
 
 
+def test_the_bundle_has_a_strategy_for_requests_that_name_none(service: Service) -> None:
+    answer = solve(service).json()
+    assert answer["strategy"] == "adaptive"
+    check_candidates(answer)
+
+
 def test_the_draft_is_scored_step_by_step(service: Service) -> None:
     draft = solve(service, strategy="glore", verify=False).json()["draft"]
     scores = [step["score"] for step in draft["steps"]]

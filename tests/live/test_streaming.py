@@ -57,7 +57,7 @@ async def test_a_streamed_text_is_the_whole_one(service: Service, prompt: Prompt
 
 
 def test_a_question_is_told_while_it_is_answered(service: Service) -> None:
-    events = list(told(service, sampling={"max_tokens": 64}))
+    events = list(told(service, strategy="glore", sampling={"max_tokens": 64}))
     names = [name for name, _ in events]
     assert set(names) >= {"draft.delta", "draft", "scores", "first_error", "refined", "selected"}
     assert "error" not in names

@@ -52,7 +52,6 @@ def test_each_question_is_told_as_it_ends(caller: Caller) -> None:
             {"question": "Two?", "id": "b"},
             {"question": "Three?"},
         ],
-        "strategy": "glore",
         "deadline_ms": 60000,
         "max_engine_calls": 3,
     }

@@ -39,7 +39,7 @@ def test_the_question_goes_out_and_the_answer_comes_back(caller: Caller) -> None
     assert str(gateway.requests[0].url) == "http://gateway/solve"
     assert gateway.requests[0].headers["X-Request-ID"] == "mine"
     assert gateway.requests[0].headers["X-Team"] == "maths"
-    assert gateway.body() == {"question": QUESTION, "strategy": "glore", "deadline_ms": 60000}
+    assert gateway.body() == {"question": QUESTION, "deadline_ms": 60000}
 
 
 @pytest.mark.parametrize("make", [Client, AsyncClient])

@@ -35,6 +35,7 @@ FULL = Question(
 )
 SHARED = shared_by_all(
     {
+        "strategy": "glore",
         "sampling": FULL.sampling,
         "max_engine_calls": 4,
         "max_generated_tokens": 5,
@@ -187,7 +188,7 @@ async def test_a_batch_that_says_nothing_new_is_the_batch_it_was() -> None:
     body: Any = (
         BatchCall(
             [Question("One?", id="a"), Question("Two?", strategy="draft")],
-            shared_by_all({"deadline": 9.0}),
+            shared_by_all({"strategy": "glore", "deadline": 9.0}),
             "key",
             9.0,
             9.0,

@@ -89,7 +89,6 @@ def test_a_batch_says_for_each_question_only_what_is_its_own() -> None:
             {"question": "One?", "id": "a", "strategy": "draft", "correct": True},
             {"question": "Two?", "max_generated_tokens": 5, "verify": True},
         ],
-        "strategy": "glore",
         "deadline_ms": 9000,
         "max_engine_calls": 4,
         "rounds": 2,

@@ -57,7 +57,7 @@ def test_every_event_comes_typed_and_in_order(caller: Caller) -> None:
     assert gateway.requests[0].headers["Accept"] == "text/event-stream"
     assert gateway.requests[0].headers["X-Request-ID"] == "mine"
     assert gateway.requests[0].headers["Glore-Deadline-Ms"] == "64750"
-    assert gateway.body() == {"question": QUESTION, "strategy": "glore", "deadline_ms": 60000}
+    assert gateway.body() == {"question": QUESTION, "deadline_ms": 60000}
 
 
 def test_events_hold_what_was_sent(caller: Caller) -> None:

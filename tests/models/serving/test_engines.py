@@ -91,20 +91,21 @@ def test_the_gateway_is_told_where_local_engines_are(cache: Cache) -> None:
     assert launch.environment["GLORE_THRESHOLDS_FILE"] == str(cache.bundle.thresholds)
 
 
-def test_the_gateway_is_told_which_bundle_serves_every_role(cache: Cache) -> None:
+def test_a_gateway_whose_every_role_is_the_bundles_is_told_so(cache: Cache) -> None:
     both = [
         engines.generation_engine(cache, 9101, environment={}),
         engines.scoring_engine(cache, 9102, environment={}),
     ]
 
-    def told(launches: list[Launch], environment: dict[str, str]) -> str | None:
+    def told(launches: list[Launch], environment: dict[str, str]) -> tuple[str | None, ...]:
         launch = engines.gateway("::1", 8000, launches, cache.bundle, environment=environment)
-        return launch.environment.get("GLORE_SERVES")
+        return tuple(launch.environment.get(f"GLORE_{name}") for name in ("SERVES", "STRATEGY"))
 
-    assert told(both, {}) == cache.bundle.fingerprint
-    assert told(both[:1], {}) is None
-    assert told(both, {"GLORE_ENGINES__ORM__URL": "http://127.0.0.1:1"}) is None
-    assert told(both, {"GLORE_SERVES": "mine"}) == "mine"
+    assert told(both, {}) == (cache.bundle.fingerprint, "adaptive")
+    assert told(both[:1], {}) == (None, None)
+    assert told(both, {"GLORE_ENGINES__ORM__URL": "http://127.0.0.1:1"}) == (None, None)
+    mine = {"GLORE_SERVES": "mine", "GLORE_STRATEGY": "gated"}
+    assert told(both, mine) == ("mine", "gated")
 
 
 def test_thresholds_of_the_environment_win(paper_bundle: Bundle) -> None:

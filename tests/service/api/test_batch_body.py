@@ -19,6 +19,7 @@ KEY = {"Idempotency-Key": "k"}
 
 
 LIMITS = Limits(
+    strategy=Strategy.GLORE,
     max_deadline=120,
     max_calls=16,
     max_generated_tokens=8192,

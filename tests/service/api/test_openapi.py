@@ -12,6 +12,7 @@ from service.api.problems import Problem
 from service.api.schemas import SolveRequest, SolveResponse
 from service.app import create_app
 from service.keys import new_key
+from service.refinement.types import Strategy
 from service.settings import Settings
 
 
@@ -74,6 +75,7 @@ def test_a_gateway_with_keys_and_limits_says_so(settings: Settings) -> None:
         "max_calls": 9,
         "max_generated_tokens": 700,
         "max_rounds": 3,
+        "strategy": Strategy.GATED,
     }
     document = create_app(settings.model_copy(update=changes)).openapi()
     (name,) = document["components"]["securitySchemes"]
@@ -84,6 +86,9 @@ def test_a_gateway_with_keys_and_limits_says_so(settings: Settings) -> None:
     assert fields["max_engine_calls"]["anyOf"][0]["maximum"] == 9
     assert fields["max_generated_tokens"]["anyOf"][0]["maximum"] == 700
     assert fields["rounds"]["maximum"] == 3
+    for name in ("SolveRequest", "BatchQuestion", "BatchRequest"):
+        asked = document["components"]["schemas"][name]["properties"]
+        assert asked["strategy"]["default"] == "gated"
 
 
 async def test_the_document_shows_the_examples(document: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from service.app import create_app
 from service.engines.ports import FaultReason
+from service.refinement.types import Strategy
 from service.settings import Settings
 from tests.service.api.asgi import Exchange
 from tests.service.fakes import DRAFT, GLOBAL, LOCAL, QUESTION, FakeEngines
@@ -22,6 +23,26 @@ async def solve(client: httpx2.AsyncClient, **fields: object) -> dict[str, Any]:
     assert response.status_code == 200, response.text
     answer: dict[str, Any] = response.json()
     return answer
+
+
+@pytest.mark.parametrize("named", [{}, {"strategy": None}])
+async def test_a_request_that_names_no_strategy_gets_the_servers(
+    settings: Settings, engines: FakeEngines, named: dict[str, object]
+) -> None:
+    chosen = settings.model_copy(update={"strategy": Strategy.GATED})
+    app = create_app(chosen, connect=engines.connect)
+    transport = httpx2.ASGITransport(app=app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(transport=transport, base_url="http://gateway") as client,
+    ):
+        answer = await solve(client, **named)
+        assert answer["strategy"] == "gated"
+        assert (await solve(client, strategy="draft"))["strategy"] == "draft"
+        batch = await client.post("/solve/batch", json={"questions": [BODY | named]})
+        assert json.loads(batch.text.splitlines()[0])["result"]["strategy"] == "gated"
+        metrics = (await client.get("/metrics")).text
+    assert 'glore_requests_total{route="/solve",status="200",strategy="gated"} 1.0' in metrics
 
 
 async def test_glore_answers_with_the_best_of_three(client: httpx2.AsyncClient) -> None:
@@ -234,7 +255,6 @@ async def test_a_deadline_header_that_is_none_is_refused(
         ({"question": 7}, "question"),
         ({"question": ["x"]}, "question"),
         (BODY | {"strategy": "magic"}, "strategy"),
-        (BODY | {"strategy": None}, "strategy"),
         (BODY | {"sampling": None}, "sampling"),
         (BODY | {"sampling": []}, "sampling"),
         (BODY | {"sampling": {"temperature": -0.1}}, "sampling.temperature"),

@@ -32,9 +32,9 @@ def test_a_terminal_shows_the_draft_before_the_end() -> None:
 @pytest.mark.parametrize(
     ("options", "sent"),
     [
-        ([], {"strategy": "glore"}),
-        (["--verify"], {"strategy": "glore"}),  # the default, which an older gateway does not know
-        (["--no-verify"], {"strategy": "glore", "verify": False}),
+        ([], {}),
+        (["--verify"], {}),  # the default, which an older gateway does not know
+        (["--no-verify"], {"verify": False}),
         (
             ["--strategy", "adaptive", "--rounds", "3", "--correct"],
             {"strategy": "adaptive", "rounds": 3, "correct": True},

@@ -13,7 +13,6 @@ from glore_client.steps import Send
 
 T = TypeVar("T")
 
-DEFAULT_STRATEGY: Strategy = "glore"
 DEFAULT_DEADLINE = 60.0
 SLACK = 5.0  # seconds a client waits beyond the deadline that it gave the gateway
 WAY_BACK = 0.25  # seconds, at most, that the gateway gets less than the client has left
@@ -25,7 +24,7 @@ NDJSON = "application/x-ndjson"
 class SolveOptions(TypedDict, total=False):
     """How a question is to be answered. What is left out is as the comment says."""
 
-    strategy: Strategy  # "glore"
+    strategy: Strategy | None  # the gateway's choice
     sampling: Sampling | None  # the gateway's choice
     deadline: float  # seconds the gateway may take; 60
     max_engine_calls: int | None  # as many as the gateway allows
@@ -166,7 +165,7 @@ def shared_by_all(options: SolveOptions) -> Question:
     """
     shared = Question(
         "",
-        strategy=options.get("strategy", DEFAULT_STRATEGY),
+        strategy=options.get("strategy"),
         sampling=options.get("sampling"),
         deadline=options.get("deadline", DEFAULT_DEADLINE),
         max_engine_calls=options.get("max_engine_calls"),

@@ -10,9 +10,11 @@ from openai import AsyncOpenAI
 
 from service.api.context import Limits
 from service.keys import new_key
+from service.refinement.types import Strategy
 
 KEY = new_key()
 LIMITS = Limits(
+    strategy=Strategy.GLORE,
     max_deadline=120.0,
     max_calls=16,
     max_generated_tokens=8192,

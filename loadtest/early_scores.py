@@ -33,7 +33,7 @@ class EarlyScores:
     _rest: asyncio.Future[Scores] | None = None
     _over: bool = False  # the draft is whole
 
-    async def generate(  # noqa: PLR0913 - the port's signature
+    async def generate(
         self,
         prompt: Prompt,
         *,
@@ -41,7 +41,7 @@ class EarlyScores:
         temperature: float,
         top_p: float,
         max_tokens: int,
-        timeout: float,  # noqa: ASYNC109
+        timeout: float,
         on_text: Callable[[str], None] | None = None,
     ) -> Generation:
         """As the student; every line that ends is a step to score."""
@@ -68,7 +68,7 @@ class EarlyScores:
         question: str,
         steps: Sequence[str],
         *,
-        timeout: float,  # noqa: ASYNC109
+        timeout: float,
     ) -> Scores:
         """What is known, as soon as there is an error in it; else as the SORM."""
         self._over = True

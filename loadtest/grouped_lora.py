@@ -43,7 +43,7 @@ def one_layer(functions: ModuleType, rows: int) -> Callable[[], None]:
 
 def main() -> None:
     """Print the table."""
-    from vllm.lora.ops import torch_ops  # noqa: PLC0415 - imports all of vLLM
+    from vllm.lora.ops import torch_ops
 
     torch.set_num_threads(1)
     print("| rows | vLLM, ms | grouped, ms | ratio |\n|---|---|---|---|")  # noqa: T201

@@ -123,7 +123,7 @@ async def measure(
     return found
 
 
-async def _run(  # noqa: PLR0913 - one run, spelled out
+async def _run(
     session: aiohttp.ClientSession,
     gateway: Gateway,
     engine: str,
@@ -220,7 +220,7 @@ def _process(
     command: Sequence[str], folder: Path, environment: dict[str, str], port: int
 ) -> Iterator[int]:
     """A process that listens on `port`; its id. Raises TimeoutError when it does not."""
-    with subprocess.Popen(command, cwd=folder, env=environment) as process:  # noqa: S603 - ours
+    with subprocess.Popen(command, cwd=folder, env=environment) as process:
         try:
             until = time.monotonic() + _START_S
             while not _listens(port):

@@ -73,7 +73,7 @@ class CountingSorm:
         question: str,
         steps: Sequence[str],
         *,
-        timeout: float,  # noqa: ASYNC109 - the port's signature
+        timeout: float,
     ) -> Scores:
         """As the SORM."""
         self.calls += 1

@@ -22,7 +22,7 @@ _STARTS = ("serve", "up", "train")  # they refuse a variable that is unknown
 class OneLineErrors(TyperGroup):
     """Says what is wrong in one line on standard error; statuses: `service.commands.errors`."""
 
-    def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the signature inherited
+    def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run a command line and exit with its status."""
         kwargs["standalone_mode"] = False
         try:
@@ -38,7 +38,7 @@ class OneLineErrors(TyperGroup):
         except ModuleNotFoundError as error:
             if (error.name or "").partition(".")[0] in _OURS:
                 raise
-            from service.installation import missing  # noqa: PLC0415 - hardly ever needed
+            from service.installation import missing
 
             typer.echo(f"glore: this needs {missing(error.name or 'a package')}", err=True)
             sys.exit(1)
@@ -67,13 +67,13 @@ def _root(context: typer.Context) -> None:
         raise typer.Exit(2)
     ours = any(name.upper().startswith("GLORE_") for name in os.environ)
     if ours and context.invoked_subcommand not in _STARTS:
-        from service.commands.environment import warn_of_unknown  # noqa: PLC0415
+        from service.commands.environment import warn_of_unknown
 
         warn_of_unknown()
 
 
 @main.command()
-def ask(  # noqa: PLR0913 - one option each
+def ask(
     question: Annotated[
         str, typer.Argument(help="The question, in quotes; - reads it from standard input.")
     ],
@@ -103,7 +103,7 @@ def ask(  # noqa: PLR0913 - one option each
 
     Ends with 0: answered; 1: no answer; 2: wrongly asked; 3: not now, try later; 130: interrupted.
     """
-    from service.commands.ask import AskOptions, run_ask  # noqa: PLC0415
+    from service.commands.ask import AskOptions, run_ask
 
     options = AskOptions(
         strategy=strategy,
@@ -122,7 +122,7 @@ def ask(  # noqa: PLR0913 - one option each
 
 
 @main.command(name="eval")
-def evaluate(  # noqa: PLR0913 - one option each
+def evaluate(
     *,
     source: Annotated[
         str, typer.Option(help="easy, all, or a JSONL file in GSM8K's format.")
@@ -196,8 +196,8 @@ def evaluate(  # noqa: PLR0913 - one option each
 ) -> None:
     """Measure the running service, or (--paper, --selectors, ...) the models of a run."""
     if paper or selectors or processbench is not None:
-        from service.commands.paper import PaperOptions, run_paper  # noqa: PLC0415
-        from service.commands.selectors import run_selectors  # noqa: PLC0415
+        from service.commands.paper import PaperOptions, run_paper
+        from service.commands.selectors import run_selectors
 
         options = PaperOptions(
             run_dir=run_dir,
@@ -216,14 +216,14 @@ def evaluate(  # noqa: PLR0913 - one option each
             run_paper(options, paper=paper, as_json=as_json)
         return
     if run_dir is not None or tables_only or verifiers:
-        from service.commands.errors import WrongArgumentError  # noqa: PLC0415
+        from service.commands.errors import WrongArgumentError
 
         message = (
             "--run-dir, --tables-only and --verifiers "
             "go with --paper, --selectors or --processbench"
         )
         raise WrongArgumentError(message)
-    from service.commands.evaluate import run_evaluate  # noqa: PLC0415
+    from service.commands.evaluate import run_evaluate
 
     run_evaluate(
         source=source,
@@ -250,7 +250,7 @@ def status(*, url: Url = DEFAULT_URL) -> None:
 
     Ends with 0: ready; 3: it answers, without one of its engines; 1: not ready, or not there.
     """
-    from service.commands.status import run_status  # noqa: PLC0415
+    from service.commands.status import run_status
 
     run_status(url)
 
@@ -260,7 +260,7 @@ def key(
     name: Annotated[str, typer.Argument(help="Whose key it is; the log names it.")],
 ) -> None:
     """Make an API key of the gateway, and the line of it for GLORE_API_KEYS_FILE."""
-    from service.commands.key import run_key  # noqa: PLC0415
+    from service.commands.key import run_key
 
     typer.echo(run_key(name))
 
@@ -282,17 +282,17 @@ def serve(
     With --check it ends with 0: all is there; 1: something is not; 2: a setting is wrong.
     """
     if check:
-        from service.commands.check import run_check  # noqa: PLC0415
+        from service.commands.check import run_check
 
         run_check(host=host, port=port)
         return
-    from service.commands.serve import run_serve  # noqa: PLC0415
+    from service.commands.serve import run_serve
 
     run_serve(host=host, port=port)
 
 
 @main.command()
-def up(  # noqa: PLR0913 - one option each
+def up(
     *,
     host: Annotated[str, typer.Option(envvar="GLORE_HOST", help="Address of the gateway.")] = (
         "127.0.0.1"
@@ -313,9 +313,9 @@ def up(  # noqa: PLR0913 - one option each
     ] = False,
 ) -> None:
     """Start everything on this machine: models, engines, gateway."""
-    from models.serving.up import up_command  # noqa: PLC0415
-    from service.commands.environment import given_settings  # noqa: PLC0415
-    from service.startup import exposed  # noqa: PLC0415
+    from models.serving.up import up_command
+    from service.commands.environment import given_settings
+    from service.startup import exposed
 
     settings = given_settings()  # the gateway's, before minutes are spent on its engines
     status = up_command(
@@ -333,7 +333,7 @@ def up(  # noqa: PLR0913 - one option each
 
 
 @main.command()
-def train(  # noqa: PLR0913 - one option each
+def train(
     recipe: Annotated[str, typer.Argument(help="The recipe's name, such as first_light.")],
     *,
     run_dir: Annotated[
@@ -365,8 +365,8 @@ def train(  # noqa: PLR0913 - one option each
     concurrency: Annotated[int, typer.Option(min=1, help="Requests at each vLLM server.")] = 64,
 ) -> None:
     """Make the five models from nothing but the base."""
-    from service.commands.environment import refuse_unknown  # noqa: PLC0415
-    from service.commands.train import choose_sampler, run_train  # noqa: PLC0415
+    from service.commands.environment import refuse_unknown
+    from service.commands.train import choose_sampler, run_train
 
     refuse_unknown()
     choice = choose_sampler(

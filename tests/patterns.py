@@ -66,7 +66,7 @@ def _is_of_re(node: ast.AST) -> bool:
 
 
 def _found(
-    call: Any,  # noqa: ANN401 - an ast.Call, as `_is_of_re` saw
+    call: Any,
     tree: ast.Module,
     names: dict[str, Any],
     path: Path,
@@ -89,7 +89,7 @@ def _found(
     return Found(where, pattern, frozenset(used & _CALLS or _CALLS - {"compile"}))
 
 
-def _value(node: ast.expr, names: dict[str, Any], where: str) -> Any:  # noqa: ANN401
+def _value(node: ast.expr, names: dict[str, Any], where: str) -> Any:
     try:
         return eval(compile(ast.Expression(node), where, "eval"), names)  # noqa: S307 - our code
     except NameError as error:
@@ -147,7 +147,7 @@ def pieces_of(pattern: re.Pattern[Any]) -> Iterator[str]:
     yield from _pieces(parser.parse(pattern.pattern, pattern.flags & re.VERBOSE))
 
 
-def _pieces(parsed: Any) -> Iterator[str]:  # noqa: ANN401 - a tree of `re`, without types
+def _pieces(parsed: Any) -> Iterator[str]:
     """A text for each part of a pattern, and for each beginning of a sequence of parts."""
     whole = ""
     for literal, group in itertools.groupby(parsed, lambda part: part[0] is tokens.LITERAL):
@@ -162,7 +162,7 @@ def _pieces(parsed: Any) -> Iterator[str]:  # noqa: ANN401 - a tree of `re`, wit
             yield from filter(None, [text, whole := whole + text])
 
 
-def _inner(token: Any, value: Any) -> list[Any]:  # noqa: ANN401
+def _inner(token: Any, value: Any) -> list[Any]:
     if token is tokens.BRANCH:
         return list(value[1])
     if token in {tokens.SUBPATTERN, tokens.ASSERT, tokens.ASSERT_NOT}:
@@ -172,7 +172,7 @@ def _inner(token: Any, value: Any) -> list[Any]:  # noqa: ANN401
     return [value] if token is tokens.ATOMIC_GROUP else []
 
 
-def _witness(token: Any, value: Any) -> str:  # noqa: ANN401
+def _witness(token: Any, value: Any) -> str:
     """A short text that this part of a pattern matches; none for what matches no character."""
     if token in {tokens.LITERAL, tokens.ANY}:
         return chr(value) if token is tokens.LITERAL else "a"
@@ -187,7 +187,7 @@ def _witness(token: Any, value: Any) -> str:  # noqa: ANN401
     return text
 
 
-def _of_class(token: Any, value: Any) -> str:  # noqa: ANN401
+def _of_class(token: Any, value: Any) -> str:
     """A character that the class has."""
     part = parser.SubPattern(parser.State(), [(token, value)])
     single: re.Pattern[str] = compiler.compile(part)

@@ -50,7 +50,7 @@ class PostgresServer:
     def initialize(self) -> None:
         """Make the files of an empty server."""
         options = ["-U", "glore", "-N", "--encoding=UTF8", "--locale=C", "--auth=trust"]
-        made = subprocess.run(  # noqa: S603 - the package's own binary
+        made = subprocess.run(
             [str(self._binaries / "initdb"), "-D", str(self._folder / "data"), *options],
             check=False,
             capture_output=True,
@@ -72,7 +72,7 @@ class PostgresServer:
             command += ["-c", setting]
         file = self._folder / "log"
         with file.open("wb") as log:
-            self._process = subprocess.Popen(  # noqa: S603
+            self._process = subprocess.Popen(
                 command,
                 stdout=log,
                 stderr=log,

@@ -125,7 +125,7 @@ def test_patterns_of_pydantic_run_in_its_linear_engine() -> None:
         rb" +\r\n",
     ],
 )
-def test_the_texts_are_slow_for_patterns_that_are_not_linear(pattern: Any) -> None:  # noqa: ANN401
+def test_the_texts_are_slow_for_patterns_that_are_not_linear(pattern: Any) -> None:
     compiled_ = re.compile(pattern, re.DOTALL)
     with pytest.raises(AssertionError, match="characters"):
         test_every_pattern_is_linear(Found("here", compiled_, frozenset({"search"})))

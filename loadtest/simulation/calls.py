@@ -20,7 +20,7 @@ _KINDS: Final[Mapping[int, str]] = {
 }
 
 
-class Refused(Exception):  # noqa: N818 - an answer, not a failure of the simulator
+class Refused(Exception):
     """A request that a sound engine refuses."""
 
     def __init__(self, status: int, message: str, kind: str, param: str | None = None) -> None:

@@ -137,10 +137,10 @@ class Simulator:
             raise Refused(404, message, "NotFoundError", field)
         digest = hashlib.sha256(request.path.encode() + raw).digest()
         self.came[digest] += 1
-        rng = random.Random(f"{self.settings.seed}-{digest.hex()}-{self.came[digest]}")  # noqa: S311
+        rng = random.Random(f"{self.settings.seed}-{digest.hex()}-{self.came[digest]}")
         if body.get("temperature") == 0.0:  # the same text every time; the same fault not
             fault = self._fault(model, rng)
-            rng = random.Random(f"{self.settings.seed}-{digest.hex()}")  # noqa: S311
+            rng = random.Random(f"{self.settings.seed}-{digest.hex()}")
         else:
             fault = self._fault(model, rng)
         return Call(request, body, model, fault, rng)
@@ -334,7 +334,7 @@ async def running(
         simulator.app(), handler_cancellation=True, access_log=None, shutdown_timeout=0.1
     )
     await runner.setup()
-    outages = Outages(settings.refused, settings.outage, random.Random(settings.seed))  # noqa: S311
+    outages = Outages(settings.refused, settings.outage, random.Random(settings.seed))
     try:
         async with listening(runner, host, port, outages) as taken:
             yield simulator, f"http://{host}:{taken}"

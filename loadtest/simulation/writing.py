@@ -25,7 +25,7 @@ def written(prompt: str, rng: random.Random, right: float) -> str:
     """
     head, _, kept = prompt.rpartition(_LAST_SOLUTION)
     question = head.split("\nDraft:\n", maxsplit=1)[0].strip()
-    sums = random.Random(question)  # noqa: S311 - not for secrets
+    sums = random.Random(question)
     slip = rng.randrange(_LINES) if rng.random() >= right else None
     lines, value = [], sums.randint(1, _LARGEST)
     for index in range(_LINES):
@@ -49,7 +49,7 @@ def score_rows(text: str, labels: int) -> list[list[float]]:
         found = re.search(r"(?<!\d)(\d{1,18}) \+ (\d{1,18}) = (\d{1,18})", line)
         wrong = found and int(found[1]) + int(found[2]) != int(found[3])
         # the same line scores the same, and no two lines do
-        shift = random.Random(line).random() / 10  # noqa: S311 - not for secrets
+        shift = random.Random(line).random() / 10
         rows.append([(0.1 if wrong else 0.8) + shift] * labels)
     return rows
 

@@ -112,7 +112,7 @@ def read_user_rows(
             yield number, row
 
 
-def parse_json(content: bytes, where: str) -> Any:  # noqa: ANN401 - any JSON
+def parse_json(content: bytes, where: str) -> Any:
     """The value of a JSON text in UTF-8. Raises FormatError, which begins with `where`."""
     try:
         return json.loads(content.removeprefix(codecs.BOM_UTF8).decode())

@@ -227,7 +227,7 @@ def balance(examples: Sequence[ScoreExample], seed: int) -> tuple[list[ScoreExam
     Returns the examples and the number of labels dropped. A length with one class only
     loses all its labels.
     """
-    rng = random.Random(seed)  # noqa: S311 - not for secrets
+    rng = random.Random(seed)
     places: dict[tuple[int, int], list[int]] = defaultdict(list)
     for row, example in enumerate(examples):
         for place, label in enumerate(example.labels):

@@ -50,7 +50,7 @@ def counted_global_pairs(
 ) -> tuple[list[CompletionExample], GlobalCounts]:
     """`global_pairs`, and what they were chosen from, before `most` of them were drawn."""
     samples = [*samples, *_whole(rollouts)]
-    rng = random.Random(seed)  # noqa: S311 - not for secrets
+    rng = random.Random(seed)
     right: dict[str, dict[str, None]] = defaultdict(dict)
     wrong: dict[tuple[str, str], Sample] = {}
     for sample in samples:
@@ -79,7 +79,7 @@ def local_pairs(
     of the good prefix before it, or, when the very first step is bad, from right samples of the
     same question.
     """
-    rng = random.Random(seed)  # noqa: S311 - not for secrets
+    rng = random.Random(seed)
     whole: dict[str, dict[str, None]] = defaultdict(dict)
     for sample in samples:
         if sample.right:

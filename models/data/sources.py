@@ -155,8 +155,8 @@ def gsm_symbolic(
     with warnings.catch_warnings():
         # a package it loads compares with `is`: nothing for our users to see
         warnings.simplefilter("ignore", SyntaxWarning)
-        import reasoning_gym  # noqa: PLC0415 - the training extra
-        from reasoning_gym.arithmetic.gsm_symbolic.gsm_symbolic import tasks_ok  # noqa: PLC0415
+        import reasoning_gym
+        from reasoning_gym.arithmetic.gsm_symbolic.gsm_symbolic import tasks_ok
 
     counted = Counter() if counted is None else counted
     apart = held_out_templates(tasks_ok)
@@ -209,7 +209,7 @@ def gsm8k(path: Path, counted: Counter[str] | None = None) -> Iterator[Problem]:
 
 def drills(seed: int, lines: int = 8, largest: int = 60) -> Iterator[Problem]:
     """Endless sheets of `lines` small sums, one a line: the arithmetic the student slips on."""
-    rng = random.Random(seed)  # noqa: S311 - not for secrets
+    rng = random.Random(seed)
     for index in itertools.count():
         sums = [_sum(rng, largest) for _ in range(lines)]
         asked = ", ".join(left for left, _ in sums)
@@ -244,5 +244,5 @@ def _sum(rng: random.Random, largest: int) -> tuple[str, int]:
 
 
 def _shuffled(problems: list[Problem], seed: int) -> list[Problem]:
-    random.Random(seed).shuffle(problems)  # noqa: S311 - not for secrets
+    random.Random(seed).shuffle(problems)
     return problems

@@ -34,7 +34,7 @@ _FAILURES = (
 class Solver(Protocol):
     """What is asked: `glore_client.AsyncClient`, or a fake."""
 
-    async def solve(  # noqa: PLR0913 - one option each
+    async def solve(
         self,
         question: str,
         *,
@@ -71,7 +71,7 @@ class Manner:
         return self.sampling
 
 
-async def ask_all(  # noqa: PLR0913 - the parts of one run
+async def ask_all(
     solver: Solver,
     problems: Sequence[Problem],
     strategies: Sequence[Strategy],

@@ -227,7 +227,7 @@ class _Writer:
         self._role = role
         self._drawn: Counter[tuple[str, float]] = Counter()
 
-    async def generate(  # noqa: PLR0913 - the port
+    async def generate(
         self,
         prompt: Prompt,
         *,
@@ -235,8 +235,8 @@ class _Writer:
         temperature: float,
         top_p: float,
         max_tokens: int,
-        timeout: float,  # noqa: ARG002, ASYNC109
-        on_text: Callable[[str], None] | None = None,  # noqa: ARG002
+        timeout: float,
+        on_text: Callable[[str], None] | None = None,
     ) -> Generation:
         """The next `n` texts of this prompt. Raises ValueError for what a file row does not say."""
         if not isinstance(prompt, str) or top_p < 1 or max_tokens != self._batches.max_tokens:
@@ -268,7 +268,7 @@ class _Sorm:
         question: str,
         steps: Sequence[str],
         *,
-        timeout: float,  # noqa: ARG002, ASYNC109
+        timeout: float,
     ) -> Scores:
         """One score per step."""
         return Scores(await self._batches.scores("sorm", question, steps), prompt_tokens=0)
@@ -285,7 +285,7 @@ class _Orm:
         question: str,
         solutions: Sequence[str],
         *,
-        timeout: float,  # noqa: ARG002, ASYNC109
+        timeout: float,
     ) -> Scores:
         """One score per solution, 0 for one without steps."""
         split = [[step.text for step in split_steps(solution)] for solution in solutions]

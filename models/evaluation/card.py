@@ -11,7 +11,7 @@ from models.evaluation.table import Row
 _HEADER = "| strategy | asked | answered | failed | degraded | right | tokens | seconds |"
 
 
-def as_card(  # noqa: PLR0913 - what a card tells
+def as_card(
     settings: dict[str, Any],
     rows: Iterable[Row],
     spent: Spent,

@@ -14,7 +14,7 @@ def draw_curves(rows: Sequence[Row], seconds: Mapping[str, Sequence[float]], out
     ModuleNotFoundError without matplotlib.
     """
     # the training extra, and slow to import
-    from matplotlib.figure import Figure  # noqa: PLC0415
+    from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 5), layout="constrained")
     left, right = figure.subplots(1, 2)

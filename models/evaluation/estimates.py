@@ -82,7 +82,7 @@ def auc(scores: Sequence[float | None], right: Sequence[bool | None]) -> Estimat
     if not above or not below:
         return None
 
-    def won(score: float, good: bool) -> float:  # noqa: FBT001 - a kind, not a switch
+    def won(score: float, good: bool) -> float:
         """The share of the other kind that a solution is on the right side of."""
         others = below if good else above
         low = (bisect_left(others, score) + bisect_right(others, score)) / 2 / len(others)

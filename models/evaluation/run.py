@@ -127,7 +127,7 @@ class Report:
     seconds: dict[str, tuple[float, ...]] = field(default_factory=dict)
 
 
-async def evaluate(  # noqa: PLR0913 - the parts of one run
+async def evaluate(
     solver: Solver,
     problems: Sequence[Problem],
     plan: Plan,

@@ -34,10 +34,10 @@ def run_recipe(
     OSError or SourceError (`models.data.sources`) for a GSM8K-format file that will not do.
     """
     # torch is loaded only when something is trained
-    from models.data.files import alone  # noqa: PLC0415
-    from models.recipes.recipe import ADDING, LATER  # noqa: PLC0415
-    from models.recipes.run import Run  # noqa: PLC0415
-    from models.recipes.stages import Stages, counted, purpose  # noqa: PLC0415
+    from models.data.files import alone
+    from models.recipes.recipe import ADDING, LATER
+    from models.recipes.run import Run
+    from models.recipes.stages import Stages, counted, purpose
 
     run, recipe = Run(run_dir), _recipe(name)
     if make_sampler is not None:
@@ -59,7 +59,7 @@ def run_recipe(
 
 
 def _recipe(name: str) -> "Recipe":
-    from models.recipes import first_light, paper  # noqa: PLC0415
+    from models.recipes import first_light, paper
 
     made = {
         "first_light": first_light.first_light,

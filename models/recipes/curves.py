@@ -20,7 +20,7 @@ def draw_curves(
     `accepted_wrong`, `wrong`.
     """
     # the training extra, and slow to import
-    from matplotlib.figure import Figure  # noqa: PLC0415
+    from matplotlib.figure import Figure
 
     figure = Figure(figsize=(13, 4), layout="constrained")
     left, middle, right = figure.subplots(1, 3)

@@ -45,6 +45,6 @@ def first_light() -> Recipe:
 
 def local_sampler(checkpoint: Path, seed: int) -> Sampler:
     """The sampler of one machine without an engine."""
-    from models.sampling.local import LocalSampler  # noqa: PLC0415 - torch only when sampling
+    from models.sampling.local import LocalSampler
 
     return LocalSampler(checkpoint, seed=seed)

@@ -32,7 +32,7 @@ def mix(mixture: Mixture, gsm8k: Path | None, counted: Counter[str] | None = Non
     counted = Counter() if counted is None else counted
     problems = load_counted(mixture, "train", gsm8k, counted)
     problems += itertools.islice(sources.drills(mixture.seed + 3), mixture.drills)
-    random.Random(mixture.seed).shuffle(problems)  # noqa: S311 - not for secrets
+    random.Random(mixture.seed).shuffle(problems)
     return problems
 
 

@@ -116,7 +116,7 @@ def choose_labelled(
     One that states no answer was cut off at the token limit: what follows its prefixes would
     be cut off too, so it is not labelled.
     """
-    rng = random.Random(seed)  # noqa: S311 - not for secrets
+    rng = random.Random(seed)
     different = {(s.problem, s.solution): s for s in samples if len(steps_of(s.solution)) > 1}
     wrong = [s for s in different.values() if not s.right]
     right = [s for s in different.values() if s.right]
@@ -205,4 +205,4 @@ def _same(row: PrefixRollouts, other: PrefixRollouts) -> PrefixRollouts:
 
 def shuffled(samples: Sequence[Sample], seed: int) -> list[Sample]:
     """The samples in an order fixed by `seed`."""
-    return random.Random(seed).sample(samples, len(samples))  # noqa: S311 - not for secrets
+    return random.Random(seed).sample(samples, len(samples))

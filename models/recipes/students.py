@@ -112,7 +112,7 @@ class Students:
         samples = list(read_jsonl(self.run.path(f"ei_{number}_samples.jsonl"), Sample))
         kept = right_and_different(samples, iteration.most, number)
         first = list(read_jsonl(self.run.path("student_problems.jsonl"), Problem))
-        rng = random.Random(f"replay-{number}")  # noqa: S311 - not for secrets
+        rng = random.Random(f"replay-{number}")
         replay = rng.sample(first, min(iteration.replay, len(first)))
         mixed = [*kept, *replay]
         rng.shuffle(mixed)
@@ -159,7 +159,7 @@ class Students:
 
 def right_and_different(samples: Sequence[Sample], most: int, seed: int) -> list[Problem]:
     """The right solutions, each once, at most `most` of a problem, as problems to learn from."""
-    rng = random.Random(seed)  # noqa: S311 - not for secrets
+    rng = random.Random(seed)
     by_problem: dict[str, dict[str, Sample]] = defaultdict(dict)
     for sample in samples:
         if sample.right and steps_of(sample.solution):

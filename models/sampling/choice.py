@@ -88,13 +88,13 @@ def make(choice: SamplerChoice) -> Iterator[MakeSampler]:
 def _local(choice: SamplerChoice, stack: ExitStack) -> MakeSampler:
     def local(checkpoint: Path, seed: int) -> Sampler:
         if choice.engines:
-            from models.sampling.pool import PooledSampler  # noqa: PLC0415
+            from models.sampling.pool import PooledSampler
 
             sampler = PooledSampler(checkpoint, seed=seed, processes=choice.engines)
             # what it holds is free for training when the stage is over
             stack.callback(weakref.finalize(sampler, sampler.close))
             return sampler
-        from models.sampling.local import LocalSampler  # noqa: PLC0415 - loads torch
+        from models.sampling.local import LocalSampler
 
         return LocalSampler(checkpoint, seed=seed)
 
@@ -103,8 +103,8 @@ def _local(choice: SamplerChoice, stack: ExitStack) -> MakeSampler:
 
 def _vllm(choice: SamplerChoice, stack: ExitStack) -> MakeSampler:
     def vllm(checkpoint: Path, _seed: int) -> Sampler:
-        from models.sampling.server import own_server  # noqa: PLC0415
-        from models.sampling.vllm import VllmSampler, served_name  # noqa: PLC0415
+        from models.sampling.server import own_server
+        from models.sampling.vllm import VllmSampler, served_name
 
         if choice.engine_urls:
             (url,) = choice.engine_urls
@@ -126,17 +126,17 @@ def _ray(choice: SamplerChoice, stack: ExitStack) -> MakeSampler:
 
     @cache
     def join() -> None:
-        from models.sampling.ray.cluster import connected  # noqa: PLC0415
+        from models.sampling.ray.cluster import connected
 
         actors = len(urls) or choice.engines or os.cpu_count() or 1
         stack.enter_context(connected(choice.ray_address, actors=actors, folder=choice.ray_dir))
 
     def ray(checkpoint: Path, seed: int) -> Sampler:
         join()  # first: Ray reads its environment when it is imported
-        from models.sampling.ray.cluster import gpus  # noqa: PLC0415
-        from models.sampling.ray.engines import UrlEngine, hosted, stop  # noqa: PLC0415
-        from models.sampling.ray.sampler import RaySampler  # noqa: PLC0415
-        from models.sampling.vllm import served_name  # noqa: PLC0415
+        from models.sampling.ray.cluster import gpus
+        from models.sampling.ray.engines import UrlEngine, hosted, stop
+        from models.sampling.ray.sampler import RaySampler
+        from models.sampling.vllm import served_name
 
         if urls:
             key = choice.api_key

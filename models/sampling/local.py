@@ -52,7 +52,7 @@ class LocalSampler(StreamingSampler):
             model, dtype=torch.float32, attn_implementation=ATTENTION
         )
         if adapter is not None:
-            from peft import PeftModel  # noqa: PLC0415 - only where there is an adapter
+            from peft import PeftModel
 
             loaded = PeftModel.from_pretrained(loaded, adapter).merge_and_unload()
         self.model = loaded.to(fast_dtype()).to(self.device).eval()

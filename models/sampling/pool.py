@@ -47,7 +47,7 @@ class PooledSampler(StreamingSampler):
 
         Raises SamplingError when a process ends before its work.
         """
-        from models.sampling.local import rows_at_a_time  # noqa: PLC0415 - torch
+        from models.sampling.local import rows_at_a_time
 
         drawing = Drawing(n, temperature, max_tokens)
         size = max(1, (self.rows or rows_at_a_time()) // n)
@@ -81,7 +81,7 @@ _sampler: "LocalSampler"  # of a process of the pool
 
 def _load(checkpoint: Path, rows: int | None, owner: int) -> None:
     global _sampler  # noqa: PLW0603 - a process of a pool has no other place
-    from models.sampling.local import LocalSampler  # noqa: PLC0415 - torch
+    from models.sampling.local import LocalSampler
 
     threading.Thread(target=_end_with, args=(owner,), daemon=True).start()
     _sampler = LocalSampler(checkpoint, seed=0, rows=rows)

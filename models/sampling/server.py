@@ -87,7 +87,7 @@ def own_server(checkpoint: Path, name: str) -> Iterator[tuple[str, str]]:
         server.stop()
 
 
-def launch(  # noqa: PLR0913 - one command line, spelled out
+def launch(
     checkpoint: Path,
     name: str,
     host: str,

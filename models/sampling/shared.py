@@ -144,15 +144,15 @@ def register() -> None:
     AttentionMaskInterface.register(ATTENTION, sdpa_mask)
 
 
-def _attention(  # noqa: PLR0913 - the shape transformers' attention interface asks for
-    module: Any,  # noqa: ANN401 - transformers' attention modules share no type
+def _attention(
+    module: Any,
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
     attention_mask: torch.Tensor | None,
     scaling: float = 1.0,
     dropout: float = 0.0,
-    **more: Any,  # noqa: ANN401
+    **more: Any,
 ) -> tuple[torch.Tensor, None]:
     """With `shared_cache` among the model's arguments its attention, else PyTorch's own."""
     shared: SharedCache | None = more.pop("shared_cache", None)

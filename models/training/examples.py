@@ -48,7 +48,7 @@ def batches(examples: Sequence[S], tokens: int, seed: int, epoch: int) -> Iterat
 
     The order is random and the same for the same seed and epoch.
     """
-    rng = random.Random(f"{seed}-{epoch}")  # noqa: S311 - not for secrets
+    rng = random.Random(f"{seed}-{epoch}")
     order = list(examples)
     rng.shuffle(order)
     pool = 64 * max(1, tokens // 128)

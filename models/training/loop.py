@@ -44,7 +44,7 @@ class LoopReport:
     losses: tuple[tuple[int, float], ...]
 
 
-def train(  # noqa: PLR0913 - what, with what, and where it is kept
+def train(
     model: nn.Module,
     examples: Sequence[Encoded],
     loss_of: Callable[[list[Encoded]], torch.Tensor],

@@ -152,7 +152,7 @@ def _fields(document: _Schema, schema: _Schema, before: str = "") -> str:
     return "".join(rows)
 
 
-def _row(document: _Schema, name: str, schema: _Schema, required: bool | None) -> str:  # noqa: FBT001
+def _row(document: _Schema, name: str, schema: _Schema, required: bool | None) -> str:
     """Name, kind, and all that is said of one field."""
     said = [] if required else ["optional"]
     said += [f"{word} {json.dumps(schema[key])}" for key, word in _LIMITS.items() if key in schema]

@@ -206,7 +206,7 @@ NOT_READY: Final = {
 }
 
 
-def problem(  # noqa: PLR0913 - what a problem says
+def problem(
     slug: str,
     title: str,
     status: int,

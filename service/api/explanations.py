@@ -14,7 +14,7 @@ _NAMES: Final = {
 }
 
 
-def explain(outcome: Outcome) -> str:  # noqa: PLR0911 - one for each reason
+def explain(outcome: Outcome) -> str:
     """One sentence for people; programs read `reason`."""
     winner = outcome.selected
     name = _NAMES[winner.kind]

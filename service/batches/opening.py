@@ -35,7 +35,7 @@ async def connect(location: str | None) -> AsyncIterator[Store | None]:
             yield store
     else:
         try:
-            from service.batches.postgres import open_postgres  # noqa: PLC0415 - an extra
+            from service.batches.postgres import open_postgres
         except ImportError:
             message = f"PostgreSQL needs {installation.missing('asyncpg')}"
             raise StoreFailedError(message) from None

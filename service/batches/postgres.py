@@ -69,7 +69,7 @@ AND NOT EXISTS (
 class PostgresStore:
     """A store in a database; see `service.batches.store.Store`."""
 
-    def __init__(self, pool: Any) -> None:  # noqa: ANN401 - asyncpg has no types
+    def __init__(self, pool: Any) -> None:
         self._pool = pool
 
     async def begin(self, name: BatchName, digest: str) -> None:

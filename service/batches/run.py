@@ -65,7 +65,7 @@ class BatchRun:
     question that is left, those claimed elsewhere included. `stop` is set when it is to end early.
     """
 
-    def __init__(  # noqa: PLR0913 - one of each
+    def __init__(
         self,
         name: BatchName,
         size: int,

@@ -67,20 +67,20 @@ class NothingKept:
     async def begin(self, name: BatchName, digest: str) -> None:
         """There is nothing that could differ."""
 
-    async def finished(self, name: BatchName) -> frozenset[int]:  # noqa: ARG002 - a port
+    async def finished(self, name: BatchName) -> frozenset[int]:
         """None ever is."""
         return frozenset()
 
-    async def read(self, name: BatchName, index: int) -> str | None:  # noqa: ARG002 - a port
+    async def read(self, name: BatchName, index: int) -> str | None:
         """Nothing to read."""
         return None
 
     async def claim(
         self,
-        name: BatchName,  # noqa: ARG002 - a port
-        index: int,  # noqa: ARG002
-        holder: str,  # noqa: ARG002
-        lease: float,  # noqa: ARG002
+        name: BatchName,
+        index: int,
+        holder: str,
+        lease: float,
     ) -> bool:
         """Nobody else asks."""
         return True
@@ -90,10 +90,10 @@ class NothingKept:
 
     async def finish(
         self,
-        name: BatchName,  # noqa: ARG002 - a port
-        index: int,  # noqa: ARG002
-        holder: str,  # noqa: ARG002
-        result: str,  # noqa: ARG002
+        name: BatchName,
+        index: int,
+        holder: str,
+        result: str,
     ) -> bool:
         """The result is the holder's alone."""
         return True
@@ -101,6 +101,6 @@ class NothingKept:
     async def release(self, name: BatchName, holder: str, index: int | None = None) -> None:
         """Nothing is held."""
 
-    async def purge(self, days: float) -> int:  # noqa: ARG002 - a port
+    async def purge(self, days: float) -> int:
         """Nothing is old."""
         return 0

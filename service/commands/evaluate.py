@@ -32,7 +32,7 @@ SPLITS: Final[Mapping[str, Split | None]] = MappingProxyType(
 )
 
 
-def run_evaluate(  # noqa: PLR0913 - one option each
+def run_evaluate(
     *,
     source: str,
     n: int | None,

@@ -292,7 +292,7 @@ def check_installed() -> None:
 
 def _bundled() -> "dict[str, LazyScorer]":
     """The bundle's reward models, on the student in the model cache, made if need be."""
-    from models.serving.build import builders  # noqa: PLC0415 - torch
+    from models.serving.build import builders
 
     cache = Cache(default_cache(), chosen_bundle())
     cache.make(builders(cache), lambda line: typer.echo(line, err=True))

@@ -52,7 +52,7 @@ class BoundedConnection(h11.Connection):
         if self.their_state is not h11.MUST_CLOSE:
             super().receive_data(data)
 
-    def next_event(self) -> Any:  # noqa: ANN401 - as h11: an event, or one of its two markers
+    def next_event(self) -> Any:
         """The next event, or NEED_DATA. Raises RemoteProtocolError."""
         try:
             event = super().next_event()
@@ -166,7 +166,7 @@ class GatewayProtocol(H11Protocol):
         self._stop_stalling()
         super().resume_writing()
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the refusal says more
+    def send_400_response(self, msg: str) -> None:
         """Answer a request that cannot be read, or is too large, and close the connection."""
         self._refused = True
         if self._answering:

@@ -75,7 +75,7 @@ def run_selectors(options: PaperOptions, *, as_json: bool, alone: bool) -> None:
     typer.echo(json.dumps(content, indent=1) if as_json else text.rstrip())
 
 
-def _find(  # noqa: PLR0913 - one set of one student
+def _find(
     models: RunModels,
     student: str,
     name: str,

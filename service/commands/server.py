@@ -32,7 +32,7 @@ class GatewayServer(uvicorn.Server):
     after `keep_alive` seconds.
     """
 
-    def __init__(  # noqa: PLR0913 - the times of a server
+    def __init__(
         self,
         app: FastAPI,
         drain: Drain,

@@ -33,7 +33,7 @@ _NEEDED = (
 )
 
 
-def choose_sampler(  # noqa: PLR0913 - one option each
+def choose_sampler(
     kind: str | None,
     *,
     engine_urls: Sequence[str],
@@ -66,7 +66,7 @@ def choose_sampler(  # noqa: PLR0913 - one option each
         raise WrongArgumentError(str(error)) from error
 
 
-def run_train(  # noqa: PLR0913 - one option each
+def run_train(
     recipe: str,
     *,
     run_dir: Path,
@@ -96,8 +96,8 @@ def run_train(  # noqa: PLR0913 - one option each
     except OSError as error:
         raise WrongArgumentError(str(error)) from error
     # these load torch
-    from models.recipes.leakage import LeakageError  # noqa: PLC0415
-    from models.serving.build import ensure_base  # noqa: PLC0415
+    from models.recipes.leakage import LeakageError
+    from models.serving.build import ensure_base
 
     try:
         base = ensure_base(cache.expanduser().resolve() if cache else default_cache())

@@ -27,7 +27,7 @@ class VllmSequenceScorer:
         question: str,
         solutions: Sequence[str],
         *,
-        timeout: float,  # noqa: ASYNC109
+        timeout: float,
     ) -> Scores:
         """One score per solution. Raises EngineError, and NoCallLeftError."""
         asked = [solution for solution in solutions if split_steps(solution)]
@@ -47,7 +47,7 @@ class VllmSequenceScorer:
         self,
         question: str,
         solutions: Sequence[str],
-        timeout: float,  # noqa: ASYNC109
+        timeout: float,
     ) -> list[tuple[float, int]]:
         """Score and prompt tokens of each. Raises the first Fault, which ends the other calls."""
         engine, model, scores = self._engine, self._model, self._scores
@@ -63,13 +63,13 @@ class VllmSequenceScorer:
             await asyncio.gather(*calls, return_exceptions=True)
 
 
-async def classify(  # noqa: PLR0913 - one call, spelled out
+async def classify(
     engine: Exchange,
     model: str,
     scores: SequenceScores,
     question: str,
     solution: str,
-    timeout: float,  # noqa: ASYNC109
+    timeout: float,
 ) -> tuple[float, int]:
     """The score of one solution and its prompt tokens. Raises Fault."""
     turns = scores.encode(question, solution)

@@ -94,7 +94,7 @@ class EngineConnection(ResponseHandler):
         """Whether no other request may follow on this connection."""
         return bool(self._unparsed) or super().should_close
 
-    def set_response_params(self, **options: Any) -> None:  # noqa: ANN401 - passed on as they come
+    def set_response_params(self, **options: Any) -> None:
         """A request is made on this connection."""
         self._parsed = self._interim = 0
         self._answered = False

@@ -21,10 +21,10 @@ _TOO_MANY_VALUES: Final = "JSON of too many or too long values"
 _Shape = TypeVar("_Shape", bound=BaseModel)
 
 
-class Fault(Exception):  # noqa: N818 - the reason part of an EngineError, without its role
+class Fault(Exception):
     """An exchange with an engine gave no usable answer."""
 
-    def __init__(  # noqa: PLR0913 - all but the reason have defaults
+    def __init__(
         self,
         *,
         reason: FaultReason,
@@ -63,7 +63,7 @@ class Exchange(Protocol):
         path: str,
         payload: Mapping[str, object],
         *,
-        timeout: float,  # noqa: ASYNC109
+        timeout: float,
         size: int = MAX_RESPONSE_BYTES,
     ) -> bytes:
         """The body of the answer, of at most `size` bytes. Raises Fault."""
@@ -75,13 +75,13 @@ class Exchange(Protocol):
         payload: Mapping[str, object],
         on_data: Callable[[bytes], None],
         *,
-        timeout: float,  # noqa: ASYNC109
+        timeout: float,
         size: int = MAX_RESPONSE_BYTES,
     ) -> None:
         """Give `on_data` the data of each server-sent event. Raises Fault, and what it raises."""
         ...
 
-    async def get(self, path: str, *, timeout: float) -> bytes:  # noqa: ASYNC109
+    async def get(self, path: str, *, timeout: float) -> bytes:
         """The body of the answer. Raises Fault."""
         ...
 

@@ -30,7 +30,7 @@ _REFUSALS: Final = frozenset({400, 404, 405, 422})
 def stepwise(engine: Exchange, model: str, scores: ScoreFormat) -> Check:
     """The tokenizer keeps every separator whole, and the server scores just those."""
 
-    async def check(timeout: float) -> str | None:  # noqa: ASYNC109
+    async def check(timeout: float) -> str | None:
         text = scores.encode(QUESTION, STEPS)
         asked = {"model": model, "prompt": text, "return_token_strs": True}
         tokenized = parse(TokenizeResponse, await engine.post("/tokenize", asked, timeout=timeout))
@@ -60,7 +60,7 @@ def stepwise(engine: Exchange, model: str, scores: ScoreFormat) -> Check:
 def sequence(engine: Exchange, model: str, scores: SequenceScores) -> Check:
     """The server gives one label per conversation."""
 
-    async def check(timeout: float) -> str | None:  # noqa: ASYNC109
+    async def check(timeout: float) -> str | None:
         try:
             await classify(engine, model, scores, QUESTION, SOLUTION, timeout)
         except Fault as fault:
@@ -76,7 +76,7 @@ def chat(engine: Exchange, model: str) -> Check:
     """The chat template leaves a begun turn open and unchanged, so that it can be gone on with."""
     example = ChatPrompts().local_refiner(QUESTION, SOLUTION, 1)
 
-    async def check(timeout: float) -> str | None:  # noqa: ASYNC109
+    async def check(timeout: float) -> str | None:
         asked = {"model": model, **conversation(example)}
         tokenized = parse(TokenizeResponse, await engine.post("/tokenize", asked, timeout=timeout))
         back = {"model": model, "tokens": list(tokenized.tokens)}
@@ -96,7 +96,7 @@ def _id_of(tokenized: TokenizeResponse, scores: ScoreFormat) -> int:
 def _refusals_told(model: str, check: Check) -> Check:
     """The check, where a server that does not know the question has the wrong model on it."""
 
-    async def told(timeout: float) -> str | None:  # noqa: ASYNC109
+    async def told(timeout: float) -> str | None:
         try:
             return await check(timeout)
         except Fault as fault:

@@ -36,7 +36,7 @@ class VllmGenerator:
         self._role = role
         self._model = model
 
-    async def generate(  # noqa: PLR0913 - the port's signature
+    async def generate(
         self,
         prompt: Prompt,
         *,
@@ -44,7 +44,7 @@ class VllmGenerator:
         temperature: float,
         top_p: float,
         max_tokens: int,
-        timeout: float,  # noqa: ASYNC109
+        timeout: float,
         on_text: Callable[[str], None] | None = None,
     ) -> Generation:
         """`n` completions of `prompt`, in the server's order. Raises EngineError."""

@@ -158,7 +158,7 @@ class Scores:
 class Generator(Protocol):
     """Writes text: the student and both refiners."""
 
-    async def generate(  # noqa: PLR0913 - one call, spelled out
+    async def generate(
         self,
         prompt: Prompt,
         *,
@@ -166,7 +166,7 @@ class Generator(Protocol):
         temperature: float,
         top_p: float,
         max_tokens: int,
-        timeout: float,  # noqa: ASYNC109 - a share of the one budget, for the transport
+        timeout: float,
         on_text: Callable[[str], None] | None = None,
     ) -> Generation:
         """`n` completions of `prompt`. Raises EngineError.
@@ -185,7 +185,7 @@ class StepScorer(Protocol):
         question: str,
         steps: Sequence[str],
         *,
-        timeout: float,  # noqa: ASYNC109 - as above
+        timeout: float,
     ) -> Scores:
         """One score per step. Raises EngineError; a count that differs is `wrong_scores`."""
         ...
@@ -199,7 +199,7 @@ class OutcomeScorer(Protocol):
         question: str,
         solutions: Sequence[str],
         *,
-        timeout: float,  # noqa: ASYNC109 - as above
+        timeout: float,
     ) -> Scores:
         """One score per solution. Raises EngineError."""
         ...

@@ -166,7 +166,7 @@ class ResilientEngine:
     `clock` gives monotonic seconds, `sleep` waits so many. `on_change` gets changes of the circuit.
     """
 
-    def __init__(  # noqa: PLR0913 - the parts of one engine
+    def __init__(
         self,
         engine: Exchange,
         *,
@@ -190,7 +190,7 @@ class ResilientEngine:
         self._budget = RetryBudget(retrying)
         self._clock = clock
         self._sleep = sleep
-        self._rng = rng or random.Random()  # noqa: S311 - not for secrets
+        self._rng = rng or random.Random()
         self._on_change = on_change
         self.retries = 0  # calls that were made again so far
 
@@ -208,7 +208,7 @@ class ResilientEngine:
         path: str,
         payload: Mapping[str, object],
         *,
-        timeout: float,  # noqa: ASYNC109
+        timeout: float,
         size: int = MAX_RESPONSE_BYTES,
     ) -> bytes:
         """The body of the answer, within `timeout` seconds for all attempts. Raises Fault."""
@@ -222,7 +222,7 @@ class ResilientEngine:
         payload: Mapping[str, object],
         on_data: Callable[[bytes], None],
         *,
-        timeout: float,  # noqa: ASYNC109
+        timeout: float,
         size: int = MAX_RESPONSE_BYTES,
     ) -> None:
         """As the engine, within `timeout` seconds for all attempts: one alone gives events."""
@@ -231,14 +231,14 @@ class ResilientEngine:
             timeout,
         )
 
-    async def get(self, path: str, *, timeout: float) -> bytes:  # noqa: ASYNC109
+    async def get(self, path: str, *, timeout: float) -> bytes:
         """As the engine: probes ask whatever the circuit says."""
         return await self._engine.get(path, timeout=timeout)
 
     async def _call(
         self,
         send: Callable[[float], Awaitable[_Given]],
-        timeout: float,  # noqa: ASYNC109
+        timeout: float,
     ) -> _Given:
         """What `send(seconds left)` gives. Raises Fault, and what a reader of events raised."""
         limit = self.times.limit(request_deadline())

@@ -26,7 +26,7 @@ class VllmStepScorer:
         question: str,
         steps: Sequence[str],
         *,
-        timeout: float,  # noqa: ASYNC109
+        timeout: float,
     ) -> Scores:
         """One score per step; no call for no steps. Raises EngineError."""
         if not steps:
@@ -57,7 +57,7 @@ class VllmOutcomeScorer:
         question: str,
         solutions: Sequence[str],
         *,
-        timeout: float,  # noqa: ASYNC109
+        timeout: float,
     ) -> Scores:
         """One score per solution, from one call for all. Raises EngineError."""
         texts = [[step.text for step in split_steps(solution)] for solution in solutions]
@@ -74,13 +74,13 @@ class VllmOutcomeScorer:
         return Scores(tuple(next(last)[-1] if steps else 0.0 for steps in texts), tokens)
 
 
-async def _pool(  # noqa: PLR0913 - one call, spelled out
+async def _pool(
     engine: Exchange,
     model: str,
     scores: ScoreFormat,
     question: str,
     solutions: Sequence[Sequence[str]],
-    timeout: float,  # noqa: ASYNC109
+    timeout: float,
 ) -> tuple[list[tuple[float, ...]], int]:
     """Scores per step of each solution (a list of steps), and the prompt tokens. Raises Fault."""
     texts = [scores.encode(question, steps) for steps in solutions]

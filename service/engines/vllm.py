@@ -77,7 +77,7 @@ class VllmEngine:
         path: str,
         payload: Mapping[str, object],
         *,
-        timeout: float,  # noqa: ASYNC109
+        timeout: float,
         size: int = MAX_RESPONSE_BYTES,
     ) -> bytes:
         """The body of the answer to a JSON request, of at most `size` bytes. Raises Fault.
@@ -96,7 +96,7 @@ class VllmEngine:
         payload: Mapping[str, object],
         on_data: Callable[[bytes], None],
         *,
-        timeout: float,  # noqa: ASYNC109
+        timeout: float,
         size: int = MAX_RESPONSE_BYTES,
     ) -> None:
         """Give `on_data` the data of each server-sent event that answers a JSON request.
@@ -117,7 +117,7 @@ class VllmEngine:
 
         await self._ask(path, payload, timeout, read)
 
-    async def get(self, path: str, *, timeout: float) -> bytes:  # noqa: ASYNC109
+    async def get(self, path: str, *, timeout: float) -> bytes:
         """The body of the answer to a GET. Raises Fault."""
 
         async def read(response: aiohttp.ClientResponse) -> bytes:
@@ -129,7 +129,7 @@ class VllmEngine:
         self,
         path: str,
         payload: Mapping[str, object],
-        timeout: float,  # noqa: ASYNC109
+        timeout: float,
         read: Callable[[aiohttp.ClientResponse], Awaitable[_Read]],
     ) -> _Read:
         """A POST. A refusal is explained, with the models of the server where that helps."""
@@ -180,7 +180,7 @@ class VllmEngine:
         method: str,
         path: str,
         body: bytes | None,
-        timeout: float,  # noqa: ASYNC109
+        timeout: float,
         read: Callable[[aiohttp.ClientResponse], Awaitable[_Read]],
     ) -> _Read:
         limit = min(timeout, self._timeout)
@@ -227,7 +227,7 @@ async def open_engine(
     url: str,
     *,
     api_key: str | None,
-    timeout: float,  # noqa: ASYNC109 - the engine's own limit, not this function's
+    timeout: float,
     budget: TurnBudget | None = None,
 ) -> AsyncIterator[VllmEngine]:
     """A client for the engine at `url` (without `/v1`), closed on leaving. Does not connect.

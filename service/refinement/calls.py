@@ -137,9 +137,7 @@ class Calls:
             self._stopped.add(action)
             task.cancel()
 
-    async def _event(  # noqa: PLR0911 - one for each action
-        self, action: Action, state: State, meter: Meter
-    ) -> Event:
+    async def _event(self, action: Action, state: State, meter: Meter) -> Event:
         match action:
             case Draft():
                 return await self._draft(action, meter)
@@ -209,7 +207,7 @@ class Calls:
         )
         return Drafted(candidates=tuple(candidates), degraded=tuple(missing))
 
-    async def _draw(  # noqa: PLR0913 - one call, spelled out
+    async def _draw(
         self,
         meter: Meter,
         *,
@@ -317,7 +315,7 @@ class Calls:
                 return completion
         raise NothingError(reason="bad_response")
 
-    async def _generate(  # noqa: PLR0913 - one call, spelled out
+    async def _generate(
         self,
         engine: Generator,
         prompt: Prompt,

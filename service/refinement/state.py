@@ -126,7 +126,7 @@ def degrade(state: State, *missing: Degradation) -> State:
     return replace(state, degraded=state.degraded + new) if new else state
 
 
-def apply(state: State, event: Event, cost: Cost) -> State:  # noqa: PLR0911 - one for each event
+def apply(state: State, event: Event, cost: Cost) -> State:
     """The state after `event`, which cost `cost`.
 
     Raises UnexpectedEventError when no action in flight can have given it.

@@ -60,7 +60,7 @@ class MeteredGenerator:
         self._role = role
         self._observer = observer
 
-    async def generate(  # noqa: PLR0913 - the port's signature
+    async def generate(
         self,
         prompt: Prompt,
         *,
@@ -68,7 +68,7 @@ class MeteredGenerator:
         temperature: float,
         top_p: float,
         max_tokens: int,
-        timeout: float,  # noqa: ASYNC109
+        timeout: float,
         on_text: Callable[[str], None] | None = None,
     ) -> Generation:
         """As the inner port."""
@@ -96,7 +96,7 @@ class MeteredStepScorer:
         question: str,
         steps: Sequence[str],
         *,
-        timeout: float,  # noqa: ASYNC109
+        timeout: float,
     ) -> Scores:
         """As the inner port."""
         with self._observer.call("sorm", timeout):
@@ -115,7 +115,7 @@ class MeteredOutcomeScorer:
         question: str,
         solutions: Sequence[str],
         *,
-        timeout: float,  # noqa: ASYNC109
+        timeout: float,
     ) -> Scores:
         """As the inner port."""
         with self._observer.call("orm", timeout):

@@ -61,7 +61,7 @@ def service(pytestconfig: pytest.Config) -> Iterator[Service]:
         text for option, port in zip(options, ports, strict=True) for text in (option, str(port))
     ]
     up = [sys.executable, "-m", "service.cli", "up"]
-    process = subprocess.Popen(  # noqa: S603 - our own command
+    process = subprocess.Popen(
         [sys.executable, "-m", "models.serving.guard", *up, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -68,7 +68,7 @@ async def test_the_engines_connections_end_with_the_clients(service: Service, ac
         loop = asyncio.get_running_loop()
         client = await connect(server)
         client.write(message("/solve", accept, LONG))
-        while not await asyncio.to_thread(running, service):  # noqa: ASYNC110 - nobody tells
+        while not await asyncio.to_thread(running, service):
             await asyncio.sleep(0.02)
         assert (wire.opened, wire.closed) == (CALLS, [])
         start = loop.time()
@@ -77,7 +77,7 @@ async def test_the_engines_connections_end_with_the_clients(service: Service, ac
         took = max(wire.closed) - start
         await asyncio.sleep(2 * lateness.every)  # a sample that began before the end is in
         late = lateness.between(start, start + took)
-        while await asyncio.to_thread(running, service):  # noqa: ASYNC110
+        while await asyncio.to_thread(running, service):
             await asyncio.sleep(0.02)
         idle = loop.time() - start
         client.close()

@@ -57,7 +57,7 @@ def simulator() -> Iterator[str]:
     loop.close()
 
 
-def shape_of(value: Any) -> Shape:  # noqa: ANN401
+def shape_of(value: Any) -> Shape:
     """The keys and kinds of a JSON value; of a list, that of each different element."""
     if isinstance(value, dict):
         return {key: shape_of(each) for key, each in value.items()}

@@ -45,7 +45,7 @@ async def test_a_streamed_text_is_the_whole_one(service: Service, prompt: Prompt
         student = VllmGenerator(engine, "student", "student")
         pieces: list[str] = []
 
-        async def generate(**how: Any) -> Generation:  # noqa: ANN401
+        async def generate(**how: Any) -> Generation:
             return await student.generate(
                 prompt, n=1, temperature=0.0, top_p=1.0, max_tokens=24, timeout=500, **how
             )

@@ -147,7 +147,7 @@ def save_sequence_classifier(folder: Path) -> None:
     _save(model, tokenizer, folder)
 
 
-def _config(kind: Any, tokenizer: PreTrainedTokenizerFast, **more: object) -> Any:  # noqa: ANN401
+def _config(kind: Any, tokenizer: PreTrainedTokenizerFast, **more: object) -> Any:
     return kind(
         vocab_size=len(tokenizer),
         bos_token_id=tokenizer.bos_token_id,
@@ -160,7 +160,7 @@ def _config(kind: Any, tokenizer: PreTrainedTokenizerFast, **more: object) -> An
     )
 
 
-def _save(model: Any, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:  # noqa: ANN401
+def _save(model: Any, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
     model.to(torch.float32).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 

@@ -15,7 +15,7 @@ ASKED = {"model": "student", "prompt": student_prompt("How many?"), "max_tokens"
 
 
 @asynccontextmanager
-async def engine(**changes: Any) -> AsyncIterator[tuple[Simulator, aiohttp.ClientSession]]:  # noqa: ANN401
+async def engine(**changes: Any) -> AsyncIterator[tuple[Simulator, aiohttp.ClientSession]]:
     """A running simulator and a client whose base is its URL."""
     async with (
         running(Simulated(**changes)) as (simulator, url),

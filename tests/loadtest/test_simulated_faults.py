@@ -50,7 +50,7 @@ async def test_an_engine_that_stalls_says_half_and_keeps_the_connection(
         came = await received(client, path, body, seconds=0.5)
         assert 0.2 * whole < len(came) < 0.8 * whole
         async with asyncio.timeout(5):
-            while simulator.running:  # noqa: ASYNC110 - the simulator has no event for it
+            while simulator.running:
                 await asyncio.sleep(0.01)
     assert simulator.finished["abort"] == 1
 
@@ -121,7 +121,7 @@ async def test_an_unbounded_text_goes_on_past_any_limit(path: str, body: dict[st
             while came < megabytes * 2**20:
                 came += len(await response.content.readany())
                 assert not response.content.at_eof()
-        while simulator.running:  # noqa: ASYNC110 - the simulator has no event for it
+        while simulator.running:
             await asyncio.sleep(0.01)
 
 

@@ -18,7 +18,7 @@ LIMIT_S = 30.0
 
 def draws(seed: int, share: float, count: int) -> list[bool]:
     """Whether nobody listens in each of the first periods, as the simulator draws it."""
-    rng = random.Random(seed)  # noqa: S311 - not for secrets
+    rng = random.Random(seed)
     return [rng.random() < share for _ in range(count)]
 
 

@@ -107,7 +107,7 @@ async def test_a_stream_that_is_asked_to_counts_as_it_goes(path: str) -> None:
 async def test_a_client_that_goes_away_frees_its_slot() -> None:
     async with engine(timing=Timing(first_token=60.0)) as (simulator, client):
         task = asyncio.create_task(completed(client))
-        while simulator.running != 1:  # noqa: ASYNC110 - the simulator has no event for it
+        while simulator.running != 1:
             await asyncio.sleep(0.01)
         async with client.get("/metrics") as response:
             assert 'vllm:num_requests_running{engine="0",model_name="student"} 1.0' in (
@@ -216,7 +216,7 @@ async def test_a_hanging_engine_never_answers_and_a_slow_one_does() -> None:
 async def test_bad_bodies() -> None:
     pooled = {"model": "sorm", "input": "Question: q\nSolution:\n1\n2\n"}
 
-    async def rows(fault: str) -> Any:  # noqa: ANN401
+    async def rows(fault: str) -> Any:
         async with (
             engine(faults=(parse_fault(fault),)) as (_, client),
             client.post("/pooling", json=pooled) as response,

@@ -59,7 +59,7 @@ async def test_a_request_that_hangs_does_not_keep_it() -> None:
         asyncio.timeout(START_S),
     ):
         asked = asyncio.create_task(completed(client))
-        while " 1.0" not in await _metrics(client):  # noqa: ASYNC110 - it tells of itself only so
+        while " 1.0" not in await _metrics(client):
             await asyncio.sleep(0.01)
         process.terminate()
         assert await process.wait() == 0

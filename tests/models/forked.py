@@ -14,7 +14,7 @@ def killed_in(program: str, folder: Path) -> list[str]:
 
     The program prints [file, signal] of each attempt; each but the last ended by SIGKILL.
     """
-    done = subprocess.run(  # noqa: S603 - our own program
+    done = subprocess.run(
         [sys.executable, "-m", program, str(folder)],
         capture_output=True,
         check=True,

@@ -51,7 +51,7 @@ class Streams:
         return self._validators[key]
 
 
-def _with_content(schema: Any) -> Any:  # noqa: ANN401 - JSON
+def _with_content(schema: Any) -> Any:
     """The schema of an item whose JSON in strings has been parsed."""
     if isinstance(schema, list):
         return [_with_content(each) for each in schema]

@@ -33,15 +33,15 @@ class FakeGenerator:
     called: asyncio.Event = field(default_factory=asyncio.Event)
     cancelled: bool = False
 
-    async def generate(  # noqa: PLR0913
+    async def generate(
         self,
         prompt: Prompt,
         *,
         n: int,
-        temperature: float,  # noqa: ARG002
-        top_p: float,  # noqa: ARG002
-        max_tokens: int,  # noqa: ARG002
-        timeout: float,  # noqa: ARG002, ASYNC109
+        temperature: float,
+        top_p: float,
+        max_tokens: int,
+        timeout: float,
         on_text: Callable[[str], None] | None = None,
     ) -> Generation:
         self.calls += 1
@@ -74,10 +74,10 @@ class FakeStepScorer:
 
     async def score_steps(
         self,
-        question: str,  # noqa: ARG002
+        question: str,
         steps: Sequence[str],
         *,
-        timeout: float,  # noqa: ARG002, ASYNC109
+        timeout: float,
     ) -> Scores:
         if self.fault is not None:
             raise EngineError(role="sorm", reason=self.fault)
@@ -93,10 +93,10 @@ class FakeOutcomeScorer:
 
     async def score_outcomes(
         self,
-        question: str,  # noqa: ARG002
+        question: str,
         solutions: Sequence[str],
         *,
-        timeout: float,  # noqa: ARG002, ASYNC109
+        timeout: float,
     ) -> Scores:
         if self.fault is not None:
             raise EngineError(role="orm", reason=self.fault)

@@ -77,7 +77,7 @@ class Found:
         self.failures.append(f"{text}\n{recorder.cases[case].value.as_curl_command()}")
 
 
-def fuzz(  # noqa: PLR0913 - one of each
+def fuzz(
     app: FastAPI,
     *,
     examples: int,

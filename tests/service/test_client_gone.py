@@ -38,7 +38,7 @@ async def serving(settings: Settings) -> AsyncIterator[_InThisLoop]:
     server.config.port = 0
     task = asyncio.create_task(server.serve())
     async with asyncio.timeout(LIMIT_S):
-        while not server.started:  # noqa: ASYNC110 - it has no event for it
+        while not server.started:
             await asyncio.sleep(0.01)
     try:
         yield server
@@ -94,7 +94,7 @@ async def test_engine_calls_end_with_their_client(
         async with gone_gateway(url) as (server, lateness):
             client = await connect(server)
             client.write(message(*asked))
-            while sum(simulator.faults.values()) < calls:  # noqa: ASYNC110
+            while sum(simulator.faults.values()) < calls:
                 await asyncio.sleep(0.001)
             await begun(simulator, calls)
             client.transport.abort()
@@ -122,7 +122,7 @@ async def gone_gateway(
 
 async def begun(simulator: Simulator, calls: int) -> None:
     """Wait until the engine is at work on so many calls."""
-    while simulator.running != calls:  # noqa: ASYNC110 - it has no event for it
+    while simulator.running != calls:
         await asyncio.sleep(0.001)
 
 
@@ -132,7 +132,7 @@ async def all_ended(
     """Whether soon no request is worked on and no engine call runs, but for so many."""
     loop = asyncio.get_running_loop()
     start = loop.time()
-    while simulator.running > but or len(server.server_state.tasks) > but:  # noqa: ASYNC110
+    while simulator.running > but or len(server.server_state.tasks) > but:
         await asyncio.sleep(0.001)
     took = loop.time() - start
     await asyncio.sleep(2 * lateness.every)
@@ -201,7 +201,7 @@ async def test_a_client_that_leaves_the_queue_or_half_a_body_leaves_nothing(
             for part in (whole, whole[:-5]):
                 client = await connect(server)
                 client.write(part)
-                while len(server.server_state.tasks) < 2:  # noqa: ASYNC110
+                while len(server.server_state.tasks) < 2:
                     await asyncio.sleep(0.001)
                 await asyncio.sleep(0.01)
                 leave(client)

@@ -112,7 +112,7 @@ async def test_pipelined_requests_cost_little_memory(size: int, answer: bytes) -
             writer.write(sent)
             if answer:  # more than is kept
                 assert await reader.readline() == answer
-        while not answer and simulator.running < PIPELINING:  # noqa: ASYNC110 - no event for it
+        while not answer and simulator.running < PIPELINING:
             await asyncio.sleep(0.01)
         grown = process.memory_info().rss - before
     assert grown < PIPELINING * MOST_KEPT

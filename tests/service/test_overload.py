@@ -23,7 +23,7 @@ from service.settings import EngineSettings, RoleEngines, Settings
 async def gateway(
     settings: Settings,
     simulated: Simulated,
-    **changes: Any,  # noqa: ANN401
+    **changes: Any,
 ) -> AsyncIterator[tuple[httpx2.AsyncClient, Simulator]]:
     """A client of a gateway whose two engines are one simulator."""
     async with running(simulated) as (simulator, url):
@@ -189,12 +189,12 @@ async def test_a_client_that_leaves_the_queue_leaves_no_work_behind(settings: Se
     slow = Simulated(timing=Timing(first_token=60.0))
     async with gateway(settings, slow, max_running=1) as (client, simulator):
         tasks = [asyncio.create_task(ask(client)) for _ in range(3)]
-        while simulator.running == 0:  # noqa: ASYNC110 - the simulator has no event for it
+        while simulator.running == 0:
             await asyncio.sleep(0.01)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         async with asyncio.timeout(20):
-            while simulator.running:  # noqa: ASYNC110
+            while simulator.running:
                 await asyncio.sleep(0.01)
         assert sum(simulator.came.values()) == 1

@@ -144,24 +144,24 @@ async def _told(batches: Sequence[Batch]) -> None:
     """Wait until each batch has had an answer more."""
     before = [len(each.answers) for each in batches]
     async with asyncio.timeout(START_S):
-        while any(len(each.answers) <= had for each, had in zip(batches, before, strict=True)):  # noqa: ASYNC110
+        while any(len(each.answers) <= had for each, had in zip(batches, before, strict=True)):
             await asyncio.sleep(0.02)
 
 
 async def _ready(balancer: Balancer, count: int) -> None:
     """Wait until the balancer knows so many gateways that are ready."""
     async with asyncio.timeout(START_S):
-        while len(balancer.ready) != count:  # noqa: ASYNC110 - it has no event for it
+        while len(balancer.ready) != count:
             await asyncio.sleep(0.02)
 
 
 async def _left(balancer: Balancer, old: Served) -> None:
     """Wait until a gateway says that it stops, and the balancer knows."""
     async with asyncio.timeout(START_S), httpx2.AsyncClient(trust_env=False) as client:
-        while "stopping" not in (await client.get(f"{old.url}/readyz", timeout=START_S)).text:  # noqa: ASYNC110
+        while "stopping" not in (await client.get(f"{old.url}/readyz", timeout=START_S)).text:
             await asyncio.sleep(0.02)
         seen = balancer.looks + 2  # the look that goes on may be older
-        while balancer.looks < seen:  # noqa: ASYNC110 - it has no event for it
+        while balancer.looks < seen:
             await asyncio.sleep(0.02)
     assert old.url not in balancer.ready
 
@@ -170,5 +170,5 @@ async def _asked(load: Load) -> None:
     """Wait until each asker has had an answer or two."""
     enough = sum(load.answered.values()) + 2 * 2 * ASKERS
     async with asyncio.timeout(START_S):
-        while sum(load.answered.values()) < enough:  # noqa: ASYNC110 - it has no event for it
+        while sum(load.answered.values()) < enough:
             await asyncio.sleep(0.02)

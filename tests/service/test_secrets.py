@@ -175,9 +175,7 @@ def test_a_start_that_fails_tells_no_key(
     monkeypatch.setenv("GLORE_GENERATION__URL", f"http://user:{ENGINE}@host")
     program = ["-c", "from service.app import from_environment as start; start()"]
     arguments = ["-m", "service.cli", "serve"] if command == "serve" else program
-    done = subprocess.run(  # noqa: S603 - this interpreter, a fixed program
-        [sys.executable, *arguments], check=False, capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, *arguments], check=False, capture_output=True, text=True)
     assert done.returncode != 0
     assert "GLORE_API_KEYS: " in done.stderr
     assert "GLORE_API_KEYS_FILE: " in done.stderr

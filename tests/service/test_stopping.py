@@ -33,7 +33,7 @@ async def client() -> AsyncIterator[httpx2.AsyncClient]:
         yield browser
 
 
-async def ask(  # noqa: PLR0913 - what is asked, and how
+async def ask(
     client: httpx2.AsyncClient,
     url: str,
     engine: Simulator,
@@ -45,7 +45,7 @@ async def ask(  # noqa: PLR0913 - what is asked, and how
     before = sum(engine.came.values())
     asked = asyncio.create_task(client.post(f"{url}{path}", json=body, headers=headers))
     async with asyncio.timeout(START_S):
-        while sum(engine.came.values()) == before:  # noqa: ASYNC110 - it has no event for it
+        while sum(engine.came.values()) == before:
             await asyncio.sleep(0.01)
     return asked
 
@@ -84,7 +84,7 @@ async def test_what_the_grace_time_is_too_short_for_is_told_so_and_not_cut(
     assert answer.json()["type"] == "/problems/shutting-down"
     assert took >= 0.4
     async with asyncio.timeout(START_S):  # the engine sees a moment later that nobody waits
-        while simulator.running:  # noqa: ASYNC110 - it has no event for it
+        while simulator.running:
             await asyncio.sleep(0.01)
 
 

@@ -63,7 +63,7 @@ def timers(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     loop, due = asyncio.get_running_loop(), list[float]()
     call_at = loop.call_at
 
-    def noted(when: float, *rest: Any, **more: Any) -> asyncio.TimerHandle:  # noqa: ANN401 - passed on
+    def noted(when: float, *rest: Any, **more: Any) -> asyncio.TimerHandle:
         due.append(when)
         return call_at(when, *rest, **more)
 

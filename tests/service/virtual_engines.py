@@ -54,8 +54,8 @@ class VirtualEngines:
         path: str,
         payload: Mapping[str, object],
         *,
-        timeout: float,  # noqa: ASYNC109
-        size: int = MAX_RESPONSE_BYTES,  # noqa: ARG002
+        timeout: float,
+        size: int = MAX_RESPONSE_BYTES,
     ) -> bytes:
         """The answer of the model that is named."""
         asked: Any = payload
@@ -73,15 +73,15 @@ class VirtualEngines:
         if path == "/pooling":
             rows = [writing.score_rows(text, 2) for text in asked["input"]]
             return json.dumps(shapes.pooling(model, rows, 1)).encode()
-        text = writing.written(asked["prompt"], random.Random(7), right=0.0)  # noqa: S311
+        text = writing.written(asked["prompt"], random.Random(7), right=0.0)
         body = shapes.completion(model, [(text, "stop")] * asked["n"], shapes.usage(1, 9))
         return json.dumps(body).encode()
 
-    async def stream(self, *_: Any, **__: Any) -> None:  # noqa: ANN401
+    async def stream(self, *_: Any, **__: Any) -> None:
         """Nobody asks for it."""
         raise AssertionError
 
-    async def get(self, path: str, *, timeout: float) -> bytes:  # noqa: ASYNC109, ARG002
+    async def get(self, path: str, *, timeout: float) -> bytes:
         """As a probe asks; a server that is not healthy is loading its model."""
         if not self.healthy:
             raise Fault(reason="overloaded", status=503)
@@ -92,7 +92,7 @@ class VirtualEngines:
 async def gateway(
     engines: VirtualEngines,
     monkeypatch: pytest.MonkeyPatch,
-    **changes: Any,  # noqa: ANN401
+    **changes: Any,
 ) -> AsyncIterator[FastAPI]:
     """A gateway by the loop's clock."""
     monkeypatch.setattr("time.monotonic", asyncio.get_running_loop().time)

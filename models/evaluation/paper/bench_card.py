@@ -10,7 +10,7 @@ from models.evaluation.paper.processbench import Judged, MarkedSolution
 from models.evaluation.paper.thresholds import Thresholds
 
 
-def bench_card(  # noqa: PLR0913 - what a card tells
+def bench_card(
     file: str,
     sha256: str,
     solutions: Sequence[MarkedSolution],

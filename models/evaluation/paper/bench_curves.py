@@ -14,7 +14,7 @@ def draw_bench(judged: Mapping[str, Judged], out: Path) -> None:
     `judged` is by role. Raises ModuleNotFoundError without matplotlib.
     """
     # the training extra, and slow to import
-    from matplotlib.figure import Figure  # noqa: PLC0415
+    from matplotlib.figure import Figure
 
     figure = Figure(figsize=(13, 4), layout="constrained")
     titles = ("ProcessBench F1", "Right solutions left alone", "First errors found exactly")

@@ -36,7 +36,7 @@ def write_card(
     write_whole(models.tables / "CARD.md", text)
 
 
-def card(  # noqa: PLR0913 - what a card tells
+def card(
     records: Mapping[Key, Sequence[Record]],
     phases: Mapping[Key, Mapping[str, PhaseCount]],
     made_with: Mapping[Key, Mapping[str, Any]],

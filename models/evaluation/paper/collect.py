@@ -83,7 +83,7 @@ class Plan:
 class Collector:
     """The phases of one set and one student in the folder `phases`."""
 
-    def __init__(  # noqa: PLR0913 - what is asked, of whom, and where it is kept
+    def __init__(
         self,
         set_: str,
         student: str,

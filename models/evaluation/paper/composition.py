@@ -64,16 +64,16 @@ class Composition:
 
 def engine_clock() -> Clock:
     """What measures the engines' seconds: of the processor, or of the wall beside a GPU."""
-    import torch  # noqa: PLC0415
+    import torch
 
     return time.perf_counter if torch.cuda.is_available() else time.process_time
 
 
 def this_machine() -> Machine:
     """Where the models run: the GPU if there is one, else the processor; and in which dtype."""
-    import torch  # noqa: PLC0415
+    import torch
 
-    from models.training.precision import device, fast_dtype  # noqa: PLC0415 - torch
+    from models.training.precision import device, fast_dtype
 
     gpu = device().type == "cuda"
     processor = torch.cuda.get_device_name() if gpu else cpu_name()
@@ -94,14 +94,14 @@ class LazySampler:
     @cached_property
     def sampler(self) -> "LocalSampler":
         """The model itself."""
-        from models.sampling.local import LocalSampler  # noqa: PLC0415 - torch
+        from models.sampling.local import LocalSampler
 
         return LocalSampler(self.checkpoint, seed=0, adapter=self.adapter)
 
     @property
     def rows(self) -> int:
         """How many rollouts are drawn at a time; loads no model."""
-        from models.sampling.local import rows_at_a_time  # noqa: PLC0415 - torch
+        from models.sampling.local import rows_at_a_time
 
         return rows_at_a_time()
 
@@ -141,8 +141,8 @@ class LazyScorer:
     @cached_property
     def scorer(self) -> "StepScorer":
         """The model itself."""
-        from models.training.precision import fast_dtype  # noqa: PLC0415 - torch
-        from models.training.scoring import StepScorer  # noqa: PLC0415 - torch
+        from models.training.precision import fast_dtype
+        from models.training.scoring import StepScorer
 
         return StepScorer(self.base, self.adapter, head=self.head, row=self.row, dtype=fast_dtype())
 
@@ -157,7 +157,7 @@ class LazyScorer:
     @property
     def rows(self) -> int:
         """How many solutions are scored before they are written; loads no model."""
-        from models.training.scoring import solutions_at_a_time  # noqa: PLC0415 - torch
+        from models.training.scoring import solutions_at_a_time
 
         return solutions_at_a_time()
 

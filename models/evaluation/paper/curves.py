@@ -22,7 +22,7 @@ def draw_curves(tables: Tables, out: Path) -> None:
     at least one section. Raises ModuleNotFoundError without matplotlib.
     """
     # the training extra, and slow to import
-    from matplotlib.figure import Figure  # noqa: PLC0415
+    from matplotlib.figure import Figure
 
     students = {
         student: [section for section in tables.sections if section.student == student]
@@ -75,7 +75,7 @@ def offset_counts(sections: Sequence[Section], role: str) -> Counter[int]:
 
 
 def _draw_offsets(panel: "Axes", student: str, sections: Sequence[Section]) -> None:
-    from matplotlib.ticker import MaxNLocator  # noqa: PLC0415 - the training extra
+    from matplotlib.ticker import MaxNLocator
 
     shares: dict[str, dict[int, float]] = defaultdict(dict)
     for role in ROLES:

@@ -85,7 +85,7 @@ def _nothing() -> None:
     """What is loaded once is not loaded again."""
 
 
-def fill(  # noqa: PLR0913 - the parts of one phase
+def fill(
     path: Path,
     kind: type[Row],
     items: Sequence[Item],
@@ -104,7 +104,7 @@ def fill(  # noqa: PLR0913 - the parts of one phase
     that are missing. `load` is called once, before the first work. The result holds rows of
     these items alone.
     """
-    from tqdm import tqdm  # noqa: PLC0415 - an extra, which counting what is there does not need
+    from tqdm import tqdm
 
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = _kept(path, kind, row_key)
@@ -129,7 +129,7 @@ def fill(  # noqa: PLR0913 - the parts of one phase
     return {key: rows[key] for key in keys}
 
 
-def generate(  # noqa: PLR0913 - the parts of one phase
+def generate(
     path: Path,
     prompts: Sequence[Prompt],
     sampler: Sampler,
@@ -175,7 +175,7 @@ def generate(  # noqa: PLR0913 - the parts of one phase
     )
 
 
-def score(  # noqa: PLR0913 - the parts of one phase
+def score(
     path: Path,
     solutions: Sequence[tuple[str, str, str]],
     scorer: Scorer,

@@ -100,7 +100,7 @@ def read_processbench(path: Path) -> list[MarkedSolution]:
     return [_solution(row, f"{path.name}: solution {number}") for number, row in rows]
 
 
-def judge_solutions(  # noqa: PLR0913 - what is judged, by whom, and where it is kept
+def judge_solutions(
     solutions: Sequence[MarkedSolution],
     scorers: Mapping[str, Scorer],
     thresholds: Thresholds,
@@ -138,7 +138,7 @@ def _judge(
     return Judged(judge(role, assessed, threshold), seconds, tuple(curve(labelled)))
 
 
-def _score(  # noqa: PLR0913 - the parts of one phase
+def _score(
     role: str,
     solutions: Sequence[MarkedSolution],
     scorer: Scorer,
@@ -171,7 +171,7 @@ def _score(  # noqa: PLR0913 - the parts of one phase
     )
 
 
-def _solution(row: Any, where: str) -> MarkedSolution:  # noqa: ANN401 - any JSON
+def _solution(row: Any, where: str) -> MarkedSolution:
     try:
         question, steps, label = row["problem"], row["steps"], row["label"]
         name, generator = str(row["id"]), str(row.get("generator", ""))

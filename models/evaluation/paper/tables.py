@@ -91,7 +91,7 @@ def _shared(records: Mapping[Key, Sequence[Record]], student: str, members: Sequ
     return f" ({shared} questions stand in both)" if shared else ""
 
 
-def _section(  # noqa: PLR0913 - what a section says of itself, and what it is counted from
+def _section(
     student: str,
     name: str,
     of: str,

@@ -39,7 +39,7 @@ def connected(address: str | None, *, actors: int, folder: Path | None) -> Itera
     if address is None and "RAY_AUTH_MODE" not in os.environ:
         os.environ["RAY_AUTH_MODE"] = "token"
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
-    import ray  # noqa: PLC0415
+    import ray
 
     temp = _folder(folder) if address is None else None
     try:
@@ -52,7 +52,7 @@ def connected(address: str | None, *, actors: int, folder: Path | None) -> Itera
 
 
 def _init(address: str | None, actors: int, temp: str | None) -> None:
-    import ray  # noqa: PLC0415
+    import ray
 
     own: dict[str, Any] = {
         "num_cpus": actors,  # by Ray's counting: actors only wait for HTTP
@@ -83,6 +83,6 @@ def _folder(below: Path | None) -> str:
 
 def gpus() -> int:
     """How many GPUs the joined Ray has in all."""
-    import ray  # noqa: PLC0415
+    import ray
 
     return int(ray.cluster_resources().get("GPU", 0))

@@ -91,7 +91,7 @@ def result(solved: SolveResult) -> None:
     assert_type(solved.degraded[0].reason, str)
 
 
-def event(told: SolveEvent) -> str:  # noqa: PLR0911 - one for each class
+def event(told: SolveEvent) -> str:
     match told:
         case DraftDelta():
             assert_type(told.event, Literal["draft.delta"])

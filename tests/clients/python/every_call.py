@@ -18,7 +18,7 @@ class Call:
     name: str
     is_async: bool
 
-    def __call__(self, base_url: str, *, timeout: float = 30.0, **client: Any) -> Any:  # noqa: ANN401
+    def __call__(self, base_url: str, *, timeout: float = 30.0, **client: Any) -> Any:
         if self.is_async:
             return asyncio.run(self.awaited(base_url, timeout, **client))
         with Client(base_url, **client) as asking:
@@ -28,7 +28,7 @@ class Call:
                     return list(stream)
             return list(made) if isinstance(made, Iterator) else made
 
-    async def awaited(self, base_url: str, timeout: float, **client: Any) -> Any:  # noqa: ANN401, ASYNC109
+    async def awaited(self, base_url: str, timeout: float, **client: Any) -> Any:
         async with AsyncClient(base_url, **client) as asking:
             made = self._made(asking, timeout)
             if self.name == "stream":
@@ -38,7 +38,7 @@ class Call:
                 return [outcome async for outcome in made]
             return await made
 
-    def _made(self, client: Client | AsyncClient, timeout: float) -> Any:  # noqa: ANN401
+    def _made(self, client: Client | AsyncClient, timeout: float) -> Any:
         match self.name:
             case "solve":
                 return client.solve(QUESTION, timeout=timeout)

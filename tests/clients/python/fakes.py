@@ -60,7 +60,7 @@ def streamed(headers: dict[str, str], *parts: Part) -> httpx2.Response:
     return httpx2.Response(200, headers=headers, stream=Body(parts))
 
 
-def ok(**parts: Any) -> httpx2.Response:  # noqa: ANN401
+def ok(**parts: Any) -> httpx2.Response:
     return httpx2.Response(200, json=samples.result(**parts))
 
 
@@ -150,7 +150,7 @@ class Caller:
     def __init__(self, *, is_async: bool) -> None:
         self.is_async = is_async
 
-    def solve(self, gateway: Gateway, **settings: Any) -> SolveResult:  # noqa: ANN401
+    def solve(self, gateway: Gateway, **settings: Any) -> SolveResult:
         if not self.is_async:
             with gateway.sync() as client:
                 return client.solve(QUESTION, **settings)
@@ -172,7 +172,7 @@ class Caller:
 
         return asyncio.run(ask())
 
-    def stream(self, gateway: Gateway, heard: Heard, **settings: Any) -> None:  # noqa: ANN401
+    def stream(self, gateway: Gateway, heard: Heard, **settings: Any) -> None:
         """Listen to the end; what was told is noted in `heard`, before an error too."""
         if not self.is_async:
             with gateway.sync() as client, client.stream(QUESTION, **settings) as stream:
@@ -197,7 +197,7 @@ class Caller:
         self,
         gateway: Gateway,
         questions: Iterable[str | Question],
-        **settings: Any,  # noqa: ANN401
+        **settings: Any,
     ) -> list[Outcome]:
         if not self.is_async:
             with (
@@ -220,7 +220,7 @@ class Caller:
         gateway: Gateway,
         questions: Iterable[str | Question],
         told: list[Outcome],
-        **settings: Any,  # noqa: ANN401
+        **settings: Any,
     ) -> None:
         """Listen to the end; what was told is in `told`, before an error too."""
         if not self.is_async:

@@ -59,7 +59,7 @@ GLORE_STAGES = (
 )
 
 
-def result(  # noqa: PLR0913 - one argument for each part that tests vary
+def result(
     *,
     strategy: str = "glore",
     candidates: Sequence[Mapping[str, Any]] | None = None,

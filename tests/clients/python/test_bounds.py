@@ -59,7 +59,7 @@ class Endless(httpx2.SyncByteStream, httpx2.AsyncByteStream):
             yield chunk
 
 
-def answer(call: Call, body: httpx2.SyncByteStream, status: int = 200, **headers: str) -> Any:  # noqa: ANN401
+def answer(call: Call, body: httpx2.SyncByteStream, status: int = 200, **headers: str) -> Any:
     headers = {"Content-Type": TYPES.get(call.name, "application/json"), **headers}
     return httpx2.Response(status, headers=headers, stream=body)
 

@@ -29,15 +29,15 @@ JSON = {"Content-Type": "application/json", "X-Request-ID": "req-1"}
 Call = Callable[..., None]
 
 
-def solve(caller: Caller, gateway: Gateway, **settings: Any) -> None:  # noqa: ANN401
+def solve(caller: Caller, gateway: Gateway, **settings: Any) -> None:
     caller.solve(gateway, **settings)
 
 
-def stream(caller: Caller, gateway: Gateway, **settings: Any) -> None:  # noqa: ANN401
+def stream(caller: Caller, gateway: Gateway, **settings: Any) -> None:
     caller.stream(gateway, Heard(), **settings)
 
 
-def batch(caller: Caller, gateway: Gateway, **settings: Any) -> None:  # noqa: ANN401
+def batch(caller: Caller, gateway: Gateway, **settings: Any) -> None:
     caller.batch(gateway, [QUESTION], [], **settings)
 
 

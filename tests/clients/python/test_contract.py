@@ -74,12 +74,12 @@ def shape(schema: Schema, names: Schema, *, null: bool = True) -> object:
     return schema["type"]
 
 
-def ours(model: type[BaseModel], *, null: bool = True) -> Any:  # noqa: ANN401 - as JSON is
+def ours(model: type[BaseModel], *, null: bool = True) -> Any:
     schema = model.model_json_schema(mode="serialization")
     return shape(schema, schema.get("$defs", {}), null=null)
 
 
-def theirs(name: str, document: Schema, *, null: bool = True) -> Any:  # noqa: ANN401
+def theirs(name: str, document: Schema, *, null: bool = True) -> Any:
     schemas = document["components"]["schemas"]
     return shape(schemas[name], schemas, null=null)
 

@@ -35,7 +35,7 @@ URLS = {"solve": "POST {}/solve", "stream": "POST {}/solve", "batch": "POST {}/s
 URLS["ready"] = "GET {}/readyz"
 
 
-def failure(call: Call, base: str = "http://gateway", **client: Any) -> GloreError:  # noqa: ANN401
+def failure(call: Call, base: str = "http://gateway", **client: Any) -> GloreError:
     """The error that the call ends with; it names its method and URL."""
     with pytest.raises(GloreError) as caught:
         call(base, retry=ONCE, **client)

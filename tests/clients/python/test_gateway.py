@@ -78,7 +78,7 @@ def served(app: FastAPI) -> Iterator[str]:
 async def gateway(
     settings: Settings,
     simulated: Simulated,
-    **changes: Any,  # noqa: ANN401
+    **changes: Any,
 ) -> AsyncIterator[tuple[str, Simulator]]:
     """The address of a gateway whose engines are one simulator."""
     async with running(simulated) as (simulator, url):
@@ -97,7 +97,7 @@ async def gateway(
 async def idle(simulator: Simulator) -> None:
     """Return when no engine is at work."""
     async with asyncio.timeout(LIMIT_S):
-        while simulator.running:  # noqa: ASYNC110 - the simulator has no event for it
+        while simulator.running:
             await asyncio.sleep(0.01)
 
 

@@ -148,13 +148,13 @@ class Line(httpcore2.NetworkStream):
         self.limits.append(timeout)
         return b"" * max_bytes
 
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self.limits.append(timeout)
 
     def start_tls(
         self,
-        ssl_context: ssl.SSLContext,  # noqa: ARG002
-        server_hostname: str | None = None,  # noqa: ARG002
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore2.NetworkStream:
         self.limits.append(timeout)

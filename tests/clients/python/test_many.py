@@ -237,7 +237,7 @@ async def test_a_cancelled_task_cancels_all_its_questions() -> None:
                     pass
 
         task = asyncio.create_task(ask())
-        while slow.at_work < 5:  # noqa: ASYNC110 - it is a plain counter
+        while slow.at_work < 5:
             await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -146,11 +146,11 @@ def test_a_header_that_cannot_be_sent_is_refused(make: Make, headers: dict[str, 
         assert "hidd" not in str(caught.value)
 
 
-def client_of(gateway: Gateway, caller: Caller) -> Any:  # noqa: ANN401 - of either kind
+def client_of(gateway: Gateway, caller: Caller) -> Any:
     return gateway.asynchronous() if caller.is_async else gateway.sync()
 
 
-async def ended(call: Any) -> Any:  # noqa: ANN401 - a value, or what can be awaited or iterated
+async def ended(call: Any) -> Any:
     if isinstance(call, AsyncIterator):
         return [each async for each in call]
     if isinstance(call, Iterator):

@@ -53,7 +53,7 @@ def assert_all_told(outcomes: list[Outcome]) -> None:
 @pytest.mark.parametrize(("question", "text"), REFUSED)
 def test_a_single_one_is_a_value_error_that_says_so(
     caller: Caller,
-    question: Any,  # noqa: ANN401 - that is the point
+    question: Any,
     text: str,
 ) -> None:
     gateway = Gateway([ok()])

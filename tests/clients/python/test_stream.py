@@ -39,7 +39,7 @@ WRONG = {**RESULT, "selected": {**RESULT["selected"], "candidate": 9}}
 HEARTBEAT = b": heartbeat\n\n"
 
 
-def answered(gateway: Gateway, caller: Caller, **settings: Any) -> Heard:  # noqa: ANN401
+def answered(gateway: Gateway, caller: Caller, **settings: Any) -> Heard:
     heard = Heard()
     caller.stream(gateway, heard, **settings)
     return heard

@@ -18,7 +18,7 @@ CACHE = Path(__file__).parents[3] / ".mypy_cache" / "consumer"
 @pytest.mark.timeout(600)  # without a cache, mypy reads pydantic and httpx2 first
 def test_every_public_name_is_typed_for_a_strict_consumer(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mypy", "--strict", "--config-file="]
-    done = subprocess.run(  # noqa: S603 - this interpreter, fixed arguments
+    done = subprocess.run(
         [*command, "--cache-dir", str(CACHE), str(CONSUMER)],
         check=False,
         capture_output=True,

@@ -36,12 +36,12 @@ async def caught(call: Callable[[], Any]) -> list[str]:
 
 async def openai() -> dict[str, Any]:
     """The Python client, async and sync."""
-    from openai import AsyncOpenAI, OpenAI  # noqa: PLC0415
+    from openai import AsyncOpenAI, OpenAI
 
     def client(url: str = f"{URL}/v1", key: str = KEY, max_retries: int = 0) -> AsyncOpenAI:
         return AsyncOpenAI(base_url=url, api_key=key, max_retries=max_retries)
 
-    async def ask(to: AsyncOpenAI, **changes: Any) -> Any:  # noqa: ANN401 - as its own
+    async def ask(to: AsyncOpenAI, **changes: Any) -> Any:
         create: Any = to.chat.completions.create
         return await create(**({"model": "glore", "messages": MESSAGES} | changes))
 
@@ -73,13 +73,13 @@ async def openai() -> dict[str, Any]:
 
 async def langchain() -> dict[str, Any]:
     """langchain-openai."""
-    from langchain_openai import ChatOpenAI  # noqa: PLC0415
+    from langchain_openai import ChatOpenAI
 
     def add(a: int, b: int) -> int:
         """The sum of two numbers."""
         return a + b
 
-    def chat(url: str = f"{URL}/v1", **changes: Any) -> ChatOpenAI:  # noqa: ANN401
+    def chat(url: str = f"{URL}/v1", **changes: Any) -> ChatOpenAI:
         options = {"model": "glore", "api_key": KEY, "max_retries": 0} | changes
         return ChatOpenAI(base_url=url, **options)
 
@@ -109,11 +109,11 @@ async def langchain() -> dict[str, Any]:
 
 async def litellm() -> dict[str, Any]:
     """LiteLLM, with its fallback for questions that are too long."""
-    import litellm as library  # noqa: PLC0415
+    import litellm as library
 
     library.suppress_debug_info = True
 
-    async def ask(url: str = f"{URL}/v1", **changes: Any) -> Any:  # noqa: ANN401
+    async def ask(url: str = f"{URL}/v1", **changes: Any) -> Any:
         options = {"model": "openai/glore", "messages": MESSAGES, "max_retries": 0} | changes
         return await library.acompletion(api_base=url, **{"api_key": KEY} | options)
 
@@ -148,16 +148,16 @@ async def litellm() -> dict[str, Any]:
 
 async def autogen() -> dict[str, Any]:
     """AutoGen's model client, which puts a name on every message of a user."""
-    from autogen_core.models import (  # noqa: PLC0415
+    from autogen_core.models import (
         AssistantMessage,
         CreateResult,
         ModelInfo,
         SystemMessage,
         UserMessage,
     )
-    from autogen_ext.models.openai import OpenAIChatCompletionClient  # noqa: PLC0415
+    from autogen_ext.models.openai import OpenAIChatCompletionClient
 
-    def client(url: str = f"{URL}/v1", **changes: Any) -> OpenAIChatCompletionClient:  # noqa: ANN401
+    def client(url: str = f"{URL}/v1", **changes: Any) -> OpenAIChatCompletionClient:
         info = ModelInfo(
             vision=False,
             function_calling=False,
@@ -203,9 +203,9 @@ async def autogen() -> dict[str, Any]:
 
 async def lm_eval() -> dict[str, Any]:
     """lm-evaluation-harness, `local-chat-completions`, on a task of two questions."""
-    import requests  # noqa: PLC0415
-    from lm_eval import simple_evaluate  # noqa: PLC0415
-    from lm_eval.tasks import TaskManager  # noqa: PLC0415
+    import requests
+    from lm_eval import simple_evaluate
+    from lm_eval.tasks import TaskManager
 
     key = {"Authorization": f"Bearer {KEY}"}
     solved = await asyncio.to_thread(
@@ -249,7 +249,7 @@ async def lm_eval() -> dict[str, Any]:
     )
     tasks = TaskManager(include_path=str(folder), include_defaults=False)
 
-    def evaluate(**changes: Any) -> float:  # noqa: ANN401
+    def evaluate(**changes: Any) -> float:
         arguments = {"base_url": f"{URL}/v1/chat/completions", "model": "glore"} | changes
         os.environ["OPENAI_API_KEY"] = arguments.pop("key", KEY)
         results: Any = simple_evaluate(
@@ -264,7 +264,7 @@ async def lm_eval() -> dict[str, Any]:
         score: float = results["results"]["two_questions"]["exact_match,strict-match"]
         return score
 
-    async def score(**changes: Any) -> float:  # noqa: ANN401
+    async def score(**changes: Any) -> float:
         return await asyncio.to_thread(evaluate, **changes)  # it runs a loop of its own
 
     down = f"{DOWN}/v1/chat/completions"

@@ -39,7 +39,7 @@ def test_a_larger_set_goes_on_behind_the_first_block_and_leaves_it_as_it_was() -
     assert places == sorted(set(places))
     first = [problem for problem, place in zip(problems, places, strict=True) if place < 50_000]
     assert 8000 < len(first) < 9000
-    import reasoning_gym  # noqa: PLC0415 - its import warns: `sources` has seen to that
+    import reasoning_gym
 
     blocks = [
         reasoning_gym.create_dataset("gsm_symbolic", seed=start, size=50_000)

@@ -69,5 +69,5 @@ class FakeSolver:
             self.running -= 1
 
 
-def plan(**parts: Any) -> Plan:  # noqa: ANN401
+def plan(**parts: Any) -> Plan:
     return Plan(**{"source": "easy", "seed": 7, **parts})

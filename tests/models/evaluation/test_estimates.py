@@ -12,7 +12,7 @@ from models.evaluation.estimates import Estimate, auc, harmonic_mean, ratio
 from models.evaluation.stats import Z95
 
 Statistic = Callable[[Sequence[int]], Estimate | None]  # of the questions at these places
-_RNG = random.Random(5)  # noqa: S311 - not for secrets
+_RNG = random.Random(5)
 _N = 400
 PARTS = [_RNG.randint(0, 4) for _ in range(_N)]
 WHOLES = [part + _RNG.randint(0, 3) for part in PARTS]
@@ -60,7 +60,7 @@ def test_an_interval_is_as_wide_as_the_statistic_spreads_when_questions_are_draw
     groups = [place // of for place in range(_N)]
     whole = statistic(range(_N))
     assert whole
-    rng = random.Random(7)  # noqa: S311 - not for secrets
+    rng = random.Random(7)
     found = []
     for _ in range(600):
         drawn = [rng.randrange(_N // of) for _ in range(_N // of)]

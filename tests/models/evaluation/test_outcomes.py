@@ -15,7 +15,7 @@ GLOBAL = samples.candidate("global_refinement", "10", 0.9)
 LOCAL = samples.candidate("local_refinement", "11", 0.4)
 
 
-def result(**parts: Any) -> SolveResult:  # noqa: ANN401
+def result(**parts: Any) -> SolveResult:
     return SolveResult.model_validate(samples.result(**parts))
 
 

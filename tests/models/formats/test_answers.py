@@ -185,6 +185,6 @@ def test_answers_are_the_same_when_the_numbers_are(left: str, right: str) -> Non
 def test_no_answer_equals_nothing(
     left: str | None,
     right: str | None,
-    same: bool,  # noqa: FBT001 - a test parameter
+    same: bool,
 ) -> None:
     assert same_answer(left, right) is same

@@ -20,7 +20,7 @@ from tests.models.recipes.killed_at_start import SETTINGS
 
 @pytest.mark.timeout(1500)  # minutes alone, many more on a machine that does other work
 def test_killed_in_every_stage_a_run_ends_the_same(tiny_base: Path, tmp_path: Path) -> None:
-    done = subprocess.run(  # noqa: S603 - our own program
+    done = subprocess.run(
         [sys.executable, "-m", "tests.models.recipes.killed", str(tiny_base), str(tmp_path)],
         stdout=subprocess.PIPE,
         check=True,
@@ -58,7 +58,7 @@ def test_killed_at_any_write_of_its_beginning_a_run_begins_again(tmp_path: Path)
     (kept / "recipe.json").write_text(json.dumps(SETTINGS, indent=1) + "\n")
     (kept / "sorm" / "adapter_model.safetensors").write_bytes(b"weights" * 9)
     (kept / "samples.jsonl.gz").write_bytes(gzip.compress(b'{"a": 1}\n' * 9))
-    done = subprocess.run(  # noqa: S603 - our own program
+    done = subprocess.run(
         [sys.executable, "-m", "tests.models.recipes.killed_at_start", str(kept), str(folder)],
         stdout=subprocess.PIPE,
         check=True,

@@ -95,7 +95,7 @@ class Trained:
     starts: dict[str, Path | None] = field(default_factory=dict)
     examples: dict[str, list[CompletionExample]] = field(default_factory=dict)
 
-    def train(  # noqa: PLR0913 - as the real one
+    def train(
         self,
         base: Path,
         examples: Sequence[CompletionExample],
@@ -175,7 +175,7 @@ def test_each_of_two_rounds_has_fresh_problems_and_goes_on_from_the_one_before(
 
 
 def answers_of(iteration: ExpertIteration | None, number: int) -> dict[str, str]:
-    from models.recipes.sampling import tier_problems  # noqa: PLC0415
+    from models.recipes.sampling import tier_problems
 
     assert iteration is not None
     problems = tier_problems(iteration.problems_of(number), "train")

@@ -18,7 +18,7 @@ def main(address: str, checkpoint: str, *engine_urls: str) -> int:
     with make(choice) as make_sampler:
         sampler = make_sampler(Path(checkpoint), 1)
         drawn = sampler.sample(prompts, n=2, temperature=0.8, max_tokens=9)
-        import ray  # noqa: PLC0415 - after its environment was set
+        import ray
 
         joined = ray.get_runtime_context().gcs_address
     left = not ray.is_initialized()

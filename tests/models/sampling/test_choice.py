@@ -100,7 +100,7 @@ def test_the_driver_of_a_ray_loads_no_torch() -> None:
         "import models.sampling.choice, models.sampling.ray.sampler\n"
         "sys.exit(', '.join({'torch', 'vllm', 'transformers'} & set(sys.modules)) or 0)\n"
     )
-    done = subprocess.run(  # noqa: S603 - this interpreter, a fixed program
+    done = subprocess.run(
         [sys.executable, "-c", program], check=False, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr

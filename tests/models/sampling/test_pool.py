@@ -83,7 +83,7 @@ def test_a_process_that_is_killed_is_an_error(tiny_base: Path) -> None:
 def test_the_processes_end_with_their_owner(tiny_base: Path, tmp_path: Path) -> None:
     program = tmp_path / "owner.py"
     program.write_text(OWNER)
-    owner = subprocess.Popen(  # noqa: S603 - our own program
+    owner = subprocess.Popen(
         [sys.executable, str(program), str(tiny_base)],
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": str(Path.cwd())},

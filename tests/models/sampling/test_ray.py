@@ -132,7 +132,7 @@ def test_prompts_that_stay_without_rollouts_are_an_error(
     checkpoint: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from models.sampling.ray import sampler as ray_sampler  # noqa: PLC0415 - Ray was started
+    from models.sampling.ray import sampler as ray_sampler
 
     monkeypatch.setattr(ray_sampler, "_ROUNDS", 2)
     monkeypatch.setattr(ray_sampler, "_PAUSE", 0.01)
@@ -155,7 +155,7 @@ def test_an_engine_of_another_checkpoint_is_refused(
 def test_more_engines_than_gpus_are_refused(
     checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from models.sampling.ray import cluster, engines  # noqa: PLC0415 - Ray was started
+    from models.sampling.ray import cluster, engines
 
     monkeypatch.setattr(cluster, "connected", lambda *_, **__: nullcontext())
     monkeypatch.setattr(engines, "ray", FakeRay())

@@ -49,7 +49,7 @@ def head(tmp_path: Path) -> Iterator[Head]:
         "--include-dashboard", "false", "--temp-dir", str(folder),
     )  # fmt: skip
     with (tmp_path / "head.log").open("wb") as log:
-        process = subprocess.Popen(  # noqa: S603 - Ray's own command
+        process = subprocess.Popen(
             [sys.executable, *command],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -92,7 +92,7 @@ def test_a_cluster_is_joined_by_its_address_and_outlives_the_run(
     checkpoint = tmp_path / "merged_0"
     checkpoint.mkdir()
     with fake_engine(checkpoint) as one, fake_engine(checkpoint) as other:
-        done = subprocess.run(  # noqa: S603 - this interpreter, our program
+        done = subprocess.run(
             [
                 sys.executable,
                 "-m",

@@ -13,10 +13,10 @@ RANKS = dict.fromkeys(ROLES, 4) | {"local_refiner": 12}
 @pytest.fixture(scope="session")
 def toy_bundle(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """One adapter per role for the toy base, bfloat16, and a head of 2 x 32."""
-    import torch  # noqa: PLC0415 - only these tests need it
-    from peft import LoraConfig, get_peft_model  # noqa: PLC0415
-    from safetensors.torch import load_file, save_file  # noqa: PLC0415
-    from transformers import AutoModelForCausalLM  # noqa: PLC0415
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from safetensors.torch import load_file, save_file
+    from transformers import AutoModelForCausalLM
 
     folder = tmp_path_factory.mktemp("bundle")
     for seed, (role, rank) in enumerate(RANKS.items()):

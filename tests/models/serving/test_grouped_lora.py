@@ -85,7 +85,7 @@ def test_vllm_takes_no_adapter_for_the_last_one(
 
 
 def test_the_functions_stand_in_vllms_place() -> None:
-    from vllm.lora.punica_wrapper import punica_cpu  # noqa: PLC0415
+    from vllm.lora.punica_wrapper import punica_cpu
 
     before = {name: getattr(punica_cpu, name) for name in grouped_lora._REPLACED}
     try:

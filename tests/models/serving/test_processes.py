@@ -92,7 +92,7 @@ def test_what_a_dead_process_left_is_taken_down(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_no_orphan_when_the_owner_dies(tmp_path: Path, number: signal.Signals) -> None:
-    owner = subprocess.Popen([sys.executable, "-c", OWNER, FAMILY, str(tmp_path)])  # noqa: S603
+    owner = subprocess.Popen([sys.executable, "-c", OWNER, FAMILY, str(tmp_path)])
     child = child_of_family(tmp_path / "family.log")
     parent = child.parent()
     owner.send_signal(number)
@@ -116,7 +116,7 @@ def test_no_orphan_when_the_owner_dies(tmp_path: Path, number: signal.Signals) -
 )
 def test_nothing_is_left_whoever_is_killed(tmp_path: Path, who: str) -> None:
     """The chain is owner, guard, child, grandchild; the watcher stands beside the guard."""
-    owner = subprocess.Popen([sys.executable, "-c", OWNER, FAMILY, str(tmp_path)])  # noqa: S603
+    owner = subprocess.Popen([sys.executable, "-c", OWNER, FAMILY, str(tmp_path)])
     try:
         grandchild = child_of_family(tmp_path / "family.log")
         child = grandchild.parent()
@@ -245,7 +245,7 @@ def test_glore_itself_imports_nothing_from_the_current_folder(tmp_path: Path) ->
     script = Path(sys.executable).parent / "glore"
     here = hostile(tmp_path)
     command = [str(script), "up", "--dry-run", "--cache", str(tmp_path / "cache")]
-    done = subprocess.run(command, cwd=here, capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run(command, cwd=here, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "# gateway" in done.stdout
     assert not (here / "imported").exists()

@@ -247,7 +247,7 @@ async def test_a_slow_reader_holds_back_the_work(
     lines = 0
 
     class Slow(Exchange):
-        async def send(self, message: Any) -> None:  # noqa: ANN401
+        async def send(self, message: Any) -> None:
             nonlocal lines
             if message.get("body", b"").startswith(b'{"index"'):
                 lines += 1
@@ -256,7 +256,7 @@ async def test_a_slow_reader_holds_back_the_work(
     slow = Slow(incoming=exchange.incoming)
     running = asyncio.create_task(slow.run(app, "POST", PATH, content_type="application/json"))
     async with asyncio.timeout(20):
-        while engines.student.calls < 8:  # noqa: ASYNC110
+        while engines.student.calls < 8:
             await asyncio.sleep(0.01)
     await asyncio.sleep(0.2)
     assert engines.student.calls == 8  # GLORE_BATCH_CONCURRENCY
@@ -276,7 +276,7 @@ async def test_a_reader_that_takes_nothing_is_taken_for_gone_and_its_claims_end(
     monkeypatch.setattr(disconnect, "_STALLED_S", 0.05)
 
     class Stalled(Exchange):
-        async def send(self, message: Any) -> None:  # noqa: ANN401
+        async def send(self, message: Any) -> None:
             if message.get("body"):
                 await asyncio.Event().wait()
             await super().send(message)

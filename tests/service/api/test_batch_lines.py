@@ -30,7 +30,7 @@ class Reader:
         self.may.set()
         self.sending = 0
 
-    async def send(self, message: Any) -> None:  # noqa: ANN401
+    async def send(self, message: Any) -> None:
         self.sending += 1
         assert self.sending == 1
         await self.may.wait()
@@ -47,7 +47,7 @@ def reader() -> Reader:
 async def beats(reader: Reader, count: int) -> None:
     """Wait until it has read so many blank lines."""
     async with asyncio.timeout(20):
-        while reader.read.count(b"\n") < count:  # noqa: ASYNC110 - it has no event for it
+        while reader.read.count(b"\n") < count:
             await asyncio.sleep(0.005)
 
 

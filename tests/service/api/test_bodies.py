@@ -30,7 +30,7 @@ async def begin(
     exchange.body(content, more=True)
     asked = exchange.run(app, "POST", path, content_type="application/json", **headers)
     task = asyncio.create_task(asked)
-    while not exchange.incoming.empty():  # noqa: ASYNC110 - a queue has no event for it
+    while not exchange.incoming.empty():
         await asyncio.sleep(0)
     return exchange, task
 

@@ -34,7 +34,7 @@ class Student(FakeGenerator):
         self.held = False
         self._answers = asyncio.Semaphore(0)
 
-    async def generate(self, *given: Any, **settings: Any) -> Generation:  # noqa: ANN401
+    async def generate(self, *given: Any, **settings: Any) -> Generation:
         generation = await super().generate(*given, **settings)
         if self.held:
             await self._answers.acquire()
@@ -48,7 +48,7 @@ class Student(FakeGenerator):
     async def asked(self, count: int) -> None:
         """Wait until it has been asked so many questions, and not one more."""
         async with asyncio.timeout(20):
-            while self.calls < count:  # noqa: ASYNC110 - it has no event for it
+            while self.calls < count:
                 await asyncio.sleep(0.01)
         assert self.calls == count
 
@@ -225,7 +225,7 @@ async def test_what_the_grace_time_is_too_short_for_is_not_told_and_another_gate
     drain.close()
     student.free(2)
     async with asyncio.timeout(20):
-        while 'questions_total{outcome="ok"} 2.0' not in (await client.get("/metrics")).text:  # noqa: ASYNC110
+        while 'questions_total{outcome="ok"} 2.0' not in (await client.get("/metrics")).text:
             await asyncio.sleep(0.01)
     drain.end()
     broken(await asked, 2)

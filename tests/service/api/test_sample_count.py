@@ -26,7 +26,7 @@ def counts_in_vain(strategy: str | None, sampling: dict[str, Any] | None) -> boo
     return "n" in (sampling or {}) and strategy != "best_of_n"
 
 
-async def described(client: httpx2.AsyncClient, path: str, media_type: str) -> Any:  # noqa: ANN401
+async def described(client: httpx2.AsyncClient, path: str, media_type: str) -> Any:
     document = (await client.get("/openapi.json")).json()
     schema = document["paths"][path]["post"]["requestBody"]["content"][media_type]["schema"]
     return validator_for({**schema, "components": document["components"]})

@@ -319,7 +319,7 @@ async def test_silence_is_filled_with_heartbeats(settings: Settings, engines: Fa
         reader = Reader()
         answer = reader.ask(app)
         async with asyncio.timeout(LIMIT_S):
-            while len(reader.sent) < 4:  # noqa: ASYNC110 - a list has no event
+            while len(reader.sent) < 4:
                 await asyncio.sleep(0.01)
             reader.leave()
             await answer
@@ -351,7 +351,7 @@ async def test_a_slow_reader_holds_up_nothing(settings: Settings, engines: FakeE
         slow.reading.clear()
         answer = slow.ask(app, strategy="draft")
         async with asyncio.timeout(LIMIT_S):
-            while not engines.student.calls:  # noqa: ASYNC110
+            while not engines.student.calls:
                 await asyncio.sleep(0.01)
             async with client_of(app) as client:  # the only turn is free again
                 assert (await client.post("/solve", json=BODY)).status_code == 200

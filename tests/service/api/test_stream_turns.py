@@ -46,7 +46,7 @@ async def test_who_waits_long_for_a_turn_is_given_signs_of_life(
     async with crowded(settings, engines, heartbeat=0.02) as (app, holder):
         reader = Reader()
         answer = reader.ask(app)
-        while len(reader.sent) < 4:  # noqa: ASYNC110 - a list has no event
+        while len(reader.sent) < 4:
             await asyncio.sleep(0.01)
         assert app.state.context.admission.waiting == 1
         assert set(reader.text.split("\n\n")) == {": heartbeat", ""}
@@ -94,7 +94,7 @@ async def test_a_client_that_leaves_the_queue_is_forgotten(
         async with asyncio.timeout(LIMIT_S):
             await engines.student.called.wait()
             answers.append(second.ask(app))
-            while not app.state.context.admission.waiting:  # noqa: ASYNC110
+            while not app.state.context.admission.waiting:
                 await asyncio.sleep(0.01)
             second.leave()
             await answers[1]

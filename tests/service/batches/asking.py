@@ -153,7 +153,7 @@ async def rows(location: str, key: str) -> dict[int, Row]:
         try:
             async with asyncio.timeout(LIMIT_S):
                 # a statement that was sent is carried out
-                while await database.fetchval(_OTHERS):  # noqa: ASYNC110 - it is in the server
+                while await database.fetchval(_OTHERS):
                     await asyncio.sleep(0.01)
             found = [tuple(row) for row in await database.fetch(f"{_ROWS}$1", key)]
         finally:

@@ -88,7 +88,7 @@ async def test_a_batch_does_not_notice_that_its_database_was_restarted_between_t
         student.may.clear()
         work = asyncio.create_task(whole(served.url, key))
         async with asyncio.timeout(LIMIT_S):
-            while len(student.asked) < CONCURRENCY:  # noqa: ASYNC110 - only for a moment
+            while len(student.asked) < CONCURRENCY:
                 await asyncio.sleep(0.01)
         await asyncio.to_thread(database.stop, how)
         await asyncio.to_thread(database.start)

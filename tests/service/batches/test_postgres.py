@@ -19,7 +19,7 @@ class Pool:
     """Fails to give a connection back: something of the server's still comes over it."""
 
     @asynccontextmanager
-    async def acquire(self, *, timeout: float) -> AsyncIterator[Connection]:  # noqa: ASYNC109
+    async def acquire(self, *, timeout: float) -> AsyncIterator[Connection]:
         assert timeout > 0
         yield Connection()
         message = "cannot switch to state 15; another operation (2) is in progress"

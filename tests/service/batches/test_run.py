@@ -37,7 +37,7 @@ class Client:
 
     async def busy(self) -> None:
         """Wait until it is asked as many questions as it is ever asked at once."""
-        while len(self.asked) < PACE.concurrency:  # noqa: ASYNC110
+        while len(self.asked) < PACE.concurrency:
             await asyncio.sleep(0.01)
 
     async def tell(self, told: Told) -> None:
@@ -172,7 +172,7 @@ async def test_told_to_stop_it_does_not_wait_for_others(store: SqliteStore) -> N
     assert await store.claim(NAME, 1, "other", 60)
     async with asyncio.timeout(20):
         task = asyncio.create_task(client.run(store, 2).run())
-        while not client.told:  # noqa: ASYNC110
+        while not client.told:
             await asyncio.sleep(0.01)
         assert not task.done()
         client.stop.set()
@@ -199,7 +199,7 @@ async def test_told_to_stop_it_waits_for_a_slow_reader_of_what_others_have_finis
         run = BatchRun(NAME, 2, store, client.ask, tell, PACE, stop=client.stop)
         client.broken_off = {0}
         task = asyncio.create_task(run.run())
-        while not client.asked:  # noqa: ASYNC110
+        while not client.asked:
             await asyncio.sleep(0.01)
         await asyncio.sleep(2 * PACE.poll)  # question 1 is known to be another's
         assert await store.finish(NAME, 1, "other", "other1")
@@ -250,7 +250,7 @@ async def test_told_to_stop_it_wakes_who_waits_for_the_last_question(store: Sqli
     run = BatchRun(NAME, 2, store, ask, client.tell, PACE, stop=client.stop)
     async with asyncio.timeout(20):
         task = asyncio.create_task(run.run())
-        while not client.told:  # noqa: ASYNC110
+        while not client.told:
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.05)
         client.stop.set()

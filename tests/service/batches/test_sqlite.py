@@ -72,7 +72,7 @@ def file(tmp_path: Path) -> Path:
 def frozen_writer(file: Path) -> Iterator[subprocess.Popen[str]]:
     """A process that was stopped (SIGSTOP) in the middle of a write."""
     command = [sys.executable, "-c", WRITER, str(file)]
-    with subprocess.Popen(  # noqa: S603 - this interpreter, a fixed program
+    with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None

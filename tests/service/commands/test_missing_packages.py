@@ -72,7 +72,7 @@ def without(
 ) -> list[Ended]:
     """How each command ended without these packages."""
     asked = [[list(packages), list(arguments)] for packages, arguments in cases]
-    done = subprocess.run(  # noqa: S603 - this interpreter, a fixed program
+    done = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(folder / "said")],
         input=json.dumps(asked),
         env=os.environ | environment,

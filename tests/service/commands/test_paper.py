@@ -178,7 +178,7 @@ def test_collecting_without_the_training_extra_names_what_is_missing(
 
 
 def test_the_command_loads_nothing_heavy_before_it_collects() -> None:
-    import subprocess  # noqa: PLC0415
+    import subprocess
 
     program = (
         "import sys\n"
@@ -186,7 +186,7 @@ def test_the_command_loads_nothing_heavy_before_it_collects() -> None:
         "heavy = {'torch', 'transformers', 'vllm', 'peft', 'reasoning_gym'}\n"
         "sys.exit(', '.join(heavy & set(sys.modules)) or 0)\n"
     )
-    done = subprocess.run(  # noqa: S603 - this interpreter, a fixed program
+    done = subprocess.run(
         [sys.executable, "-c", program], check=False, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr

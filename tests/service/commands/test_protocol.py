@@ -249,7 +249,7 @@ async def test_what_follows_the_last_request_is_dropped(
     late = json.dumps({"question": QUESTION, "deadline_ms": 300}).encode()
     async with serving(settings, engines) as connect, connect() as (reader, writer):
         writer.write(posted(late, Connection="close"))
-        while not engines.student.calls:  # noqa: ASYNC110 - called in another thread's loop
+        while not engines.student.calls:
             await asyncio.sleep(0.01)
         writer.write(LIVEZ)
         assert (await answer(reader))[0] == 504
@@ -267,7 +267,7 @@ async def test_a_client_that_leaves_behind_pipelined_requests_ends_its_work(
     async with serving(settings, engines) as connect:
         async with connect() as (_, writer):
             writer.write(message + LIVEZ)
-            while not engines.student.calls:  # noqa: ASYNC110 - called in another thread's loop
+            while not engines.student.calls:
                 await asyncio.sleep(0.01)
             writer.write(LIVEZ)
             await asyncio.sleep(0.05)
@@ -279,7 +279,7 @@ async def test_a_client_that_leaves_behind_pipelined_requests_ends_its_work(
 
 
 async def ended(engines: FakeEngines) -> None:
-    while not engines.student.cancelled:  # noqa: ASYNC110 - cancelled in another thread's loop
+    while not engines.student.cancelled:
         await asyncio.sleep(0.005)
 
 
@@ -293,9 +293,9 @@ async def test_a_client_that_takes_no_answer_is_left(
     async with running(server) as port, asyncio.timeout(LIMIT_S):
         _, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(DOCUMENT * 100)
-        while not connections:  # noqa: ASYNC110 - uvicorn has no event for it
+        while not connections:
             await asyncio.sleep(0.01)
-        while connections:  # noqa: ASYNC110
+        while connections:
             await asyncio.sleep(0.01)
         writer.transport.abort()
 

@@ -36,7 +36,7 @@ def test_the_gateway_serves_without_engines_and_stops_at_ctrl_c(host: str) -> No
     default_file().parent.mkdir(parents=True)
     default_file().write_bytes(b"no database" * 100)
     command = [sys.executable, "-m", "service.cli", "serve", "--host", host, "--port", str(port)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert _alive(port, process)
         finally:
@@ -62,7 +62,7 @@ def test_the_gateway_serves_without_engines_and_stops_at_ctrl_c(host: str) -> No
 )
 def test_a_store_that_cannot_be_opened_is_one_line(store: str, said: str) -> None:
     command = [sys.executable, "-m", "service.cli", "serve", "--port", str(free_port())]
-    ended = subprocess.run(  # noqa: S603 - our own command
+    ended = subprocess.run(
         command,
         env=os.environ | {"GLORE_STORE": store},
         capture_output=True,

@@ -77,7 +77,7 @@ async def test_objects_of_the_app_are_left_out_of_garbage_collection(settings: S
     assert gc.get_freeze_count() == 0
     async with running(server):
         async with asyncio.timeout(LIMIT_S):  # it answers a moment before that
-            while gc.get_freeze_count() == 0:  # noqa: ASYNC110 - another thread does it
+            while gc.get_freeze_count() == 0:
                 await asyncio.sleep(0.01)
         assert gc.get_threshold()[0] > before[0]
     assert gc.get_freeze_count() == 0

@@ -163,7 +163,7 @@ def test_a_local_refinement_keeps_the_steps_of_its_base() -> None:
 def test_events_of_a_gateway_without_verifiers_make_the_same_picture() -> None:
     new = {"findings", "base", "round", "found_by"}
 
-    def older(data: Any) -> Any:  # noqa: ANN401 - as JSON is
+    def older(data: Any) -> Any:
         if isinstance(data, list):
             return [older(each) for each in data]
         if isinstance(data, dict):

@@ -29,7 +29,7 @@ def carried_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[st
     """What recipes were carried out with; nothing is made or trained."""
     seen: list[dict[str, Any]] = []
 
-    def run(name: str, run_dir: Path, **more: Any) -> None:  # noqa: ANN401 - only kept
+    def run(name: str, run_dir: Path, **more: Any) -> None:
         seen.append({"name": name, "run_dir": run_dir, **more})
 
     monkeypatch.setattr(train, "run_recipe", run)

@@ -190,7 +190,7 @@ BYTES = st.binary(max_size=200) | st.lists(st.sampled_from(PARTS), max_size=12).
 
 @settings(max_examples=60)
 @given(BYTES, st.booleans())
-def test_whatever_bytes_come_it_is_a_fault(sent: bytes, close: bool) -> None:  # noqa: FBT001
+def test_whatever_bytes_come_it_is_a_fault(sent: bytes, close: bool) -> None:
     async def work() -> None:
         async with replying(b"HTTP/1.1 200 OK\r\n" + sent, close=close) as engine:
             with suppress(Fault):  # an empty body is for others to judge

@@ -34,7 +34,7 @@ async def generate(
     engine: VllmEngine,
     told: list[str],
     prompt: Prompt = PROMPT,
-    timeout: float = 30.0,  # noqa: ASYNC109
+    timeout: float = 30.0,
 ) -> Generation:
     generator = VllmGenerator(engine, "student", "student")
     return await generator.generate(
@@ -84,7 +84,7 @@ async def test_a_text_is_told_before_its_end(server: FakeVllm, engine: VllmEngin
     told: list[str] = []
     call = asyncio.create_task(generate(engine, told))
     async with asyncio.timeout(LIMIT_S):
-        while not told:  # noqa: ASYNC110 - a list has no event
+        while not told:
             await asyncio.sleep(0.01)
         assert told == ["a"]
         call.cancel()
@@ -254,7 +254,7 @@ async def test_what_a_cancelled_stream_has_written_is_told(
     with spending(allowance):
         call = asyncio.create_task(generate(engine, told))
     async with asyncio.timeout(LIMIT_S):
-        while not told:  # noqa: ASYNC110 - a list has no event
+        while not told:
             await asyncio.sleep(0.01)
     call.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -47,7 +47,7 @@ async def test_names_that_are_not_served_are_told(server: FakeVllm, engine: Vllm
         ("/v1/models", b'{"data": [{"id": 7}]}', 200, EngineState.FAILED),
     ],
 )
-async def test_each_fault_has_a_state(  # noqa: PLR0913
+async def test_each_fault_has_a_state(
     server: FakeVllm, engine: VllmEngine, path: str, body: bytes, status: int, state: EngineState
 ) -> None:
     healthy(server)

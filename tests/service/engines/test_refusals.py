@@ -58,7 +58,7 @@ async def fault_of(engine: VllmEngine) -> EngineError:
         (504, {}, SERVED, "answered with HTTP 504"),
     ],
 )
-async def test_a_status_has_an_explanation(  # noqa: PLR0913 - two fixtures and the table's columns
+async def test_a_status_has_an_explanation(
     server: FakeVllm,
     engine: VllmEngine,
     status: int,

@@ -37,7 +37,7 @@ class Engine:
         path: str,
         payload: Mapping[str, object],
         *,
-        timeout: float,  # noqa: ASYNC109
+        timeout: float,
         size: int = MAX_RESPONSE_BYTES,
     ) -> bytes:
         assert size == MAX_RESPONSE_BYTES
@@ -55,7 +55,7 @@ class Engine:
         payload: Mapping[str, object],
         on_data: Callable[[bytes], None],
         *,
-        timeout: float,  # noqa: ASYNC109
+        timeout: float,
         size: int = MAX_RESPONSE_BYTES,
     ) -> None:
         """The answer as one event; a fault that comes after the beginning comes after an event."""
@@ -63,7 +63,7 @@ class Engine:
             on_data(b"begun")
         on_data(await self.post(path, payload, timeout=timeout, size=size))
 
-    async def get(self, path: str, *, timeout: float) -> bytes:  # noqa: ASYNC109
+    async def get(self, path: str, *, timeout: float) -> bytes:
         assert timeout == 1.0
         return path.encode()
 
@@ -79,7 +79,7 @@ def guarded(
         retrying=retrying,
         clock=clock,
         sleep=clock.sleep,
-        rng=random.Random(1),  # noqa: S311 - not for secrets
+        rng=random.Random(1),
     )
     return guard, clock
 
@@ -226,7 +226,7 @@ async def test_a_cancelled_try_leaves_room_for_the_next() -> None:
             path: str,
             payload: Mapping[str, object],
             *,
-            timeout: float,  # noqa: ASYNC109
+            timeout: float,
             size: int = MAX_RESPONSE_BYTES,
         ) -> bytes:
             if self.answers:
@@ -278,7 +278,7 @@ async def test_a_late_answer_to_a_call_of_before_is_not_the_try() -> None:
             path: str,
             payload: Mapping[str, object],
             *,
-            timeout: float,  # noqa: ASYNC109
+            timeout: float,
             size: int = MAX_RESPONSE_BYTES,
         ) -> bytes:
             if not self.timeouts:
@@ -323,7 +323,7 @@ async def test_no_attempt_is_made_that_would_begin_too_late() -> None:
             path: str,
             payload: Mapping[str, object],
             *,
-            timeout: float,  # noqa: ASYNC109
+            timeout: float,
             size: int = MAX_RESPONSE_BYTES,
         ) -> bytes:
             clock.advance(timeout)
@@ -392,14 +392,14 @@ async def test_a_request_is_not_asked_for_what_the_engine_has_not_left() -> None
 
 @given(st.integers(1, 20), st.integers())
 def test_waits_are_random_within_a_bound_that_doubles(attempt: int, seed: int) -> None:
-    wait = wait_before(attempt, FEW, random.Random(seed))  # noqa: S311 - not for secrets
+    wait = wait_before(attempt, FEW, random.Random(seed))
     assert 0 <= wait <= min(2.0 ** (attempt - 1), FEW.longest_wait)
 
 
 @pytest.mark.parametrize("attempt", [1, 2, 3, 9])
 def test_waits_are_spread_over_the_whole_of_it(attempt: int) -> None:
     bound = min(2.0 ** (attempt - 1), FEW.longest_wait)
-    waits = [wait_before(attempt, FEW, random.Random(seed)) for seed in range(400)]  # noqa: S311
+    waits = [wait_before(attempt, FEW, random.Random(seed)) for seed in range(400)]
     tenths = [0] * 10
     for wait in waits:
         tenths[min(int(10 * wait / bound), 9)] += 1

@@ -27,11 +27,11 @@ class Engine:
 
     async def post(
         self,
-        path: str,  # noqa: ARG002
-        payload: Mapping[str, object],  # noqa: ARG002
+        path: str,
+        payload: Mapping[str, object],
         *,
-        timeout: float,  # noqa: ASYNC109
-        size: int = MAX_RESPONSE_BYTES,  # noqa: ARG002
+        timeout: float,
+        size: int = MAX_RESPONSE_BYTES,
     ) -> bytes:
         self.asked += 1
         self.running += 1
@@ -44,10 +44,10 @@ class Engine:
             self.running -= 1
         return b"sound"
 
-    async def stream(self, *_: Any, **__: Any) -> None:  # noqa: ANN401
+    async def stream(self, *_: Any, **__: Any) -> None:
         raise AssertionError
 
-    async def get(self, *_: Any, **__: Any) -> bytes:  # noqa: ANN401
+    async def get(self, *_: Any, **__: Any) -> bytes:
         raise AssertionError
 
 
@@ -362,7 +362,7 @@ async def test_a_status_that_says_timeout_is_no_fault() -> None:
     """As of a proxy between: how long it waited is not known."""
 
     class Proxy(Engine):
-        async def post(self, *_: Any, **__: Any) -> bytes:  # noqa: ANN401
+        async def post(self, *_: Any, **__: Any) -> bytes:
             raise Fault(reason="timeout", status=504)
 
     role = Role(Proxy())

@@ -16,7 +16,7 @@ COMPLETIONS = "/v1/completions"
 LIMIT_S = 30.0  # ends a test that hangs; generous, for machines that are busy
 
 
-async def generate(engine: VllmEngine, *, n: int = 1, timeout: float = 30.0) -> Generation:  # noqa: ASYNC109
+async def generate(engine: VllmEngine, *, n: int = 1, timeout: float = 30.0) -> Generation:
     generator = VllmGenerator(engine, "student", "student")
     return await generator.generate(
         "Question: 1 + 1?\nSolution:\n",
@@ -28,7 +28,7 @@ async def generate(engine: VllmEngine, *, n: int = 1, timeout: float = 30.0) -> 
     )
 
 
-async def reason_of(engine: VllmEngine, *, n: int = 1, timeout: float = 30.0) -> FaultReason:  # noqa: ASYNC109
+async def reason_of(engine: VllmEngine, *, n: int = 1, timeout: float = 30.0) -> FaultReason:
     with pytest.raises(EngineError) as caught:
         await generate(engine, n=n, timeout=timeout)
     assert caught.value.role == "student"

@@ -141,5 +141,5 @@ async def observe(app: ASGIApp, surface: Surface, strategy: Strategy, deadline_m
 async def idle(simulator: Simulator) -> None:
     """Wait until it works on nothing any more."""
     async with asyncio.timeout(PATIENCE_MS / 1000):
-        while simulator.running:  # noqa: ASYNC110 - the simulator has no event for it
+        while simulator.running:
             await asyncio.sleep(0.01)

@@ -45,7 +45,7 @@ GLOBAL = "Three bags of 4 are 12.\n#### 12"
 LOCAL = "Tom has 3 bags.\n3 * 4 = 12\n#### 12"
 
 
-def task(  # noqa: PLR0913 - every part has a default
+def task(
     strategy: Strategy = Strategy.GLORE,
     *,
     max_calls: int = 20,

@@ -108,7 +108,7 @@ class FakeGenerator(FakeEngine):
     finish_reason: str = "stop"
     tells: int = 0
 
-    async def generate(  # noqa: PLR0913 - the port's signature
+    async def generate(
         self,
         prompt: Prompt,
         *,
@@ -116,7 +116,7 @@ class FakeGenerator(FakeEngine):
         temperature: float,
         top_p: float,
         max_tokens: int,
-        timeout: float,  # noqa: ASYNC109 - the port's signature
+        timeout: float,
         on_text: Callable[[str], None] | None = None,
     ) -> Generation:
         if on_text is not None:
@@ -146,7 +146,7 @@ class FakeStudent(FakeEngine):
         default_factory=lambda: FakeGenerator(samples=("#### 1", "#### 12", "#### 3"))
     )
 
-    async def generate(  # noqa: PLR0913 - the port's signature
+    async def generate(
         self,
         prompt: Prompt,
         *,
@@ -154,7 +154,7 @@ class FakeStudent(FakeEngine):
         temperature: float,
         top_p: float,
         max_tokens: int,
-        timeout: float,  # noqa: ASYNC109 - the port's signature
+        timeout: float,
         on_text: Callable[[str], None] | None = None,
     ) -> Generation:
         engine = self.draft if not self.draft.asked else self.samples
@@ -180,7 +180,7 @@ class FakeSorm(FakeEngine):
         question: str,
         steps: Sequence[str],
         *,
-        timeout: float,  # noqa: ASYNC109 - the port's signature
+        timeout: float,
     ) -> Scores:
         await self.pass_gate(Asked(timeout, question, texts=tuple(steps)))
         values = tuple(0.2 if "13" in step else 0.9 for step in steps)
@@ -200,7 +200,7 @@ class FakeOrm(FakeEngine):
         question: str,
         solutions: Sequence[str],
         *,
-        timeout: float,  # noqa: ASYNC109 - the port's signature
+        timeout: float,
     ) -> Scores:
         if self.singly and len(solutions) > 1:
             if not more_calls(len(solutions) - 1):

@@ -92,7 +92,7 @@ def test_it_is_not_wanted_where_no_refinements_are_ranked(
 
 
 @pytest.mark.parametrize(("singly", "enough"), [(False, 5), (True, 7)])
-def test_it_takes_a_call_that_nothing_else_needs(singly: bool, enough: int) -> None:  # noqa: FBT001
+def test_it_takes_a_call_that_nothing_else_needs(singly: bool, enough: int) -> None:
     without = refining(task(max_calls=enough), singly=singly)
     assert EARLY not in without.started
     assert without.degraded == ()
@@ -161,7 +161,7 @@ async def test_an_orm_slower_than_the_refiners_scores_both_at_once() -> None:
     fakes.orm.gate = asyncio.Event()
     answer = asyncio.create_task(solve(fakes))
     async with asyncio.timeout(10):
-        while len(fakes.orm.asked) < 2:  # noqa: ASYNC110 - nothing tells of it
+        while len(fakes.orm.asked) < 2:
             await asyncio.sleep(0)
         assert [asked.texts for asked in fakes.orm.asked] == [(DRAFT,), (GLOBAL, LOCAL)]
         fakes.orm.gate.set()
@@ -175,7 +175,7 @@ async def test_a_client_that_goes_ends_both_calls() -> None:
     fakes.orm.gate = asyncio.Event()
     answer = asyncio.create_task(solve(fakes))
     async with asyncio.timeout(10):
-        while len(fakes.orm.asked) < 2:  # noqa: ASYNC110 - nothing tells of it
+        while len(fakes.orm.asked) < 2:
             await asyncio.sleep(0)
         answer.cancel()
         with pytest.raises(asyncio.CancelledError):

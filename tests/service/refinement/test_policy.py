@@ -217,7 +217,7 @@ def test_equal_solutions_are_scored_once_and_share_the_scores() -> None:
 
 @pytest.mark.parametrize("scored_first", [True, False])
 def test_a_refinement_equal_to_the_draft_shares_its_scores_and_loses_the_tie(
-    scored_first: bool,  # noqa: FBT001 - a test parameter
+    scored_first: bool,
 ) -> None:
     events = (NO_WRONG_STEP, refined_globally(DRAFT))
     state = State(task(max_calls=4))  # none for the ORM while the refinement is written

@@ -132,7 +132,7 @@ class Walk:
         calls += more_calls
         return event, Cost(stage_of(action), 0.0, 0.0, calls, 0, known, lost)
 
-    def success(self, action: Action) -> Event:  # noqa: PLR0911 - one for each action
+    def success(self, action: Action) -> Event:
         draw = self.data.draw
         match action:
             case Draft():

@@ -250,7 +250,7 @@ async def test_blank_samples_are_left_out() -> None:
 @pytest.mark.parametrize(
     ("reason", "timed_out"), [("unreachable", False), ("overloaded", False), ("timeout", True)]
 )
-async def test_no_draft_is_an_error_that_says_why(reason: FaultReason, timed_out: bool) -> None:  # noqa: FBT001
+async def test_no_draft_is_an_error_that_says_why(reason: FaultReason, timed_out: bool) -> None:
     fakes = FakeEngines()
     fakes.student.draft.fault = reason
     with pytest.raises(NoDraftError) as caught:

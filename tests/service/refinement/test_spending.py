@@ -250,7 +250,7 @@ async def test_tokens_that_are_repeated_in_flight_count_before_they_end() -> Non
     fakes.global_refiner.repeats = fakes.local_refiner.repeats = 1
     fakes.global_refiner.gate, fakes.sorm.gate = asyncio.Event(), asyncio.Event()
     answer = asyncio.create_task(solve(fakes, task(max_generated_tokens=345)))
-    while not fakes.global_refiner.took:  # noqa: ASYNC110 - nothing tells of it
+    while not fakes.global_refiner.took:
         await asyncio.sleep(0)
     fakes.sorm.gate.set()
     await fakes.local_refiner.arrived.wait()

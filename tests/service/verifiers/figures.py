@@ -86,7 +86,7 @@ def distinct(samples: Iterable[Sample]) -> Iterator[Sample]:
 def right_and_refuted(count: int) -> Iterator[tuple[Sample, tuple[Finding, ...]]]:
     """Right training samples with findings, `count` of them, drawn at random."""
     samples = [sample for sample in sampled("samples") if sample.right]
-    random.Random(13).shuffle(samples)  # noqa: S311 - no secret
+    random.Random(13).shuffle(samples)
     pairs = ((sample, findings(sample.question, sample.solution)) for sample in samples)
     yield from islice(((sample, found) for sample, found in pairs if found), count)
 

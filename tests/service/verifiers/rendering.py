@@ -98,7 +98,7 @@ class Writer:
     """Writes random expressions and what they are, in one notation."""
 
     def __init__(self, seed: int, kinds: tuple[str, ...]) -> None:
-        self.random = Random(seed)  # noqa: S311 - no secret
+        self.random = Random(seed)
         self.kinds = kinds
         self.notation = self.random.choice(NOTATIONS)
 

@@ -21,7 +21,7 @@ class Fake:
         self.found = found
         self.threads: list[str] = []
 
-    def check(self, question: str, steps: Sequence[str]) -> tuple[Finding, ...]:  # noqa: ARG002
+    def check(self, question: str, steps: Sequence[str]) -> tuple[Finding, ...]:
         self.threads.append(threading.current_thread().name)
         if isinstance(self.found, Exception):
             raise self.found
@@ -58,7 +58,7 @@ async def test_a_verifier_that_raises_finds_nothing_and_is_logged(
 
 
 @pytest.mark.parametrize(("length", "in_loop"), [(1000, True), (1001, False)])
-async def test_long_solutions_are_checked_in_a_thread(length: int, in_loop: bool) -> None:  # noqa: FBT001 - a parameter
+async def test_long_solutions_are_checked_in_a_thread(length: int, in_loop: bool) -> None:
     fake = Fake([])
     await check((fake,), "", ["x" * length])
     assert (fake.threads == [threading.current_thread().name]) is in_loop

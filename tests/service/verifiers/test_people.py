@@ -26,7 +26,7 @@ def test_what_is_listed_is_found_in_the_equation_alone(listed: dict[str, Any]) -
 
 @pytest.mark.skipif(GSM8K is None, reason="GLORE_GSM8K names no file, and none is beside us")
 @pytest.mark.parametrize("annotated", [True, False], ids=["annotated", "stripped"])
-def test_nothing_else_is_found_in_gsm8k(annotated: bool) -> None:  # noqa: FBT001 - a parameter
+def test_nothing_else_is_found_in_gsm8k(annotated: bool) -> None:
     assert GSM8K is not None
     questions = [row["question"] for row in read(GSM8K)]
     found = [

@@ -114,7 +114,7 @@ class Calls:
         call = solve_call(question, {**self._defaults, **options}, _id_of_call(request_id))
         return tell(call, silence, self._retry, self._clock)
 
-    def _batching(  # noqa: PLR0913 - what both clients were given
+    def _batching(
         self,
         questions: Iterable[str | Question],
         key: str | None,

@@ -47,7 +47,7 @@ class Client(Calls):
     ValueError for a `base_url` that is not http or https, and for a key that cannot be sent.
     """
 
-    def __init__(  # noqa: PLR0913 - all by keyword, all with defaults
+    def __init__(
         self,
         base_url: str | None = None,
         *,
@@ -203,7 +203,7 @@ class AsyncClient(Calls):
     The arguments, the calls and what they raise: see `Client`.
     """
 
-    def __init__(  # noqa: PLR0913 - all by keyword, all with defaults
+    def __init__(
         self,
         base_url: str | None = None,
         *,
@@ -284,7 +284,7 @@ class AsyncClient(Calls):
     async def ready(
         self,
         *,
-        timeout: float = READY_TIMEOUT,  # noqa: ASYNC109 - handed to the transport
+        timeout: float = READY_TIMEOUT,
     ) -> Readiness:
         """Whether the gateway and its engines can answer, asked once. Raises GloreError."""
         return await self._value(self._readying(timeout))

@@ -75,7 +75,7 @@ class APIStatusError(GloreError):
     when neither states it.
     """
 
-    def __init__(  # noqa: PLR0913 - all by keyword
+    def __init__(
         self,
         *,
         status: int,
@@ -100,23 +100,23 @@ class AuthenticationError(APIStatusError):
     key_sent = False
 
 
-class NotFound(APIStatusError):  # noqa: N818 - named after the status
+class NotFound(APIStatusError):
     """404: no such path; most likely the base URL is not a gateway's."""
 
 
-class MethodNotAllowed(APIStatusError):  # noqa: N818 - named after the status
+class MethodNotAllowed(APIStatusError):
     """405."""
 
 
-class Conflict(APIStatusError):  # noqa: N818 - named after the status
+class Conflict(APIStatusError):
     """409: the idempotency key was used for a batch of other questions."""
 
 
-class ContentTooLarge(APIStatusError):  # noqa: N818 - named after the status
+class ContentTooLarge(APIStatusError):
     """413: the request is larger than the gateway reads."""
 
 
-class UnprocessableEntity(APIStatusError):  # noqa: N818 - named after the status
+class UnprocessableEntity(APIStatusError):
     """422: the request is understood and not valid."""
 
     @property
@@ -125,7 +125,7 @@ class UnprocessableEntity(APIStatusError):  # noqa: N818 - named after the statu
         return self.problem.errors if self.problem else ()
 
 
-class RateLimited(APIStatusError):  # noqa: N818 - named after the status
+class RateLimited(APIStatusError):
     """429: too many requests; `retry_after` says when to come back."""
 
 
@@ -133,15 +133,15 @@ class InternalServerError(APIStatusError):
     """500: a fault of the gateway."""
 
 
-class BadGateway(APIStatusError):  # noqa: N818 - named after the status
+class BadGateway(APIStatusError):
     """502: a proxy got no answer from the gateway, or the student's engine refused the request."""
 
 
-class ServiceUnavailable(APIStatusError):  # noqa: N818 - named after the status
+class ServiceUnavailable(APIStatusError):
     """503: no draft, no place among those that wait, or no store for a batch."""
 
 
-class GatewayTimeout(APIStatusError):  # noqa: N818 - named after the status
+class GatewayTimeout(APIStatusError):
     """504: there was no draft within the deadline."""
 
 

@@ -45,7 +45,7 @@ def _checked(
     nearest = {**elsewhere, **{each: repr(each) for each in keywords}}
 
     @functools.wraps(call)
-    def checked(*args: Any, **given: Any) -> Any:  # noqa: ANN401 - whatever the call takes
+    def checked(*args: Any, **given: Any) -> Any:
         unknown = [each for each in given if each not in keywords]
         if unknown:
             raise TypeError("; ".join(_refusal(name, each, nearest, keywords) for each in unknown))

@@ -25,7 +25,7 @@ def shown(progress: Progress, total: int | None) -> Iterator[Callable[[], object
         yield tell
     elif progress:
         try:
-            from tqdm.auto import tqdm  # noqa: PLC0415 - an extra
+            from tqdm.auto import tqdm
         except ModuleNotFoundError as error:
             message = "progress=True needs tqdm: pip install 'glore-client[progress]'"
             raise ModuleNotFoundError(message, name=error.name) from None

@@ -8,7 +8,7 @@ from models.evaluation.paper.thresholds import Thresholds
 THRESHOLDS = Thresholds(first_error=0.5, orm_first_error=0.4, gate=0.6)
 
 
-def written(  # noqa: PLR0913 - what may matter about a solution
+def written(
     *,
     right: bool,
     orm: tuple[float, ...] = (0.5,),
@@ -26,7 +26,7 @@ def written(  # noqa: PLR0913 - what may matter about a solution
 WRONG, RIGHT = written(right=False), written(right=True)
 
 
-def record(  # noqa: PLR0913 - the parts of a record
+def record(
     draft: Written = WRONG,
     *,
     samples: tuple[Written, ...] = (WRONG, WRONG, WRONG),

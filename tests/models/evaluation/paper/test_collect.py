@@ -235,7 +235,7 @@ def test_a_kill_anywhere_gives_the_same_records(records: list[Record], tmp_path:
 
 def without_seconds(records: list[Record]) -> list[str]:
     """The records but for times, which depend on what shared a batch."""
-    import re  # noqa: PLC0415
+    import re
 
     return [re.sub(r"seconds=[0-9.e-]+", "seconds", repr(record)) for record in records]
 

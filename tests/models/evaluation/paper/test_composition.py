@@ -43,13 +43,13 @@ PLAN = Plan(
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> RunModels:
     """A run folder: two students, four adapters that have seen a few lines."""
-    from models.training.adapters import (  # noqa: PLC0415 - torch
+    from models.training.adapters import (
         AdapterConfig,
         train_generator,
         train_scorer,
     )
-    from models.training.examples import CompletionExample, ScoreExample  # noqa: PLC0415
-    from models.training.loop import LoopConfig  # noqa: PLC0415
+    from models.training.examples import CompletionExample, ScoreExample
+    from models.training.loop import LoopConfig
 
     folder = tmp_path_factory.mktemp("run")
     for number in (0, 1):
@@ -143,7 +143,7 @@ def test_who_a_role_is_follows_its_weights(models: RunModels, tmp_path: Path) ->
 
 
 def test_where_the_models_run_has_a_name_and_a_dtype(models: RunModels) -> None:
-    from models.training.precision import fast_dtype  # noqa: PLC0415 - torch
+    from models.training.precision import fast_dtype
 
     machine = Composition(models).ports("ei").machine()
     assert machine is not None
@@ -164,8 +164,8 @@ def test_the_last_merged_student_carries_the_adapters(tmp_path: Path) -> None:
 def test_the_bundles_head_has_a_row_for_each_scorer(
     models: RunModels, tmp_path: Path, tiny_base: Path
 ) -> None:
-    import torch  # noqa: PLC0415
-    from safetensors.torch import load_file, save_file  # noqa: PLC0415
+    import torch
+    from safetensors.torch import load_file, save_file
 
     rows = []
     for role in ("sorm", "orm"):

@@ -19,7 +19,7 @@ from models.evaluation.paper.processbench import (
 from tests.models.evaluation.paper.builders import THRESHOLDS
 
 
-def row(**parts: Any) -> dict[str, Any]:  # noqa: ANN401
+def row(**parts: Any) -> dict[str, Any]:
     return {
         "id": "gsm8k-0",
         "generator": "someone",

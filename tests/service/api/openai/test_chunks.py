@@ -33,7 +33,7 @@ BODY: dict[str, Any] = {"model": "glore", "messages": MESSAGES, "stream": True}
 async def gateway(
     settings: Settings,
     simulated: Simulated,
-    **changes: Any,  # noqa: ANN401
+    **changes: Any,
 ) -> AsyncIterator[tuple[str, Simulator]]:
     """The facade's address, behind a socket, and the simulator of both engines."""
     async with running(simulated) as (simulator, url):
@@ -43,7 +43,7 @@ async def gateway(
             yield f"http://127.0.0.1:{port}/v1", simulator
 
 
-async def stream_of(client: AsyncOpenAI, **parameters: Any) -> list[Any]:  # noqa: ANN401
+async def stream_of(client: AsyncOpenAI, **parameters: Any) -> list[Any]:
     return [chunk async for chunk in await create(client, stream=True, **parameters)]
 
 
@@ -243,7 +243,7 @@ async def test_closing_the_stream_ends_the_work_at_the_engine(settings: Settings
                 break
             assert simulator.running == 1
             await stream.close()
-            while simulator.running:  # noqa: ASYNC110 - the simulator has no event for it
+            while simulator.running:
                 await asyncio.sleep(0.01)
     assert simulator.finished["abort"] == 1
 

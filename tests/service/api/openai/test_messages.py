@@ -93,12 +93,12 @@ async def test_a_chat_that_is_too_long_names_the_bound_of_this_server(
     assert engines.student.calls == 0
 
 
-def said(**fields: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - of JSON
+def said(**fields: Any) -> list[dict[str, Any]]:
     """A chat whose question has more fields than its text."""
     return [{"role": "user", "content": QUESTION} | fields]
 
 
-def part(**fields: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - of JSON
+def part(**fields: Any) -> list[dict[str, Any]]:
     return said(content=[{"type": "text", "text": QUESTION} | fields])
 
 

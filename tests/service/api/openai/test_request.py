@@ -173,7 +173,7 @@ TAKEN = [
 ]
 
 
-async def create(openai: AsyncOpenAI, **parameters: Any) -> Any:  # noqa: ANN401 - as its own
+async def create(openai: AsyncOpenAI, **parameters: Any) -> Any:
     ask: Any = openai.chat.completions.create
     return await ask(**({"model": "glore", "messages": MESSAGES} | parameters))
 

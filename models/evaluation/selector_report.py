@@ -177,4 +177,4 @@ def _areas(areas: Sequence[Area]) -> str:
 
 def _area(title: str, estimate: Estimate) -> Area:
     interval = estimate.interval()
-    return Area(title, estimate.value, (interval.low, interval.high))
+    return Area(title, estimate.value, (max(0.0, interval.low), min(1.0, interval.high)))

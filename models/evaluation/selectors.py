@@ -8,7 +8,7 @@ perfect selector; strategies are counted as the gateway runs them.
 import asyncio
 import math
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias
 
 from models.data.problems import Problem
@@ -31,7 +31,7 @@ from service.refinement.types import (
     gate_of,
 )
 from service.verifiers.checking import check
-from service.verifiers.ports import Verifier
+from service.verifiers.ports import Finding, Verifier
 
 MAX_TOKENS: Final = 256  # of a text, as in the paper's tables
 TEMPERATURE: Final = 0.7
@@ -135,7 +135,8 @@ async def find(
     if thresholds.gate is None:
         message = "the run's thresholds have no gate, which `gated` needs"
         raise ValueError(message)
-    known = _Known(batches, thresholds.first_error, thresholds.gate, verifiers)
+    once = tuple(_Once(each) for each in verifiers)
+    known = _Known(batches, thresholds.first_error, thresholds.gate, once)
     jobs: list[_Job] = [
         known.candidates(problem, way)
         for way in SETS_OF_CANDIDATES.values()
@@ -146,6 +147,26 @@ async def find(
     take: Callable[[], list[Any]] = lambda: [next(found) for _ in problems]  # noqa: E731
     candidates = {name: take() for name in SETS_OF_CANDIDATES}
     return Found(candidates, {name: take() for name in WAYS})
+
+
+@dataclass(frozen=True, slots=True)
+class _Once:
+    """A verifier that checks a text once, however many ways to answer read it."""
+
+    verifier: Verifier
+    found: dict[tuple[str, ...], tuple[Finding, ...]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The verifier's."""
+        return self.verifier.name
+
+    def check(self, question: str, steps: Sequence[str]) -> tuple[Finding, ...]:
+        """What the verifier finds."""
+        key = (question, *steps)
+        if key not in self.found:
+            self.found[key] = self.verifier.check(question, steps)
+        return self.found[key]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ are trained in float32. Serving merges and runs in float32.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from peft import (
@@ -24,11 +24,19 @@ from torch.nn import functional
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 
 from models.formats.prompts import student_prompt
-from models.training.examples import CompletionExample, Encoded, ScoreExample
+from models.training.examples import (
+    CompletionExample,
+    Encoded,
+    EncodedPair,
+    ScoreExample,
+    ScorePair,
+)
 from models.training.loop import LoopConfig, LoopReport, train
 from models.training.precision import device, fast_dtype
 
 _NO_LOSS = -100
+# Of each (question, steps), a score per step.
+ScoresOf: TypeAlias = Callable[[Sequence[tuple[str, tuple[str, ...]]]], list[tuple[float, ...]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +147,87 @@ def train_scorer(
     report = train(
         both, encoded, loss_of, config.loop, checkpoint=checkpoint, name=name, begun=begun
     )
-    _save_adapter(model, out)
-    save_file(
-        {"score.weight": head.weight.detach().float().cpu().contiguous()}, out / "head.safetensors"
-    )
+    _save_scorer(model, head, out)
     return report
+
+
+def train_pair_scorer(
+    base: Path,
+    pairs: Sequence[ScorePair],
+    config: AdapterConfig,
+    out: Path,
+    name: str,
+    *,
+    pair_weight: float = 1.0,
+    measure: Callable[[int, ScoresOf], None] = lambda _tokens, _scores: None,
+) -> LoopReport:
+    """A reward model as `train_scorer`'s, from pairs of solutions of one question.
+
+    The loss is the binary cross-entropy at labelled steps, and `pair_weight` times that of the
+    right solution's last step being above the wrong one's (Bradley and Terry 1952). `measure` gets,
+    after each step, the tokens trained on and what gives the scores of solutions now.
+    """
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    model = _with_adapter(base, config)
+    decoder = model.base_model.model.model
+    head = nn.Linear(decoder.config.hidden_size, 1, bias=False, device=device())
+    nn.init.zeros_(head.weight)
+    both = nn.ModuleList([model, head])
+
+    def logits_of(batch: Sequence[Encoded]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Logits and targets, each batch x longest, and the index of each last token."""
+        ids, mask, targets = _padded(list(batch), tokenizer.eos_token_id)
+        with _autocast(ids.device.type):
+            hidden = decoder(input_ids=ids, attention_mask=mask, use_cache=False)[0]
+        return head(hidden.float())[..., 0], targets, mask.sum(1) - 1
+
+    def loss_of(batch: list[Encoded]) -> torch.Tensor:
+        parts = [part for pair in batch if isinstance(pair, EncodedPair) for part in pair.parts]
+        logits, targets, last = logits_of(parts)
+        ends = logits[torch.arange(len(parts), device=logits.device), last]
+        loss = -pair_weight * functional.logsigmoid(ends[0::2] - ends[1::2]).mean()
+        wanted = targets != _NO_LOSS
+        if wanted.any():
+            loss = loss + functional.binary_cross_entropy_with_logits(
+                logits[wanted], targets[wanted].float()
+            )
+        return loss
+
+    @torch.inference_mode()
+    def scores(solutions: Sequence[tuple[str, tuple[str, ...]]]) -> list[tuple[float, ...]]:
+        """A logit for each step."""
+        asked = [ScoreExample(question, steps, (1,) * len(steps)) for question, steps in solutions]
+        logits, targets, _ = logits_of([encode_scores(tokenizer, each) for each in asked])
+        return [
+            tuple(row[labels != _NO_LOSS].tolist())
+            for row, labels in zip(logits, targets, strict=True)
+        ]
+
+    encoded = [_encode_pair(tokenizer, pair) for pair in pairs]
+    out.mkdir(parents=True, exist_ok=True)
+    report = train(
+        both,
+        encoded,
+        loss_of,
+        config.loop,
+        checkpoint=out.with_suffix(".checkpoint"),
+        name=name,
+        begun=(config.rank, config.alpha, pair_weight),
+        after_step=lambda tokens: measure(tokens, scores),
+    )
+    _save_scorer(model, head, out)
+    return report
+
+
+def _encode_pair(tokenizer: PreTrainedTokenizerBase, pair: ScorePair) -> EncodedPair:
+    right, wrong = encode_scores(tokenizer, pair.right), encode_scores(tokenizer, pair.wrong)
+    return EncodedPair(right.ids + wrong.ids, right.targets + wrong.targets, len(right.ids))
+
+
+def _save_scorer(model: PeftModel, head: nn.Linear, out: Path) -> None:
+    _save_adapter(model, out)
+    weight = head.weight.detach().float().cpu().contiguous()
+    save_file({"score.weight": weight}, out / "head.safetensors")
 
 
 def merge(base: Path, adapter: Path, out: Path) -> None:

@@ -31,6 +31,27 @@ class Encoded:
     targets: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ScorePair:
+    """A right and a wrong solution of one question. The labels are those of `ScoreExample`."""
+
+    right: ScoreExample
+    wrong: ScoreExample
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedPair(Encoded):
+    """Both solutions, one after the other: the first `middle` token ids are the right one's."""
+
+    middle: int = 0
+
+    @property
+    def parts(self) -> tuple[Encoded, Encoded]:
+        """The right and the wrong solution."""
+        at = self.middle
+        return Encoded(self.ids[:at], self.targets[:at]), Encoded(self.ids[at:], self.targets[at:])
+
+
 class Sized(Protocol):
     """Anything with token ids."""
 

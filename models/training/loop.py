@@ -53,12 +53,14 @@ def train(
     checkpoint: Path,
     name: str,
     begun: Sequence[object] = (),
+    after_step: Callable[[int], None] = lambda _tokens: None,
 ) -> LoopReport:
     """Train the parameters of `model` that require a gradient; resume from `checkpoint`.
 
     `loss_of(batch)` gives a scalar. The checkpoint holds weights, optimiser and place, and is
     written every four minutes. One that was made with another configuration, on other examples
     or for a model that had `begun` otherwise (plain values: its rank, say) is a ValueError.
+    `after_step` gets the number of tokens trained on so far.
     """
     torch.manual_seed(config.seed)
     plan = [
@@ -102,6 +104,7 @@ def train(
             schedule.step()
             tokens += sum(len(example.ids) for example in plan[step])
             recent.append(float(loss.detach()))
+            after_step(tokens)
             bar.update()
             if len(recent) == 20 or step + 1 == len(plan):  # noqa: PLR2004
                 losses.append((step + 1, sum(recent) / len(recent)))

@@ -1,0 +1,95 @@
+import random
+from pathlib import Path
+
+import pytest
+
+from models.data.rollouts import PrefixRollouts
+from models.recipes.selector import Kind, Mixed, mixed, pair_of, within
+from models.training.adapters import AdapterConfig, ScoresOf, train_pair_scorer
+from models.training.examples import ScoreExample, ScorePair
+from models.training.likelihood import LogLikelihood
+from models.training.loop import LoopConfig
+from models.training.scoring import score_steps
+
+RIGHT, WRONG = "It is 3 + 4 = 7.\n#### 7", "It is 3 + 4 = 8.\n#### 8"
+
+
+def rollouts(problem: str, kept: int, *texts: tuple[str, bool]) -> PrefixRollouts:
+    solution = "First.\nSecond.\n#### 1"
+    continuations, right = zip(*texts, strict=True)
+    return PrefixRollouts(problem, f"{problem}?", "1", solution, kept, continuations, right)
+
+
+def test_questions_are_mixed_that_have_solutions_of_both_kinds() -> None:
+    rows = [
+        rollouts("both", 1, ("a", True), ("b", False), ("b", False)),
+        rollouts("both", 2, ("c", True)),
+        rollouts("right", 1, ("a", True), ("b", True)),
+        rollouts("late", 2, ("a", True), ("b", False)),
+    ]
+    (one,) = mixed(rows, (1,))
+    assert one == Mixed("both?", {"First.\na": True, "First.\nb": False})
+    both, late = mixed(rows, (1, 2))
+    assert both.right["First.\nSecond.\nc"]
+    assert late.question == "late?"
+
+
+def test_within_counts_the_pairs_of_a_right_and_a_wrong_solution() -> None:
+    questions = [
+        Mixed("a", {"1": True, "2": False, "3": False}),
+        Mixed("b", {"1": False, "2": True}),
+    ]
+    area = within(questions, [[0.5, 0.4, 0.5], [0.9, 0.1]])
+    assert area is not None
+    assert area.value == pytest.approx((1 + 0.5 + 0) / 3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "right", "wrong"),
+    [
+        ("pairs", (-1, 1), (-1, 0)),
+        ("equations", (1, -1), (0, -1)),
+        ("both", (1, 1), (0, 0)),
+    ],
+)
+def test_labels_are_outcomes_equations_or_both(
+    kind: Kind, right: tuple[int, ...], wrong: tuple[int, ...]
+) -> None:
+    pair = pair_of(Mixed("q", {RIGHT: True, WRONG: False}), kind, random.Random(1))
+    assert (pair.right.labels, pair.wrong.labels) == (right, wrong)
+    assert pair.wrong.steps == ("It is 3 + 4 = 8.", "#### 8")
+
+
+@pytest.mark.parametrize("labels", [(-1, -1), (1, 1)])
+def test_a_scorer_learns_from_pairs_alone_and_with_labels(
+    tiny_base: Path, tmp_path: Path, labels: tuple[int, int]
+) -> None:
+    other = tuple(min(label, 0) for label in labels)
+    pairs = [
+        ScorePair(
+            ScoreExample(f"{i}?", ("a", "good"), labels), ScoreExample(f"{i}?", ("a", "bad"), other)
+        )
+        for i in range(12)
+    ]
+    seen: list[tuple[int, float]] = []
+
+    def measure(tokens: int, scores: ScoresOf) -> None:
+        (right, wrong) = scores([("5?", ("a", "good")), ("5?", ("a", "bad"))])
+        assert len(right) == len(wrong) == 2
+        seen.append((tokens, right[-1] - wrong[-1]))
+
+    loop = LoopConfig(epochs=10, batch_tokens=64, rate=1e-2)
+    config = AdapterConfig(rank=4, alpha=8, loop=loop)
+    report = train_pair_scorer(tiny_base, pairs, config, tmp_path / "s", "s", measure=measure)
+    assert seen[-1][0] == report.tokens
+    assert seen[-1][1] > max(1.0, seen[0][1])
+    kept = score_steps(tiny_base, tmp_path / "s", [("5?", ("a", "good")), ("5?", ("a", "bad"))])
+    assert kept[0][-1] > kept[1][-1]
+
+
+def test_the_log_likelihood_is_of_every_token_and_the_end(tiny_base: Path) -> None:
+    student = LogLikelihood(tiny_base)
+    found = student.of("How many?", "ab")
+    assert len(found) == 3  # two letters and the end
+    assert all(each < 0 for each in found)
+    assert student.of("How many?", "b")[0] != found[0]

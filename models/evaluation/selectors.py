@@ -33,6 +33,7 @@ from service.refinement.types import (
 from service.verifiers.checking import check
 from service.verifiers.ports import Finding, Verifier
 
+QUESTIONS: Final = "questions.jsonl"  # beside texts and scores
 MAX_TOKENS: Final = 256  # of a text, as in the paper's tables
 TEMPERATURE: Final = 0.7
 _AT_ONCE: Final = 3  # samples of `Resampled`

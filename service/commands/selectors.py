@@ -9,7 +9,7 @@ from typing import Final
 import typer
 
 from models.data.files import alone as alone_in
-from models.data.files import write_json, write_whole
+from models.data.files import write_json, write_jsonl, write_whole
 from models.data.problems import Problem
 from models.evaluation.batches import Batches, MissingTextError
 from models.evaluation.paper.composition import Composition
@@ -19,7 +19,7 @@ from models.evaluation.paper.ports import RunModels
 from models.evaluation.paper.sets import FRESH_SETS, load_set
 from models.evaluation.paper.thresholds import Thresholds, read_thresholds
 from models.evaluation.selector_report import Report, as_markdown, as_values, joined, report
-from models.evaluation.selectors import MAX_TOKENS, Found, find
+from models.evaluation.selectors import MAX_TOKENS, QUESTIONS, Found, find
 from service.commands.errors import CommandFailedError, WrongArgumentError
 from service.commands.paper import (
     PaperOptions,
@@ -85,7 +85,7 @@ def _find(
     tables_only: bool,
 ) -> Found:
     """What one student's texts of one set give; the missing ones are made, unless `tables_only`."""
-    folder = models.phases(student, name) / "selectors"
+    folder = models.phases(student, name)
     ports = Composition(models).ports(student)
     if not tables_only:
         of_writers = {role: ports.identities[role] for role in _WRITERS}
@@ -100,6 +100,7 @@ def _find(
         MAX_TOKENS,
         lambda role, size: typer.echo(f"{student}/{name}: {size} of {role}", err=True),
     )
+    write_jsonl(folder / QUESTIONS, problems)
     try:
         return asyncio.run(find(problems, batches, thresholds, (Arithmetic(),)))
     except* MissingTextError as missing:

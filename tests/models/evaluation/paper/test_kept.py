@@ -95,11 +95,12 @@ def test_the_report_is_counted_from_the_kept_rows(run: RunModels) -> None:
 
 
 @pytest.mark.parametrize("file", ["README.md", "docs/tables.md"])
-def test_what_is_quoted_of_the_report_stands_in_it(file: str) -> None:
+def test_what_is_quoted_of_the_reports_stands_in_them(file: str) -> None:
     """Shares and pairs under the heading Figures, up to those of another run."""
     figures = re.compile(r"(?<![\d/])\d+(?:/| : )\d+(?![\d/])")
     quoted = (ROOT / file).read_text(encoding="utf-8").partition("\n## Figures\n")[2]
     found = figures.findall(quoted.partition("\n### The same at the size of two cores\n")[0])
     assert len(found) > 10
-    report = (ROOT / "docs" / "figures.md").read_text(encoding="utf-8")
+    pages = [ROOT / "docs" / name for name in ("figures.md", "selectors.md")]
+    report = "".join(page.read_text(encoding="utf-8") for page in pages)
     assert set(found) <= set(figures.findall(report))

@@ -1,0 +1,52 @@
+"""docs/selectors.md is what today's code counts from the kept texts and scores.
+
+It takes seconds: the gateway's algorithm answers 9,500 times.
+"""
+
+import asyncio
+import gzip
+from pathlib import Path
+
+from models.data import sources
+from models.data.files import read_jsonl
+from models.data.problems import Problem, split_of
+from models.evaluation.batches import Batches
+from models.evaluation.paper.sets import FRESH_SETS
+from models.evaluation.paper.thresholds import read_thresholds
+from models.evaluation.selector_report import as_markdown, joined, report
+from models.evaluation.selectors import MAX_TOKENS, QUESTIONS, Found, find
+from service.verifiers.arithmetic import Arithmetic
+
+ROOT = Path(__file__).parents[3]
+KEPT = ROOT / "models" / "kept" / "paper_gpu"
+PAGE = (ROOT / "docs" / "selectors.md").read_text(encoding="utf-8")
+
+
+def unpacked(name: str, folder: Path) -> Path:
+    folder = folder / name
+    folder.mkdir(exist_ok=True)
+    for path in (KEPT / "evaluation" / "ei" / name).glob("*.gz"):
+        (folder / path.stem).write_bytes(gzip.decompress(path.read_bytes()))
+    return folder
+
+
+def test_the_page_is_counted_from_the_kept_texts(tmp_path: Path) -> None:
+    found: dict[str, Found] = {}
+    for name in FRESH_SETS:
+        folder = unpacked(name, tmp_path)
+        problems = list(read_jsonl(folder / QUESTIONS, Problem))
+        batches = Batches({}, {}, folder, MAX_TOKENS)
+        thresholds = read_thresholds(KEPT / "thresholds.json")
+        found[name] = asyncio.run(find(problems, batches, thresholds, (Arithmetic(),)))
+    reports = [report(f"ei, {name}", each) for name, each in found.items()]
+    reports.append(report(f"ei, {' and '.join(found)}", joined(list(found.values()))))
+    counted = as_markdown(reports, "").partition("\n")[2]
+    assert counted.strip() in PAGE
+
+
+def test_the_kept_questions_are_those_of_the_set(tmp_path: Path) -> None:
+    for name, each in FRESH_SETS.items():
+        kept = list(read_jsonl(unpacked(name, tmp_path) / QUESTIONS, Problem))
+        some = {problem.question for problem in sources.load(each.source or name, 5, each.seed)}
+        assert some & {problem.question for problem in kept}
+        assert {split_of(problem.question) for problem in kept} == {"test"}

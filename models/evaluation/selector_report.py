@@ -20,6 +20,14 @@ _SCORES: Final = {
     "verifiers, then ORM": lambda each: float(not each.findings) + each.outcome_score,
 }
 
+_PAIRS: Final = (
+    ("glore", "best_of_n"),
+    ("adaptive", "best_of_n"),
+    ("adaptive", "draft, then up to 3 samples"),
+    ("adaptive, 2 rounds", "draft, then up to 6 samples"),
+    ("adaptive, 3 rounds", "draft, then up to 9 samples"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -56,6 +64,17 @@ class Area:
 
 
 @dataclass(frozen=True, slots=True)
+class Pair:
+    """Two ways that write as many texts: the questions that only one gets right, McNemar's p."""
+
+    name: str
+    against: str
+    alone: int
+    other_alone: int
+    p: float
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The tables of one set."""
 
@@ -64,6 +83,7 @@ class Report:
     candidates: tuple[Row, ...]
     ways: tuple[Row, ...]
     areas: tuple[Area, ...]
+    pairs: tuple[Pair, ...]
 
 
 def report(name: str, found: Found) -> Report:
@@ -80,7 +100,8 @@ def report(name: str, found: Found) -> Report:
         for title, score in _SCORES.items()
         if (estimate := within_questions(found, score))
     ]
-    return Report(name, len(drafts), tuple(candidates), tuple(ways), tuple(areas))
+    pairs = [_pair(found, *names) for names in _PAIRS]
+    return Report(name, len(drafts), tuple(candidates), tuple(ways), tuple(areas), tuple(pairs))
 
 
 def joined(founds: Sequence[Found]) -> Found:
@@ -118,6 +139,7 @@ def as_markdown(reports: Sequence[Report], command: str) -> str:
     lines = [f"`{command}`", ""]
     for each in reports:
         lines += [f"## {each.name}, n = {each.n}", "", *_candidates(each), "", *_ways(each), ""]
+        lines += [f"Right alone: {_pairs(each.pairs)}", ""]
         lines += [f"AUC within questions: {_areas(each.areas)}", ""]
     return "\n".join(lines)
 
@@ -167,12 +189,25 @@ def _p(value: float) -> str:
     return "<0.0001" if value < 0.0001 else f"{value:.2g}"  # noqa: PLR2004
 
 
+def _pairs(pairs: Sequence[Pair]) -> str:
+    found = (
+        f"{pair.name} against {pair.against} {pair.alone} : {pair.other_alone} ({_p(pair.p)})"
+        for pair in pairs
+    )
+    return "; ".join(found)
+
+
 def _areas(areas: Sequence[Area]) -> str:
     found = (
         f"{area.score} {area.value:.3f} ({area.interval[0]:.3f}-{area.interval[1]:.3f})"
         for area in areas
     )
     return "; ".join(found)
+
+
+def _pair(found: Found, name: str, against: str) -> Pair:
+    counted = row(name, "", found.answered[name], found.answered[against])
+    return Pair(name, against, counted.alone, counted.draft_alone, counted.p)
 
 
 def _area(title: str, estimate: Estimate) -> Area:

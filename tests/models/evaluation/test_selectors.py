@@ -151,6 +151,8 @@ def test_the_report_holds_every_set_and_all_of_them_together(found: Found) -> No
     assert "| draft | 2/8 25.0%" in text
     assert "| glore | 2/4 50.0%" in text
     assert "1 : 0 (1)" in text
+    assert "adaptive against draft, then up to 3 samples 1 : 0 (1);" in text
+    assert "adaptive, 2 rounds against draft, then up to 6 samples 1 : 1 (1);" in text
 
 
 def test_thresholds_without_a_gate_are_refused(tmp_path: Path) -> None:

@@ -197,7 +197,6 @@ def evaluate(
     """Measure the running service, or (--paper, --selectors, ...) the models of a run."""
     if paper or selectors or processbench is not None:
         from service.commands.paper import PaperOptions, run_paper
-        from service.commands.selectors import run_selectors
 
         options = PaperOptions(
             run_dir=run_dir,
@@ -211,6 +210,8 @@ def evaluate(
             verifiers=verifiers,
         )
         if selectors:
+            from service.commands.selectors import run_selectors
+
             run_selectors(options, as_json=as_json, alone=not paper and processbench is None)
         else:
             run_paper(options, paper=paper, as_json=as_json)

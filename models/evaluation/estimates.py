@@ -95,3 +95,20 @@ def auc(scores: Sequence[float | None], right: Sequence[bool | None]) -> Estimat
         for score, good in pairs
     )
     return Estimate(value, added)
+
+
+def pairs_won(solutions: Sequence[tuple[float, bool]]) -> tuple[float, int]:
+    """Of all pairs of a right and a wrong solution of one question, those that the right one wins.
+
+    Solutions are (score, right); a tie is half won. The second number is that of the pairs.
+    """
+    scores, rights = [score for score, _ in solutions], [right for _, right in solutions]
+    pairs = sum(rights) * (len(rights) - sum(rights))
+    area = auc(scores, rights)
+    return (area.value * pairs if area else 0.0), pairs
+
+
+def auc_within(questions: Sequence[Sequence[tuple[float, bool]]]) -> Estimate | None:
+    """The AUC within questions: `pairs_won` of all together; None without pairs."""
+    counted = [pairs_won(solutions) for solutions in questions]
+    return ratio([won for won, _ in counted], [pairs for _, pairs in counted])

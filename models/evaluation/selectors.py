@@ -7,18 +7,17 @@ perfect selector; strategies are counted as the gateway runs them.
 
 import asyncio
 import math
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias
 
 from models.data.problems import Problem
 from models.evaluation.batches import Batches, Text, engines_of
-from models.evaluation.estimates import Estimate, auc, ratio
+from models.evaluation.estimates import Estimate, auc_within
 from models.evaluation.paper.thresholds import Thresholds
 from models.formats.answers import parse_answer, same_answer
 from models.formats.prompts import student_prompt
-from models.formats.steps import split_steps
-from service.refinement.runner import Engines, refine
+from service.refinement.runner import Outcome, refine
 from service.refinement.selection import select
 from service.refinement.types import (
     Budget,
@@ -30,7 +29,7 @@ from service.refinement.types import (
     Task,
     gate_of,
 )
-from service.verifiers.checking import check
+from service.verifiers.checking import check_solution
 from service.verifiers.ports import Finding, Verifier
 
 QUESTIONS: Final = "questions.jsonl"  # beside texts and scores
@@ -144,10 +143,12 @@ async def find(
         for problem in problems
     ]
     jobs += [known.answered(problem, way) for way in WAYS.values() for problem in problems]
-    found = iter(await batches.run(jobs))
-    take: Callable[[], list[Any]] = lambda: [next(found) for _ in problems]  # noqa: E731
-    candidates = {name: take() for name in SETS_OF_CANDIDATES}
-    return Found(candidates, {name: take() for name in WAYS})
+    found: Iterator[Any] = iter(await batches.run(jobs))
+    candidates, answered = (
+        {name: [next(found) for _ in problems] for name in names}
+        for names in (SETS_OF_CANDIDATES, WAYS)
+    )
+    return Found(candidates, answered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,10 +182,11 @@ class _Known:
 
     async def candidates(self, problem: Problem, way: Way) -> Candidates:
         """Those of a strategy that ranks, all checked and all scored, the winner aside."""
-        state, engines = await self._refined(problem, way)
+        state = (await self._refined(problem, way)).state
+        orm = engines_of(self.batches, self.verifiers).orm
         checked = [await self._checked(each, problem.question) for each in state.candidates]
         solutions = [each.solution for each in checked]
-        scores = await engines.orm.score_outcomes(problem.question, solutions, timeout=math.inf)
+        scores = await orm.score_outcomes(problem.question, solutions, timeout=math.inf)
         scored = tuple(
             replace(each, outcome_score=score)
             for each, score in zip(checked, scores.values, strict=True)
@@ -199,13 +201,14 @@ class _Known:
         """The answer that wins."""
         if isinstance(way, Resampled):
             return await self._resampled(problem, way.samples)
-        state, _ = await self._refined(problem, way)
-        return _answer_of(state, problem)
+        outcome = await self._refined(problem, way)
+        state = outcome.state
+        right = same_answer(outcome.selected.answer, problem.answer)
+        return Answered(right, state.generated_tokens, len(state.candidates))
 
-    async def _refined(self, problem: Problem, way: Way) -> tuple[State, Engines]:
+    async def _refined(self, problem: Problem, way: Way) -> Outcome:
         engines = engines_of(self.batches, self.verifiers)
-        outcome = await refine(self._task(problem, way), engines, lambda: 0.0)
-        return outcome.state, engines
+        return await refine(self._task(problem, way), engines, lambda: 0.0)
 
     def _task(self, problem: Problem, way: Way) -> Task:
         verified = way.verify and bool(self.verifiers)
@@ -225,9 +228,10 @@ class _Known:
         )
 
     async def _checked(self, candidate: Candidate, question: str) -> Candidate:
-        steps = [step.text for step in split_steps(candidate.solution)]
-        whole = steps[:-1] if candidate.finish_reason == "length" else steps
-        return replace(candidate, findings=await check(self.verifiers, question, whole))
+        findings = await check_solution(
+            self.verifiers, question, candidate.solution, candidate.finish_reason
+        )
+        return replace(candidate, findings=findings)
 
     async def _resampled(self, problem: Problem, most: int) -> Answered:
         """The draft, then samples until one is not refuted; of refuted ones the ORM's choice."""
@@ -261,30 +265,17 @@ class _Known:
         return await self._checked(candidate, question)
 
 
-def _answer_of(state: State, problem: Problem) -> Answered:
-    winner = select(state)
-    right = winner is not None and same_answer(
-        state.candidates[winner.candidate].answer, problem.answer
-    )
-    return Answered(right, state.generated_tokens, len(state.candidates))
-
-
 def within_questions(found: Found, score: Callable[[Candidate], float]) -> Estimate | None:
     """The AUC within questions: how often the right one of two texts of a question scores higher.
 
     Over all pairs of different texts of all candidate sets; a tie counts half. None without pairs.
     """
-    won: list[float] = []
-    pairs: list[int] = []
+    questions = []
     for question in zip(*found.candidates.values(), strict=True):
         texts = {
             each.solution: (score(each), right)
             for candidates in question
             for each, right in zip(candidates.state.candidates, candidates.right, strict=True)
         }
-        scores, rights = [s for s, _ in texts.values()], [r for _, r in texts.values()]
-        count = sum(rights) * (len(rights) - sum(rights))
-        area = auc(scores, rights)
-        won.append(area.value * count if area else 0.0)
-        pairs.append(count)
-    return ratio(won, pairs)
+        questions.append(list(texts.values()))
+    return auc_within(questions)

@@ -20,7 +20,7 @@ from typing import Final, Literal, TypeAlias
 
 from models.data.files import read_jsonl
 from models.data.rollouts import PrefixRollouts, steps_of
-from models.evaluation.estimates import Estimate, auc, ratio
+from models.evaluation.estimates import Estimate, auc_within, pairs_won
 from models.evaluation.paper.ports import RunModels
 from models.formats.steps import prefix_before
 from models.training.examples import ScoreExample, ScorePair
@@ -57,15 +57,12 @@ def mixed(rows: Iterable[PrefixRollouts], kept: Sequence[int]) -> list[Mixed]:
 
 def within(questions: Sequence[Mixed], scores: Sequence[Sequence[float]]) -> Estimate | None:
     """The AUC within questions; `scores` of each question are in the order of its texts."""
-    won: list[float] = []
-    pairs: list[int] = []
-    for question, of in zip(questions, scores, strict=True):
-        rights = list(question.right.values())
-        count = sum(rights) * (len(rights) - sum(rights))
-        area = auc(list(of), rights)
-        won.append(area.value * count if area else 0.0)
-        pairs.append(count)
-    return ratio(won, pairs)
+    return auc_within(
+        [
+            list(zip(of, question.right.values(), strict=True))
+            for question, of in zip(questions, scores, strict=True)
+        ]
+    )
 
 
 def pair_of(question: Mixed, kind: Kind, rng: random.Random) -> ScorePair:
@@ -191,10 +188,7 @@ def main() -> None:
     questions = mixed(read_jsonl(given.run / "validation_rollouts.jsonl", PrefixRollouts), (1,))
     random.Random(3).shuffle(questions)
     questions = questions[: given.questions]
-    pairs = sum(
-        sum(each.right.values()) * (len(each.right) - sum(each.right.values()))
-        for each in questions
-    )
+    pairs = sum(pairs_won([(0.0, right) for right in q.right.values()])[1] for q in questions)
     _say(f"{len(questions)} validation questions, {pairs} pairs of a right and a wrong solution")
     if given.train:
         _say("| score | tokens | AUC within questions (95%) |\n|---|---:|---|")

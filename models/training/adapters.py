@@ -125,10 +125,8 @@ def train_scorer(
     `head.safetensors` with `score.weight`, float32, 1 x hidden size.
     """
     tokenizer = AutoTokenizer.from_pretrained(base)
-    model = _with_adapter(base, config)
+    model, head = _new_scorer(base, config)
     decoder = model.base_model.model.model
-    head = nn.Linear(decoder.config.hidden_size, 1, bias=False, device=device())
-    nn.init.zeros_(head.weight)
     both = nn.ModuleList([model, head])
 
     def loss_of(batch: list[Encoded]) -> torch.Tensor:
@@ -168,10 +166,8 @@ def train_pair_scorer(
     after each step, the tokens trained on and what gives the scores of solutions now.
     """
     tokenizer = AutoTokenizer.from_pretrained(base)
-    model = _with_adapter(base, config)
+    model, head = _new_scorer(base, config)
     decoder = model.base_model.model.model
-    head = nn.Linear(decoder.config.hidden_size, 1, bias=False, device=device())
-    nn.init.zeros_(head.weight)
     both = nn.ModuleList([model, head])
 
     def logits_of(batch: Sequence[Encoded]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -222,6 +218,16 @@ def train_pair_scorer(
 def _encode_pair(tokenizer: PreTrainedTokenizerBase, pair: ScorePair) -> EncodedPair:
     right, wrong = encode_scores(tokenizer, pair.right), encode_scores(tokenizer, pair.wrong)
     return EncodedPair(right.ids + wrong.ids, right.targets + wrong.targets, len(right.ids))
+
+
+def _new_scorer(base: Path, config: AdapterConfig) -> tuple[PeftModel, nn.Linear]:
+    """An adapter on `base` and a head of one row, which gives every step the same score."""
+    model = _with_adapter(base, config)
+    head = nn.Linear(
+        model.base_model.model.model.config.hidden_size, 1, bias=False, device=device()
+    )
+    nn.init.zeros_(head.weight)
+    return model, head
 
 
 def _save_scorer(model: PeftModel, head: nn.Linear, out: Path) -> None:

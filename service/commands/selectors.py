@@ -58,10 +58,11 @@ def run_selectors(options: PaperOptions, *, as_json: bool, alone: bool) -> None:
         if not options.tables_only:
             check_installed()
         reports: list[Report] = []
+        composition = Composition(models)
         for student in students:
             found = {
                 name: _find(
-                    models, student, name, asked, thresholds, tables_only=options.tables_only
+                    composition, student, name, asked, thresholds, tables_only=options.tables_only
                 )
                 for name, asked in problems.items()
             }
@@ -76,7 +77,7 @@ def run_selectors(options: PaperOptions, *, as_json: bool, alone: bool) -> None:
 
 
 def _find(
-    models: RunModels,
+    composition: Composition,
     student: str,
     name: str,
     problems: Sequence[Problem],
@@ -85,8 +86,8 @@ def _find(
     tables_only: bool,
 ) -> Found:
     """What one student's texts of one set give; the missing ones are made, unless `tables_only`."""
-    folder = models.phases(student, name)
-    ports = Composition(models).ports(student)
+    folder = composition.models.phases(student, name)
+    ports = composition.ports(student)
     if not tables_only:
         of_writers = {role: ports.identities[role] for role in _WRITERS}
         of_scorers = {role: ports.identities[role] for role in ("student", *_SCORERS)}

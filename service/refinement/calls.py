@@ -48,7 +48,7 @@ from service.refinement.types import (
     Task,
     Writing,
 )
-from service.verifiers.checking import check
+from service.verifiers.checking import check_solution
 from service.verifiers.ports import Finding, Verifier
 
 _GATING_SHARE: Final = 0.5  # of the time that `gated` has for scoring and then refining
@@ -406,12 +406,11 @@ class Calls:
         )
 
     async def _findings(self, solution: str, finish_reason: str) -> tuple[Finding, ...]:
-        """What the verifiers refute; a last step that is cut off may end in part of a number."""
+        """What the verifiers refute, if the request wants to know."""
         if not self._task.verify:
             return ()
-        steps = [step.text for step in split_steps(solution)]
-        whole = steps[:-1] if finish_reason == "length" else steps
-        return await check(self._engines.verifiers, self._task.question, whole)
+        verifiers, question = self._engines.verifiers, self._task.question
+        return await check_solution(verifiers, question, solution, finish_reason)
 
 
 def _checked(scores: Sequence[float], count: int) -> tuple[float, ...]:

@@ -5,10 +5,19 @@ import logging
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from models.formats.steps import split_steps
 from service.verifiers.ports import Finding, Verifier
 
 _LOG: Final = logging.getLogger("glore.verifiers")
 _IN_LOOP: Final = 1000  # characters: longer solutions are checked in a thread
+
+
+async def check_solution(
+    verifiers: Sequence[Verifier], question: str, solution: str, finish_reason: str
+) -> tuple[Finding, ...]:
+    """`check` of a solution's steps; a last step that is cut off may end in part of a number."""
+    steps = [step.text for step in split_steps(solution)]
+    return await check(verifiers, question, steps[:-1] if finish_reason == "length" else steps)
 
 
 async def check(

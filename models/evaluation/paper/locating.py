@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from models.evaluation.estimates import Estimate, auc
+from models.evaluation.estimates import Estimate, auc, pairs_won
 from models.evaluation.paper.joining import ranked
 from models.evaluation.paper.measures import Assessed, Measure, differences, measures
 from models.evaluation.paper.records import Record, Scores, Written
@@ -157,14 +157,12 @@ def _assessed(record: Record, role: str) -> Assessed:
         for written in ranked(record)
         if (scores := _of(role, written)) and scores.steps
     }
-    right = sum(good for _, good in finals.values())
-    pairs = right * (len(finals) - right)
-    share = _auc(list(finals.values())) or 0.0  # there is none without pairs
+    won, pairs = pairs_won(list(finals.values()))
     return Assessed(
         scores=_scores(record, role),
         labels=record.labels or (),
         right=record.draft.right,
-        won=share * pairs,
+        won=won,
         pairs=pairs,
     )
 

@@ -5,10 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from models.sampling.port import Rollout
-
-
-class KilledError(Exception):
-    """The process ends here."""
+from tests.models.evaluation.paper.fakes import KilledError
 
 
 @dataclass

@@ -5,7 +5,8 @@ import pytest
 
 from models.evaluation.batches import Batches, MissingTextError, engines_of
 from service.engines.ports import Generation
-from tests.models.evaluation.drawers import FakeDrawer, FakeScorer, KilledError
+from tests.models.evaluation.drawers import FakeDrawer, FakeScorer
+from tests.models.evaluation.paper.fakes import KilledError
 
 QUESTIONS = [f"q{number}" for number in range(7)]
 

@@ -4,6 +4,8 @@ SHELL := /bin/bash
 .ONESHELL:
 .DEFAULT_GOAL := help
 
+# The three distributions.
+PARTS := clients/python service models
 VENV := .venv
 BIN := $(VENV)/bin
 # The CPU build of torch, looked for as pip is configured here, then in PyTorch's own index.
@@ -15,8 +17,8 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3 python,$(shell \
 	$(name) -c 'import sys; sys.version_info[:2] == (3, 11) and print("$(name)")' 2>/dev/null)))
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-RUN_ENV := $(VENV)/.run-$(shell cat requirements/run.txt $(TORCH) pyproject.toml clients/python/pyproject.toml | cksum | cut -d' ' -f1)
-DEV_ENV := $(VENV)/.dev-$(shell cat requirements/all.txt $(TORCH) pyproject.toml clients/python/pyproject.toml | cksum | cut -d' ' -f1)
+RUN_ENV := $(VENV)/.run-$(shell cat requirements/run.txt $(TORCH) $(PARTS:=/pyproject.toml) | cksum | cut -d' ' -f1)
+DEV_ENV := $(VENV)/.dev-$(shell cat requirements/all.txt $(TORCH) $(PARTS:=/pyproject.toml) | cksum | cut -d' ' -f1)
 
 .PHONY: help environment develop run test check lint format train eval lock clean
 
@@ -52,11 +54,11 @@ eval: $(DEV_ENV)  ## accuracy, tokens and time per strategy of the running servi
 	@exec $(BIN)/glore eval $(ARGS)
 
 # uv keeps every pin it finds in its output file, unless it is told to upgrade.
-lock: | $(BIN)/uv  ## pin what pyproject.toml newly asks for, with hashes and without addresses; ARGS="--upgrade" renews all pins
-	@compile() { $(BIN)/uv pip compile pyproject.toml clients/python/pyproject.toml requirements/extra.in \
+lock: | $(BIN)/uv  ## pin what a pyproject.toml newly asks for, with hashes and without addresses; ARGS="--upgrade" renews all pins
+	@compile() { $(BIN)/uv pip compile $(PARTS:=/pyproject.toml) requirements/extra.in \
 		--python-version 3.11 --python-platform x86_64-manylinux_2_28 --override requirements/overrides.txt \
 		--generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet $(ARGS) "$$@"; }
-	compile --all-extras --output-file requirements/all.txt
+	compile --all-extras --group pyproject.toml:dev --output-file requirements/all.txt
 	compile --extra cpu --extra postgres --constraint requirements/all.txt --output-file requirements/run.txt
 
 $(BIN)/uv:
@@ -81,8 +83,8 @@ define install
 	$(2)
 	$(PIP) install --no-deps --require-hashes --requirement $(1) \
 		| { grep --line-buffered -E '^ *(Collecting|Building|Installing)' || true; }
-	echo "3/3  glore and its client"
-	$(PIP) install --quiet --no-deps --no-build-isolation --editable clients/python --editable .
+	echo "3/3  glore, its models and its client"
+	$(PIP) install --quiet --no-deps --no-build-isolation $(PARTS:%=--editable %)
 	touch $@
 	echo "The environment is ready ($$((SECONDS - started)) s)."
 endef

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from models.formats.steps import split_steps
-from models.formats.writing import Prompt
-from service.engines.ports import EngineError, Generation, Generator, Scores, StepScorer
-from service.refinement.types import Task
+from glore.engines.ports import EngineError, Generation, Generator, Scores, StepScorer
+from glore.formats.steps import split_steps
+from glore.formats.writing import Prompt
+from glore.refinement.types import Task
 
 _UNKNOWN: Final = 1.0  # the score of a step that nobody waits for
 

@@ -10,7 +10,7 @@ from types import ModuleType
 
 import torch
 
-from models.serving import grouped_lora
+from glore_models.serving import grouped_lora
 
 ROWS = (16, 200, 1200)
 SIZE_IN, SIZE_OUT, RANK, ADAPTERS = 576, 1536, 16, 2

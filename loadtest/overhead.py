@@ -210,7 +210,7 @@ def gateway(name: str, folder: Path, engine: str) -> Iterator[Gateway]:
         "GLORE_STORE": "off",
         "GLORE_LOG_LEVEL": "error",
     }
-    command = [sys.executable, "-m", "service.cli", "serve", "--port", str(port)]
+    command = [sys.executable, "-m", "glore.cli", "serve", "--port", str(port)]
     with _process(command, folder, environment, port) as pid:
         yield Gateway(name, f"http://127.0.0.1:{port}", pid)
 

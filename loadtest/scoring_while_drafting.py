@@ -21,14 +21,14 @@ from typing import Final
 
 from pydantic import AnyHttpUrl
 
+from glore.app import connect_vllm
+from glore.engines.ports import Scores, StepScorer
+from glore.refinement.runner import Engines, refine
+from glore.refinement.types import Budget, Sampling, Strategy, Task
+from glore.settings import EngineSettings, Settings
 from loadtest.early_scores import EarlyScores
 from loadtest.simulation.server import running
 from loadtest.simulation.settings import Simulated, Timing
-from service.app import connect_vllm
-from service.engines.ports import Scores, StepScorer
-from service.refinement.runner import Engines, refine
-from service.refinement.types import Budget, Sampling, Strategy, Task
-from service.settings import EngineSettings, Settings
 
 _PATIENCE_S: Final = 600.0
 _MOST_CALLS: Final = 16

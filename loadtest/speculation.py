@@ -25,15 +25,15 @@ from typing import Final
 
 import aiohttp
 
-from models.data.rollouts import Sample, is_right
-from models.formats.prompts import global_refiner_prompt, local_refiner_prompt, student_prompt
-from models.formats.steps import split_steps
-from models.sampling.server import free_port
-from models.serving.bundle import chosen_bundle
-from models.serving.cache import Cache, default_cache
-from models.serving.engines import generation_dtype, generation_engine
-from models.serving.processes import Launch
-from models.serving.stack import Stack
+from glore.formats.prompts import global_refiner_prompt, local_refiner_prompt, student_prompt
+from glore.formats.steps import split_steps
+from glore_models.data.rollouts import Sample, is_right
+from glore_models.sampling.server import free_port
+from glore_models.serving.bundle import chosen_bundle
+from glore_models.serving.cache import Cache, default_cache
+from glore_models.serving.engines import generation_dtype, generation_engine
+from glore_models.serving.processes import Launch
+from glore_models.serving.stack import Stack
 
 _DRAFTS: Final = Path(__file__).parent.parent / "models/kept/paper_gpu/validation_samples.jsonl.gz"
 _MAX_TOKENS: Final = 320  # the default of POST /solve

@@ -24,15 +24,15 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from models.data import sources
-from models.data.problems import Problem
-from models.formats.prompts import continuation_prompt, student_prompt
-from models.formats.steps import closed, prefix_before, split_steps
-from models.sampling.local import LocalSampler
-from models.training.adapters import AdapterConfig, train_generator
-from models.training.examples import CompletionExample
-from models.training.loop import LoopConfig
-from models.training.precision import device, fast_dtype
+from glore.formats.prompts import continuation_prompt, student_prompt
+from glore.formats.steps import closed, prefix_before, split_steps
+from glore_models.data import sources
+from glore_models.data.problems import Problem
+from glore_models.sampling.local import LocalSampler
+from glore_models.training.adapters import AdapterConfig, train_generator
+from glore_models.training.examples import CompletionExample
+from glore_models.training.loop import LoopConfig
+from glore_models.training.precision import device, fast_dtype
 
 _ROWS = 128  # rollouts at a time, both ways
 _TEMPERATURE = 0.8

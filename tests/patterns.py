@@ -19,7 +19,7 @@ parser: Any = importlib.import_module("re._parser")
 compiler: Any = importlib.import_module("re._compiler")
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("service", "models", "loadtest", "clients/python/src")
+PACKAGES = ("service/src", "models/src", "loadtest", "clients/python/src")
 _CALLS = {"compile", "search", "match", "fullmatch", "sub", "subn", "split", "findall", "finditer"}
 _CLASSES = "a0 \n\t_-.,:;$#*/\\'\"()[]{}<>|@é²\u2028\ue000"  # a character of each kind
 _OF_A_BRANCH = 8  # alternatives tried, of lists of words

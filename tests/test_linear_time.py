@@ -17,22 +17,22 @@ from typing import Any
 
 import pytest
 
+from glore.engines.sse import EventReader, EventTooLongError
+from glore.formats.answers import parse_answer, plain_number, stated_answer
+from glore.formats.chat import ChatPrompts
+from glore.formats.critique import mark
+from glore.formats.math_shepherd import MathShepherdScores
+from glore.formats.qwen_prm import QwenPrmScores
+from glore.formats.steps import prefix_before, split_steps
+from glore.formats.typography import plain_text
+from glore.formats.writing import TrainedPrompts
+from glore.keys import Key, Keyring, read_lines, read_list
+from glore.telemetry.logs import JsonFormatter
 from glore_client.ndjson import LineParser
 from glore_client.sse import EventParser
+from glore_models.data.labels import step_result
+from glore_models.data.problems import Problem, largest_number, make_problem, split_of
 from loadtest.simulation.writing import tokens
-from models.data.labels import step_result
-from models.data.problems import Problem, largest_number, make_problem, split_of
-from models.formats.answers import parse_answer, plain_number, stated_answer
-from models.formats.chat import ChatPrompts
-from models.formats.critique import mark
-from models.formats.math_shepherd import MathShepherdScores
-from models.formats.qwen_prm import QwenPrmScores
-from models.formats.steps import prefix_before, split_steps
-from models.formats.typography import plain_text
-from models.formats.writing import TrainedPrompts
-from service.engines.sse import EventReader, EventTooLongError
-from service.keys import Key, Keyring, read_lines, read_list
-from service.telemetry.logs import JsonFormatter
 from tests.patterns import PACKAGES, ROOT, Found, Pumped, alone, compiled, pieces_of, pumped
 
 LONGEST = 100_000
@@ -43,7 +43,7 @@ SIZES = (24, 200, 1_000, 20_000, LONGEST)  # of the last two the slowest texts a
 SLOWEST = 3
 
 MADE_AT_RUN_TIME: dict[str, Callable[[], re.Pattern[str]]] = {
-    "service/telemetry/logs.py": lambda: JsonFormatter(secrets=["hunter2hunter2"])._secret,
+    "glore/telemetry/logs.py": lambda: JsonFormatter(secrets=["hunter2hunter2"])._secret,
 }
 # patterns that need not be linear, by file, each with the reason
 EXCEPTIONS = {

@@ -4,7 +4,7 @@ import math
 import random
 import re
 
-from models.formats.critique import BAD
+from glore.formats.critique import BAD
 
 _TOKEN = re.compile(r"\d| ?[^\W\d]+|\s|[^\w\s]|_")
 _LAST_SOLUTION = "Solution:\n"

@@ -24,10 +24,10 @@ import pytest
 import pytest_asyncio
 from platformdirs import user_cache_path
 
+from glore.api.openai.catalog import STRATEGIES
+from glore.keys import new_key
 from loadtest.simulation.server import running
 from loadtest.simulation.settings import Simulated
-from service.api.openai.catalog import STRATEGIES
-from service.keys import new_key
 from tests.service.processes import free_port, served
 
 pytestmark = [

@@ -60,9 +60,9 @@ def service(pytestconfig: pytest.Config) -> Iterator[Service]:
     arguments = [
         text for option, port in zip(options, ports, strict=True) for text in (option, str(port))
     ]
-    up = [sys.executable, "-m", "service.cli", "up"]
+    up = [sys.executable, "-m", "glore.cli", "up"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "models.serving.guard", *up, *arguments],
+        [sys.executable, "-m", "glore_models.serving.guard", *up, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         stdin=subprocess.PIPE,

@@ -12,9 +12,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from models.serving.engines import HERE, SERVER, cpu_environment
-from models.serving.processes import Launch
-from models.serving.stack import Stack
+from glore_models.serving.engines import HERE, SERVER, cpu_environment
+from glore_models.serving.processes import Launch
+from glore_models.serving.stack import Stack
 
 from . import tiny
 

@@ -2,7 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from models.formats.prompts import student_prompt
+from glore.formats.prompts import student_prompt
 
 from .conftest import Service
 from .test_solve import QUESTION

@@ -105,7 +105,7 @@ def test_a_batch_that_is_asked_again_under_its_key_is_replayed(
 
 
 def test_glore_ask_prints_the_result_as_json(service: Service) -> None:
-    command = [sys.executable, "-m", "service.cli", "ask", QUESTION, "--json"]
+    command = [sys.executable, "-m", "glore.cli", "ask", QUESTION, "--json"]
     command += ["--url", service.url, "--strategy", "draft", "--deadline", str(DEADLINE)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr

@@ -7,12 +7,12 @@ import pytest
 import torch
 from transformers import AutoTokenizer, MistralForCausalLM
 
-from models.formats.math_shepherd import BAD_TOKEN, GOOD_TOKEN, MathShepherdScores
-from models.serving.presets import step_pooling, two_token_head
-from service.engines import fitness
-from service.engines.ports import EngineError
-from service.engines.scoring import VllmOutcomeScorer, VllmStepScorer
-from service.engines.vllm import open_engine
+from glore.engines import fitness
+from glore.engines.ports import EngineError
+from glore.engines.scoring import VllmOutcomeScorer, VllmStepScorer
+from glore.engines.vllm import open_engine
+from glore.formats.math_shepherd import BAD_TOKEN, GOOD_TOKEN, MathShepherdScores
+from glore_models.serving.presets import step_pooling, two_token_head
 
 from . import tiny
 from .servers import PATIENCE, TinyServer, running, tiny_server

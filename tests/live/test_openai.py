@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from openai import BadRequestError, OpenAI
 
-from service.api.schemas import SolveResponse
+from glore.api.schemas import SolveResponse
 
 from .conftest import Service
 from .test_solve import QUESTION, check_candidates

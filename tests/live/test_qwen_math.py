@@ -16,18 +16,17 @@ from pydantic import AnyHttpUrl
 from safetensors.torch import load_file
 from transformers import AutoConfig, AutoTokenizer, Qwen2Config, Qwen2Model
 
-from models.formats.chat import ChatPrompts
-from models.formats.qwen_prm import SEPARATOR, QwenPrmScores
-from models.formats.scores import SORM_COLUMN, NewlineScores
-from models.formats.steps import split_steps
-from models.serving.presets import step_pooling
-from service.app import connect_vllm, create_app
-from service.engines import fitness
-from service.engines.generating import conversation
-from service.engines.scoring import VllmStepScorer
-from service.engines.vllm import open_engine
-from service.refinement.calls import Calls
-from service.refinement.types import (
+from glore.app import connect_vllm, create_app
+from glore.engines import fitness
+from glore.engines.generating import conversation
+from glore.engines.scoring import VllmStepScorer
+from glore.engines.vllm import open_engine
+from glore.formats.chat import ChatPrompts
+from glore.formats.qwen_prm import SEPARATOR, QwenPrmScores
+from glore.formats.scores import SORM_COLUMN, NewlineScores
+from glore.formats.steps import split_steps
+from glore.refinement.calls import Calls
+from glore.refinement.types import (
     Budget,
     Candidate,
     CandidateKind,
@@ -38,7 +37,8 @@ from service.refinement.types import (
     Strategy,
     Task,
 )
-from service.settings import EngineSettings, Families, ModelNames, Settings
+from glore.settings import EngineSettings, Families, ModelNames, Settings
+from glore_models.serving.presets import step_pooling
 
 from . import tiny
 from .servers import PATIENCE, TinyServer, running, tiny_server

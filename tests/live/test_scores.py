@@ -7,9 +7,9 @@ from peft import PeftModel
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from models.serving.bundle import chosen_bundle
-from models.serving.cache import default_cache
-from models.serving.engines import STEP_TAG
+from glore_models.serving.bundle import chosen_bundle
+from glore_models.serving.cache import default_cache
+from glore_models.serving.engines import STEP_TAG
 
 from .conftest import Service
 

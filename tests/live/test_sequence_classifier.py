@@ -7,11 +7,11 @@ import pytest
 import torch
 from transformers import AutoTokenizer, Qwen3ForSequenceClassification
 
-from models.formats.qwen_prm import QwenPrmScores
-from models.formats.sequence_scores import SequenceScores
-from service.engines import fitness
-from service.engines.classify import VllmSequenceScorer
-from service.engines.vllm import open_engine
+from glore.engines import fitness
+from glore.engines.classify import VllmSequenceScorer
+from glore.engines.vllm import open_engine
+from glore.formats.qwen_prm import QwenPrmScores
+from glore.formats.sequence_scores import SequenceScores
 
 from .servers import PATIENCE, TinyServer, sequence_classifier
 

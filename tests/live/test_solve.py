@@ -13,8 +13,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from models.formats.steps import split_steps
-from service.verifiers.arithmetic import Arithmetic
+from glore.formats.steps import split_steps
+from glore.verifiers.arithmetic import Arithmetic
 
 from .conftest import Service
 

@@ -16,7 +16,7 @@ import torch
 from peft import PeftModel
 from transformers import AutoTokenizer, Qwen2ForCausalLM
 
-from models.serving.engines import SPECULATION
+from glore_models.serving.engines import SPECULATION
 
 from . import tiny
 from .servers import TinyServer, running, tiny_server

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from models.formats.chat import Chat, Message
-from models.formats.prompts import student_prompt
-from models.formats.writing import Prompt
-from service.engines.generating import VllmGenerator
-from service.engines.ports import Generation
-from service.engines.vllm import open_engine
+from glore.engines.generating import VllmGenerator
+from glore.engines.ports import Generation
+from glore.engines.vllm import open_engine
+from glore.formats.chat import Chat, Message
+from glore.formats.prompts import student_prompt
+from glore.formats.writing import Prompt
 
 from .conftest import Service
 from .test_solve import QUESTION, check_candidates

@@ -6,9 +6,9 @@ from typing import Any
 
 import aiohttp
 
+from glore.formats.prompts import student_prompt
 from loadtest.simulation.server import Simulator, running
 from loadtest.simulation.settings import Simulated
-from models.formats.prompts import student_prompt
 
 MOST = 200  # tokens
 ASKED = {"model": "student", "prompt": student_prompt("How many?"), "max_tokens": MOST}

@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 import pytest_asyncio
 
+from glore.refinement.runner import Engines, refine
+from glore.refinement.types import Stage, Strategy
 from loadtest.early_scores import EarlyScores
 from loadtest.scoring_while_drafting import Profile, compare, main, simulated, tasks_of
 from loadtest.simulation.settings import Timing
-from service.refinement.runner import Engines, refine
-from service.refinement.types import Stage, Strategy
 from tests.service.clock import ManualClock
 from tests.service.refinement.fakes import FakeSorm
 

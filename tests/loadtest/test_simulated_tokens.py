@@ -9,14 +9,14 @@ import pytest
 import pytest_asyncio
 from tokenizers.pre_tokenizers import ByteLevel
 
+from glore.engines import fitness
+from glore.engines.classify import VllmSequenceScorer
+from glore.engines.ports import EngineError
+from glore.engines.vllm import VllmEngine, open_engine
+from glore.formats.scores import SORM_COLUMN, NewlineScores
+from glore.formats.sequence_scores import SequenceScores
 from loadtest.simulation.server import running
 from loadtest.simulation.settings import Simulated, parse_fault
-from models.formats.scores import SORM_COLUMN, NewlineScores
-from models.formats.sequence_scores import SequenceScores
-from service.engines import fitness
-from service.engines.classify import VllmSequenceScorer
-from service.engines.ports import EngineError
-from service.engines.vllm import VllmEngine, open_engine
 from tests.loadtest.simulated import engine
 
 LIMIT_S = 30.0

@@ -9,13 +9,13 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from glore.formats.answers import parse_answer
+from glore.formats.prompts import local_refiner_prompt
+from glore.formats.scores import NewlineScores
+from glore.formats.steps import split_steps
 from loadtest.simulation.server import UPSTREAM_TEXT
 from loadtest.simulation.settings import FAULTS, Fault, Timing, parse_fault
 from loadtest.simulator import parsed
-from models.formats.answers import parse_answer
-from models.formats.prompts import local_refiner_prompt
-from models.formats.scores import NewlineScores
-from models.formats.steps import split_steps
 from tests.loadtest.simulated import ASKED, completed, engine, streamed
 
 

@@ -7,10 +7,10 @@ import torch
 from peft import LoraConfig, get_peft_model
 from torch import nn
 
+from glore_models.data.problems import Problem
+from glore_models.training.examples import CompletionExample
+from glore_models.training.precision import fast_dtype
 from loadtest import throughput
-from models.data.problems import Problem
-from models.training.examples import CompletionExample
-from models.training.precision import fast_dtype
 
 
 def test_both_ways_are_measured_and_compared(

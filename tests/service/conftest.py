@@ -8,9 +8,9 @@ import pytest_asyncio
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-from service.app import create_app
-from service.settings import Settings
-from service.variables import PREFIX
+from glore.app import create_app
+from glore.settings import Settings
+from glore.variables import PREFIX
 from tests.service.fakes import FakeEngines
 
 

@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from models.formats.writing import Prompt
-from service.app import Connected
-from service.engines.ports import Completion, EngineError, FaultReason, Generation, Role, Scores
-from service.engines.readiness import EngineState, EngineStatus
-from service.refinement.runner import Engines
+from glore.app import Connected
+from glore.engines.ports import Completion, EngineError, FaultReason, Generation, Role, Scores
+from glore.engines.readiness import EngineState, EngineStatus
+from glore.formats.writing import Prompt
+from glore.refinement.runner import Engines
 
 QUESTION = "Tom has 3 bags of 4 sweets. How many sweets does he have?"
 DRAFT = "Tom has 3 bags.\n3 * 4 = 13\n#### 13"

@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 import uvicorn
 from fastapi import FastAPI
 
-from service.api.draining import Drain
-from service.commands.server import GatewayServer
+from glore.api.draining import Drain
+from glore.commands.server import GatewayServer
 
 LIMIT_S = 40.0  # ends a test that hangs; generous, for machines that are busy
 

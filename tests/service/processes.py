@@ -50,7 +50,7 @@ async def served(engine: str, port: int | None = None, **settings: str) -> Async
         **{f"GLORE_{name.upper()}": value for name, value in settings.items()},
     }
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "service.cli", "serve", "--port", str(port)),
+        *(sys.executable, "-m", "glore.cli", "serve", "--port", str(port)),
         env=environment,
         stderr=asyncio.subprocess.PIPE,
     )

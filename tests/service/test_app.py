@@ -13,9 +13,9 @@ from aiohttp import web
 from fastapi import FastAPI
 from pydantic import AnyHttpUrl
 
-from service.app import create_app, from_environment
-from service.errors import ConfigurationError
-from service.settings import ROLES, EngineSettings, Families, Settings
+from glore.app import create_app, from_environment
+from glore.errors import ConfigurationError
+from glore.settings import ROLES, EngineSettings, Families, Settings
 from tests.service.engines.fake_vllm import (
     FakeVllm,
     chat_completion,

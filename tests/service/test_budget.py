@@ -5,9 +5,9 @@ from typing import Literal
 
 import pytest
 
+from glore.refinement.types import Strategy
+from glore.settings import Families, Settings
 from loadtest.simulation.settings import Simulated, Timing, parse_fault
-from service.refinement.types import Strategy
-from service.settings import Families, Settings
 from tests.service.test_overload import ask, gateway
 from tests.service.test_streaming import stream
 

@@ -11,9 +11,9 @@ from typing import get_args
 import pytest
 from typer.testing import CliRunner, Result
 
+from glore.cli import main
+from glore.keys import Keyring, read_lines
 from glore_client import Strategy
-from service.cli import main
-from service.keys import Keyring, read_lines
 from tests.clients.python import samples
 from tests.service.gateway import READY, FakeGateway, fake_gateway
 
@@ -56,7 +56,7 @@ def test_without_arguments_the_help_is_shown() -> None:
 def test_the_help_loads_nothing_heavy() -> None:
     program = (
         "import sys\n"
-        "import service.cli\n"
+        "import glore.cli\n"
         "heavy = {'torch', 'transformers', 'vllm', 'httpx2', 'fastapi', 'uvicorn', 'aiohttp'}\n"
         "sys.exit(', '.join(heavy & set(sys.modules)) or 0)\n"
     )

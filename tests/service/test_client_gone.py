@@ -10,12 +10,12 @@ from contextlib import asynccontextmanager, contextmanager
 import pytest
 from pydantic import AnyHttpUrl, SecretStr
 
+from glore.api.draining import Drain
+from glore.app import create_app
+from glore.commands.server import GatewayServer
+from glore.settings import EngineSettings, Settings
 from loadtest.simulation.server import Simulator, running
 from loadtest.simulation.settings import Simulated, parse_fault
-from service.api.draining import Drain
-from service.app import create_app
-from service.commands.server import GatewayServer
-from service.settings import EngineSettings, Settings
 from tests.service.lateness import Lateness, watched
 
 WITHIN_S = 0.1

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from service.app import create_app
-from service.settings import Settings
+from glore.app import create_app
+from glore.settings import Settings
 from tests.service.documented import EVENTS, LINES, Streams
 from tests.service.fakes import FakeEngines
 

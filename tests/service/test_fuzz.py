@@ -15,12 +15,12 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 from pydantic import AnyHttpUrl
 
+from glore.api.events import SolveEvents
+from glore.app import create_app
+from glore.keys import new_key
+from glore.settings import EngineSettings, Settings
 from loadtest.simulation.server import UPSTREAM_TEXT, Simulator, running
 from loadtest.simulation.settings import FAULTS, Fault, Simulated, Timing
-from service.api.events import SolveEvents
-from service.app import create_app
-from service.keys import new_key
-from service.settings import EngineSettings, Settings
 from tests.service.documented import EVENTS, LINES
 from tests.service.fakes import FakeEngines
 from tests.service.fuzzing import ALL_PHASES, CHAT, SEED, fuzz

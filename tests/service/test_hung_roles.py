@@ -11,9 +11,9 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
-from service.engines.ports import Role
-from service.refinement.types import Strategy
-from service.settings import RoleTimeouts
+from glore.engines.ports import Role
+from glore.refinement.types import Strategy
+from glore.settings import RoleTimeouts
 from tests.service.virtual import run
 from tests.service.virtual_engines import SECONDS, VirtualEngines, closed_loop, gateway
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-import service
-from service import installation
+import glore
+from glore import installation
 
-CLONE = Path(service.__file__).parents[1]
+CLONE = Path(glore.__file__).parents[3]
 
 
 def script(folder: Path) -> Path:
@@ -35,7 +35,7 @@ def test_the_command_line_starts_the_glore_that_prints_it(
     monkeypatch.setattr(sys, "argv", [str(ours)])
     first = ours if on_path else other
     monkeypatch.setenv("PATH", f"{first.parent}:/usr/bin:/bin")
-    line = installation.glore("ask '1 + 1?'")
+    line = installation.command("ask '1 + 1?'")
     expected = str(ours) if not inside else ".venv/bin/glore"
     assert shlex.split(line) == ["glore" if on_path else expected, "ask", "1 + 1?"]
     done = subprocess.run(line, shell=True, capture_output=True, text=True, check=True)  # noqa: S602
@@ -47,7 +47,7 @@ def test_without_a_script_the_module_is_started(
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["-m"])
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
-    assert installation.glore("up") == f"{tmp_path}/python -m service.cli up"
+    assert installation.command("up") == f"{tmp_path}/python -m glore.cli up"
 
 
 def test_in_a_clone_make_installs_what_is_missing(
@@ -73,17 +73,18 @@ def test_in_another_environment_pip_installs_the_clone_with_its_client(
     monkeypatch.chdir("/")
     line = installation.missing("ray").partition("`")[2].partition("`")[0]
     assert shlex.split(line)[1:] == [
-        *("-m", "pip", "install", "-e", f"{CLONE}/clients/python", "-e", f"{CLONE}[ray]")
+        *("-m", "pip", "install"),
+        *("-e", f"{CLONE}/clients/python", "-e", f"{CLONE}/service", "-e", f"{CLONE}/models[ray]"),
     ]
 
 
 @pytest.mark.parametrize(
     ("origin", "wanted"),
     [
-        ({"url": "file:///w/glore.whl", "archive_info": {}}, "glore[train] @ file:///w/glore.whl"),
+        ({"url": "file:///w/m.whl", "archive_info": {}}, "glore-models[train] @ file:///w/m.whl"),
         (
             {"url": "https://h/glore", "vcs_info": {"vcs": "git", "commit_id": "c1"}},
-            "glore[train] @ git+https://h/glore@c1",
+            "glore-models[train] @ git+https://h/glore@c1#subdirectory=models",
         ),
         (None, None),
     ],
@@ -98,12 +99,12 @@ def test_from_elsewhere_pip_installs_from_where_glore_came(
     info.mkdir()
     if origin is not None:
         (info / "direct_url.json").write_text(json.dumps(origin))
-    monkeypatch.setattr(service, "__file__", str(tmp_path / "service" / "__init__.py"))
+    monkeypatch.setattr(glore, "__file__", str(tmp_path / "lib" / "site-packages" / "glore" / "x"))
     monkeypatch.setattr(metadata, "distribution", lambda _name: metadata.PathDistribution(info))
     said = installation.missing("matplotlib")
     assert installation.make("run") is None
     if wanted is None:
-        assert "install glore's extra `train` from where this glore came from" in said
+        assert "install glore-models's extra `train` from where this glore came from" in said
     else:
         assert shlex.split(said.partition("`")[2].partition("`")[0])[1:] == [
             *("-m", "pip", "install", wanted)

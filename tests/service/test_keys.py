@@ -2,7 +2,7 @@ import hashlib
 
 import pytest
 
-from service.keys import MADE_KEY, Key, Keyring, new_key, plain_keys, read_lines, read_list
+from glore.keys import MADE_KEY, Key, Keyring, new_key, plain_keys, read_lines, read_list
 
 ONE, OTHER = "a" * 32, "b" * 40
 
@@ -35,7 +35,7 @@ def test_every_key_is_compared_whichever_fits(
         compared.append(one)
         return one == other
 
-    monkeypatch.setattr("service.keys.hmac.compare_digest", compare)
+    monkeypatch.setattr("glore.keys.hmac.compare_digest", compare)
     ring = Keyring(tuple(Key.of(f"n{index}", f"k-{index}") for index in range(10)))
     ring.name_of(presented.encode())
     assert compared == [key.digest for key in ring.keys]

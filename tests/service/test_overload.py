@@ -11,12 +11,12 @@ import httpx2
 import pytest
 from pydantic import AnyHttpUrl
 
+from glore.app import create_app
+from glore.engines.ports import Role
+from glore.refinement.types import Strategy
+from glore.settings import EngineSettings, RoleEngines, Settings
 from loadtest.simulation.server import Simulator, running
 from loadtest.simulation.settings import Simulated, Timing, parse_fault
-from service.app import create_app
-from service.engines.ports import Role
-from service.refinement.types import Strategy
-from service.settings import EngineSettings, RoleEngines, Settings
 
 
 @asynccontextmanager

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import httpx2
 
+from glore.settings import ROLES
 from glore_client import Answered, AsyncClient, Question, RetryPolicy
 from loadtest.simulation.server import running
 from loadtest.simulation.settings import Simulated, Timing
-from service.settings import ROLES
 from tests.service.balancer import Balancer, balanced
 from tests.service.processes import START_S, Served, free_port, served
 

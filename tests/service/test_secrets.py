@@ -17,10 +17,10 @@ import pytest
 import pytest_asyncio
 from pydantic import AnyHttpUrl, SecretStr
 
-from service.app import create_app
-from service.keys import Key, new_key
-from service.settings import EngineSettings, Settings
-from service.telemetry.logs import configure_logs
+from glore.app import create_app
+from glore.keys import Key, new_key
+from glore.settings import EngineSettings, Settings
+from glore.telemetry.logs import configure_logs
 from tests.service.engines.fake_vllm import FakeVllm, fake_vllm
 from tests.service.fakes import QUESTION, FakeEngines
 
@@ -173,8 +173,8 @@ def test_a_start_that_fails_tells_no_key(
     monkeypatch.setenv("GLORE_API_KEYS_FILE", str(file))
     monkeypatch.setenv("GLORE_GENERATION__API_KEY", ENGINE)
     monkeypatch.setenv("GLORE_GENERATION__URL", f"http://user:{ENGINE}@host")
-    program = ["-c", "from service.app import from_environment as start; start()"]
-    arguments = ["-m", "service.cli", "serve"] if command == "serve" else program
+    program = ["-c", "from glore.app import from_environment as start; start()"]
+    arguments = ["-m", "glore.cli", "serve"] if command == "serve" else program
     done = subprocess.run([sys.executable, *arguments], check=False, capture_output=True, text=True)
     assert done.returncode != 0
     assert "GLORE_API_KEYS: " in done.stderr

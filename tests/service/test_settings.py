@@ -4,11 +4,10 @@ from pathlib import Path
 
 import pytest
 
-import service
-from service.errors import ConfigurationError
-from service.keys import Key, new_key
-from service.settings import ROLES, Settings, load_settings, wrong_variables
-from service.variables import names_of, secret_names
+from glore.errors import ConfigurationError
+from glore.keys import Key, new_key
+from glore.settings import ROLES, Settings, load_settings, wrong_variables
+from glore.variables import names_of, secret_names
 
 
 @pytest.fixture
@@ -138,7 +137,7 @@ def test_an_unknown_variable_ends_the_start_with_the_nearest_name(
 
 def test_every_variable_that_is_read_anywhere_is_known(env: pytest.MonkeyPatch) -> None:
     """What is named in the sources, in the build and in the pages; a test may set wrong ones."""
-    root = Path(service.__file__).parents[1]
+    root = Path(__file__).parents[2]
     folders = ("service", "models", "loadtest", "clients/python", "docs")
     files = [*root.glob("Makefile"), *root.glob("Dockerfile"), *root.glob("*.md"), root / ".ci/run"]
     files += [f for each in folders for f in (root / each).rglob("*") if f.suffix in {".py", ".md"}]

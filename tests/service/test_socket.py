@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 import pytest_asyncio
 from pydantic import AnyHttpUrl
 
-from service.app import create_app
-from service.settings import EngineSettings, Settings
+from glore.app import create_app
+from glore.settings import EngineSettings, Settings
 from tests.service.engines.fake_vllm import FakeVllm, fake_vllm
 from tests.service.fakes import QUESTION
 from tests.service.listening import LIMIT_S, listening

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from service.keys import Key, new_key
-from service.settings import Settings, load_settings
-from service.startup import described, exposed, lines
+from glore.keys import Key, new_key
+from glore.settings import Settings, load_settings
+from glore.startup import described, exposed, lines
 
 SECRET = "hidden-" + "k" * 32
 

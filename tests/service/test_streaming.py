@@ -9,11 +9,11 @@ import pytest
 from pydantic import AnyHttpUrl
 from starlette.types import Message
 
+from glore.api.stream import HEARTBEAT
+from glore.app import create_app
+from glore.settings import EngineSettings, Settings
 from loadtest.simulation.server import running
 from loadtest.simulation.settings import Simulated, Timing, parse_fault
-from service.api.stream import HEARTBEAT
-from service.app import create_app
-from service.settings import EngineSettings, Settings
 from tests.service.api.asgi import Exchange
 from tests.service.test_overload import gateway
 

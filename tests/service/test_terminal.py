@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
-from service.cli import main
-from service.terminal import json_text, visible
+from glore.cli import main
+from glore.terminal import json_text, visible
 from tests.clients.python import samples
 from tests.service.gateway import READY, FakeGateway, fake_gateway
 

@@ -14,16 +14,16 @@ import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
 
+from glore.api.answering import turn
+from glore.api.context import Context
+from glore.api.record import ANONYMOUS
+from glore.app import connect_vllm, create_app
+from glore.engines.exchange import MAX_RESPONSE_BYTES, Fault
+from glore.engines.ports import Role
+from glore.refinement.runner import refine
+from glore.refinement.types import Budget, Sampling, Strategy, Task
+from glore.settings import EngineSettings, Settings
 from loadtest.simulation import shapes, writing
-from service.api.answering import turn
-from service.api.context import Context
-from service.api.record import ANONYMOUS
-from service.app import connect_vllm, create_app
-from service.engines.exchange import MAX_RESPONSE_BYTES, Fault
-from service.engines.ports import Role
-from service.refinement.runner import refine
-from service.refinement.types import Budget, Sampling, Strategy, Task
-from service.settings import EngineSettings, Settings
 
 # How long an answer of each model takes; a `glore` question takes 0.35 seconds.
 SECONDS: Mapping[str, float] = {

@@ -6,17 +6,17 @@ from typing import Any, TypeAlias, get_args
 import pytest
 from pydantic import BaseModel, SecretStr
 
+from glore.api.batch_body import digest_of
+from glore.api.batch_schemas import BatchQuestion, resolved
+from glore.api.examples import DEGRADED, RESPONSE
+from glore.api.schemas import SolveOptions, SolveRequest
+from glore.api.solve import task_of
+from glore.app import create_app
+from glore.settings import Settings
 from glore_client import Problem, Question, Readiness, Sampling, SolveEvent, SolveResult, Strategy
 from glore_client.batches import BrokenLine, ErrorLine, LastLine, OkLine
 from glore_client.events import READERS
 from glore_client.questions import EVENTS, NDJSON, BatchCall, shared_by_all, solve_call
-from service.api.batch_body import digest_of
-from service.api.batch_schemas import BatchQuestion, resolved
-from service.api.examples import DEGRADED, RESPONSE
-from service.api.schemas import SolveOptions, SolveRequest
-from service.api.solve import task_of
-from service.app import create_app
-from service.settings import Settings
 from tests.service.api.openai.conftest import LIMITS
 
 Schema: TypeAlias = dict[str, Any]

@@ -14,6 +14,9 @@ from fastapi import FastAPI
 from pydantic import AnyHttpUrl, SecretStr
 from typer.testing import CliRunner
 
+from glore.app import create_app
+from glore.cli import main
+from glore.settings import EngineSettings, Settings
 from glore_client import (
     Answered,
     AsyncClient,
@@ -35,9 +38,6 @@ from glore_client import (
 )
 from loadtest.simulation.server import Simulator, running
 from loadtest.simulation.settings import Simulated, Timing, parse_fault
-from service.app import create_app
-from service.cli import main
-from service.settings import EngineSettings, Settings
 from tests.clients.python.samples import QUESTION
 
 LIMIT_S = 60.0  # ends a test that hangs; generous, for machines that are busy

@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from models.data.files import InUseError, alone, append_jsonl, read_json, read_jsonl, write_json
+from glore_models.data.files import (
+    InUseError,
+    alone,
+    append_jsonl,
+    read_json,
+    read_jsonl,
+    write_json,
+)
 from tests.models.forked import in_a_child
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from models.data.labels import (
+from glore_models.data.labels import (
     BAD,
     GOOD,
     UNLABELLED,
@@ -19,8 +19,8 @@ from models.data.labels import (
     sorm_examples,
     step_result,
 )
-from models.data.rollouts import PrefixRollouts, make_sample
-from models.training.examples import ScoreExample
+from glore_models.data.rollouts import PrefixRollouts, make_sample
+from glore_models.training.examples import ScoreExample
 
 WRONG = "2 + 3 = 5\n5 * 4 = 21\n#### 21"
 OFF = CleanUps(consistent=False, used=False, balanced=False)

@@ -1,7 +1,7 @@
 """Refiner pairs from samples and rollouts."""
 
-from models.data.pairs import global_pairs, local_pairs
-from models.data.rollouts import make_sample
+from glore_models.data.pairs import global_pairs, local_pairs
+from glore_models.data.rollouts import make_sample
 from tests.models.data.test_labels import WRONG, rollouts
 
 RIGHT = "2 + 3 = 5\n5 * 4 = 20\n#### 20"

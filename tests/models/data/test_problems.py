@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.data.problems import is_easy, largest_number, make_problem, split_of
+from glore_models.data.problems import is_easy, largest_number, make_problem, split_of
 
 
 def test_calculator_marks_go_and_the_answer_is_read() -> None:

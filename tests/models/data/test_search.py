@@ -3,9 +3,9 @@
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from models.data.labels import BAD, make_consistent, raw_labels
-from models.data.rollouts import PrefixRollouts
-from models.data.search import compare, search_first_error, searched_labels
+from glore_models.data.labels import BAD, make_consistent, raw_labels
+from glore_models.data.rollouts import PrefixRollouts
+from glore_models.data.search import compare, search_first_error, searched_labels
 
 
 def group(reached: list[bool], *, right: bool) -> list[PrefixRollouts]:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from models.data import sources
-from models.data.problems import Problem, Split, is_easy, make_problem, split_of, text_key
-from models.formats.answers import parse_answer
-from models.formats.prompts import normalise_question
+from glore.formats.answers import parse_answer
+from glore.formats.prompts import normalise_question
+from glore_models.data import sources
+from glore_models.data.problems import Problem, Split, is_easy, make_problem, split_of, text_key
 
-KEPT = Path(sources.__file__).parents[1] / "kept" / "paper_gpu"
+KEPT = Path(__file__).parents[3] / "models" / "kept" / "paper_gpu"
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from models.sampling.port import Rollout
+from glore_models.sampling.port import Rollout
 from tests.models.evaluation.paper.fakes import KilledError
 
 

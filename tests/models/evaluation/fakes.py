@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from glore_client import GloreError, Sampling, SolveResult, Strategy
-from models.data.problems import Problem
-from models.evaluation.run import Plan
+from glore_models.data.problems import Problem
+from glore_models.evaluation.run import Plan
 from tests.clients.python import samples
 
 PROBLEMS = [Problem(f"p{i}", f"Question {i}?", "10", "#### 10", "test") for i in range(4)]

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Collection
 from pathlib import Path
 
-from models.evaluation.run import evaluate
+from glore_models.evaluation.run import evaluate
 from tests.models.evaluation.fakes import PROBLEMS, FakeSolver, plan
 from tests.models.forked import in_a_child
 

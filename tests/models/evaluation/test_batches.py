@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from models.evaluation.batches import Batches, MissingTextError, engines_of
-from service.engines.ports import Generation
+from glore.engines.ports import Generation
+from glore_models.evaluation.batches import Batches, MissingTextError, engines_of
 from tests.models.evaluation.drawers import FakeDrawer, FakeScorer
 from tests.models.evaluation.paper.fakes import KilledError
 

@@ -3,9 +3,9 @@
 import json
 from datetime import UTC, datetime, timedelta
 
-from models.evaluation.card import as_card
-from models.evaluation.spent import Spent
-from models.evaluation.table import Row
+from glore_models.evaluation.card import as_card
+from glore_models.evaluation.spent import Spent
+from glore_models.evaluation.table import Row
 
 SETTINGS = {"source": "easy", "seed": 7, "strategies": ["draft", "glore"], "deadline": 120.0}
 STARTED = datetime(2026, 1, 1, 12, tzinfo=UTC)

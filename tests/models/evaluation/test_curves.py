@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from models.evaluation.curves import draw_curves
-from models.evaluation.table import Row
+from glore_models.evaluation.curves import draw_curves
+from glore_models.evaluation.table import Row
 
 ROWS = (
     Row("draft", 10, 4, 0, 0, 70.0, 1.0, derived_from="glore"),

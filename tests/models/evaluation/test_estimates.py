@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.evaluation.estimates import Estimate, auc, harmonic_mean, ratio
-from models.evaluation.stats import Z95
+from glore_models.evaluation.estimates import Estimate, auc, harmonic_mean, ratio
+from glore_models.evaluation.stats import Z95
 
 Statistic = Callable[[Sequence[int]], Estimate | None]  # of the questions at these places
 _RNG = random.Random(5)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from glore_client import SolveResult
-from models.evaluation.journal import Entry, JournalError, open_journal
+from glore_models.evaluation.journal import Entry, JournalError, open_journal
 from tests.clients.python import samples
 
 RESULT = SolveResult.model_validate(samples.result())

@@ -7,15 +7,15 @@ import asyncio
 import gzip
 from pathlib import Path
 
-from models.data import sources
-from models.data.files import read_jsonl
-from models.data.problems import Problem, split_of
-from models.evaluation.batches import Batches
-from models.evaluation.paper.sets import FRESH_SETS
-from models.evaluation.paper.thresholds import read_thresholds
-from models.evaluation.selector_report import as_markdown, joined, report
-from models.evaluation.selectors import MAX_TOKENS, QUESTIONS, Found, find
-from service.verifiers.arithmetic import Arithmetic
+from glore.verifiers.arithmetic import Arithmetic
+from glore_models.data import sources
+from glore_models.data.files import read_jsonl
+from glore_models.data.problems import Problem, split_of
+from glore_models.evaluation.batches import Batches
+from glore_models.evaluation.paper.sets import FRESH_SETS
+from glore_models.evaluation.paper.thresholds import read_thresholds
+from glore_models.evaluation.selector_report import as_markdown, joined, report
+from glore_models.evaluation.selectors import MAX_TOKENS, QUESTIONS, Found, find
 
 ROOT = Path(__file__).parents[3]
 KEPT = ROOT / "models" / "kept" / "paper_gpu"

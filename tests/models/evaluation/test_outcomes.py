@@ -1,7 +1,7 @@
 from typing import Any
 
 from glore_client import SolveResult
-from models.evaluation.outcomes import (
+from glore_models.evaluation.outcomes import (
     any_candidate,
     as_asked,
     derived_draft,

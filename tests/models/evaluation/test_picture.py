@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from models.evaluation.picture import colour, places, shown
+from glore_models.evaluation.picture import colour, places, shown
 
 
 def test_strategies_of_as_many_tokens_stand_side_by_side() -> None:

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from glore_client import APIConnectionError, APITimeoutError, GloreError, Sampling
-from models.evaluation import run
-from models.evaluation.curves import draw_curves
-from models.evaluation.journal import JournalError
-from models.evaluation.run import STRATEGIES, Report, evaluate
-from models.evaluation.table import Row
+from glore_models.evaluation import run
+from glore_models.evaluation.curves import draw_curves
+from glore_models.evaluation.journal import JournalError
+from glore_models.evaluation.run import STRATEGIES, Report, evaluate
+from glore_models.evaluation.table import Row
 from tests.models.evaluation.fakes import PROBLEMS, FakeSolver, plan
 
 

@@ -4,20 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from models.data.problems import Problem
-from models.evaluation.batches import Batches
-from models.evaluation.paper.thresholds import Thresholds
-from models.evaluation.selector_report import as_markdown, joined, report, row
-from models.evaluation.selectors import (
-    DRAFT,
-    WAYS,
-    Answered,
-    Candidates,
-    Found,
-    find,
-    within_questions,
-)
-from service.refinement.types import (
+from glore.refinement.types import (
     Budget,
     Candidate,
     CandidateKind,
@@ -26,7 +13,20 @@ from service.refinement.types import (
     Strategy,
     Task,
 )
-from service.verifiers.arithmetic import Arithmetic
+from glore.verifiers.arithmetic import Arithmetic
+from glore_models.data.problems import Problem
+from glore_models.evaluation.batches import Batches
+from glore_models.evaluation.paper.thresholds import Thresholds
+from glore_models.evaluation.selector_report import as_markdown, joined, report, row
+from glore_models.evaluation.selectors import (
+    DRAFT,
+    WAYS,
+    Answered,
+    Candidates,
+    Found,
+    find,
+    within_questions,
+)
 from tests.models.evaluation.drawers import FakeDrawer, FakeScorer
 
 TRUE, FALSE = "3 + 4 = 7\n#### 7", "3 + 4 = 8\n#### 8"

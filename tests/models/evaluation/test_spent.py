@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from glore_client import SolveResult
-from models.evaluation.journal import Entry, open_journal
-from models.evaluation.spent import Spent, spent
+from glore_models.evaluation.journal import Entry, open_journal
+from glore_models.evaluation.spent import Spent, spent
 from tests.clients.python import samples
 
 RESULT = SolveResult.model_validate(samples.result())

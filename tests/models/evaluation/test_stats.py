@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.evaluation.stats import mcnemar_exact, wilson
+from glore_models.evaluation.stats import mcnemar_exact, wilson
 
 
 @pytest.mark.parametrize(

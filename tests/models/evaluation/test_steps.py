@@ -1,6 +1,6 @@
 """Step figures counted by hand."""
 
-from models.evaluation.steps import Labelled, best_threshold, curve, figures
+from glore_models.evaluation.steps import Labelled, best_threshold, curve, figures
 
 SOLUTIONS = [
     Labelled(labels=(1, 1, 1), scores=(0.9, 0.8, 0.7)),  # right, left alone

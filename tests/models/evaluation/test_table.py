@@ -1,5 +1,5 @@
-from models.evaluation.outcomes import FAILED, Outcome
-from models.evaluation.table import as_json, as_markdown, as_text, make_row
+from glore_models.evaluation.outcomes import FAILED, Outcome
+from glore_models.evaluation.table import as_json, as_markdown, as_text, make_row
 
 RIGHT = Outcome(correct=True, generated_tokens=100, seconds=2.0)
 WRONG = Outcome(correct=False, generated_tokens=50, seconds=1.0, degraded=True)

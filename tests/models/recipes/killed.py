@@ -13,12 +13,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from models.recipes import sampling
-from models.recipes.recipe import Recipe
-from models.recipes.run import Run
-from models.recipes.stages import Stages
-from models.training import loop
-from models.training.loop import LoopConfig
+from glore_models.recipes import sampling
+from glore_models.recipes.recipe import Recipe
+from glore_models.recipes.run import Run
+from glore_models.recipes.stages import Stages
+from glore_models.training import loop
+from glore_models.training.loop import LoopConfig
 from tests.models.forked import in_a_child
 from tests.models.recipes.scripted import scripted
 

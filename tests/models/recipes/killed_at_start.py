@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from models.recipes.keep import unpack
-from models.recipes.run import Run
+from glore_models.recipes.keep import unpack
+from glore_models.recipes.run import Run
 from tests.models.forked import in_a_child
 
 SETTINGS = {"name": "paper", "seeds": [1, 11, 21]}

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from models.data import sources
-from models.recipes.paper import smoke
-from models.recipes.recipe import Recipe, Sampled, Tiers
-from models.sampling.port import Rollout
+from glore_models.data import sources
+from glore_models.recipes.paper import smoke
+from glore_models.recipes.recipe import Recipe, Sampled, Tiers
+from glore_models.sampling.port import Rollout
 
 
 def scripted() -> Recipe:

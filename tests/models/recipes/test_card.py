@@ -3,10 +3,11 @@
 from collections import Counter
 from pathlib import Path
 
-from models.recipes.card import card
-from models.recipes.paper import paper_gpu
-from models.recipes.run import Run
-from models.recipes.sampling import tier_problems
+from glore_models.recipes.card import card
+from glore_models.recipes.paper import paper_gpu
+from glore_models.recipes.run import Run
+from glore_models.recipes.sampling import tier_problems
+from glore_models.serving.bundle import SHIPPED
 
 MODELS = Path(__file__).parents[3] / "models"
 KEPT = Run(MODELS / "kept" / "paper_gpu")
@@ -17,7 +18,7 @@ def test_the_bundles_card_has_every_count_that_is_kept() -> None:
     made = card(paper_gpu(), counts, KEPT.seconds()).partition("The whole configuration")[0]
     rows = {line for line in made.splitlines() if line.startswith("| ")}
     assert len(rows) > 2 * len(counts["steps"]) + 15
-    assert rows <= set((MODELS / "bundle" / "CARD.md").read_text().splitlines())
+    assert rows <= set((SHIPPED / "CARD.md").read_text().splitlines())
 
 
 def test_the_kept_run_tells_what_the_filters_of_its_problems_took_out() -> None:

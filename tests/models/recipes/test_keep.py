@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from models.recipes.keep import keep, unpack
+from glore_models.recipes.keep import keep, unpack
 
 KEPT = Path(__file__).parents[3] / "models" / "kept" / "paper_gpu"
 

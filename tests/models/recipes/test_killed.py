@@ -12,9 +12,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from models.recipes.paper import smoke
-from models.recipes.run import Run
-from models.recipes.stages import Stages
+from glore_models.recipes.paper import smoke
+from glore_models.recipes.run import Run
+from glore_models.recipes.stages import Stages
 from tests.models.recipes.killed_at_start import SETTINGS
 
 

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from models.data.files import read_jsonl, write_jsonl
-from models.data.labels import BAD, GOOD, sample_is_right
-from models.data.rollouts import PrefixRollouts, make_sample
-from models.recipes import sampling
-from models.recipes.labelling import Labelling, half_right, target_counts
-from models.recipes.paper import paper_gpu, smoke
-from models.recipes.run import Run
-from models.recipes.stages import Stages, choosing_counts
-from models.training import adapters
-from models.training.examples import ScoreExample
-from models.training.loop import LoopReport
+from glore_models.data.files import read_jsonl, write_jsonl
+from glore_models.data.labels import BAD, GOOD, sample_is_right
+from glore_models.data.rollouts import PrefixRollouts, make_sample
+from glore_models.recipes import sampling
+from glore_models.recipes.labelling import Labelling, half_right, target_counts
+from glore_models.recipes.paper import paper_gpu, smoke
+from glore_models.recipes.run import Run
+from glore_models.recipes.stages import Stages, choosing_counts
+from glore_models.training import adapters
+from glore_models.training.examples import ScoreExample
+from glore_models.training.loop import LoopReport
 from tests.models.data.test_labels import WRONG, rollouts
 
 KEPT = Path(__file__).parents[3] / "models" / "kept" / "paper_gpu"

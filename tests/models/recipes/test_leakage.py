@@ -7,22 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from models.data import sources
-from models.data.files import write_jsonl
-from models.data.labels import orm_examples
-from models.data.problems import text_key
-from models.data.questions import questions_in
-from models.data.rollouts import make_sample
-from models.evaluation.paper.sets import SETS
-from models.formats.prompts import global_refiner_prompt, local_refiner_prompt
-from models.recipes import leakage
-from models.recipes.leakage import LeakageError, check_held_out, evaluation_questions
-from models.recipes.mixture import Mixture, mix
-from models.recipes.paper import paper, paper_gpu
-from models.recipes.recipe import Recipe
-from models.recipes.run import Run
-from models.recipes.sampling import tier_problems
-from models.training.examples import CompletionExample
+from glore.formats.prompts import global_refiner_prompt, local_refiner_prompt
+from glore_models.data import sources
+from glore_models.data.files import write_jsonl
+from glore_models.data.labels import orm_examples
+from glore_models.data.problems import text_key
+from glore_models.data.questions import questions_in
+from glore_models.data.rollouts import make_sample
+from glore_models.evaluation.paper.sets import SETS
+from glore_models.recipes import leakage
+from glore_models.recipes.leakage import LeakageError, check_held_out, evaluation_questions
+from glore_models.recipes.mixture import Mixture, mix
+from glore_models.recipes.paper import paper, paper_gpu
+from glore_models.recipes.recipe import Recipe
+from glore_models.recipes.run import Run
+from glore_models.recipes.sampling import tier_problems
+from glore_models.training.examples import CompletionExample
 
 RECIPE = replace(paper(), gsm8k=None)
 KEPT = Path(__file__).parents[3] / "models" / "kept" / "paper_gpu"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from models.recipes import RECIPES, run_recipe
-from models.recipes.paper import paper, paper_gpu, smoke
-from models.recipes.recipe import Recipe
+from glore_models.recipes import RECIPES, run_recipe
+from glore_models.recipes.paper import paper, paper_gpu, smoke
+from glore_models.recipes.recipe import Recipe
 
 
 def test_the_one_for_a_gpu_has_the_same_stages_and_more_of_everything() -> None:
@@ -43,7 +43,7 @@ def test_no_two_uses_draw_the_same_problems(recipe: Recipe) -> None:
 
 def test_it_is_known_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "paper_gpu" in RECIPES
-    monkeypatch.setattr("models.recipes.stages.Stages.all", lambda _stages: {})
+    monkeypatch.setattr("glore_models.recipes.stages.Stages.all", lambda _stages: {})
     run_recipe("paper_gpu", tmp_path, base=tmp_path)
     kept = json.loads((tmp_path / "recipe.json").read_text())
     named = replace(paper_gpu(), gsm8k=None).settings()

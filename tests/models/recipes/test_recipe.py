@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from models.recipes.paper import paper_gpu, smoke
-from models.recipes.recipe import ADDING, LATER
-from models.recipes.run import OtherRecipeError, Run
+from glore_models.recipes.paper import paper_gpu, smoke
+from glore_models.recipes.recipe import ADDING, LATER
+from glore_models.recipes.run import OtherRecipeError, Run
 
 KEPT = Path(__file__).parents[3] / "models" / "kept" / "paper_gpu"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from models.recipes.run import Counts, OtherRecipeError, Run
+from glore_models.recipes.run import Counts, OtherRecipeError, Run
 
 
 def test_a_recipe_is_written_once_and_then_only_compared(tmp_path: Path) -> None:

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from models.data.files import InUseError, alone
-from models.recipes import run_recipe, stages
-from models.recipes.first_light import first_light
-from models.recipes.paper import paper, smoke
-from models.recipes.recipe import Recipe
-from models.recipes.run import Counts, Run
-from models.recipes.stages import Stages
+from glore_models.data.files import InUseError, alone
+from glore_models.recipes import run_recipe, stages
+from glore_models.recipes.first_light import first_light
+from glore_models.recipes.paper import paper, smoke
+from glore_models.recipes.recipe import Recipe
+from glore_models.recipes.run import Counts, Run
+from glore_models.recipes.stages import Stages
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from models.data.files import read_jsonl
-from models.data.problems import Problem
-from models.data.rollouts import PrefixRollouts, Sample, make_sample
-from models.recipes import sampling
-from models.sampling.port import Drawing, Rollout, StreamingSampler
+from glore_models.data.files import read_jsonl
+from glore_models.data.problems import Problem
+from glore_models.data.rollouts import PrefixRollouts, Sample, make_sample
+from glore_models.recipes import sampling
+from glore_models.sampling.port import Drawing, Rollout, StreamingSampler
 
 PROBLEMS = [Problem(f"p{i}", f"What is {i} + 1?", str(i + 1), "", "s") for i in range(6)]
 DRAWING = Drawing(n=3, temperature=0.8, max_tokens=9)

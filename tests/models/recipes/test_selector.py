@@ -3,13 +3,13 @@ from pathlib import Path
 
 import pytest
 
-from models.data.rollouts import PrefixRollouts
-from models.recipes.selector import Kind, Mixed, mixed, pair_of, within
-from models.training.adapters import AdapterConfig, ScoresOf, train_pair_scorer
-from models.training.examples import ScoreExample, ScorePair
-from models.training.likelihood import LogLikelihood
-from models.training.loop import LoopConfig
-from models.training.scoring import score_steps
+from glore_models.data.rollouts import PrefixRollouts
+from glore_models.recipes.selector import Kind, Mixed, mixed, pair_of, within
+from glore_models.training.adapters import AdapterConfig, ScoresOf, train_pair_scorer
+from glore_models.training.examples import ScoreExample, ScorePair
+from glore_models.training.likelihood import LogLikelihood
+from glore_models.training.loop import LoopConfig
+from glore_models.training.scoring import score_steps
 
 RIGHT, WRONG = "It is 3 + 4 = 7.\n#### 7", "It is 3 + 4 = 8.\n#### 8"
 

@@ -9,19 +9,19 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from models.data.files import read_jsonl, write_jsonl
-from models.data.problems import Problem, text_key
-from models.data.rollouts import PrefixRollouts, Sample
-from models.evaluation.paper.thresholds import read_thresholds
-from models.recipes import UnknownNameError, run_recipe
-from models.recipes.paper import paper, smoke
-from models.recipes.run import OtherRecipeError, Run
-from models.recipes.stages import Stages
-from models.recipes.unbundle import unbundle
-from models.serving.bundle import Bundle
-from models.training import adapters
-from models.training.examples import ScoreExample
-from models.training.loop import LoopReport
+from glore_models.data.files import read_jsonl, write_jsonl
+from glore_models.data.problems import Problem, text_key
+from glore_models.data.rollouts import PrefixRollouts, Sample
+from glore_models.evaluation.paper.thresholds import read_thresholds
+from glore_models.recipes import UnknownNameError, run_recipe
+from glore_models.recipes.paper import paper, smoke
+from glore_models.recipes.run import OtherRecipeError, Run
+from glore_models.recipes.stages import Stages
+from glore_models.recipes.unbundle import unbundle
+from glore_models.serving.bundle import Bundle
+from glore_models.training import adapters
+from glore_models.training.examples import ScoreExample
+from glore_models.training.loop import LoopReport
 from tests.models.recipes.scripted import scripted
 from tests.models.recipes.test_thresholds import check_best_points
 
@@ -155,7 +155,7 @@ def test_killed_while_it_becomes_one_it_is_done_again(
         target.write_bytes(source.read_bytes())
 
     with monkeypatch.context() as killed:
-        killed.setattr("models.recipes.unbundle.shutil.copyfile", copyfile)
+        killed.setattr("glore_models.recipes.unbundle.shutil.copyfile", copyfile)
         with pytest.raises(KeyboardInterrupt):
             unbundle(bundle, tiny_base, out)
     assert not out.exists()

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from models.data.files import read_jsonl, write_jsonl
-from models.data.problems import Problem, text_key
-from models.data.rollouts import Sample, make_sample
-from models.recipes.paper import paper, smoke
-from models.recipes.recipe import ExpertIteration, Recipe
-from models.recipes.run import Run
-from models.recipes.students import BUNDLED, Students, right_and_different
-from models.sampling.port import Rollout, Sampler
-from models.training import adapters
-from models.training.adapters import AdapterConfig
-from models.training.examples import CompletionExample
-from models.training.loop import LoopReport
+from glore_models.data.files import read_jsonl, write_jsonl
+from glore_models.data.problems import Problem, text_key
+from glore_models.data.rollouts import Sample, make_sample
+from glore_models.recipes.paper import paper, smoke
+from glore_models.recipes.recipe import ExpertIteration, Recipe
+from glore_models.recipes.run import Run
+from glore_models.recipes.students import SHIPPED_STUDENT, Students, right_and_different
+from glore_models.sampling.port import Rollout, Sampler
+from glore_models.training import adapters
+from glore_models.training.adapters import AdapterConfig
+from glore_models.training.examples import CompletionExample
+from glore_models.training.loop import LoopReport
 
 
 def sample(problem: str, solution: str) -> Sample:
@@ -126,8 +126,8 @@ def test_a_student_of_the_smoke_recipe_begins_as_the_one_that_ships(
     monkeypatch.setattr(adapters, "train_generator", trained.train)
     write_jsonl(run.path("student_problems.jsonl"), [])
     Students(smoke(), run, Path("base")).supervised()
-    assert trained.starts == {"student_0": BUNDLED}
-    shipped = json.loads((BUNDLED / "adapter_config.json").read_text(encoding="utf-8"))
+    assert trained.starts == {"student_0": SHIPPED_STUDENT}
+    shipped = json.loads((SHIPPED_STUDENT / "adapter_config.json").read_text(encoding="utf-8"))
     assert (smoke().student.rank, smoke().student.alpha) == (shipped["r"], shipped["lora_alpha"])
 
 
@@ -175,7 +175,7 @@ def test_each_of_two_rounds_has_fresh_problems_and_goes_on_from_the_one_before(
 
 
 def answers_of(iteration: ExpertIteration | None, number: int) -> dict[str, str]:
-    from models.recipes.sampling import tier_problems
+    from glore_models.recipes.sampling import tier_problems
 
     assert iteration is not None
     problems = tier_problems(iteration.problems_of(number), "train")

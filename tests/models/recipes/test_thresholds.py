@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from models.data.files import write_jsonl
-from models.data.rollouts import PrefixRollouts
-from models.evaluation.paper.thresholds import read_thresholds
-from models.recipes import thresholds
-from models.recipes.card import card
-from models.recipes.paper import smoke
-from models.recipes.recipe import Recipe
-from models.recipes.run import Counts, Run
-from models.recipes.thresholds import Thresholds
+from glore_models.data.files import write_jsonl
+from glore_models.data.rollouts import PrefixRollouts
+from glore_models.evaluation.paper.thresholds import read_thresholds
+from glore_models.recipes import thresholds
+from glore_models.recipes.card import card
+from glore_models.recipes.paper import smoke
+from glore_models.recipes.recipe import Recipe
+from glore_models.recipes.run import Counts, Run
+from glore_models.recipes.thresholds import Thresholds
 
 ROOT = Path(__file__).parents[3]
 FILES = ("first_error", "sorm"), ("orm_first_error", "orm"), ("gate", "gate")

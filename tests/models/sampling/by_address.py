@@ -8,7 +8,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from models.sampling.choice import SamplerChoice, make
+from glore_models.sampling.choice import SamplerChoice, make
 
 
 def main(address: str, checkpoint: str, *engine_urls: str) -> int:

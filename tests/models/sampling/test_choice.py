@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from models.sampling.choice import ChoiceError, SamplerChoice, make
-from models.sampling.vllm import SamplingError, VllmSampler
+from glore_models.sampling.choice import ChoiceError, SamplerChoice, make
+from glore_models.sampling.vllm import SamplingError, VllmSampler
 from tests.models.sampling.fake_engine import fake_engine
 
 
@@ -75,7 +75,7 @@ def test_a_server_of_its_own_ends_with_its_sampler_and_at_the_latest_with_the_ru
             yield engine.url, "key"
         events.append(f"{name} ended")
 
-    monkeypatch.setattr("models.sampling.server.own_server", server)
+    monkeypatch.setattr("glore_models.sampling.server.own_server", server)
     torch = SimpleNamespace(
         cuda=SimpleNamespace(empty_cache=lambda: events.append("memory given back"))
     )
@@ -97,7 +97,7 @@ def test_a_server_of_its_own_ends_with_its_sampler_and_at_the_latest_with_the_ru
 def test_the_driver_of_a_ray_loads_no_torch() -> None:
     program = (
         "import sys\n"
-        "import models.sampling.choice, models.sampling.ray.sampler\n"
+        "import glore_models.sampling.choice, glore_models.sampling.ray.sampler\n"
         "sys.exit(', '.join({'torch', 'vllm', 'transformers'} & set(sys.modules)) or 0)\n"
     )
     done = subprocess.run(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.sampling.ray.ledger import Ledger, batches, task_key, tasks
+from glore_models.sampling.ray.ledger import Ledger, batches, task_key, tasks
 
 
 def test_equal_prompts_have_keys_of_their_own_that_do_not_depend_on_the_others() -> None:

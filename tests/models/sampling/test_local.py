@@ -7,7 +7,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from models.sampling.local import LocalSampler
+from glore_models.sampling.local import LocalSampler
 
 PROMPTS = [
     "Question: a\nSolution:\n",

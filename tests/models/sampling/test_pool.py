@@ -11,17 +11,17 @@ from pathlib import Path
 import psutil
 import pytest
 
-from models.sampling.choice import SamplerChoice, make
-from models.sampling.local import LocalSampler
-from models.sampling.pool import PooledSampler
-from models.sampling.port import StreamingSampler
-from models.sampling.vllm import SamplingError
+from glore_models.sampling.choice import SamplerChoice, make
+from glore_models.sampling.local import LocalSampler
+from glore_models.sampling.pool import PooledSampler
+from glore_models.sampling.port import StreamingSampler
+from glore_models.sampling.vllm import SamplingError
 
 PROMPTS = [f"Question: {'a' * size}\nSolution:\n" for size in (1, 9, 4, 4, 7, 2)]
 OWNER = """
 import sys, time
 from pathlib import Path
-from models.sampling.pool import PooledSampler
+from glore_models.sampling.pool import PooledSampler
 
 if __name__ == "__main__":
     sampler = PooledSampler(Path(sys.argv[1]), seed=1, processes=2, rows=1)

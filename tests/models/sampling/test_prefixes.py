@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.sampling.prefixes import families, together
+from glore_models.sampling.prefixes import families, together
 
 PROMPTS = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=5), max_size=12)
 

@@ -9,13 +9,13 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from models.data.files import read_jsonl
-from models.data.problems import Problem
-from models.data.rollouts import PrefixRollouts, Sample
-from models.recipes.sampling import roll_out_prefixes, sample_solutions
-from models.sampling.choice import SamplerChoice, make
-from models.sampling.port import Drawing, MakeSampler, Rollout
-from models.sampling.vllm import SamplingError
+from glore_models.data.files import read_jsonl
+from glore_models.data.problems import Problem
+from glore_models.data.rollouts import PrefixRollouts, Sample
+from glore_models.recipes.sampling import roll_out_prefixes, sample_solutions
+from glore_models.sampling.choice import SamplerChoice, make
+from glore_models.sampling.port import Drawing, MakeSampler, Rollout
+from glore_models.sampling.vllm import SamplingError
 from tests.models.sampling.fake_engine import FakeEngine, fake_engine
 
 pytestmark = pytest.mark.timeout(900)  # Ray takes seconds to start, minutes on a busy machine
@@ -132,7 +132,7 @@ def test_prompts_that_stay_without_rollouts_are_an_error(
     checkpoint: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from models.sampling.ray import sampler as ray_sampler
+    from glore_models.sampling.ray import sampler as ray_sampler
 
     monkeypatch.setattr(ray_sampler, "_ROUNDS", 2)
     monkeypatch.setattr(ray_sampler, "_PAUSE", 0.01)
@@ -155,7 +155,7 @@ def test_an_engine_of_another_checkpoint_is_refused(
 def test_more_engines_than_gpus_are_refused(
     checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from models.sampling.ray import cluster, engines
+    from glore_models.sampling.ray import cluster, engines
 
     monkeypatch.setattr(cluster, "connected", lambda *_, **__: nullcontext())
     monkeypatch.setattr(engines, "ray", FakeRay())

@@ -16,8 +16,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from models.sampling.server import free_port
-from models.serving.engines import HERE
+from glore_models.sampling.server import free_port
+from glore_models.serving.engines import HERE
 from tests.models.sampling.fake_engine import fake_engine
 
 pytestmark = pytest.mark.timeout(900)  # Ray takes seconds to start, minutes on a busy machine

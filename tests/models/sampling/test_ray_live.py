@@ -9,8 +9,8 @@ import pytest
 import torch
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-from models.sampling.choice import SamplerChoice, make
-from models.sampling.local import LocalSampler
+from glore_models.sampling.choice import SamplerChoice, make
+from glore_models.sampling.local import LocalSampler
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(1800)]
 
@@ -56,6 +56,6 @@ def _servers() -> list[psutil.Process]:
         process
         for process in psutil.process_iter(["cmdline"])
         if "vllm.entrypoints.openai.api_server" in (command := process.info["cmdline"] or [])
-        and "models.serving.guard" not in command
+        and "glore_models.serving.guard" not in command
         and any("merged_for_ray" in part for part in command)
     ]

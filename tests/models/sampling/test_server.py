@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from models.sampling.server import OwnServer, free_port, launch
-from models.sampling.vllm import SamplingError
-from models.serving.engines import HERE
+from glore_models.sampling.server import OwnServer, free_port, launch
+from glore_models.sampling.vllm import SamplingError
+from glore_models.serving.engines import HERE
 
 
 def _checkpoint(folder: Path, positions: int) -> Path:
@@ -44,7 +44,7 @@ def test_a_server_that_cannot_start_is_an_error_and_leaves_no_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "models.sampling.server.SERVER", ("-c", "raise ValueError('no such thing')")
+        "glore_models.sampling.server.SERVER", ("-c", "raise ValueError('no such thing')")
     )
     server = OwnServer(_checkpoint(tmp_path, 512), "s", host=HERE, gpu=False, api_key="k")
     logs = server._logs

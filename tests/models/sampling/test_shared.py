@@ -2,7 +2,7 @@
 
 import torch
 
-from models.sampling.shared import SharedCache
+from glore_models.sampling.shared import SharedCache
 
 GROUPS, EACH, SIZE, LAYERS = 2, 3, 8, 2
 

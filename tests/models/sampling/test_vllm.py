@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from models.sampling.port import Rollout
-from models.sampling.vllm import SamplingError, VllmSampler
+from glore_models.sampling.port import Rollout
+from glore_models.sampling.vllm import SamplingError, VllmSampler
 
 
 class Completions(BaseHTTPRequestHandler):

@@ -8,10 +8,10 @@ import pytest
 import torch
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-from models.formats.prompts import continuation_prompt
-from models.formats.steps import closed, prefix_before
-from models.sampling.choice import SamplerChoice, make
-from models.sampling.vllm import VllmSampler
+from glore.formats.prompts import continuation_prompt
+from glore.formats.steps import closed, prefix_before
+from glore_models.sampling.choice import SamplerChoice, make
+from glore_models.sampling.vllm import VllmSampler
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(1800)]
 

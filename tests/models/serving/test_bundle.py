@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from models.serving.bundle import BUNDLED, Bundle, chosen_bundle
-from models.serving.errors import ServingError
+from glore_models.serving.bundle import SHIPPED, Bundle, chosen_bundle
+from glore_models.serving.errors import ServingError
 
 
 def test_a_whole_bundle_passes(paper_bundle: Bundle) -> None:
@@ -46,7 +46,7 @@ def test_an_unusable_configuration_is_told(paper_bundle: Bundle, content: str) -
 
 
 def test_the_bundle_is_chosen_by_the_environment(tmp_path: Path) -> None:
-    assert chosen_bundle({}).path == BUNDLED
+    assert chosen_bundle({}).path == SHIPPED
     assert chosen_bundle({"GLORE_BUNDLE": str(tmp_path)}).path == tmp_path
 
 

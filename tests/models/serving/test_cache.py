@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from models.serving import cache as cache_module
-from models.serving.bundle import Bundle
-from models.serving.cache import Builder, Cache, Part, check_disk, default_cache
-from models.serving.errors import ServingError
+from glore_models.serving import cache as cache_module
+from glore_models.serving.bundle import Bundle
+from glore_models.serving.cache import Builder, Cache, Part, check_disk, default_cache
+from glore_models.serving.errors import ServingError
 
 PARTS: tuple[Part, ...] = ("base", "student", "scorer")
 

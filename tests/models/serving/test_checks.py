@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from models.serving import checks
-from models.serving.errors import ServingError
+from glore_models.serving import checks
+from glore_models.serving.errors import ServingError
 
 
 @pytest.fixture

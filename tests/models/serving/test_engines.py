@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from models.serving import engines
-from models.serving.bundle import Bundle
-from models.serving.cache import Cache
-from models.serving.guard import GRACE
-from models.serving.processes import Launch
+from glore_models.serving import engines
+from glore_models.serving.bundle import Bundle
+from glore_models.serving.cache import Cache
+from glore_models.serving.guard import GRACE
+from glore_models.serving.processes import Launch
 
 
 @pytest.fixture

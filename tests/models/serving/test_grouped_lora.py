@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from models.serving import grouped_lora
+from glore_models.serving import grouped_lora
 
 ops = pytest.importorskip("vllm.lora.ops.torch_ops")
 

@@ -3,19 +3,19 @@ import shlex
 
 import pytest
 
-from models.formats.math_shepherd import MathShepherdScores
-from models.formats.qwen_prm import SEPARATOR
-from models.serving import presets
-from models.serving.errors import ServingError
-from models.serving.preset_engines import (
+from glore.formats.math_shepherd import MathShepherdScores
+from glore.formats.qwen_prm import SEPARATOR
+from glore.settings import ROLES, load_settings
+from glore_models.serving import presets
+from glore_models.serving.errors import ServingError
+from glore_models.serving.preset_engines import (
     preset_gateway,
     preset_named,
     preset_servers,
     preset_settings,
 )
-from models.serving.presets import PRESETS, Preset
-from models.serving.processes import Launch
-from service.settings import ROLES, load_settings
+from glore_models.serving.presets import PRESETS, Preset
+from glore_models.serving.processes import Launch
 
 PORTS = {"generation": 9101, "sorm": 9102, "orm": 9103}
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from models.serving import processes
-from models.serving.errors import ServingError
-from models.serving.processes import (
+import glore
+from glore_models.serving import processes
+from glore_models.serving.errors import ServingError
+from glore_models.serving.processes import (
     PYTHON,
     Guarded,
     Launch,
@@ -29,7 +30,7 @@ time.sleep(600)
 OWNER = """
 import os, sys, time
 from pathlib import Path
-from models.serving.processes import Guarded, Launch
+from glore_models.serving.processes import Guarded, Launch
 launch = Launch("family", (sys.executable, "-c", sys.argv[1]), os.environ)
 process = Guarded(launch, Path(sys.argv[2]))
 time.sleep(600)
@@ -215,7 +216,7 @@ def hostile(folder: Path) -> Path:
     )
     for name in names:
         (folder / f"{name}.py").write_text(mark)
-    for name in ("models", "service", "pip", "multiprocessing"):
+    for name in ("glore", "glore_models", "pip", "multiprocessing"):
         (folder / name).mkdir()
         (folder / name / "__init__.py").write_text(mark)
     return folder
@@ -229,12 +230,13 @@ def test_nothing_is_imported_from_the_current_folder(
     here = hostile(tmp_path / "here")
     monkeypatch.chdir(here)
     nested = (
-        "import subprocess, sys, multiprocessing, json; import models.serving.build; "
-        "subprocess.run([sys.executable, '-c', 'import select, models, service.cli'], check=True)"
+        "import subprocess, sys, multiprocessing, json; import glore_models.serving.build; "
+        "program = 'import select, glore_models, glore.cli'; "
+        "subprocess.run([sys.executable, '-c', program], check=True)"
     )
     process = Guarded(python("nested", nested), tmp_path)
     assert process.wait(60) == 0, process.tail(20)
-    build = Launch("build", (*PYTHON, "-m", "models.serving.build", "a", "b"), os.environ)
+    build = Launch("build", (*PYTHON, "-m", "glore_models.serving.build", "a", "b"), os.environ)
     process = Guarded(build, tmp_path)
     assert process.wait(60) == 1
     assert "are not complete" in process.log.read_text()
@@ -255,12 +257,15 @@ def test_a_source_tree_that_is_not_installed_is_found_by_what_it_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = str(Path(processes.__file__).parents[2])
-    monkeypatch.setattr(sys, "path", [root, *(each for each in sys.path if each != root)])
+    roots = [root, str(Path(glore.__file__).parents[1])]
+    monkeypatch.setattr(sys, "path", [*roots, *(each for each in sys.path if each not in roots)])
     monkeypatch.delenv("PYTHONPATH", raising=False)
     monkeypatch.chdir(tmp_path)
-    process = Guarded(python("found", "import models; print(models.__file__)"), tmp_path)
+    process = Guarded(
+        python("found", "import glore, glore_models; print(glore_models.__file__)"), tmp_path
+    )
     assert process.wait(60) == 0
-    assert process.tail(1) == [str(Path(root) / "models" / "__init__.py")]
+    assert process.tail(1) == [str(Path(root) / "glore_models" / "__init__.py")]
 
 
 def test_two_services_on_one_cache_have_logs_of_their_own(tmp_path: Path) -> None:

@@ -5,10 +5,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from models.serving.errors import ServingError
-from models.serving.processes import Launch
-from models.serving.revival import Patience, Revival
-from models.serving.stack import Stack, is_ready
+from glore_models.serving.errors import ServingError
+from glore_models.serving.processes import Launch
+from glore_models.serving.revival import Patience, Revival
+from glore_models.serving.stack import Stack, is_ready
 from tests.models.serving.test_stack import SERVER, launch, silent
 from tests.service.clock import ManualClock
 
@@ -162,5 +162,5 @@ def kill(engine: Launch) -> None:
     """SIGKILL to the process that plays this engine, not to its guard."""
     for process in psutil.process_iter(["cmdline"]):
         command = process.info["cmdline"] or []
-        if command[-1:] == [str(engine.port)] and "models.serving.guard" not in command:
+        if command[-1:] == [str(engine.port)] and "glore_models.serving.guard" not in command:
             process.kill()

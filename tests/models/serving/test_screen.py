@@ -2,7 +2,7 @@ import io
 
 from rich.console import Console
 
-from models.serving.screen import Screen, shortened
+from glore_models.serving.screen import Screen, shortened
 
 
 class Clock:

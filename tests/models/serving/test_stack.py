@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from models.serving import stack as stack_module
-from models.serving.errors import ServingError
-from models.serving.processes import Launch
-from models.serving.stack import Stack, is_ready
+from glore_models.serving import stack as stack_module
+from glore_models.serving.errors import ServingError
+from glore_models.serving.processes import Launch
+from glore_models.serving.stack import Stack, is_ready
 
 SERVER = """
 import http.server, sys

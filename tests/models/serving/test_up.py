@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from models.sampling.server import launch as sampling
-from models.serving import checks, engines, up
-from models.serving.bundle import Bundle
-from models.serving.cache import Cache
-from models.serving.preset_engines import preset_servers
-from models.serving.presets import PRESETS
-from models.serving.processes import own_logs
-from service.cli import main
+from glore.cli import main
+from glore_models.sampling.server import launch as sampling
+from glore_models.serving import checks, engines, up
+from glore_models.serving.bundle import Bundle
+from glore_models.serving.cache import Cache
+from glore_models.serving.preset_engines import preset_servers
+from glore_models.serving.presets import PRESETS
+from glore_models.serving.processes import own_logs
 
 PORTS = {"generation": 8101, "sorm": 8102, "orm": 8103}
 

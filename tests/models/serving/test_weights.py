@@ -5,9 +5,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoModelForTokenClassification, AutoTokenizer
 
-from models.serving.bundle import Bundle
-from models.serving.errors import ServingError
-from models.serving.weights import attach_head, merge_student
+from glore_models.serving.bundle import Bundle
+from glore_models.serving.errors import ServingError
+from glore_models.serving.weights import attach_head, merge_student
 
 WEIGHT = "model.layers.1.mlp.up_proj.weight"
 

@@ -9,8 +9,8 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
-from models.training import loop
-from models.training.adapters import (
+from glore_models.training import loop
+from glore_models.training.adapters import (
     AdapterConfig,
     encode_completion,
     encode_scores,
@@ -18,9 +18,9 @@ from models.training.adapters import (
     train_generator,
     train_scorer,
 )
-from models.training.examples import CompletionExample, Encoded, ScoreExample, batches
-from models.training.loop import LoopConfig
-from models.training.scoring import score_steps
+from glore_models.training.examples import CompletionExample, Encoded, ScoreExample, batches
+from glore_models.training.loop import LoopConfig
+from glore_models.training.scoring import score_steps
 
 FAST = AdapterConfig(rank=4, alpha=8, loop=LoopConfig(epochs=12, batch_tokens=64, rate=1e-2))
 GOOD, BAD = ("2 + 2 = 4", "#### 4"), ("zzzz", "zz")

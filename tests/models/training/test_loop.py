@@ -8,9 +8,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from models.training import loop
-from models.training.examples import Encoded
-from models.training.loop import LoopConfig, LoopReport, train
+from glore_models.training import loop
+from glore_models.training.examples import Encoded
+from glore_models.training.loop import LoopConfig, LoopReport, train
 
 EXAMPLES = [Encoded((i, i + 1), (-100, i % 2)) for i in range(60)]
 CONFIG = LoopConfig(epochs=2, batch_tokens=2, rate=1e-2)

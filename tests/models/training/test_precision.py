@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from models.training import precision
+from glore_models.training import precision
 
 
 def test_a_cpu_without_bfloat16_multiplies_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:

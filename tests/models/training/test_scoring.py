@@ -8,11 +8,11 @@ from peft import PeftModel
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from models.training import scoring
-from models.training.adapters import AdapterConfig, encode_scores, train_scorer
-from models.training.examples import ScoreExample
-from models.training.loop import LoopConfig
-from models.training.scoring import StepScorer, score_steps
+from glore_models.training import scoring
+from glore_models.training.adapters import AdapterConfig, encode_scores, train_scorer
+from glore_models.training.examples import ScoreExample
+from glore_models.training.loop import LoopConfig
+from glore_models.training.scoring import StepScorer, score_steps
 
 CONFIG = AdapterConfig(rank=4, alpha=8, loop=LoopConfig(epochs=12, batch_tokens=64, rate=1e-2))
 SOLUTIONS = [

@@ -1,6 +1,6 @@
 import pytest
 
-from service.api.accept import prefers_events
+from glore.api.accept import prefers_events
 
 
 @pytest.mark.parametrize(

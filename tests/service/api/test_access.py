@@ -10,13 +10,13 @@ import pytest
 from pydantic import SecretStr
 from starlette.datastructures import Headers
 
-from service.api.access import Gate
-from service.api.rates import Rate
-from service.api.record import ANONYMOUS
-from service.app import create_app
-from service.errors import RateLimitedError, UnauthorizedError
-from service.keys import Key, Keyring, new_key
-from service.settings import Settings
+from glore.api.access import Gate
+from glore.api.rates import Rate
+from glore.api.record import ANONYMOUS
+from glore.app import create_app
+from glore.errors import RateLimitedError, UnauthorizedError
+from glore.keys import Key, Keyring, new_key
+from glore.settings import Settings
 from tests.service.api.asgi import Exchange
 from tests.service.clock import ManualClock
 from tests.service.fakes import QUESTION, FakeEngines

@@ -5,9 +5,9 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from service.api.admission import Admission, Places
-from service.api.record import ANONYMOUS
-from service.errors import NoDraftInTimeError, OverloadedError, RateLimitedError
+from glore.api.admission import Admission, Places
+from glore.api.record import ANONYMOUS
+from glore.errors import NoDraftInTimeError, OverloadedError, RateLimitedError
 from tests.service.clock import ManualClock
 
 LIMIT_S = 30.0  # ends a test that hangs; generous, for machines that are busy

@@ -10,11 +10,11 @@ import pytest_asyncio
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-from service.api import disconnect
-from service.api.batch_schemas import BatchBroken, BatchDone, BatchLine
-from service.app import create_app
-from service.batches.store import BatchName, NothingKept, StoreFailedError
-from service.settings import Settings
+from glore.api import disconnect
+from glore.api.batch_schemas import BatchBroken, BatchDone, BatchLine
+from glore.app import create_app
+from glore.batches.store import BatchName, NothingKept, StoreFailedError
+from glore.settings import Settings
 from tests.service.api.asgi import Exchange
 from tests.service.fakes import QUESTION, FakeEngines
 from tests.service.lines import lines_of

@@ -8,10 +8,10 @@ from fastapi import Request
 from pydantic import Field
 from starlette.types import Message
 
-from service.api.batch_body import batch_of, digest_of
-from service.api.context import Limits
-from service.api.schemas import SamplingIn, SolveRequest
-from service.refinement.types import Strategy
+from glore.api.batch_body import batch_of, digest_of
+from glore.api.context import Limits
+from glore.api.schemas import SamplingIn, SolveRequest
+from glore.refinement.types import Strategy
 from tests.service.api.test_batch import NDJSON, PATH
 from tests.service.lines import lines_of
 

@@ -8,11 +8,11 @@ from typing import Any
 import httpx2
 import pytest
 
-from service.api import disconnect
-from service.api.batch_lines import Lines
-from service.app import create_app
-from service.errors import ClientGoneError
-from service.settings import Settings
+from glore.api import disconnect
+from glore.api.batch_lines import Lines
+from glore.app import create_app
+from glore.errors import ClientGoneError
+from glore.settings import Settings
 from tests.service.api.test_batch import PATH, questions
 from tests.service.fakes import FakeEngines
 from tests.service.lines import lines_of

@@ -7,8 +7,8 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
-from service.app import create_app
-from service.settings import Settings
+from glore.app import create_app
+from glore.settings import Settings
 from tests.service.api.asgi import Exchange
 from tests.service.fakes import QUESTION, FakeEngines
 

@@ -6,8 +6,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from service.api.callers import CallersBudget
-from service.refinement.types import Budget, Sampling, Strategy, Task
+from glore.api.callers import CallersBudget
+from glore.refinement.types import Budget, Sampling, Strategy, Task
 from tests.service.lines import lines_of
 
 BODY = {"question": "How many?"}

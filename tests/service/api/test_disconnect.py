@@ -5,8 +5,8 @@ import pytest
 import pytest_asyncio
 from starlette.types import Message
 
-from service.api.disconnect import handing_over, while_connected
-from service.errors import ClientGoneError
+from glore.api.disconnect import handing_over, while_connected
+from glore.errors import ClientGoneError
 from tests.service import virtual
 from tests.service.api.asgi import Exchange
 

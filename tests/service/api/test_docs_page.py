@@ -6,7 +6,7 @@ from typing import Any
 import httpx2
 import pytest_asyncio
 
-from service.api.docs_page import page
+from glore.api.docs_page import page
 
 
 class Reader(HTMLParser):

@@ -10,12 +10,12 @@ import pytest
 import pytest_asyncio
 from fastapi import FastAPI
 
-from service.api.batch_schemas import BatchBroken, BatchLine
-from service.api.draining import Drain
-from service.app import create_app
-from service.engines.ports import Generation
-from service.errors import ShuttingDownError
-from service.settings import Settings
+from glore.api.batch_schemas import BatchBroken, BatchLine
+from glore.api.draining import Drain
+from glore.app import create_app
+from glore.engines.ports import Generation
+from glore.errors import ShuttingDownError
+from glore.settings import Settings
 from tests.service.api.test_batch import PATH, post, questions
 from tests.service.fakes import QUESTION, FakeEngines, FakeGenerator
 from tests.service.lines import lines_of

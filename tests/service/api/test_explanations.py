@@ -2,9 +2,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from service.api.explanations import explain
-from service.refinement.runner import Outcome
-from service.refinement.types import (
+from glore.api.explanations import explain
+from glore.refinement.runner import Outcome
+from glore.refinement.types import (
     Budget,
     Candidate,
     CandidateKind,

@@ -6,11 +6,11 @@ import pytest
 from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.app import create_app
-from service.engines.breaker import Circuit
-from service.engines.ports import Role
-from service.engines.readiness import EngineState, EngineStatus, Readiness
-from service.settings import RoleEngines, Settings
+from glore.app import create_app
+from glore.engines.breaker import Circuit
+from glore.engines.ports import Role
+from glore.engines.readiness import EngineState, EngineStatus, Readiness
+from glore.settings import RoleEngines, Settings
 from tests.service.fakes import QUESTION, FakeEngines, FakeProbe
 
 

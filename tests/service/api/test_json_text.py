@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.api.json_text import MAX_MEMBERS, JsonText, check_size
-from service.errors import InvalidRequestError
+from glore.api.json_text import MAX_MEMBERS, JsonText, check_size
+from glore.errors import InvalidRequestError
 
 LONGEST = 100
 _SPACE = st.text(" \t\r\n", max_size=3)

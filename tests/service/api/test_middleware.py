@@ -9,10 +9,10 @@ from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
-from service.app import create_app
-from service.keys import new_key
-from service.settings import Settings
-from service.telemetry.logs import JsonFormatter
+from glore.app import create_app
+from glore.keys import new_key
+from glore.settings import Settings
+from glore.telemetry.logs import JsonFormatter
 from tests.service.api.asgi import Exchange
 from tests.service.fakes import QUESTION, FakeEngines
 

@@ -5,15 +5,15 @@ import httpx2
 import pytest_asyncio
 from pydantic import SecretStr
 
-from service.api import examples
-from service.api.events import EVENTS
-from service.api.health import Ready
-from service.api.problems import Problem
-from service.api.schemas import SolveRequest, SolveResponse
-from service.app import create_app
-from service.keys import new_key
-from service.refinement.types import Strategy
-from service.settings import Settings
+from glore.api import examples
+from glore.api.events import EVENTS
+from glore.api.health import Ready
+from glore.api.problems import Problem
+from glore.api.schemas import SolveRequest, SolveResponse
+from glore.app import create_app
+from glore.keys import new_key
+from glore.refinement.types import Strategy
+from glore.settings import Settings
 
 
 @pytest_asyncio.fixture

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.api.rates import Rate, TokenBucket
+from glore.api.rates import Rate, TokenBucket
 from tests.service.clock import ManualClock
 
 RATES = st.builds(Rate, st.integers(1, 100_000), st.integers(1, 1000))

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from jsonschema_rs import validator_for
 
-from service.refinement.types import Strategy
+from glore.refinement.types import Strategy
 from tests.service.fakes import QUESTION
 
 SAMPLINGS: list[dict[str, Any] | None] = [None, {}, {"temperature": 1}, {"n": 3}, {"n": 4}]

@@ -8,10 +8,10 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
-from service.app import create_app
-from service.engines.ports import FaultReason
-from service.refinement.types import Strategy
-from service.settings import Settings
+from glore.app import create_app
+from glore.engines.ports import FaultReason
+from glore.refinement.types import Strategy
+from glore.settings import Settings
 from tests.service.api.asgi import Exchange
 from tests.service.fakes import DRAFT, GLOBAL, LOCAL, QUESTION, FakeEngines
 

@@ -13,11 +13,11 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from starlette.types import Message
 
-from service.api import disconnect
-from service.api.events import EVENTS
-from service.app import create_app
-from service.settings import Settings
-from service.telemetry.logs import JsonFormatter
+from glore.api import disconnect
+from glore.api.events import EVENTS
+from glore.app import create_app
+from glore.settings import Settings
+from glore.telemetry.logs import JsonFormatter
 from tests.service.api.asgi import Exchange
 from tests.service.fakes import DRAFT, GLOBAL, LOCAL_TAIL, QUESTION, FakeEngines
 

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 from fastapi import FastAPI
 
-from service.settings import Settings
+from glore.settings import Settings
 from tests.service.api.test_stream import (
     LIMIT_S,
     Reader,

@@ -6,11 +6,11 @@ from typing import TypeAlias
 
 import pytest
 
-from service.api.schemas import SolveResponse
-from service.api.telling import JOIN_S, Silence, Telling, Told, Turn
-from service.errors import NoDraftInTimeError
-from service.refinement.progress import Advanced, Delta
-from service.refinement.types import Reranked, Stage, State
+from glore.api.schemas import SolveResponse
+from glore.api.telling import JOIN_S, Silence, Telling, Told, Turn
+from glore.errors import NoDraftInTimeError
+from glore.refinement.progress import Advanced, Delta
+from glore.refinement.types import Reranked, Stage, State
 from tests.service import virtual
 from tests.service.refinement.builders import task
 

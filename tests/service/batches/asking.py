@@ -15,7 +15,7 @@ import asyncpg
 import httpx2
 from aiohttp import web
 
-from service.batches.location import SQLITE
+from glore.batches.location import SQLITE
 from tests.service.engines.fake_vllm import completion, fake_vllm
 from tests.service.fakes import DRAFT
 from tests.service.processes import Served, served

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from service.batches.opening import open_store
-from service.batches.store import Store
+from glore.batches.opening import open_store
+from glore.batches.store import Store
 from tests.postgres import postgres_server
 
 

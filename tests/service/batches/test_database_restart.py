@@ -9,8 +9,8 @@ from typing import Final
 import httpx2
 import pytest
 
-from service.batches import postgres
-from service.batches.store import BatchName, StoreFailedError
+from glore.batches import postgres
+from glore.batches.store import BatchName, StoreFailedError
 from tests.postgres import PostgresServer, postgres_server
 from tests.service.batches.asking import (
     BODY,

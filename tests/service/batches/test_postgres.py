@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 
-from service.batches.postgres import PostgresStore
-from service.batches.store import BatchName, StoreFailedError
+from glore.batches.postgres import PostgresStore
+from glore.batches.store import BatchName, StoreFailedError
 
 
 class Connection:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from service.batches.run import Answer, BatchRun, Pace, StoppedError, Told
-from service.batches.sqlite import SqliteStore, open_sqlite
-from service.batches.store import BatchName, NothingKept, StoreFailedError
+from glore.batches.run import Answer, BatchRun, Pace, StoppedError, Told
+from glore.batches.sqlite import SqliteStore, open_sqlite
+from glore.batches.store import BatchName, NothingKept, StoreFailedError
 
 NAME = BatchName("", "k")
 PACE = Pace(concurrency=2, lease=0.3, poll=0.02)

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from service.batches import sqlite
-from service.batches.opening import default_file, open_store
-from service.batches.sqlite import open_sqlite
-from service.batches.store import BatchName, StoreFailedError
+from glore.batches import sqlite
+from glore.batches.opening import default_file, open_store
+from glore.batches.sqlite import open_sqlite
+from glore.batches.store import BatchName, StoreFailedError
 from tests.service.batches.asking import CONCURRENCY, LIMIT_S, engine, gateway, once, whole
 
 NAME = BatchName("", "k")
@@ -29,8 +29,8 @@ from pathlib import Path
 now = time.time
 time.time = lambda: now() + float(sys.argv[2])
 
-from service.batches.sqlite import open_sqlite
-from service.batches.store import BatchName
+from glore.batches.sqlite import open_sqlite
+from glore.batches.store import BatchName
 
 async def claim():
     name = BatchName("", "k")

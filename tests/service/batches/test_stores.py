@@ -5,8 +5,8 @@ import uuid
 
 import pytest
 
-from service.batches.opening import open_store
-from service.batches.store import BatchName, OtherBatchError, Store, StoreFailedError
+from glore.batches.opening import open_store
+from glore.batches.store import BatchName, OtherBatchError, Store, StoreFailedError
 
 LEASE = 60.0
 

@@ -6,7 +6,7 @@ import threading
 import pytest
 from typer.testing import CliRunner
 
-from service.cli import main
+from glore.cli import main
 from tests.clients.python import samples
 from tests.clients.python.sockets import serving
 from tests.service.gateway import fake_gateway

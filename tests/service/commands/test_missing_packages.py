@@ -15,18 +15,19 @@ from pathlib import Path
 
 import pytest
 
-from models.evaluation.paper.ports import RunModels
-from models.evaluation.paper.records import write_records
-from service.installation import EXTRAS
+from glore.installation import EXTRAS
+from glore_models.evaluation.paper.ports import RunModels
+from glore_models.evaluation.paper.records import write_records
 from tests.models.evaluation.paper.builders import RIGHT, WRONG, record
 from tests.service.gateway import fake_gateway
 from tests.service.processes import free_port
 
 PROGRAM = """
 import json, os, sys
-import service.cli
-import service.commands.ask, service.commands.evaluate, service.commands.paper
-import service.commands.train, service.commands.serve, models.serving.up  # none may need an extra
+import glore.cli
+import glore.commands.ask, glore_models.commands.evaluate, glore_models.commands.paper
+import glore_models.commands.train, glore.commands.serve
+import glore_models.serving.up  # none of these may need an extra
 
 def run(packages, arguments, out):
     os.dup2(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 1)
@@ -36,7 +37,7 @@ def run(packages, arguments, out):
         sys.modules[package] = None
     sys.argv = ["glore", *arguments]
     try:
-        service.cli.main(arguments)
+        glore.cli.main(arguments)
     except SystemExit as end:
         return end.code or 0
 

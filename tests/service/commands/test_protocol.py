@@ -8,18 +8,18 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 
-from service.api.draining import Drain
-from service.app import create_app
-from service.commands import protocol
-from service.commands.protocol import (
+from glore.api.draining import Drain
+from glore.app import create_app
+from glore.commands import protocol
+from glore.commands.protocol import (
     FREE_CHUNKS,
     MAX_HEAD,
     MAX_HEADER_LINES,
     MAX_PIPELINED,
     MAX_TARGET,
 )
-from service.commands.server import GatewayServer
-from service.settings import Settings
+from glore.commands.server import GatewayServer
+from glore.settings import Settings
 from tests.service.fakes import QUESTION, FakeEngines
 from tests.service.listening import LIMIT_S, running
 

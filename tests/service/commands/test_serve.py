@@ -9,9 +9,9 @@ import time
 import httpx2
 import pytest
 
-from service.batches.opening import default_file
-from service.commands.errors import CommandFailedError
-from service.commands.serve import bind
+from glore.batches.opening import default_file
+from glore.commands.errors import CommandFailedError
+from glore.commands.serve import bind
 from tests.service.processes import free_port
 
 
@@ -35,7 +35,7 @@ def test_the_gateway_serves_without_engines_and_stops_at_ctrl_c(host: str) -> No
     port = free_port()
     default_file().parent.mkdir(parents=True)
     default_file().write_bytes(b"no database" * 100)
-    command = [sys.executable, "-m", "service.cli", "serve", "--host", host, "--port", str(port)]
+    command = [sys.executable, "-m", "glore.cli", "serve", "--host", host, "--port", str(port)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert _alive(port, process)
@@ -61,7 +61,7 @@ def test_the_gateway_serves_without_engines_and_stops_at_ctrl_c(host: str) -> No
     ],
 )
 def test_a_store_that_cannot_be_opened_is_one_line(store: str, said: str) -> None:
-    command = [sys.executable, "-m", "service.cli", "serve", "--port", str(free_port())]
+    command = [sys.executable, "-m", "glore.cli", "serve", "--port", str(free_port())]
     ended = subprocess.run(
         command,
         env=os.environ | {"GLORE_STORE": store},

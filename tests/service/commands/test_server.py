@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from service.api.draining import Drain
-from service.app import create_app
-from service.commands import protocol
-from service.commands.server import GatewayServer
-from service.settings import Settings
+from glore.api.draining import Drain
+from glore.app import create_app
+from glore.commands import protocol
+from glore.commands.server import GatewayServer
+from glore.settings import Settings
 from tests.service.fakes import QUESTION, FakeEngines
 from tests.service.listening import LIMIT_S, running
 

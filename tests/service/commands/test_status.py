@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from glore.cli import main
+from glore.commands.status import in_words
+from glore.engines.breaker import Circuit
+from glore.engines.readiness import EngineState
+from glore.settings import ROLES
 from glore_client import Readiness
-from service.cli import main
-from service.commands.status import in_words
-from service.engines.breaker import Circuit
-from service.engines.readiness import EngineState
-from service.settings import ROLES
 from tests.service.engines.fake_vllm import FakeVllm, fake_vllm
 from tests.service.gateway import READY, FakeGateway, fake_gateway
 from tests.service.processes import free_port

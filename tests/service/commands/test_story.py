@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 from rich.console import Console, RenderableType
 
+from glore.commands.story import Story, colour, conclusion, picture
 from glore_client import SolveResult
 from glore_client.events import READERS
-from service.commands.story import Story, colour, conclusion, picture
 from tests.clients.python import samples
 
 RESULT = samples.result(selected=1)

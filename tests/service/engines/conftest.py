@@ -2,7 +2,7 @@ from collections.abc import AsyncIterator
 
 import pytest_asyncio
 
-from service.engines.vllm import VllmEngine, open_engine
+from glore.engines.vllm import VllmEngine, open_engine
 from tests.service.engines.fake_vllm import FakeVllm, fake_vllm
 
 

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from service.engines.exchange import MAX_RESPONSE_BYTES
+from glore.engines.exchange import MAX_RESPONSE_BYTES
 
 MEBIBYTE: Final = 1024 * 1024
 _PAGE: Final = 4096

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.engines.breaker import Admitted, BreakerSettings, Circuit, CircuitBreaker
-from service.engines.ports import FaultReason
+from glore.engines.breaker import Admitted, BreakerSettings, Circuit, CircuitBreaker
+from glore.engines.ports import FaultReason
 from tests.service.clock import ManualClock
 
 SETTINGS = BreakerSettings(window=10, failures=3, share=0.5, rest=2, longest_rest=6)

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from models.formats.chat import Chat, ChatPrompts, Message
-from service.engines.generating import VllmGenerator, conversation
-from service.engines.ports import Completion, EngineError, Generation
-from service.engines.vllm import VllmEngine
+from glore.engines.generating import VllmGenerator, conversation
+from glore.engines.ports import Completion, EngineError, Generation
+from glore.engines.vllm import VllmEngine
+from glore.formats.chat import Chat, ChatPrompts, Message
 from tests.service.engines.fake_vllm import FakeVllm, chat_completion
 
 CHAT = "/v1/chat/completions"

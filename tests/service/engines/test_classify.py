@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from models.formats.sequence_scores import SequenceScores
-from service.engines.classify import VllmSequenceScorer
-from service.engines.ports import EngineError, FaultReason, NoCallLeftError, Scores, spending
-from service.engines.vllm import VllmEngine
+from glore.engines.classify import VllmSequenceScorer
+from glore.engines.ports import EngineError, FaultReason, NoCallLeftError, Scores, spending
+from glore.engines.vllm import VllmEngine
+from glore.formats.sequence_scores import SequenceScores
 from tests.service.allowance import FakeAllowance
 from tests.service.engines.fake_vllm import FakeVllm, classification
 

@@ -11,11 +11,11 @@ import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.engines.connection import HEAD_BYTES, MAX_INTERIM, PIECE_BYTES, TurnBudget
-from service.engines.exchange import Fault
-from service.engines.generating import VllmGenerator
-from service.engines.ports import EngineError, Generation
-from service.engines.vllm import VllmEngine, open_engine
+from glore.engines.connection import HEAD_BYTES, MAX_INTERIM, PIECE_BYTES, TurnBudget
+from glore.engines.exchange import Fault
+from glore.engines.generating import VllmGenerator
+from glore.engines.ports import EngineError, Generation
+from glore.engines.vllm import VllmEngine, open_engine
 from tests.service.engines.fake_vllm import as_events, completion, completion_stream
 
 LIMIT_S: Final = 30.0

@@ -2,14 +2,14 @@
 
 import pytest
 
-from models.formats.math_shepherd import MathShepherdScores
-from models.formats.qwen_prm import QwenPrmScores
-from models.formats.scores import SORM_COLUMN, NewlineScores, ScoreFormat
-from models.formats.sequence_scores import SequenceScores
-from service.engines import fitness
-from service.engines.exchange import Fault
-from service.engines.readiness import EngineState, EngineStatus, VllmProbe
-from service.engines.vllm import VllmEngine
+from glore.engines import fitness
+from glore.engines.exchange import Fault
+from glore.engines.readiness import EngineState, EngineStatus, VllmProbe
+from glore.engines.vllm import VllmEngine
+from glore.formats.math_shepherd import MathShepherdScores
+from glore.formats.qwen_prm import QwenPrmScores
+from glore.formats.scores import SORM_COLUMN, NewlineScores, ScoreFormat
+from glore.formats.sequence_scores import SequenceScores
 from tests.service.engines.fake_vllm import FakeVllm, classification, pooling
 
 LIMIT_S = 30.0

@@ -6,14 +6,14 @@ from typing import Any, Literal
 
 import pytest
 
-from models.formats.chat import Chat, Message
-from models.formats.writing import Prompt
-from service.engines.exchange import MAX_RESPONSE_BYTES
-from service.engines.generating import VllmGenerator
-from service.engines.ports import Completion, EngineError, FaultReason, Generation, spending
-from service.engines.sse import MAX_EVENT_BYTES
-from service.engines.streamed import CHARACTERS_PER_TOKEN
-from service.engines.vllm import VllmEngine
+from glore.engines.exchange import MAX_RESPONSE_BYTES
+from glore.engines.generating import VllmGenerator
+from glore.engines.ports import Completion, EngineError, FaultReason, Generation, spending
+from glore.engines.sse import MAX_EVENT_BYTES
+from glore.engines.streamed import CHARACTERS_PER_TOKEN
+from glore.engines.vllm import VllmEngine
+from glore.formats.chat import Chat, Message
+from glore.formats.writing import Prompt
 from tests.service.allowance import FakeAllowance
 from tests.service.engines.fake_vllm import (
     FakeVllm,

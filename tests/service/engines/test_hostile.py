@@ -9,14 +9,14 @@ import httpx2
 import pytest
 from pydantic import AnyHttpUrl
 
-from service.app import create_app
-from service.engines.connection import TurnBudget
-from service.engines.exchange import MAX_RESPONSE_BYTES
-from service.engines.generating import VllmGenerator
-from service.engines.ports import EngineError
-from service.engines.scoring import VllmStepScorer
-from service.engines.vllm import VllmEngine, open_engine
-from service.settings import EngineSettings, Settings
+from glore.app import create_app
+from glore.engines.connection import TurnBudget
+from glore.engines.exchange import MAX_RESPONSE_BYTES
+from glore.engines.generating import VllmGenerator
+from glore.engines.ports import EngineError
+from glore.engines.scoring import VllmStepScorer
+from glore.engines.vllm import VllmEngine, open_engine
+from glore.settings import EngineSettings, Settings
 from tests.service.engines.hostile import NAMES, flood, hostile, watched_turns
 from tests.service.lateness import watched
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from service.engines.breaker import Circuit
-from service.engines.readiness import EngineState, EngineStatus, Readiness, VllmProbe
-from service.engines.vllm import VllmEngine, open_engine
+from glore.engines.breaker import Circuit
+from glore.engines.readiness import EngineState, EngineStatus, Readiness, VllmProbe
+from glore.engines.vllm import VllmEngine, open_engine
 from tests.service.engines.fake_vllm import FakeVllm
 from tests.service.fakes import FakeProbe
 

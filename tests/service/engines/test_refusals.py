@@ -7,9 +7,9 @@ from typing import Final
 import pytest
 from aiohttp import web
 
-from service.engines.generating import VllmGenerator
-from service.engines.ports import EngineError
-from service.engines.vllm import VllmEngine, open_engine
+from glore.engines.generating import VllmGenerator
+from glore.engines.ports import EngineError
+from glore.engines.vllm import VllmEngine, open_engine
 from tests.service.engines.fake_vllm import FakeVllm
 
 COMPLETIONS: Final = "/v1/completions"

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.engines.breaker import BreakerSettings, Circuit
-from service.engines.exchange import MAX_RESPONSE_BYTES, Fault
-from service.engines.ports import FaultReason, spending
-from service.engines.resilience import (
+from glore.engines.breaker import BreakerSettings, Circuit
+from glore.engines.exchange import MAX_RESPONSE_BYTES, Fault
+from glore.engines.ports import FaultReason, spending
+from glore.engines.resilience import (
     ResilientEngine,
     RetryBudget,
     RetrySettings,

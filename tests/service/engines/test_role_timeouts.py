@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from service.engines.breaker import BreakerSettings, Circuit, CircuitChange
-from service.engines.exchange import MAX_RESPONSE_BYTES, Fault
-from service.engines.ports import spending
-from service.engines.resilience import CallTimes, ResilientEngine, RoleLimits
+from glore.engines.breaker import BreakerSettings, Circuit, CircuitChange
+from glore.engines.exchange import MAX_RESPONSE_BYTES, Fault
+from glore.engines.ports import spending
+from glore.engines.resilience import CallTimes, ResilientEngine, RoleLimits
 from tests.service.allowance import FakeAllowance
 from tests.service.virtual import run
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from models.formats.qwen_prm import QwenPrmScores
-from service.engines.ports import EngineError, FaultReason, Scores
-from service.engines.scoring import VllmOutcomeScorer, VllmStepScorer
-from service.engines.vllm import VllmEngine
+from glore.engines.ports import EngineError, FaultReason, Scores
+from glore.engines.scoring import VllmOutcomeScorer, VllmStepScorer
+from glore.engines.vllm import VllmEngine
+from glore.formats.qwen_prm import QwenPrmScores
 from tests.service.engines.fake_vllm import FakeVllm, pooling
 
 PROMPT_ROWS = [[0.0, 0.0], [0.0, 0.0]]

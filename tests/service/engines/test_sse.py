@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.engines.sse import MAX_EVENT_BYTES, EventReader, EventTooLongError
+from glore.engines.sse import MAX_EVENT_BYTES, EventReader, EventTooLongError
 
 
 def read(*pieces: bytes, most_lines: int = 1_000_000) -> list[bytes]:

@@ -4,11 +4,11 @@ import socket
 
 import pytest
 
-from service.engines.exchange import MAX_RESPONSE_BYTES, Fault
-from service.engines.generating import VllmGenerator
-from service.engines.ports import Completion, EngineError, FaultReason, Generation, spending
-from service.engines.streamed import CHARACTERS_PER_TOKEN, LINES_PER_TOKEN
-from service.engines.vllm import VllmEngine, open_engine
+from glore.engines.exchange import MAX_RESPONSE_BYTES, Fault
+from glore.engines.generating import VllmGenerator
+from glore.engines.ports import Completion, EngineError, FaultReason, Generation, spending
+from glore.engines.streamed import CHARACTERS_PER_TOKEN, LINES_PER_TOKEN
+from glore.engines.vllm import VllmEngine, open_engine
 from tests.service.allowance import FakeAllowance
 from tests.service.engines.fake_vllm import FakeVllm, completion
 

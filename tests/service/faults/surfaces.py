@@ -7,13 +7,13 @@ from typing import Any, Final
 
 import httpx2
 
-from service.api.batch_schemas import BatchDone, BatchLine
-from service.api.openai.catalog import STRATEGIES
-from service.api.openai.completion import ChatCompletion
-from service.api.openai.errors import ErrorResponse
-from service.api.problems import Problem
-from service.api.schemas import SolveResponse
-from service.refinement.types import Strategy
+from glore.api.batch_schemas import BatchDone, BatchLine
+from glore.api.openai.catalog import STRATEGIES
+from glore.api.openai.completion import ChatCompletion
+from glore.api.openai.errors import ErrorResponse
+from glore.api.problems import Problem
+from glore.api.schemas import SolveResponse
+from glore.refinement.types import Strategy
 from tests.service.lines import lines_of
 
 JSON: Final = "application/json"

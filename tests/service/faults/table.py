@@ -7,8 +7,8 @@ nothing, whatever the fault.
 
 from typing import Final
 
-from service.engines.ports import Role
-from service.refinement.types import Strategy
+from glore.engines.ports import Role
+from glore.refinement.types import Strategy
 
 WRITERS: Final = frozenset({"student", "global_refiner", "local_refiner"})
 SCORERS: Final = frozenset({"sorm", "orm"})

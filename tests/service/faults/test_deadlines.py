@@ -10,9 +10,9 @@ from typing import Final, get_args
 
 import pytest
 
+from glore.engines.ports import Role
+from glore.refinement.types import Strategy
 from loadtest.simulation.settings import Timing
-from service.engines.ports import Role
-from service.refinement.types import Strategy
 from tests.service.faults.surfaces import SOLVE, STREAM, SURFACES, Surface
 from tests.service.faults.world import QUICK, Observed, engines, gateway, idle, observe, run
 

@@ -2,9 +2,9 @@
 
 import httpx2
 
-from service.api.batch_lines import HEARTBEAT
-from service.api.batch_schemas import BatchDone, BatchLine
-from service.api.problems import Problem
+from glore.api.batch_lines import HEARTBEAT
+from glore.api.batch_schemas import BatchDone, BatchLine
+from glore.api.problems import Problem
 from tests.service.faults.surfaces import BATCH
 
 LATE = Problem(type="/problems/no-draft-in-time", title="L", status=504, detail="l", request_id="r")

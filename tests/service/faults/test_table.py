@@ -9,11 +9,11 @@ from typing import Final, TypeAlias, get_args
 import pytest
 from starlette.types import ASGIApp
 
+from glore.engines.breaker import UNWELL
+from glore.engines.ports import Role
+from glore.refinement.types import Strategy
+from glore.settings import Families, Settings
 from loadtest.simulation.settings import FAULTS
-from service.engines.breaker import UNWELL
-from service.engines.ports import Role
-from service.refinement.types import Strategy
-from service.settings import Families, Settings
 from tests.service.faults.surfaces import BATCH, CHAT, CHAT_STREAM, SOLVE, STREAM, Surface, Told
 from tests.service.faults.table import IMPOSSIBLE, LATE, REASONS, expected
 from tests.service.faults.world import (

@@ -5,11 +5,11 @@ import json
 
 import pytest
 
+from glore.app import create_app
+from glore.engines.ports import Role
+from glore.refinement.types import Strategy
 from loadtest.simulation.server import UPSTREAM_TEXT
 from loadtest.simulation.settings import FAULTS
-from service.app import create_app
-from service.engines.ports import Role
-from service.refinement.types import Strategy
 from tests.service.faults.surfaces import JSON, SURFACES, Surface
 from tests.service.faults.table import IMPOSSIBLE
 from tests.service.faults.world import REFUSED, engines

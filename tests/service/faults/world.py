@@ -15,12 +15,12 @@ import pytest
 from pydantic import AnyHttpUrl, SecretStr
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from glore.app import create_app
+from glore.engines.ports import Role
+from glore.refinement.types import Strategy
+from glore.settings import EngineSettings, Families, RoleEngines, Settings
 from loadtest.simulation.server import UPSTREAM_TEXT, Simulator, running
 from loadtest.simulation.settings import Simulated, Timing, parse_fault
-from service.app import create_app
-from service.engines.ports import Role
-from service.refinement.types import Strategy
-from service.settings import EngineSettings, Families, RoleEngines, Settings
 from tests.service import virtual
 from tests.service.faults.surfaces import Surface, Told
 

@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from models.formats.answers import parse_answer
-from models.formats.steps import split_steps
-from service.engines.ports import FaultReason
-from service.refinement.judging import first_error
-from service.refinement.policy import advance
-from service.refinement.state import apply, stage_of, tokens_of
-from service.refinement.types import (
+from glore.engines.ports import FaultReason
+from glore.formats.answers import parse_answer
+from glore.formats.steps import split_steps
+from glore.refinement.judging import first_error
+from glore.refinement.policy import advance
+from glore.refinement.state import apply, stage_of, tokens_of
+from glore.refinement.types import (
     Action,
     Budget,
     Candidate,
@@ -38,7 +38,7 @@ from service.refinement.types import (
     Strategy,
     Task,
 )
-from service.verifiers.arithmetic import Arithmetic
+from glore.verifiers.arithmetic import Arithmetic
 
 DRAFT = "Tom has 3 bags.\n3 * 4 = 13\n#### 13"
 GLOBAL = "Three bags of 4 are 12.\n#### 12"

@@ -4,8 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from models.formats.writing import Prompt
-from service.engines.ports import (
+from glore.engines.ports import (
     NOTHING_BEGUN,
     Completion,
     EngineError,
@@ -18,8 +17,9 @@ from service.engines.ports import (
     more_calls,
     not_made,
 )
-from service.refinement.calls import Engines
-from service.verifiers.ports import Verifier
+from glore.formats.writing import Prompt
+from glore.refinement.calls import Engines
+from glore.verifiers.ports import Verifier
 from tests.service.refinement.builders import DRAFT, GLOBAL
 
 

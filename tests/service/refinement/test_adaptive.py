@@ -2,9 +2,9 @@
 
 import pytest
 
-from service.refinement.judging import correction, first_error
-from service.refinement.state import in_flight
-from service.refinement.types import (
+from glore.refinement.judging import correction, first_error
+from glore.refinement.state import in_flight
+from glore.refinement.types import (
     CandidateKind,
     Drafted,
     DraftOutcomeScored,

@@ -4,13 +4,13 @@ import asyncio
 
 import pytest
 
-from service.engines.ports import FaultReason
-from service.refinement.caps import spare_calls
-from service.refinement.judging import solutions_to_rerank
-from service.refinement.policy import advance, useless
-from service.refinement.runner import Outcome, refine
-from service.refinement.state import apply, in_flight
-from service.refinement.types import (
+from glore.engines.ports import FaultReason
+from glore.refinement.caps import spare_calls
+from glore.refinement.judging import solutions_to_rerank
+from glore.refinement.policy import advance, useless
+from glore.refinement.runner import Outcome, refine
+from glore.refinement.state import apply, in_flight
+from glore.refinement.types import (
     Degradation,
     DegradedReason,
     DraftOutcomeScored,

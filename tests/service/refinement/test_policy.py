@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from service.refinement.policy import advance, next_actions
-from service.refinement.types import (
+from glore.refinement.policy import advance, next_actions
+from glore.refinement.types import (
     Action,
     Degradation,
     DegradedReason,

@@ -6,12 +6,12 @@ from typing import get_args
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.formats.steps import split_steps
-from service.engines.ports import FaultReason
-from service.refinement.caps import spare_calls, spare_tokens
-from service.refinement.judging import contenders, passes, solutions_to_rerank
-from service.refinement.policy import advance
-from service.refinement.state import (
+from glore.engines.ports import FaultReason
+from glore.formats.steps import split_steps
+from glore.refinement.caps import spare_calls, spare_tokens
+from glore.refinement.judging import contenders, passes, solutions_to_rerank
+from glore.refinement.policy import advance
+from glore.refinement.state import (
     apply,
     calls_of,
     in_flight,
@@ -19,7 +19,7 @@ from service.refinement.state import (
     stage_of,
     tokens_of,
 )
-from service.refinement.types import (
+from glore.refinement.types import (
     TIMED_OUT,
     Action,
     CandidateKind,

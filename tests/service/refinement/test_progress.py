@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from service.refinement.judging import critique_of
-from service.refinement.progress import Advanced, Delta, Progress
-from service.refinement.runner import NoDraftError, Outcome, refine
-from service.refinement.types import (
+from glore.refinement.judging import critique_of
+from glore.refinement.progress import Advanced, Delta, Progress
+from glore.refinement.runner import NoDraftError, Outcome, refine
+from glore.refinement.types import (
     CandidateKind,
     Drafted,
     DraftOutcomeScored,

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from models.formats.prompts import global_refiner_prompt, local_refiner_prompt, student_prompt
-from service.engines.ports import FaultReason
-from service.refinement.runner import NoDraftError, Outcome, refine
-from service.refinement.types import (
+from glore.engines.ports import FaultReason
+from glore.formats.prompts import global_refiner_prompt, local_refiner_prompt, student_prompt
+from glore.refinement.runner import NoDraftError, Outcome, refine
+from glore.refinement.types import (
     CandidateKind,
     Cost,
     Degradation,

@@ -8,12 +8,12 @@ from typing import get_args
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.formats.critique import BAD
-from models.formats.prompts import student_prompt
-from models.formats.steps import prefix_before, split_steps
-from service.engines.ports import FaultReason
-from service.refinement.runner import NoDraftError, Outcome, refine
-from service.refinement.types import CandidateKind, Strategy, Task
+from glore.engines.ports import FaultReason
+from glore.formats.critique import BAD
+from glore.formats.prompts import student_prompt
+from glore.formats.steps import prefix_before, split_steps
+from glore.refinement.runner import NoDraftError, Outcome, refine
+from glore.refinement.types import CandidateKind, Strategy, Task
 from tests.service.refinement.builders import first_error_step, task
 from tests.service.refinement.fakes import FakeClock, FakeEngines, FakeGenerator
 

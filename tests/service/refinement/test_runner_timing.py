@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from service.refinement.runner import NoDraftError, Outcome, refine
-from service.refinement.types import (
+from glore.refinement.runner import NoDraftError, Outcome, refine
+from glore.refinement.types import (
     CandidateKind,
     Degradation,
     DegradedReason,

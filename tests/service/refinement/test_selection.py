@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from service.refinement.selection import select
-from service.refinement.types import CandidateKind, Selection, SelectionReason, State, Strategy
+from glore.refinement.selection import select
+from glore.refinement.types import CandidateKind, Selection, SelectionReason, State, Strategy
 from tests.service.refinement.builders import drafted, task, with_scores
 
 

@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 
-from service.engines.ports import EngineError, FaultReason, NoCallLeftError
-from service.refinement.caps import spare_calls, spare_tokens
-from service.refinement.policy import advance, useless
-from service.refinement.runner import NoDraftError, Outcome, refine
-from service.refinement.state import apply
-from service.refinement.types import (
+from glore.engines.ports import EngineError, FaultReason, NoCallLeftError
+from glore.refinement.caps import spare_calls, spare_tokens
+from glore.refinement.policy import advance, useless
+from glore.refinement.runner import NoDraftError, Outcome, refine
+from glore.refinement.state import apply
+from glore.refinement.types import (
     Degradation,
     DegradedReason,
     Rerank,

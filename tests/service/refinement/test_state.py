@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from service.refinement.policy import advance
-from service.refinement.state import (
+from glore.refinement.policy import advance
+from glore.refinement.state import (
     UnexpectedEventError,
     apply,
     calls_left,
@@ -15,7 +15,7 @@ from service.refinement.state import (
     tokens_left,
     tokens_of,
 )
-from service.refinement.types import (
+from glore.refinement.types import (
     Degradation,
     DegradedReason,
     Draft,

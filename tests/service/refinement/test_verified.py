@@ -1,9 +1,9 @@
 """A whole request with verifiers, through fakes at the ports."""
 
-from models.formats.prompts import local_refiner_prompt, student_prompt
-from service.refinement.runner import Outcome, refine
-from service.refinement.types import CandidateKind, SelectionReason, Strategy, Task
-from service.verifiers.arithmetic import Arithmetic
+from glore.formats.prompts import local_refiner_prompt, student_prompt
+from glore.refinement.runner import Outcome, refine
+from glore.refinement.types import CandidateKind, SelectionReason, Strategy, Task
+from glore.verifiers.arithmetic import Arithmetic
 from tests.service.refinement.builders import DRAFT, GLOBAL, LOCAL, task
 from tests.service.refinement.fakes import FakeClock, FakeEngines
 

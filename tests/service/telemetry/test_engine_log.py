@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from service.engines.breaker import Circuit, CircuitChange
-from service.engines.ports import EngineError
-from service.telemetry.engine_log import EngineLog
-from service.telemetry.metering import metered
-from service.telemetry.metrics import Metrics
+from glore.engines.breaker import Circuit, CircuitChange
+from glore.engines.ports import EngineError
+from glore.telemetry.engine_log import EngineLog
+from glore.telemetry.metering import metered
+from glore.telemetry.metrics import Metrics
 from tests.service.clock import ManualClock
 from tests.service.fakes import FakeEngines
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from service.engines.breaker import Circuit
-from service.engines.ports import Role
-from service.telemetry.guards import GuardCollector
+from glore.engines.breaker import Circuit
+from glore.engines.ports import Role
+from glore.telemetry.guards import GuardCollector
 
 
 @dataclass

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from service.keys import new_key
-from service.telemetry.logs import JsonFormatter, configure_logs
+from glore.keys import new_key
+from glore.telemetry.logs import JsonFormatter, configure_logs
 
 
 @pytest.fixture

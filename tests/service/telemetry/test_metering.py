@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from models.formats.chat import ChatPrompts
-from models.formats.writing import RoleFormats
-from service.engines.ports import EngineError, Generation
-from service.refinement.runner import Engines
-from service.telemetry.engine_log import EngineLog
-from service.telemetry.metering import metered
-from service.telemetry.metrics import Metrics
+from glore.engines.ports import EngineError, Generation
+from glore.formats.chat import ChatPrompts
+from glore.formats.writing import RoleFormats
+from glore.refinement.runner import Engines
+from glore.telemetry.engine_log import EngineLog
+from glore.telemetry.metering import metered
+from glore.telemetry.metrics import Metrics
 from tests.service.fakes import FakeEngines
 
 

@@ -1,6 +1,6 @@
 import re
 
-from service.telemetry.metrics import Metrics
+from glore.telemetry.metrics import Metrics
 
 
 def test_names_follow_the_customs_of_prometheus() -> None:

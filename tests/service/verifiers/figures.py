@@ -18,9 +18,9 @@ from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
-from models.formats.steps import closed, prefix_before, split_steps
-from service.verifiers.arithmetic import Arithmetic
-from service.verifiers.ports import Finding
+from glore.formats.steps import closed, prefix_before, split_steps
+from glore.verifiers.arithmetic import Arithmetic
+from glore.verifiers.ports import Finding
 
 ROOT = Path(__file__).parents[3]
 KEPT = ROOT / "models/kept/paper_gpu"

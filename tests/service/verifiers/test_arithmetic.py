@@ -2,8 +2,8 @@
 
 import pytest
 
-from service.verifiers.arithmetic import Arithmetic
-from service.verifiers.ports import Finding
+from glore.verifiers.arithmetic import Arithmetic
+from glore.verifiers.ports import Finding
 
 
 def test_a_finding_points_at_the_claim_and_says_what_is_right() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.verifiers.arithmetic import Arithmetic
+from glore.verifiers.arithmetic import Arithmetic
 
 LENGTH = 100_000
 LIMIT = 0.1  # seconds of CPU time, on a core that takes no longer than this for an addition:

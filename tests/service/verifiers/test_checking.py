@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from service.verifiers.arithmetic import Arithmetic
-from service.verifiers.checking import check
-from service.verifiers.ports import Finding
+from glore.verifiers.arithmetic import Arithmetic
+from glore.verifiers.checking import check
+from glore.verifiers.ports import Finding
 
 STEPS = ["3 * 4 = 13", "#### 13"]
 

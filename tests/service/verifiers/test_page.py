@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from service.settings import Settings
-from service.verifiers import catalog
-from service.verifiers.arithmetic import Arithmetic
-from service.verifiers.catalog import GROUP, load_verifiers, verifier_names
-from service.verifiers.checking import check
+from glore.settings import Settings
+from glore.verifiers import catalog
+from glore.verifiers.arithmetic import Arithmetic
+from glore.verifiers.catalog import GROUP, load_verifiers, verifier_names
+from glore.verifiers.checking import check
 
 PAGE = (Path(__file__).parents[3] / "docs/verifiers.md").read_text(encoding="utf-8")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from service.verifiers.arithmetic import Arithmetic
+from glore.verifiers.arithmetic import Arithmetic
 from tests.service.verifiers.figures import gsm8k, human_findings, read
 
 GSM8K = gsm8k()  # tests have no settings in their environment

@@ -1,7 +1,7 @@
 """The port, and what other code asks of findings."""
 
-from service.verifiers.arithmetic import Arithmetic
-from service.verifiers.ports import Finding, Verifier, first_refuted_step
+from glore.verifiers.arithmetic import Arithmetic
+from glore.verifiers.ports import Finding, Verifier, first_refuted_step
 
 
 def finding(step: int) -> Finding:

@@ -6,7 +6,7 @@ from fractions import Fraction
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from service.verifiers.arithmetic import Arithmetic
+from glore.verifiers.arithmetic import Arithmetic
 from tests.service.verifiers.rendering import (
     CERTAIN_KINDS,
     EVERY_KIND,

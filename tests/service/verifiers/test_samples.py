@@ -9,7 +9,7 @@ import operator
 import re
 from fractions import Fraction
 
-from service.verifiers.ports import Finding
+from glore.verifiers.ports import Finding
 from tests.service.verifiers.figures import right_and_refuted
 
 DRAWN = 200

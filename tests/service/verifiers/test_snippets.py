@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from service.verifiers.arithmetic import Arithmetic
+from glore.verifiers.arithmetic import Arithmetic
 
 DATA = Path(__file__).parent / "data"
 

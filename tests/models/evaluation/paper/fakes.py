@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from models.data.problems import Problem
-from models.evaluation.paper.machines import Machine
-from models.evaluation.paper.ports import Ports
-from models.sampling.port import Rollout
+from glore_models.data.problems import Problem
+from glore_models.evaluation.paper.machines import Machine
+from glore_models.evaluation.paper.ports import Ports
+from glore_models.sampling.port import Rollout
 
 PROBLEMS = [
     Problem(f"p{i}", f"What is {i} + {i}?", str(2 * i), f"{i} + {i}\n#### {2 * i}", "test")

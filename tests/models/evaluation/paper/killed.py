@@ -13,11 +13,11 @@ import signal
 import sys
 from pathlib import Path
 
-from models.evaluation.paper import phases
-from models.evaluation.paper.collect import Plan
-from models.evaluation.paper.gathering import Wanted, collect_all
-from models.evaluation.paper.machines import Machine
-from models.evaluation.paper.ports import RunModels
+from glore_models.evaluation.paper import phases
+from glore_models.evaluation.paper.collect import Plan
+from glore_models.evaluation.paper.gathering import Wanted, collect_all
+from glore_models.evaluation.paper.machines import Machine
+from glore_models.evaluation.paper.ports import RunModels
 from tests.models.evaluation.paper.fakes import FakeModels, write_gsm8k
 from tests.models.forked import in_a_child
 

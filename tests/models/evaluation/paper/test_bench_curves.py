@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from models.evaluation.paper.bench_curves import draw_bench, shares
-from models.evaluation.paper.locating import judge
-from models.evaluation.paper.measures import Assessed
-from models.evaluation.paper.processbench import Judged
-from models.evaluation.steps import Labelled, curve, figures
+from glore_models.evaluation.paper.bench_curves import draw_bench, shares
+from glore_models.evaluation.paper.locating import judge
+from glore_models.evaluation.paper.measures import Assessed
+from glore_models.evaluation.paper.processbench import Judged
+from glore_models.evaluation.steps import Labelled, curve, figures
 
 RIGHT, WRONG = Labelled((1, 1), (0.9, 0.6)), Labelled((1, 0, -1), (0.9, 0.3, 0.9))
 

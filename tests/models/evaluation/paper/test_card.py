@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from models.evaluation.paper.card import write_card
-from models.evaluation.paper.collect import Plan
-from models.evaluation.paper.gathering import Wanted, collect_all
-from models.evaluation.paper.machines import Machine
-from models.evaluation.paper.ports import RunModels
-from models.evaluation.paper.tables import make_tables
+from glore_models.evaluation.paper.card import write_card
+from glore_models.evaluation.paper.collect import Plan
+from glore_models.evaluation.paper.gathering import Wanted, collect_all
+from glore_models.evaluation.paper.machines import Machine
+from glore_models.evaluation.paper.ports import RunModels
+from glore_models.evaluation.paper.tables import make_tables
 from tests.models.evaluation.paper.builders import THRESHOLDS
 from tests.models.evaluation.paper.fakes import FakeModels, write_gsm8k
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from models.data.files import read_jsonl
-from models.data.labels import BAD, GOOD
-from models.evaluation.paper import phases
-from models.evaluation.paper.collect import Collector, Plan
-from models.evaluation.paper.machines import Machine, MadeOn
-from models.evaluation.paper.phases import OtherModelsError, TimedRollouts
-from models.evaluation.paper.records import Record, named_error, true_error
-from models.formats.steps import prefix_before, split_steps
+from glore.formats.steps import prefix_before, split_steps
+from glore_models.data.files import read_jsonl
+from glore_models.data.labels import BAD, GOOD
+from glore_models.evaluation.paper import phases
+from glore_models.evaluation.paper.collect import Collector, Plan
+from glore_models.evaluation.paper.machines import Machine, MadeOn
+from glore_models.evaluation.paper.phases import OtherModelsError, TimedRollouts
+from glore_models.evaluation.paper.records import Record, named_error, true_error
 from tests.models.evaluation.paper.fakes import (
     PROBLEMS,
     Calls,

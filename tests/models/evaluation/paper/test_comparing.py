@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.evaluation.paper.comparing import compare
-from models.evaluation.paper.records import Record
-from models.evaluation.stats import mcnemar_exact, wilson
+from glore_models.evaluation.paper.comparing import compare
+from glore_models.evaluation.paper.records import Record
+from glore_models.evaluation.stats import mcnemar_exact, wilson
 from tests.models.evaluation.paper.builders import RECORDS, RIGHT, THRESHOLDS, WRONG, record
 
 FROM_SAMPLES = {

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from models.data.files import InUseError, alone
-from models.evaluation.paper.collect import Plan
-from models.evaluation.paper.composition import (
+from glore_models.data.files import InUseError, alone
+from glore_models.evaluation.paper.collect import Plan
+from glore_models.evaluation.paper.composition import (
     Composition,
     Identities,
     bundle_scorers,
@@ -16,18 +16,18 @@ from models.evaluation.paper.composition import (
     this_machine,
     weights_hash,
 )
-from models.evaluation.paper.gathering import (
+from glore_models.evaluation.paper.gathering import (
     MissingRecordsError,
     Wanted,
     collect_all,
     read_all,
 )
-from models.evaluation.paper.machines import MadeOn
-from models.evaluation.paper.ports import RunModels
-from models.evaluation.paper.tables import make_tables
-from models.evaluation.paper.thresholds import Thresholds, compared_file
-from models.sampling.port import Drawing
-from models.serving.bundle import Bundle
+from glore_models.evaluation.paper.machines import MadeOn
+from glore_models.evaluation.paper.ports import RunModels
+from glore_models.evaluation.paper.tables import make_tables
+from glore_models.evaluation.paper.thresholds import Thresholds, compared_file
+from glore_models.sampling.port import Drawing
+from glore_models.serving.bundle import Bundle
 
 THRESHOLDS = Thresholds(first_error=0.5, orm_first_error=0.5, gate=0.5)
 PLAN = Plan(
@@ -43,13 +43,13 @@ PLAN = Plan(
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> RunModels:
     """A run folder: two students, four adapters that have seen a few lines."""
-    from models.training.adapters import (
+    from glore_models.training.adapters import (
         AdapterConfig,
         train_generator,
         train_scorer,
     )
-    from models.training.examples import CompletionExample, ScoreExample
-    from models.training.loop import LoopConfig
+    from glore_models.training.examples import CompletionExample, ScoreExample
+    from glore_models.training.loop import LoopConfig
 
     folder = tmp_path_factory.mktemp("run")
     for number in (0, 1):
@@ -143,7 +143,7 @@ def test_who_a_role_is_follows_its_weights(models: RunModels, tmp_path: Path) ->
 
 
 def test_where_the_models_run_has_a_name_and_a_dtype(models: RunModels) -> None:
-    from models.training.precision import fast_dtype
+    from glore_models.training.precision import fast_dtype
 
     machine = Composition(models).ports("ei").machine()
     assert machine is not None

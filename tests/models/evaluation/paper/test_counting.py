@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from models.evaluation.paper.counting import count_phases, funnel
-from models.evaluation.paper.machines import Machine, MadeOn
+from glore_models.evaluation.paper.counting import count_phases, funnel
+from glore_models.evaluation.paper.machines import Machine, MadeOn
 from tests.models.evaluation.paper.builders import RIGHT, WRONG, record
 
 

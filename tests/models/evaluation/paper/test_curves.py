@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from models.evaluation.paper.curves import draw_curves, offset_counts, panels
-from models.evaluation.paper.tables import Tables, make_tables
+from glore_models.evaluation.paper.curves import draw_curves, offset_counts, panels
+from glore_models.evaluation.paper.tables import Tables, make_tables
 from tests.models.evaluation.paper.builders import RIGHT, THRESHOLDS, record, written
 
 LATE = written(right=False, sorm=(0.9, 0.1), orm=(0.9, 0.8))

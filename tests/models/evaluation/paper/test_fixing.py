@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.evaluation.paper.fixing import ALL, LABELLED, Fixed, change, fix
-from models.evaluation.paper.records import CRITIQUES, Record
+from glore_models.evaluation.paper.fixing import ALL, LABELLED, Fixed, change, fix
+from glore_models.evaluation.paper.records import CRITIQUES, Record
 from tests.models.evaluation.paper.builders import RECORDS, RIGHT, WRONG, record
 
 BAD = (0, 0)

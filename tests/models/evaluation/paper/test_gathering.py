@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from models.evaluation.paper.collect import Plan
-from models.evaluation.paper.gathering import (
+from glore_models.evaluation.paper.collect import Plan
+from glore_models.evaluation.paper.gathering import (
     OtherThresholdsError,
     Wanted,
     check_thresholds,
     collect_all,
     read_all,
 )
-from models.evaluation.paper.held_out import TrainedOnError
-from models.evaluation.paper.ports import RunModels
-from models.evaluation.paper.thresholds import Thresholds
+from glore_models.evaluation.paper.held_out import TrainedOnError
+from glore_models.evaluation.paper.ports import RunModels
+from glore_models.evaluation.paper.thresholds import Thresholds
 from tests.models.evaluation.paper.fakes import FakeModels, write_gsm8k
 
 PLAN = Plan(labelled=3, first_error=0.4, orm_first_error=0.5)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from models.evaluation.paper.held_out import TrainedOnError, check_unseen, template_notes
-from models.formats.prompts import student_prompt
+from glore.formats.prompts import student_prompt
+from glore_models.evaluation.paper.held_out import TrainedOnError, check_unseen, template_notes
 from tests.models.evaluation.paper.fakes import PROBLEMS
 
 SEEN = PROBLEMS[2].question.upper().replace(" ", "  ")  # case and white space do not count

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from models.evaluation.paper.collect import Collector, Plan
-from models.evaluation.paper.machines import MadeOn
-from models.evaluation.paper.markdown import as_markdown
-from models.evaluation.paper.ports import STUDENTS, Ports, RunModels
-from models.evaluation.paper.sets import GSM8K, SETS, load_set
-from models.evaluation.paper.tables import make_tables
-from models.evaluation.paper.thresholds import read_thresholds
-from models.sampling.port import Rollout
+from glore_models.evaluation.paper.collect import Collector, Plan
+from glore_models.evaluation.paper.machines import MadeOn
+from glore_models.evaluation.paper.markdown import as_markdown
+from glore_models.evaluation.paper.ports import STUDENTS, Ports, RunModels
+from glore_models.evaluation.paper.sets import GSM8K, SETS, load_set
+from glore_models.evaluation.paper.tables import make_tables
+from glore_models.evaluation.paper.thresholds import read_thresholds
+from glore_models.sampling.port import Rollout
 
 ROOT = Path(__file__).parents[4]
 KEPT = ROOT / "models" / "kept" / "paper_gpu"

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.evaluation.paper.locating import SameQuestion, final, judge, locate, offsets
-from models.evaluation.paper.measures import Assessed
-from models.evaluation.steps import UNKNOWN, Labelled, figures
+from glore_models.evaluation.paper.locating import SameQuestion, final, judge, locate, offsets
+from glore_models.evaluation.paper.measures import Assessed
+from glore_models.evaluation.steps import UNKNOWN, Labelled, figures
 from tests.models.evaluation.paper.builders import THRESHOLDS, record, written
 
 WRONG = [

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from models.evaluation.paper import machines
-from models.evaluation.paper.machines import (
+from glore_models.evaluation.paper import machines
+from glore_models.evaluation.paper.machines import (
     Machine,
     MadeOn,
     cpu_name,

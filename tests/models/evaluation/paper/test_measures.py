@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.evaluation.paper.locating import judge
-from models.evaluation.paper.measures import FEWEST, TITLES, Assessed, differences, measures
+from glore_models.evaluation.paper.locating import judge
+from glore_models.evaluation.paper.measures import FEWEST, TITLES, Assessed, differences, measures
 
 AT = 0.5
 EXACT = Assessed((0.9, 0.2), (1, 0), right=False)

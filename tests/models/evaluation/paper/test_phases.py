@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from models.evaluation.paper import phases
-from models.evaluation.paper.phases import Prompt, Stamps, generate, score
-from models.sampling.port import Drawing
+from glore_models.evaluation.paper import phases
+from glore_models.evaluation.paper.phases import Prompt, Stamps, generate, score
+from glore_models.sampling.port import Drawing
 from tests.models.evaluation.paper.fakes import Calls, FakeSampler, FakeScorer
 
 PROMPTS = [Prompt(f"p{i}", 0, f"What is {i} + {i}?") for i in range(1, 6)]

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from models.evaluation.paper import phases
-from models.evaluation.paper.processbench import (
+from glore_models.evaluation.paper import phases
+from glore_models.evaluation.paper.processbench import (
     ProcessBenchError,
     judge_solutions,
     read_processbench,

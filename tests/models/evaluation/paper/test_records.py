@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.evaluation.paper.records import (
+from glore_models.evaluation.paper.records import (
     Record,
     RecordError,
     Scores,

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from models.data.problems import split_of
-from models.evaluation.paper import sets
-from models.evaluation.paper.sets import (
+from glore_models.data.problems import split_of
+from glore_models.evaluation.paper import sets
+from glore_models.evaluation.paper.sets import (
     ALL_SETS,
     POOLS,
     SETS,

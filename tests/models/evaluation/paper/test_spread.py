@@ -2,9 +2,9 @@
 
 import pytest
 
-from models.evaluation.estimates import ratio
-from models.evaluation.paper.records import Record
-from models.evaluation.paper.spread import FEWEST_TEMPLATES, groups_of, spread, templates
+from glore_models.evaluation.estimates import ratio
+from glore_models.evaluation.paper.records import Record
+from glore_models.evaluation.paper.spread import FEWEST_TEMPLATES, groups_of, spread, templates
 from tests.models.evaluation.paper.builders import record
 
 

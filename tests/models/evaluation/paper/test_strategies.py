@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from models.evaluation.paper.records import Record
-from models.evaluation.paper.strategies import STRATEGIES, Answered
+from glore_models.evaluation.paper.records import Record
+from glore_models.evaluation.paper.strategies import STRATEGIES, Answered
 from tests.models.evaluation.paper.builders import THRESHOLDS, record, written
 
 BY_NAME = {strategy.name: strategy.answer for strategy in STRATEGIES}

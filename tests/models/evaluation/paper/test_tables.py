@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from models.evaluation.paper.machines import Machine, Machines
-from models.evaluation.paper.markdown import as_markdown, share
-from models.evaluation.paper.records import Scores
-from models.evaluation.paper.report import as_json, write_report
-from models.evaluation.paper.tables import Tables, make_tables
+from glore_models.evaluation.paper.machines import Machine, Machines
+from glore_models.evaluation.paper.markdown import as_markdown, share
+from glore_models.evaluation.paper.records import Scores
+from glore_models.evaluation.paper.report import as_json, write_report
+from glore_models.evaluation.paper.tables import Tables, make_tables
 from tests.models.evaluation.paper.builders import RIGHT, THRESHOLDS, WRONG, record, written
 
 COMMAND = "glore eval --paper --run-dir run_1"

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from models.evaluation.paper.thresholds import (
+from glore_models.evaluation.paper.thresholds import (
     Thresholds,
     ThresholdsError,
     compared_file,

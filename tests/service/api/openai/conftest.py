@@ -8,9 +8,9 @@ import pytest_asyncio
 from fastapi import FastAPI
 from openai import AsyncOpenAI
 
-from service.api.context import Limits
-from service.keys import new_key
-from service.refinement.types import Strategy
+from glore.api.context import Limits
+from glore.keys import new_key
+from glore.refinement.types import Strategy
 
 KEY = new_key()
 LIMITS = Limits(

@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 from openai import AsyncOpenAI
 
-from service.api.schemas import SolveResponse
+from glore.api.schemas import SolveResponse
 from tests.service.api.asgi import Exchange
 from tests.service.api.openai.test_request import MESSAGES, create
 from tests.service.api.test_middleware import lines

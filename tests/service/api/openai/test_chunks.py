@@ -14,11 +14,11 @@ from openai import AsyncOpenAI, OpenAI
 from openai.types.chat import ChatCompletionChunk
 from pydantic import AnyHttpUrl
 
+from glore.api.schemas import SolveResponse
+from glore.app import create_app
+from glore.settings import EngineSettings, Settings
 from loadtest.simulation.server import Simulator, running
 from loadtest.simulation.settings import Simulated, Timing, parse_fault
-from service.api.schemas import SolveResponse
-from service.app import create_app
-from service.settings import EngineSettings, Settings
 from tests.service.api.asgi import Exchange
 from tests.service.api.openai.conftest import client_of
 from tests.service.api.openai.test_request import MESSAGES, create

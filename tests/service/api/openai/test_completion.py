@@ -2,9 +2,9 @@ import copy
 
 import pytest
 
-from service.api.examples import RESPONSE
-from service.api.openai.completion import ChatCompletion, Head, ending
-from service.api.schemas import SolveResponse
+from glore.api.examples import RESPONSE
+from glore.api.openai.completion import ChatCompletion, Head, ending
+from glore.api.schemas import SolveResponse
 
 
 def test_a_completion_carries_the_answer_and_its_trace() -> None:

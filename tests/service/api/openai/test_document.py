@@ -5,11 +5,11 @@ import httpx2
 import pytest
 import pytest_asyncio
 
-from service.api.openai.errors import ErrorResponse
-from service.api.openai.parameters import NEUTRAL
-from service.api.openai.request import ChatRequest
-from service.app import create_app
-from service.settings import Settings
+from glore.api.openai.errors import ErrorResponse
+from glore.api.openai.parameters import NEUTRAL
+from glore.api.openai.request import ChatRequest
+from glore.app import create_app
+from glore.settings import Settings
 
 CHAT = "/v1/chat/completions"
 EXPECTED = {

@@ -10,9 +10,9 @@ from fastapi import FastAPI
 from openai import AsyncOpenAI
 from pydantic import SecretStr
 
-from service.api.draining import Drain
-from service.app import create_app
-from service.settings import Settings
+from glore.api.draining import Drain
+from glore.app import create_app
+from glore.settings import Settings
 from tests.service.api.openai.conftest import KEY, client_of
 from tests.service.api.openai.test_request import MESSAGES, create
 from tests.service.fakes import QUESTION, FakeEngines

@@ -7,7 +7,7 @@ import httpx2
 import pytest
 from openai import AsyncOpenAI, BadRequestError
 
-from service.api.openai.request import ChatRequest, chat_task
+from glore.api.openai.request import ChatRequest, chat_task
 from tests.service.api.openai.conftest import LIMITS
 from tests.service.api.openai.test_request import CALL, create
 from tests.service.fakes import LOCAL, QUESTION, FakeEngines

@@ -8,15 +8,15 @@ from openai import AsyncOpenAI, BadRequestError
 from openai.resources.chat.completions import AsyncCompletions
 from pydantic import AnyHttpUrl, ValidationError
 
+from glore.api.openai import parameters
+from glore.api.openai.parameters import Hints
+from glore.api.openai.request import ChatRequest, chat_task
+from glore.api.schemas import SamplingIn
+from glore.app import create_app
+from glore.refinement.types import Sampling, Strategy
+from glore.settings import EngineSettings, Settings
 from loadtest.simulation.server import running
 from loadtest.simulation.settings import Simulated
-from service.api.openai import parameters
-from service.api.openai.parameters import Hints
-from service.api.openai.request import ChatRequest, chat_task
-from service.api.schemas import SamplingIn
-from service.app import create_app
-from service.refinement.types import Sampling, Strategy
-from service.settings import EngineSettings, Settings
 from tests.service.api.openai.conftest import DOCS, LIMITS, client_of
 from tests.service.fakes import QUESTION, FakeEngines
 

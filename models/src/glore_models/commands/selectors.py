@@ -1,0 +1,109 @@
+"""`glore eval --selectors`: selectors, strategies and rounds compared on the models of a run."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+import typer
+
+from glore.commands.errors import CommandFailedError, WrongArgumentError
+from glore.verifiers.arithmetic import Arithmetic
+from glore_models.commands.paper import (
+    PaperOptions,
+    check_installed,
+    failures,
+    folder_of_run,
+    sizes_of,
+    students_named,
+    this_command,
+)
+from glore_models.data.files import alone as alone_in
+from glore_models.data.files import write_json, write_jsonl, write_whole
+from glore_models.data.problems import Problem
+from glore_models.evaluation.batches import Batches, MissingTextError
+from glore_models.evaluation.paper.composition import Composition
+from glore_models.evaluation.paper.held_out import check_unseen
+from glore_models.evaluation.paper.phases import Stamps
+from glore_models.evaluation.paper.ports import RunModels
+from glore_models.evaluation.paper.sets import FRESH_SETS, load_set
+from glore_models.evaluation.paper.thresholds import Thresholds, read_thresholds
+from glore_models.evaluation.selector_report import Report, as_markdown, as_values, joined, report
+from glore_models.evaluation.selectors import MAX_TOKENS, QUESTIONS, Found, find
+
+_WRITERS: Final = ("student", "global_refiner", "local_refiner")
+_SCORERS: Final = ("sorm", "orm")
+
+
+def run_selectors(options: PaperOptions, *, as_json: bool, alone: bool) -> None:
+    """Write and print the tables, after making the texts and scores that are missing.
+
+    Raises WrongArgumentError, where other commands are asked for too, or CommandFailedError.
+    """
+    if not alone:
+        message = "--selectors is a command of its own: leave --paper and --processbench out"
+        raise WrongArgumentError(message)
+    if options.sets is None and options.sizes is None:
+        options = replace(options, sets=",".join(FRESH_SETS))
+    models = RunModels(folder_of_run(options.run_dir))
+    students, sizes = students_named(options.students), sizes_of(options)
+    with failures(), alone_in(models.folder / "evaluation"):
+        thresholds = read_thresholds(models.thresholds)
+        problems = {
+            name: load_set(name, size, options.gsm8k, models.questions(name))
+            for name, size in sizes.items()
+        }
+        check_unseen(models.folder, problems)
+        if not options.tables_only:
+            check_installed()
+        reports: list[Report] = []
+        composition = Composition(models)
+        for student in students:
+            found = {
+                name: _find(
+                    composition, student, name, asked, thresholds, tables_only=options.tables_only
+                )
+                for name, asked in problems.items()
+            }
+            reports += [report(f"{student}, {name}", each) for name, each in found.items()]
+            if len(found) > 1:
+                together = " and ".join(found)
+                reports.append(report(f"{student}, {together}", joined(list(found.values()))))
+        content, text = as_values(reports, this_command()), as_markdown(reports, this_command())
+        write_json(models.folder / "selectors" / "tables.json", content)
+        write_whole(models.folder / "selectors" / "tables.md", text)
+    typer.echo(json.dumps(content, indent=1) if as_json else text.rstrip())
+
+
+def _find(
+    composition: Composition,
+    student: str,
+    name: str,
+    problems: Sequence[Problem],
+    thresholds: Thresholds,
+    *,
+    tables_only: bool,
+) -> Found:
+    """What one student's texts of one set give; the missing ones are made, unless `tables_only`."""
+    folder = composition.models.phases(student, name)
+    ports = composition.ports(student)
+    if not tables_only:
+        of_writers = {role: ports.identities[role] for role in _WRITERS}
+        of_scorers = {role: ports.identities[role] for role in ("student", *_SCORERS)}
+        stamps = Stamps(folder)
+        stamps.check("texts.jsonl", {**of_writers, "max_tokens": MAX_TOKENS})
+        stamps.check("scores.jsonl", of_scorers)
+    batches = Batches(
+        {} if tables_only else {role: getattr(ports, role) for role in _WRITERS},
+        {} if tables_only else {role: getattr(ports, role) for role in _SCORERS},
+        folder,
+        MAX_TOKENS,
+        lambda role, size: typer.echo(f"{student}/{name}: {size} of {role}", err=True),
+    )
+    write_jsonl(folder / QUESTIONS, problems)
+    try:
+        return asyncio.run(find(problems, batches, thresholds, (Arithmetic(),)))
+    except* MissingTextError as missing:
+        message = f"{folder} does not hold every text and score; leave --tables-only out"
+        raise CommandFailedError(message) from missing

@@ -1,0 +1,126 @@
+"""Every response in one JSONL file, so that a run can stop and go on.
+
+A line is `{"problem": id, "strategy": ..., "result": {...}, "spent": seconds}`, or has `"failure"`
+in place of `"result"`. Failures are asked again when the run goes on; the last line of a pair
+counts. `spent` is the time on the wall of all attempts up to that line.
+"""
+
+import fcntl
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+from pydantic import ValidationError
+
+from glore_client import SolveResult
+from glore_models.data.files import parse_json
+
+_BEGIN = b'{"problem": '
+
+
+class JournalError(Exception):
+    """The file cannot be used; the text says why in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One question asked one way: a result, or what failed (the name of the error)."""
+
+    problem: str
+    strategy: str
+    result: SolveResult | None
+    failure: str | None = None
+
+
+@dataclass(slots=True)
+class Journal:
+    """The open file and what it holds, by (problem, strategy); `before`: earlier attempts."""
+
+    file: TextIO
+    clock: Callable[[], float]  # monotonic seconds
+    opened: float
+    before: float = 0.0
+    entries: dict[tuple[str, str], Entry] = field(default_factory=dict)
+
+    @property
+    def spent(self) -> float:
+        """Seconds of all attempts: each earlier one up to its last line, this one up to now."""
+        return self.before + self.clock() - self.opened
+
+    @property
+    def results(self) -> Iterator[SolveResult]:
+        """All that was answered."""
+        return (entry.result for entry in self.entries.values() if entry.result is not None)
+
+    def add(self, entry: Entry) -> None:
+        """Append an entry; it is on the disk when this returns."""
+        line: dict[str, object] = {"problem": entry.problem, "strategy": entry.strategy}
+        line["spent"] = round(self.spent, 3)
+        if entry.result is not None:
+            line["result"] = entry.result.model_dump(mode="json")
+        else:
+            line["failure"] = entry.failure
+        self.file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        self.entries[entry.problem, entry.strategy] = entry
+
+    def answered(self, problem: str, strategy: str) -> bool:
+        """Whether there is a result, so that nothing has to be asked."""
+        entry = self.entries.get((problem, strategy))
+        return entry is not None and entry.result is not None
+
+
+@contextmanager
+def open_journal(path: Path, clock: Callable[[], float] = time.monotonic) -> Iterator[Journal]:
+    """The journal at `path`, made if need be, for this process alone.
+
+    A last line cut off by a kill is taken out. Raises JournalError.
+    """
+    opened = clock()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            message = f"another run is writing to {path}"
+            raise JournalError(message) from error
+        raw = path.read_bytes()
+        whole = raw.rfind(b"\n") + 1
+        journal = Journal(file, clock, opened)
+        for number, text in enumerate(raw[:whole].splitlines(), start=1):
+            try:
+                line = parse_json(text, path.name)
+                entry = _entry(line)
+                journal.before = _seconds(line.get("spent", journal.before))
+            except (ValueError, KeyError, TypeError, OverflowError, ValidationError) as error:
+                message = f"{path}:{number} is not a line of this journal"
+                raise JournalError(message) from error
+            journal.entries[entry.problem, entry.strategy] = entry
+        cut = raw[whole:]
+        if cut[: len(_BEGIN)] != _BEGIN[: len(cut)]:  # somebody else's file is left as it is
+            message = f"{path} does not end with a line of this journal"
+            raise JournalError(message)
+        if cut:
+            file.truncate(whole)
+        yield journal
+
+
+def _entry(line: dict[str, object]) -> Entry:
+    result = SolveResult.model_validate(line["result"]) if "result" in line else None
+    failure = None if result is not None else str(line["failure"])
+    return Entry(str(line["problem"]), str(line["strategy"]), result, failure)
+
+
+def _seconds(value: object) -> float:
+    seconds = float(value) if isinstance(value, int | float) else math.nan
+    if not math.isfinite(seconds):
+        message = f"{value!r} is no time"
+        raise ValueError(message)
+    return seconds

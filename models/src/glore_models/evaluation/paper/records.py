@@ -1,0 +1,178 @@
+"""One row per question: everything that the tables are counted from.
+
+Source of the columns: GLoRe, sections 4 and 5 (drafts, critiques, refinements, reranking).
+"""
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from glore.formats.steps import first_error
+from glore_models.data.problems import TEMPLATE
+
+Critique: TypeAlias = Literal["sorm", "orm", "oracle"]
+CRITIQUES: tuple[Critique, ...] = ("sorm", "orm", "oracle")
+
+
+class RecordError(ValueError):
+    """A file does not hold records; the text names the line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """One score in 0..1 per step, and the scorer's seconds for this solution."""
+
+    steps: tuple[float, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One solution as a model wrote it.
+
+    `tokens` were generated; `seconds` are its share of the engine's time: the wall time of
+    its batch, spread over the batch by tokens. `answer` is a plain number or None. A
+    solution that no table ranks has no scores.
+    """
+
+    text: str
+    answer: str | None
+    right: bool
+    tokens: int
+    seconds: float
+    sorm: Scores | None = None
+    orm: Scores | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refined:
+    """A local refinement: the draft's text before step `first_error`, and what follows it."""
+
+    first_error: int
+    written: Written
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One question of one set, asked of one student (`draft`, `samples`) and the refiners.
+
+    `samples` are drawn at a temperature, everything else is greedy. A refinement is None
+    when nothing was to be refined (no step, no error found) or nothing was written.
+    `labels` has 1 (good) or 0 (bad) per step of the draft, by rollouts of its prefixes;
+    None when it was not labelled. `compared` has the scores of the draft by reward models that
+    table A alone compares (`thresholds.COMPARED`), by role; `source` is that of the problem
+    (`glore_models.data.problems`). Older records have neither.
+    """
+
+    set: str
+    student: str
+    problem: str
+    question: str
+    answer: str
+    draft: Written
+    samples: tuple[Written, ...]
+    global_refinement: Written | None
+    local_sorm: Refined | None
+    local_orm: Refined | None
+    local_oracle: Refined | None
+    labels: tuple[int, ...] | None
+    compared: Mapping[str, Scores] = field(default_factory=dict)
+    source: str = ""
+
+    @property
+    def template(self) -> str | None:
+        """The template of gsm_symbolic that the question was made from, if it was."""
+        return self.source if self.source.startswith(TEMPLATE) else None
+
+    def local(self, critique: Critique) -> Written | None:
+        """The local refinement after one critique, if there is one."""
+        refined = {
+            "sorm": self.local_sorm,
+            "orm": self.local_orm,
+            "oracle": self.local_oracle,
+        }[critique]
+        return refined.written if refined else None
+
+
+def true_error(labels: tuple[int, ...] | None) -> int | None:
+    """The index of the first bad step; None when there is none, or no label."""
+    return labels.index(0) if labels and 0 in labels else None
+
+
+def named_error(scores: Scores | None, threshold: float) -> int | None:
+    """The first step that a scorer names as wrong; None when it names none."""
+    return first_error(scores.steps, threshold) if scores else None
+
+
+def write_records(path: Path, records: Iterable[Record]) -> None:
+    """Write all of them, or nothing: the file appears when it is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    with partial.open("w", encoding="utf-8") as file:
+        for record in records:
+            file.write(json.dumps(asdict(record), ensure_ascii=False) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def read_records(path: Path) -> Iterator[Record]:
+    """The records of a file, equal to those written. Raises OSError or RecordError."""
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                yield record_of(json.loads(line))
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+                message = f"{path.name}:{number} is not a record: {error!r}"
+                raise RecordError(message) from error
+
+
+def record_of(row: Mapping[str, Any]) -> Record:
+    """A record from its JSON form. Raises KeyError, TypeError or AttributeError."""
+    labels = row["labels"]
+    refinement = row["global_refinement"]
+    return Record(
+        set=row["set"],
+        student=row["student"],
+        problem=row["problem"],
+        question=row["question"],
+        answer=row["answer"],
+        draft=_written(row["draft"]),
+        samples=tuple(_written(sample) for sample in row["samples"]),
+        global_refinement=None if refinement is None else _written(refinement),
+        local_sorm=_refined(row["local_sorm"]),
+        local_orm=_refined(row["local_orm"]),
+        local_oracle=_refined(row["local_oracle"]),
+        labels=None if labels is None else tuple(labels),
+        compared={
+            role: _present_scores(scored) for role, scored in row.get("compared", {}).items()
+        },
+        source=row.get("source", ""),
+    )
+
+
+def _written(row: Mapping[str, Any]) -> Written:
+    return Written(
+        text=row["text"],
+        answer=row["answer"],
+        right=row["right"],
+        tokens=row["tokens"],
+        seconds=row["seconds"],
+        sorm=_scores(row["sorm"]),
+        orm=_scores(row["orm"]),
+    )
+
+
+def _scores(row: Mapping[str, Any] | None) -> Scores | None:
+    return None if row is None else _present_scores(row)
+
+
+def _present_scores(row: Mapping[str, Any]) -> Scores:
+    return Scores(tuple(row["steps"]), row["seconds"])
+
+
+def _refined(row: Mapping[str, Any] | None) -> Refined | None:
+    return None if row is None else Refined(row["first_error"], _written(row["written"]))

@@ -1,0 +1,134 @@
+"""The sets of questions: which there are, how large, with which seeds of their own."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from glore_models.data import sources
+from glore_models.data.files import read_jsonl, write_jsonl
+from glore_models.data.problems import Problem, Split, text_key
+
+GSM8K = "gsm8k"
+_SEEN = 1000  # questions of a set of `without`: as many as the kept run was asked
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionSet:
+    """A set of questions that no recipe trains on, nor with the seed.
+
+    `source` is that of `glore_models.data.sources`, by default the name of the set. No question
+    of the sets in `without` is in it.
+    """
+
+    seed: int
+    size: int  # when nothing else is asked for
+    what: str
+    source: str | None = None
+    split: Split = "test"
+    without: tuple[str, ...] = ()
+
+
+SETS: Mapping[str, QuestionSet] = MappingProxyType(
+    {
+        "easy": QuestionSet(900_001, 500, "gsm_symbolic, unseen numbers, easy tier"),
+        "all": QuestionSet(900_002, 500, "gsm_symbolic, unseen numbers, all tiers"),
+        "templates_easy": QuestionSet(900_003, 250, "gsm_symbolic, unseen templates, easy tier"),
+        "templates_all": QuestionSet(900_004, 250, "gsm_symbolic, unseen templates, all tiers"),
+        GSM8K: QuestionSet(900_005, 500, "part of GSM8K's training file held out from training"),
+    }
+)
+
+# For choosing between models, as thresholds are chosen: never for the tables of a choice's worth.
+VALIDATION_SETS: Mapping[str, QuestionSet] = MappingProxyType(
+    {
+        "validation_easy": QuestionSet(
+            900_011, 200, "gsm_symbolic, validation split, easy tier", "easy", "validation"
+        ),
+        "validation_all": QuestionSet(
+            900_012, 100, "gsm_symbolic, validation split, all tiers", "all", "validation"
+        ),
+    }
+)
+# Drawn after verifiers, rounds and thresholds were frozen, for the tables of selectors and rounds.
+FRESH_SETS: Mapping[str, QuestionSet] = MappingProxyType(
+    {
+        "fresh_easy": QuestionSet(
+            910_001,
+            1000,
+            "gsm_symbolic, unseen numbers, easy tier",
+            "easy",
+            without=("easy", "all"),
+        ),
+        "fresh_all": QuestionSet(
+            910_002, 1000, "gsm_symbolic, unseen numbers, all tiers", "all", without=("easy", "all")
+        ),
+    }
+)
+ALL_SETS: Mapping[str, QuestionSet] = MappingProxyType({**SETS, **VALIDATION_SETS, **FRESH_SETS})
+
+# Sets of one kind, counted together too.
+POOLS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "unseen numbers": ("easy", "all"),
+        "unseen templates": ("templates_easy", "templates_all"),
+    }
+)
+
+
+def parse_sizes(text: str) -> dict[str, int]:
+    """`easy=500,gsm8k=100` as a size per set. Raises ValueError naming the wrong part."""
+    sizes: dict[str, int] = {}
+    for part in text.split(","):
+        name, _, number = part.strip().partition("=")
+        if name not in ALL_SETS:
+            message = f"no set {name!r}; the sets are {', '.join(ALL_SETS)}"
+            raise ValueError(message)
+        if not number.isdigit() or int(number) == 0:
+            message = f"{part.strip()!r} is no size; write {name}={ALL_SETS[name].size}"
+            raise ValueError(message)
+        sizes[name] = int(number)
+    return sizes
+
+
+def load_set(name: str, size: int, gsm8k: Path | None, kept: Path) -> list[Problem]:
+    """The first `size` questions of a set, the same every time; kept in the file `kept`.
+
+    Rows are found again by the ids of the questions, so those of another file or seed must
+    not pass for them. Raises ValueError for such, and when there are too few questions;
+    OSError when the GSM8K file cannot be read.
+    """
+    if name == GSM8K and gsm8k is None:
+        message = "the set gsm8k needs GSM8K's training file (--gsm8k FILE)"
+        raise ValueError(message)
+    wanted = ALL_SETS[name]
+    source = str(gsm8k) if name == GSM8K else wanted.source or name
+    problems = _load(source, size, wanted)
+    before = list(read_jsonl(kept, Problem)) if kept.exists() else []
+    if any(_asked(new) != _asked(old) for new, old in zip(problems, before, strict=False)):
+        message = (
+            f"{kept} holds questions of another file or seed than {source}, seed {wanted.seed}; "
+            f"name the file that was used, or another run folder"
+        )
+        raise ValueError(message)
+    if len(before) < size:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_jsonl(kept, problems)
+    return problems
+
+
+def _load(source: str, size: int, wanted: QuestionSet) -> list[Problem]:
+    if not wanted.without:
+        return sources.load(source, size, wanted.seed, wanted.split)
+    others = (ALL_SETS[name] for name in wanted.without)
+    seen = {
+        text_key(problem.question)
+        for name, other in zip(wanted.without, others, strict=True)
+        for problem in sources.load(other.source or name, _SEEN, other.seed, other.split)
+    }
+    problems = sources.load(source, size + len(seen), wanted.seed, wanted.split)
+    return [each for each in problems if text_key(each.question) not in seen][:size]
+
+
+def _asked(problem: Problem) -> tuple[str, str, str]:
+    return problem.id, problem.question, problem.answer

@@ -1,0 +1,281 @@
+"""What selectors, strategies and rounds give on one set: the gateway's algorithm, run in batches.
+
+Every way to answer sees the same texts (`glore_models.evaluation.batches`), so ways compare
+question by question. Candidate sets are ranked by the ORM alone, by verifiers and then the ORM,
+and by a perfect selector; strategies are counted as the gateway runs them.
+"""
+
+import asyncio
+import math
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, TypeAlias
+
+from glore.formats.answers import parse_answer, same_answer
+from glore.formats.prompts import student_prompt
+from glore.refinement.runner import Outcome, refine
+from glore.refinement.selection import select
+from glore.refinement.types import (
+    Budget,
+    Candidate,
+    CandidateKind,
+    Sampling,
+    State,
+    Strategy,
+    Task,
+    gate_of,
+)
+from glore.verifiers.checking import check_solution
+from glore.verifiers.ports import Finding, Verifier
+from glore_models.data.problems import Problem
+from glore_models.evaluation.batches import Batches, Text, engines_of
+from glore_models.evaluation.estimates import Estimate, auc_within
+from glore_models.evaluation.paper.thresholds import Thresholds
+
+QUESTIONS: Final = "questions.jsonl"  # beside texts and scores
+MAX_TOKENS: Final = 256  # of a text, as in the paper's tables
+TEMPERATURE: Final = 0.7
+_AT_ONCE: Final = 3  # samples of `Resampled`
+_PLENTY: Final = Budget(deadline=1e7, max_calls=1000, max_generated_tokens=10**6)
+_ORM, _BOTH, _PERFECT = "ORM", "verifiers, ORM", "perfect"
+SELECTORS: Final = (_ORM, _BOTH, _PERFECT)
+DRAFT: Final = "draft"
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One question answered in one way: `tokens` and `calls` are those of generated texts."""
+
+    right: bool
+    tokens: int
+    texts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The different candidates of one question with their ORM scores, and which are right."""
+
+    state: State
+    right: tuple[bool, ...]
+    tokens: int
+
+    def picked(self, selector: str) -> Answered:
+        """What a selector makes of them."""
+        if selector == _PERFECT:
+            right = any(self.right)
+        else:
+            known = self.state.candidates
+            if selector == _ORM:
+                known = tuple(replace(each, findings=()) for each in known)
+            winner = select(replace(self.state, candidates=known))
+            right = winner is not None and self.right[winner.candidate]
+        return Answered(right, self.tokens, len(self.right))
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A way to answer: a strategy of the gateway with what a request may ask of it."""
+
+    strategy: Strategy
+    rounds: int = 1
+    verify: bool = True
+    temperature: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Resampled:
+    """A way that is not of the gateway: samples beside the draft, until no verifier refutes one."""
+
+    samples: int  # at most
+
+
+SETS_OF_CANDIDATES: Final[Mapping[str, Way]] = {
+    "3 samples": Way(Strategy.BEST_OF_N, temperature=TEMPERATURE),
+    "draft, 2 samples": Way(Strategy.BEST_OF_N),
+    "GLoRe, SORM's first error": Way(Strategy.GLORE, verify=False),
+    "GLoRe, verifier's first error": Way(Strategy.GLORE),
+}
+WAYS: Final[Mapping[str, Way | Resampled]] = {
+    DRAFT: Way(Strategy.DRAFT),
+    "best_of_n, no verifier": Way(Strategy.BEST_OF_N, verify=False),
+    "best_of_n": Way(Strategy.BEST_OF_N),
+    "glore, no verifier": Way(Strategy.GLORE, verify=False),
+    "glore": Way(Strategy.GLORE),
+    "glore, 2 rounds": Way(Strategy.GLORE, rounds=2),
+    "gated, no verifier": Way(Strategy.GATED, verify=False),
+    "gated": Way(Strategy.GATED),
+    "adaptive, no verifier": Way(Strategy.ADAPTIVE, verify=False),
+    "adaptive": Way(Strategy.ADAPTIVE),
+    "adaptive, 2 rounds": Way(Strategy.ADAPTIVE, rounds=2),
+    "adaptive, 3 rounds": Way(Strategy.ADAPTIVE, rounds=3),
+    "draft, then up to 3 samples": Resampled(3),
+    "draft, then up to 6 samples": Resampled(6),
+    "draft, then up to 9 samples": Resampled(9),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was found on one set, question by question, in the order of the questions."""
+
+    candidates: Mapping[str, Sequence[Candidates]]  # by candidate set
+    answered: Mapping[str, Sequence[Answered]]  # by way
+
+
+_Job: TypeAlias = Coroutine[Any, Any, "Candidates | Answered"]
+
+
+async def find(
+    problems: Sequence[Problem],
+    batches: Batches,
+    thresholds: Thresholds,
+    verifiers: tuple[Verifier, ...],
+) -> Found:
+    """Answer every question in every way. Raises what `Batches.run` does."""
+    if thresholds.gate is None:
+        message = "the run's thresholds have no gate, which `gated` needs"
+        raise ValueError(message)
+    once = tuple(_Once(each) for each in verifiers)
+    known = _Known(batches, thresholds.first_error, thresholds.gate, once)
+    jobs: list[_Job] = [
+        known.candidates(problem, way)
+        for way in SETS_OF_CANDIDATES.values()
+        for problem in problems
+    ]
+    jobs += [known.answered(problem, way) for way in WAYS.values() for problem in problems]
+    found: Iterator[Any] = iter(await batches.run(jobs))
+    candidates, answered = (
+        {name: [next(found) for _ in problems] for name in names}
+        for names in (SETS_OF_CANDIDATES, WAYS)
+    )
+    return Found(candidates, answered)
+
+
+@dataclass(frozen=True, slots=True)
+class _Once:
+    """A verifier that checks a text once, however many ways to answer read it."""
+
+    verifier: Verifier
+    found: dict[tuple[str, ...], tuple[Finding, ...]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The verifier's."""
+        return self.verifier.name
+
+    def check(self, question: str, steps: Sequence[str]) -> tuple[Finding, ...]:
+        """What the verifier finds."""
+        key = (question, *steps)
+        if key not in self.found:
+            self.found[key] = self.verifier.check(question, steps)
+        return self.found[key]
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What every question is answered with."""
+
+    batches: Batches
+    threshold: float
+    gate: float
+    verifiers: tuple[Verifier, ...]
+
+    async def candidates(self, problem: Problem, way: Way) -> Candidates:
+        """Those of a strategy that ranks, all checked and all scored, the winner aside."""
+        state = (await self._refined(problem, way)).state
+        orm = engines_of(self.batches, self.verifiers).orm
+        checked = [await self._checked(each, problem.question) for each in state.candidates]
+        solutions = [each.solution for each in checked]
+        scores = await orm.score_outcomes(problem.question, solutions, timeout=math.inf)
+        scored = tuple(
+            replace(each, outcome_score=score)
+            for each, score in zip(checked, scores.values, strict=True)
+        )
+        return Candidates(
+            replace(state, candidates=scored, round=1),
+            tuple(same_answer(each.answer, problem.answer) for each in scored),
+            state.generated_tokens,
+        )
+
+    async def answered(self, problem: Problem, way: "Way | Resampled") -> Answered:
+        """The answer that wins."""
+        if isinstance(way, Resampled):
+            return await self._resampled(problem, way.samples)
+        outcome = await self._refined(problem, way)
+        state = outcome.state
+        right = same_answer(outcome.selected.answer, problem.answer)
+        return Answered(right, state.generated_tokens, len(state.candidates))
+
+    async def _refined(self, problem: Problem, way: Way) -> Outcome:
+        engines = engines_of(self.batches, self.verifiers)
+        return await refine(self._task(problem, way), engines, lambda: 0.0)
+
+    def _task(self, problem: Problem, way: Way) -> Task:
+        verified = way.verify and bool(self.verifiers)
+        return Task(
+            question=problem.question,
+            strategy=way.strategy,
+            sampling=Sampling(
+                temperature=way.temperature,
+                max_tokens=MAX_TOKENS,
+                sample_temperature=TEMPERATURE,
+            ),
+            budget=_PLENTY,
+            threshold=self.threshold,
+            gate=gate_of(way.strategy, self.gate, verified=verified),
+            rounds=way.rounds,
+            verify=way.verify,
+        )
+
+    async def _checked(self, candidate: Candidate, question: str) -> Candidate:
+        findings = await check_solution(
+            self.verifiers, question, candidate.solution, candidate.finish_reason
+        )
+        return replace(candidate, findings=findings)
+
+    async def _resampled(self, problem: Problem, most: int) -> Answered:
+        """The draft, then samples until one is not refuted; of refuted ones the ORM's choice."""
+        prompt = student_prompt(problem.question)
+        texts = [await self.batches.text("student", prompt, 0.0, 0)]
+        written = [await self._read(texts[0], CandidateKind.DRAFT, problem.question)]
+        while len(written) <= most and written[-1].findings:
+            if len(written) == len(texts):  # several at once, so that batches are large
+                first = len(texts) - 1
+                texts += await asyncio.gather(
+                    *(
+                        self.batches.text("student", prompt, TEMPERATURE, index)
+                        for index in range(first, min(first + _AT_ONCE, most))
+                    )
+                )
+            sample = texts[len(written)]
+            written.append(await self._read(sample, CandidateKind.SAMPLE, problem.question))
+        best = len(written) - 1
+        if written[best].findings:
+            orm = engines_of(self.batches, self.verifiers).orm
+            solutions = [each.solution for each in written]
+            scores = await orm.score_outcomes(problem.question, solutions, timeout=math.inf)
+            best = max(range(len(written)), key=scores.values.__getitem__)
+        right = same_answer(written[best].answer, problem.answer)
+        return Answered(right, sum(each.tokens for each in texts[: len(written)]), len(written))
+
+    async def _read(self, text: Text, kind: CandidateKind, question: str) -> Candidate:
+        solution = text.text.strip()
+        finish_reason = "stop" if text.finished else "length"
+        candidate = Candidate(kind, solution, parse_answer(solution), finish_reason)
+        return await self._checked(candidate, question)
+
+
+def within_questions(found: Found, score: Callable[[Candidate], float]) -> Estimate | None:
+    """The AUC within questions: how often the right one of two texts of a question scores higher.
+
+    Over all pairs of different texts of all candidate sets; a tie counts half. None without pairs.
+    """
+    questions = []
+    for question in zip(*found.candidates.values(), strict=True):
+        texts = {
+            each.solution: (score(each), right)
+            for candidates in question
+            for each, right in zip(candidates.state.candidates, candidates.right, strict=True)
+        }
+        questions.append(list(texts.values()))
+    return auc_within(questions)

@@ -1,0 +1,154 @@
+"""A run folder kept small: what is costly to make, without what follows from it in seconds.
+
+`python -m glore_models.recipes.keep RUN OUT` packs one;
+`glore train RECIPE --start-from OUT` begins a run folder with it, so that others
+go on from its adapters and rollouts, or relabel them.
+
+The students' problems are not kept either: some are of the GSM8K file that was named, which is
+not ours to pass on. Their stages are done again, with the same outcome, when it is named again.
+Nor are scorers that do not ship, once they have been compared, nor the bundle, which is made of
+the rest. Of the tables' records what the models wrote and scored is kept, without GSM8K's
+questions and answers.
+"""
+
+import gzip
+import json
+import re
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from glore_models.evaluation.paper.thresholds import MATCHED
+from glore_models.serving.bundle import ROLES
+
+_ADAPTER = ("adapter_config.json", "adapter_model.safetensors", "head.safetensors")
+_LINES = ".jsonl"
+_QUESTIONS = {"gsm8k", "rollouts.jsonl"}  # the one file of records with questions of that set
+_THEIRS = ("question", "answer")  # its fields that are GSM8K's; nobody reads them there
+# stages that are done again, and what they write
+_AGAIN = re.compile(r"merge_\d+|problems|student_problems|ei_\d+_problems|bundle")
+
+
+def keep(run: Path, out: Path) -> list[str]:
+    """Pack the finished parts of `run` into `out`. Returns the names of what was packed.
+
+    JSONL files are compressed, the same bytes for the same rows. Files of stages that are not
+    finished are kept too: a stage goes on where it was.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    packed = []
+    for path in sorted(run.iterdir()):
+        if _AGAIN.fullmatch(path.name.partition(".")[0]):
+            continue
+        if path.name.endswith(_LINES):
+            packed.append(_compress(path, out / f"{path.name}.gz"))
+        elif path.suffix == ".json":
+            shutil.copyfile(path, out / path.name)
+            packed.append(path.name)
+        elif (path / _ADAPTER[1]).is_file() and not _is_compared(path, run):
+            packed += [_copy(path / name, out / path.name) for name in _ADAPTER]
+            portable(out / path.name / _ADAPTER[0])
+    packed += [_pack(path, run, out) for path in sorted(run.glob("evaluation/*/*/*.json*"))]
+    return [name for name in packed if name]
+
+
+def unpack(kept: Path, run: Path) -> None:
+    """Begin the run folder `run` with what `kept` holds.
+
+    It appears at once where there was none. A folder that holds other things is filled, data
+    first, then what says that a stage is done, `recipe.json` last: after a kill the same call
+    does it again. Raises FileExistsError when the folder holds a run already, FileNotFoundError
+    when there is nothing kept.
+    """
+    if not (kept / "recipe.json").is_file():
+        message = f"{kept} holds no kept run"
+        raise FileNotFoundError(message)
+    if (run / "recipe.json").exists():
+        message = f"{run} holds a run already; leave out --start-from to go on with it"
+        raise FileExistsError(message)
+    run = run.resolve()
+    if not _is_free(run):
+        _fill(kept, run)
+        return
+    beside = run.with_name(f"{run.name}.unpacking")
+    shutil.rmtree(beside, ignore_errors=True)  # of a killed attempt
+    _fill(kept, beside)
+    beside.replace(run)
+
+
+def _is_free(run: Path) -> bool:
+    """Whether another folder can be renamed to `run`: it is absent, or empty and nobody's place."""
+    if not run.exists():
+        return True
+    return not (any(run.iterdir()) or run.is_mount() or run == Path.cwd())
+
+
+def _fill(kept: Path, run: Path) -> None:
+    """Every file of `kept`, each whole or absent, in the order in which they rely on others."""
+    files = [path.relative_to(kept) for path in kept.rglob("*") if path.is_file()]
+    for name in sorted(files, key=_reliance):
+        content = (kept / name).read_bytes()
+        target = run / name
+        if name.suffix == ".gz":
+            content, target = gzip.decompress(content), target.with_suffix("")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(f"{target.name}.partial")
+        partial.write_bytes(content)
+        partial.replace(target)
+
+
+def _reliance(name: Path) -> tuple[int, Path]:
+    """Data first, then the stages that are done, the recipe last; by name among equals."""
+    rank = 2 if name == Path("recipe.json") else int(name.name.endswith(".done.json"))
+    return rank, name
+
+
+def _is_compared(adapter: Path, run: Path) -> bool:
+    """Whether it is a scorer that does not ship, and whose figures are there already."""
+    ships = adapter.name in ROLES or adapter.name.startswith("student_")
+    stage = "matched_steps" if adapter.name == MATCHED else "steps"
+    return not ships and (run / f"{stage}.done.json").is_file()
+
+
+def portable(config: Path) -> None:
+    """Takes this machine's paths out of PEFT's configuration of an adapter."""
+    content = json.loads(config.read_text(encoding="utf-8"))
+    content["base_model_name_or_path"] = None
+    content["target_modules"] = sorted(content["target_modules"])
+    config.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _pack(path: Path, run: Path, out: Path) -> str:
+    """A file of records, in its place."""
+    name = path.relative_to(run)
+    target = out / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == _LINES:
+        theirs = {path.parent.name, path.name} >= _QUESTIONS
+        _compress(path, target.with_name(f"{path.name}.gz"), _THEIRS if theirs else ())
+        return f"{name}.gz"
+    shutil.copyfile(path, target)
+    return str(name)
+
+
+def _compress(path: Path, target: Path, without: Sequence[str] = ()) -> str:
+    """The rows of a file, the fields `without` emptied."""
+    content = path.read_bytes()
+    if without:
+        rows = (json.loads(line) | dict.fromkeys(without, "") for line in content.splitlines())
+        content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+    target.write_bytes(gzip.compress(content, mtime=0))
+    return target.name
+
+
+def _copy(path: Path, folder: Path) -> str:
+    if not path.is_file():
+        return ""
+    folder.mkdir(exist_ok=True)
+    shutil.copyfile(path, folder / path.name)
+    return f"{folder.name}/{path.name}"
+
+
+if __name__ == "__main__":
+    sys.stdout.write("\n".join(keep(Path(sys.argv[1]), Path(sys.argv[2]))) + "\n")

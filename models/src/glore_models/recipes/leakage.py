@@ -1,0 +1,66 @@
+"""The stage that shows that no test question is trained on, once every training file is there.
+
+The students are trained by then, the reward models and refiners are not. Every question of
+every evaluation set, and of the run's own validation and test drafts, is looked for by its
+normalised text in every file that a model of the run is trained on.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from glore_models.data import sources
+from glore_models.data.files import read_jsonl
+from glore_models.data.problems import text_key
+from glore_models.data.questions import questions_in
+from glore_models.data.rollouts import Sample
+from glore_models.evaluation.paper.sets import GSM8K, SETS
+from glore_models.recipes.recipe import Recipe
+from glore_models.recipes.run import Counts, Run
+
+
+class LeakageError(Exception):
+    """A question held out for evaluation stands in a training file; the text says which."""
+
+
+def training_files(run: Run, recipe: Recipe) -> list[Path]:
+    """Every file that a model of the run learns from."""
+    rounds = range(1, recipe.rounds + 1)
+    names = ["student_problems", *(f"ei_{number}_problems" for number in rounds)]
+    names += [*recipe.scorers, "local_refiner", "global_refiner"]
+    return [run.path(f"{name}.jsonl") for name in names]
+
+
+def evaluation_questions(gsm8k: Path | None) -> dict[str, set[str]]:
+    """The normalised questions of every evaluation set, by set."""
+    return {
+        name: {text_key(problem.question) for problem in sources.load(source, size, seed)}
+        for name, source, size, seed in _sets(gsm8k)
+    }
+
+
+def check_held_out(run: Run, recipe: Recipe) -> Counts:
+    """How many held-out questions were looked for in how many rows; none may be found.
+
+    Raises LeakageError.
+    """
+    held = evaluation_questions(recipe.gsm8k)
+    for split in ("validation", "test"):
+        rows = read_jsonl(run.path(f"{split}_samples.jsonl"), Sample)
+        held[f"{split} drafts"] = {text_key(row.question) for row in rows}
+    counts: Counts = {f"{name} questions": len(keys) for name, keys in held.items()}
+    for file in training_files(run, recipe):
+        seen = list(questions_in(file))
+        for name, keys in held.items():
+            if found := keys.intersection(seen):
+                message = f"{file.name} holds {len(found)} questions of {name}: {min(found)!r}"
+                raise LeakageError(message)
+        counts[f"rows of {file.name}"] = len(seen)
+    return {**counts, "found": 0}
+
+
+def _sets(gsm8k: Path | None) -> Iterator[tuple[str, str, int, int]]:
+    for name, each in SETS.items():
+        if name != GSM8K:
+            yield name, name, each.size, each.seed
+        elif gsm8k is not None:
+            yield name, str(gsm8k), each.size, each.seed

@@ -1,0 +1,210 @@
+"""How many questions and batches are worked on at once, and how many may wait for their turn.
+
+Work beyond what the engines can do makes every answer late and memory grow, so it is refused at
+once, with the time after which it is worth asking again.
+"""
+
+import asyncio
+import math
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from typing import Final
+
+from glore.api.record import ANONYMOUS
+from glore.errors import NoDraftInTimeError, OverloadedError, RateLimitedError
+
+_FIRST_GUESS: Final = 5.0  # seconds a question takes, before any was answered
+_FIRST_GUESS_OF_BATCHES: Final = 60.0
+_WEIGHT: Final = 0.1  # of the newest question or batch in the mean
+_LONGEST_RETRY_AFTER: Final = 60
+
+
+class _Pace:
+    """How long work takes on average, as far as is known. `clock` gives monotonic seconds."""
+
+    def __init__(self, guess: float, clock: Callable[[], float]) -> None:
+        self._mean = guess
+        self._clock = clock
+
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        """Work that is done in the block."""
+        started = self._clock()
+        try:
+            yield
+        finally:
+            self._mean += _WEIGHT * (self._clock() - started - self._mean)
+
+    def retry_after(self, rounds: float) -> int:
+        """Whole seconds until so many pieces of work, one after the other, should have ended."""
+        return min(max(1, math.ceil(rounds * self._mean)), _LONGEST_RETRY_AFTER)
+
+
+class _Share:
+    """What one API key may have of the places, and of the queue behind them."""
+
+    def __init__(self, running: int, waiting: int) -> None:
+        self.running = running
+        self.most_waiting = waiting
+        self.free = asyncio.Semaphore(running)
+        self.waiting = 0
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether one more question of this key would be too many."""
+        return self.free.locked() and self.waiting >= self.most_waiting
+
+
+class Admission:
+    """A gate for `running` questions at once and `waiting` behind them, first come first served.
+
+    With a `share` (0..1) each client has at most that part of either number, and one place at
+    least. `clock` gives monotonic seconds.
+    """
+
+    def __init__(
+        self, running: int, waiting: int, clock: Callable[[], float], share: float | None = None
+    ) -> None:
+        self._most_running = running
+        self._most_waiting = waiting
+        self._share = share
+        self._shares: dict[str, _Share] = {}  # by client; there are as many as keys
+        self._pace = _Pace(_FIRST_GUESS, clock)
+        self._free = asyncio.Semaphore(running)
+        self._batches = asyncio.Semaphore(max(1, running // 2))
+        self.running = 0
+        self.waiting = 0
+
+    @asynccontextmanager
+    async def turn(self, patience: float, client: str = ANONYMOUS) -> AsyncIterator[None]:
+        """A place at work, waited for at most `patience` seconds.
+
+        Raises OverloadedError, and RateLimitedError where the client has its share.
+        """
+        own = self._share_of(client)
+        if own and own.is_taken:
+            message = (
+                f"Of one key, {own.running} questions are answered at once and "
+                f"{own.most_waiting} wait."
+            )
+            retry_after = self._pace.retry_after((own.waiting + 1) / own.running)
+            raise RateLimitedError(message, retry_after)
+        if self._free.locked() and self.waiting >= self._most_waiting:
+            message = f"{self.running} questions are being answered and {self.waiting} wait."
+            raise OverloadedError(message, self.retry_after)
+        async with AsyncExitStack() as stack:
+            with self._counted(own):
+                try:
+                    async with asyncio.timeout(patience):
+                        if own:
+                            await stack.enter_async_context(own.free)
+                        await stack.enter_async_context(self._free)
+                except TimeoutError:
+                    message = f"There was no turn within {patience:.1f} s."
+                    raise OverloadedError(message, self.retry_after) from None
+            with self._working():
+                yield
+
+    @asynccontextmanager
+    async def patient_turn(self, patience: float, client: str = ANONYMOUS) -> AsyncIterator[None]:
+        """A place at work for a question of a batch. Raises NoDraftInTimeError.
+
+        It is waited for at most `patience` seconds: as long as the batch has. There are as few
+        who wait as there are open batches (`Places`), so it is not refused, and takes no place in
+        the queue of the others. All batches together have half of the places at most, and as few
+        stand in line before a single question.
+        """
+        own = self._share_of(client)
+        async with AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(patience):
+                    if own:
+                        await stack.enter_async_context(own.free)
+                    await stack.enter_async_context(self._batches)
+                    await stack.enter_async_context(self._free)
+            except TimeoutError:
+                message = "There was no turn before the time of the batch was up."
+                raise NoDraftInTimeError(message) from None
+            with self._working():
+                yield
+
+    @property
+    def retry_after(self) -> int:
+        """Whole seconds until there should be room: the queue's length in mean times of work."""
+        return self._pace.retry_after((self.waiting + 1) / self._most_running)
+
+    def _share_of(self, client: str) -> _Share | None:
+        if self._share is None:
+            return None
+        if client not in self._shares:
+            running, waiting = self._most_running * self._share, self._most_waiting * self._share
+            self._shares[client] = _Share(max(1, int(running)), int(waiting))
+        return self._shares[client]
+
+    @contextmanager
+    def _counted(self, own: _Share | None) -> Iterator[None]:
+        """Count one who waits."""
+        self.waiting += 1
+        if own:
+            own.waiting += 1
+        try:
+            yield
+        finally:
+            self.waiting -= 1
+            if own:
+                own.waiting -= 1
+
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        """Count and time one who has a place."""
+        self.running += 1
+        try:
+            with self._pace.timed():
+                yield
+        finally:
+            self.running -= 1
+
+
+class Places:
+    """Room for `most` batches at once; nobody waits for it.
+
+    With a `share` (0..1) each client has at most that part of it, and one at least. `clock` gives
+    monotonic seconds.
+    """
+
+    def __init__(self, most: int, clock: Callable[[], float], share: float | None = None) -> None:
+        self._most = most
+        self._most_of_one = most if share is None else max(1, int(most * share))
+        self._pace = _Pace(_FIRST_GUESS_OF_BATCHES, clock)
+        self._taken: Counter[str] = Counter()  # by client
+
+    @property
+    def taken(self) -> int:
+        """Batches that have a place."""
+        return self._taken.total()
+
+    def check(self, client: str = ANONYMOUS) -> None:
+        """Raises OverloadedError where there is no place, RateLimitedError beyond the share."""
+        if self.taken >= self._most:
+            message = f"{self.taken} batches are being answered."
+            raise OverloadedError(message, self.retry_after)
+        if self._taken[client] >= self._most_of_one:
+            message = f"Of one key, {self._most_of_one} batches are answered at once."
+            raise RateLimitedError(message, self._pace.retry_after(1 / self._most_of_one))
+
+    @contextmanager
+    def place(self, client: str = ANONYMOUS) -> Iterator[None]:
+        """One of the places, for as long as the block runs. Raises as `check` does."""
+        self.check(client)
+        self._taken[client] += 1
+        try:
+            with self._pace.timed():
+                yield
+        finally:
+            self._taken[client] -= 1
+
+    @property
+    def retry_after(self) -> int:
+        """Whole seconds until a batch should end: a share of the mean time that they take."""
+        return self._pace.retry_after(1 / self._most)

@@ -1,0 +1,107 @@
+"""One question on its way through the gateway: its turn, its answer, its metrics and log line."""
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Final
+
+from fastapi import Request
+
+from glore.api.callers import with_deadline
+from glore.api.context import Context
+from glore.api.disconnect import while_connected
+from glore.api.record import RequestRecord, record_of
+from glore.api.schemas import SolveResponse
+from glore.errors import (
+    NoDraftInTimeError,
+    ProblemError,
+    StudentRejectedError,
+    StudentUnavailableError,
+)
+from glore.refinement.runner import NoDraftError, Outcome, refine
+from glore.refinement.types import Task
+
+_WAITING_SHARE: Final = 0.5  # of the deadline, at most, is spent on waiting for a turn
+
+
+async def answer(task: Task, request: Request, context: Context) -> SolveResponse:
+    """The answer to a question, once it is its turn.
+
+    Raises OverloadedError, RateLimitedError, ShuttingDownError, what `no_draft_problem` gives
+    without a draft, and ClientGoneError when the client disconnects, which cancels the work.
+    """
+    record = record_of(request.scope)
+    with context.metrics.solving():
+        try:
+            work = _in_turn(task, context, record.client)
+            outcome = await while_connected(request.receive, work)
+        except NoDraftError as error:
+            raise lost(error, record, context) from error
+    return found(outcome, record, context)
+
+
+@asynccontextmanager
+async def turn(task: Task, context: Context, client: str) -> AsyncIterator[Task]:
+    """A place at work, and the task with what waiting has left of its deadline.
+
+    Raises OverloadedError, RateLimitedError.
+    """
+    asked = context.clock()
+    async with context.admission.turn(task.budget.deadline * _WAITING_SHARE, client):
+        left = task.budget.deadline - (context.clock() - asked)
+        yield replace(task, budget=with_deadline(task.budget, left))
+
+
+def found(outcome: Outcome, record: RequestRecord, context: Context) -> SolveResponse:
+    """Count and note an answered question; its response."""
+    response = counted(outcome, record, context)
+    _note(record, outcome, response.id)
+    return response
+
+
+def counted(outcome: Outcome, record: RequestRecord, context: Context) -> SolveResponse:
+    """Count an answered question, one of perhaps many of its request; its response."""
+    context.metrics.solved(outcome)
+    solve_id = f"solve_{uuid.uuid4().hex}"
+    return SolveResponse.of(outcome, solve_id=solve_id, request_id=record.request_id)
+
+
+def lost(error: NoDraftError, record: RequestRecord, context: Context) -> ProblemError:
+    """Count and note a question without a draft; what it is answered with."""
+    record.fields["no_draft"] = str(error.reason)
+    context.metrics.used(error.state)
+    return no_draft_problem(error)
+
+
+def no_draft_problem(error: NoDraftError) -> ProblemError:
+    """What a question without a draft is answered with."""
+    why = f" The student's engine {error.explanation}." if error.explanation else ""
+    if error.timed_out:
+        return NoDraftInTimeError(f"There was no draft when the time was up: {error.reason}.{why}")
+    if error.reason == "rejected":
+        return StudentRejectedError(why.strip() or "The student's engine refused the request.")
+    return StudentUnavailableError(f"The student gave no draft: {error.reason}.{why}")
+
+
+async def _in_turn(task: Task, context: Context, client: str) -> Outcome:
+    async with context.drain.work(), turn(task, context, client) as timely:
+        return await refine(timely, context.engines, context.clock)
+
+
+def _note(record: RequestRecord, outcome: Outcome, solve_id: str) -> None:
+    """What the log line tells of an answered question: ids and numbers, no text."""
+    state = outcome.state
+    record.fields.update(
+        id=solve_id,
+        selected=outcome.selected.kind.value,
+        reason=outcome.selection.reason.value,
+        candidates=len(state.candidates),
+        first_error=outcome.first_error.step if outcome.first_error else None,
+        first_error_by=outcome.first_error.found_by if outcome.first_error else None,
+        refuted=sum(bool(candidate.findings) for candidate in state.candidates),
+        rounds=state.round,
+        engine_calls=state.engine_calls,
+        generated_tokens=state.generated_tokens,
+        degraded=[f"{item.stage.value}:{item.reason}" for item in state.degraded],
+    )

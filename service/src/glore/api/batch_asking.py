@@ -1,0 +1,91 @@
+"""The questions of one batch: each in its turn, within what is left of the caller's own budget."""
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from glore.api.answering import counted, no_draft_problem
+from glore.api.callers import CallersBudget
+from glore.api.context import Context
+from glore.api.problems import Problem, internal_problem, problem_of
+from glore.api.record import RequestRecord
+from glore.batches.run import Answer
+from glore.errors import NoDraftInTimeError, ProblemError, ShuttingDownError
+from glore.refinement.runner import NoDraftError, Outcome, refine
+from glore.refinement.types import Task
+
+_log: Final = logging.getLogger("glore.batches")
+
+
+class Asking:
+    """Answers the questions of a batch that was asked at `asked`, by the clock of the context.
+
+    Engine calls and generated tokens of `left` are those of each question, its deadline is that
+    of the whole batch. A question's own deadline begins with its turn.
+    """
+
+    def __init__(
+        self,
+        tasks: Sequence[Task],
+        left: CallersBudget,
+        asked: float,
+        context: Context,
+        record: RequestRecord,
+    ) -> None:
+        self._tasks = tasks
+        self._left = left
+        self._context = context
+        self._record = record
+        self._ends = asked + left.deadline_ms / 1000
+
+    def is_late(self) -> bool:
+        """Whether the time of the batch is up: every answer is a problem then."""
+        return self._seconds_left <= 0
+
+    async def answer(self, index: int) -> Answer | None:
+        """The result of one question, or the problem; None where the gateway's end broke it off.
+
+        Never raises.
+        """
+        request_id = self._record.request_id
+        try:
+            outcome = await self._in_turn(self._tasks[index])
+        except ShuttingDownError:
+            return None
+        except ProblemError as error:
+            return _failed(problem_of(error, request_id))
+        except NoDraftError as error:
+            self._context.metrics.used(error.state)
+            return _failed(problem_of(no_draft_problem(error), request_id))
+        except Exception:  # noqa: BLE001 - a bug costs its line, not the batch; it is logged
+            fields = {"request_id": request_id, "index": index}
+            _log.exception("unhandled error in a batch", extra={"fields": fields})
+            return _failed(internal_problem(request_id))
+        result = counted(outcome, self._record, self._context)
+        return Answer(result.model_dump_json(), ok=True)
+
+    async def _in_turn(self, task: Task) -> Outcome:
+        """Raises NoDraftError, NoDraftInTimeError, ShuttingDownError."""
+        context = self._context
+        async with context.drain.work():
+            if self.is_late():
+                message = "The time of the batch was up before it was the question's turn."
+                raise NoDraftInTimeError(message)
+            async with context.admission.patient_turn(self._seconds_left, self._record.client):
+                with context.metrics.solving():
+                    return await refine(self._bound(task), context.engines, context.clock)
+
+    def _bound(self, task: Task) -> Task:
+        """The task with no more of each than the caller has left now."""
+        milliseconds = max(0, math.ceil(self._seconds_left * 1000))
+        return replace(self._left, deadline_ms=milliseconds).bound(task)
+
+    @property
+    def _seconds_left(self) -> float:
+        return self._ends - self._context.clock()
+
+
+def _failed(problem: Problem) -> Answer:
+    return Answer(problem.model_dump_json(exclude_none=True), ok=False)

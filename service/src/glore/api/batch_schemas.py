@@ -1,0 +1,68 @@
+"""What `POST /solve/batch` takes and gives: many questions in, a line for each out."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from glore.api.problems import Problem
+from glore.api.sample_count import ONLY_WHERE_IT_COUNTS_IN_A_BATCH
+from glore.api.schemas import SolveOptions, SolveRequest, SolveResponse
+
+
+class BatchQuestion(SolveRequest):
+    """One question; what it does not say is as for the whole batch. A line of NDJSON."""
+
+    model_config = ConfigDict(json_schema_extra=None)  # a question's rule depends on its batch
+
+    id: Annotated[str, Field(max_length=200)] | None = Field(
+        default=None, description="The client's own name for it, given back as it is."
+    )
+
+
+class BatchRequest(SolveOptions):
+    """Questions, and how all of them are to be answered unless they say otherwise."""
+
+    model_config = ConfigDict(json_schema_extra={"allOf": [ONLY_WHERE_IT_COUNTS_IN_A_BATCH]})
+
+    questions: list[BatchQuestion] = Field(min_length=1)
+
+
+def resolved(options: SolveOptions, question: BatchQuestion) -> SolveRequest:
+    """The question with its own options, else those of its batch, else the defaults."""
+    said = {
+        name: getattr(source, name)
+        for source in (options, question)
+        for name in source.model_fields_set & SolveRequest.model_fields.keys()
+    }
+    return SolveRequest(**said)
+
+
+class BatchLine(BaseModel):
+    """One question has ended. Lines come in the order in which questions end."""
+
+    index: int = Field(description="Its place in the batch, from 0.")
+    id: str | None
+    status: Literal["ok", "error"]
+    result: SolveResponse | None = Field(description="With `ok`.")
+    error: Problem | None = Field(description="With `error`: such a question may be asked again.")
+
+
+class BatchDone(BaseModel):
+    """The last line: every question was told. A response without a last line was cut off."""
+
+    done: Literal[True]
+    ok: int
+    errors: int
+
+
+class BatchBroken(BaseModel):
+    """The last line of a batch that broke: the store failed, or the gateway stops.
+
+    Questions that were not told are not answered. With an idempotency key what was told is kept,
+    and the batch goes on when it is asked again.
+    """
+
+    done: Literal[False]
+    ok: int
+    errors: int
+    error: Problem

@@ -1,0 +1,74 @@
+"""What a caller has left of its own budget, said in headers: it only makes a request's smaller."""
+
+from dataclasses import dataclass, replace
+from typing import Annotated, Final
+
+from fastapi import Depends, Request
+from pydantic import BaseModel, Field
+
+from glore.api.header_fields import header_parameters, read_headers
+from glore.api.schemas import MIN_DEADLINE_MS
+from glore.refinement.types import Budget, Task
+
+DEADLINE_HEADER: Final = "Glore-Deadline-Ms"
+CALLS_HEADER: Final = "Glore-Max-Engine-Calls"
+TOKENS_HEADER: Final = "Glore-Max-Generated-Tokens"
+ANY_NUMBER: Final = 2**31 - 1  # what says nothing
+RESERVED_SHARE: Final = 0.2  # of the deadline, at most, is kept for reranking
+_WHAT: Final = "What is left of the caller's own"
+_RULE: Final = "the smaller of this and the request's counts."
+
+
+@dataclass(frozen=True, slots=True)
+class CallersBudget:
+    """What is left of each; more than any request may have where the caller did not say."""
+
+    deadline_ms: int = ANY_NUMBER
+    engine_calls: int = ANY_NUMBER
+    generated_tokens: int = ANY_NUMBER
+
+    def bound(self, task: Task) -> Task:
+        """The task with the smaller of both budgets."""
+        budget = replace(
+            task.budget,
+            max_calls=min(task.budget.max_calls, self.engine_calls),
+            max_generated_tokens=min(task.budget.max_generated_tokens, self.generated_tokens),
+        )
+        deadline = min(budget.deadline, self.deadline_ms / 1000)
+        return replace(task, budget=with_deadline(budget, deadline))
+
+
+def with_deadline(budget: Budget, deadline: float) -> Budget:
+    """The budget with this deadline, of which no more than RESERVED_SHARE is kept for reranking."""
+    reserve = min(budget.rerank_reserve, deadline * RESERVED_SHARE)
+    return replace(budget, deadline=deadline, rerank_reserve=reserve)
+
+
+class _BudgetHeaders(BaseModel):
+    deadline_ms: int = Field(
+        default=ANY_NUMBER,
+        alias=DEADLINE_HEADER,
+        ge=MIN_DEADLINE_MS,
+        description=f"{_WHAT} deadline; {_RULE}",
+    )
+    engine_calls: int = Field(
+        default=ANY_NUMBER, alias=CALLS_HEADER, ge=1, description=f"{_WHAT} engine calls; {_RULE}"
+    )
+    generated_tokens: int = Field(
+        default=ANY_NUMBER,
+        alias=TOKENS_HEADER,
+        ge=1,
+        description=f"{_WHAT} generated tokens; {_RULE}",
+    )
+
+
+BUDGET_PARAMETERS: Final = header_parameters(_BudgetHeaders)
+
+
+async def _callers_budget(request: Request) -> CallersBudget:
+    given = read_headers(_BudgetHeaders, request)
+    deadline = min(given.deadline_ms, ANY_NUMBER)
+    return CallersBudget(deadline, given.engine_calls, given.generated_tokens)
+
+
+Left = Annotated[CallersBudget, Depends(_callers_budget)]  # what handlers ask for

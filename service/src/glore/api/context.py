@@ -1,0 +1,63 @@
+"""What the handlers need, put together by `glore.app` and read from the running app."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+from fastapi import Request
+
+from glore.api.access import Gate
+from glore.api.admission import Admission, Places
+from glore.api.draining import Drain
+from glore.batches.run import Pace
+from glore.batches.store import Store
+from glore.engines.readiness import Readiness
+from glore.refinement.runner import Engines
+from glore.refinement.types import Strategy
+from glore.telemetry.metrics import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one request may use at most, the thresholds of a first error and of `gated`, and more.
+
+    `strategy` is that of requests that name none.
+    """
+
+    strategy: Strategy
+    max_deadline: float  # seconds
+    max_calls: int
+    max_generated_tokens: int
+    rerank_reserve: float  # seconds
+    max_rounds: int
+    threshold: float
+    gate: float
+    verifies: bool  # whether there are verifiers
+    max_question: int  # characters
+    max_body: int  # bytes of a single question, and characters of one of a batch
+    max_batch: int  # questions
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The parts of a running gateway."""
+
+    engines: Engines
+    readiness: Readiness
+    metrics: Metrics
+    limits: Limits
+    gate: Gate
+    admission: Admission
+    places: Places  # of batches
+    drain: Drain
+    clock: Callable[[], float]  # monotonic seconds
+    store: Store | None  # of batches
+    pace: Pace  # of a batch
+    heartbeat: float  # seconds of silence in a stream
+    student: str  # the engine without which there is no answer
+    serves: str | None  # a hash of what answers, if that is known
+
+
+async def context_of(request: Request) -> Context:
+    """The context that the app was started with; a FastAPI dependency."""
+    return cast("Context", request.app.state.context)

@@ -1,0 +1,129 @@
+"""Pure ASGI middleware: the request's id, its log line and metrics."""
+
+import logging
+import re
+import time
+import uuid
+from collections.abc import Sequence
+from typing import Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from glore.api.problems import internal_error
+from glore.api.record import record_of, route_of, start_record
+from glore.telemetry.logs import LOGGER
+from glore.telemetry.metrics import Metrics
+
+REQUEST_ID_HEADER: Final = "X-Request-ID"
+_SANE_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_QUIET: Final = frozenset({"/livez", "/readyz", "/health", "/metrics"})
+_MAX_LOGGED_PATH: Final = 200
+
+_log = logging.getLogger(f"{LOGGER}.access")
+
+
+class RequestIdMiddleware:
+    """Takes the client's X-Request-ID when it is sane, else makes one; puts it on the response.
+
+    Sane: 1 to 128 letters, digits, dots, colons, hyphens or underscores.
+
+    Cookies are dropped: nothing here uses them, and FastAPI would read them for every request, in
+    a time that is quadratic in their length.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Start the record of an HTTP request and pass it on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        scope["headers"] = [each for each in scope["headers"] if each[0] != b"cookie"]
+        given = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
+        request_id = given if _SANE_ID.fullmatch(given) else uuid.uuid4().hex
+        start_record(scope, request_id)
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = request_id
+            await send(message)
+
+        await self._app(scope, receive, send_with_id)
+
+
+class HeadMiddleware:
+    """Answers HEAD as GET, without the content (RFC 9110, section 9.3.2)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_without_content(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        await self._app({**scope, "method": "GET"}, receive, send_without_content)
+
+
+class ObserveMiddleware:
+    """One log line and one count per request; a bug becomes a 500 problem.
+
+    Probes and scrapes are logged at debug level. `routes` are those of the app, which name the
+    paths of requests that never come to it. Needs RequestIdMiddleware around it.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, routes: Sequence[BaseRoute]) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._routes = routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass an HTTP request on and note how it ended."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status: int | None = None
+
+        async def send_noting_status(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        start = time.perf_counter()
+        try:
+            await self._app(scope, receive, send_noting_status)
+        except Exception:
+            request_id = record_of(scope).request_id
+            _log.exception("unhandled error", extra={"fields": {"request_id": request_id}})
+            if status is not None:
+                raise  # too late for a response: the server cuts the connection
+            await internal_error(scope)(scope, receive, send_noting_status)
+        finally:
+            self._note(scope, status, time.perf_counter() - start)
+
+    def _note(self, scope: Scope, status: int | None, seconds: float) -> None:
+        record = record_of(scope)
+        route = route_of(scope, self._routes)
+        begun = status if status is not None else 499  # ended before any response was begun
+        final = record.status or begun
+        self._metrics.request_answered(route, record.strategy, final, seconds)
+        fields = {
+            "request_id": record.request_id,
+            "method": scope["method"],
+            "path": scope["path"][:_MAX_LOGGED_PATH],
+            "status": final,
+            "seconds": round(seconds, 4),
+            **record.fields,
+        }
+        level = logging.DEBUG if route in _QUIET else logging.INFO
+        _log.log(level, "request", extra={"fields": fields})

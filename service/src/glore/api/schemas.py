@@ -1,0 +1,326 @@
+"""What `POST /solve` takes and gives. Unknown fields and values of another type are refused."""
+
+import re
+from dataclasses import asdict
+from typing import Annotated, Any, Final, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from glore.api.explanations import explain
+from glore.api.sample_count import ONLY_WHERE_IT_COUNTS
+from glore.formats.steps import split_steps
+from glore.refinement.runner import Outcome
+from glore.refinement.types import (
+    Candidate,
+    CandidateKind,
+    Cost,
+    SelectionReason,
+    Stage,
+    Strategy,
+)
+from glore.verifiers.ports import Finding
+
+MIN_DEADLINE_MS = 100
+DEFAULT_DEADLINE_MS = 60_000
+
+
+# Spelled out, because Python, ECMA-262 and Unicode each count others among white space.
+VISIBLE = r"[^\s\x1c-\x1f\x85\ufeff]"
+
+
+def _not_blank(text: str) -> str:
+    if not re.search(VISIBLE, text):
+        message = "a question has at least one character that is not white space"
+        raise ValueError(message)
+    return text
+
+
+MOST_TOKENS: Final = 1024  # of one solution
+
+
+def whole(value: object) -> object:
+    """1000.0 as 1000: JSON has one kind of number, and both are integers to JSON Schema."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+_Integer = Annotated[int, BeforeValidator(whole)]
+_Positive = Annotated[int, Field(ge=1), BeforeValidator(whole)]
+Temperature = Annotated[
+    float,
+    Field(
+        ge=0,
+        le=2,
+        description="0 is greedy. The further samples of `best_of_n` use at least 0.7.",
+    ),
+]
+TopP = Annotated[float, Field(gt=0, le=1)]
+MaxTokens = Annotated[
+    int, Field(ge=1, le=MOST_TOKENS, description="Per solution."), BeforeValidator(whole)
+]
+SampleCount = Annotated[
+    int,
+    Field(
+        ge=2,
+        le=8,
+        description="Candidates of `best_of_n`, the draft included; refused with another strategy.",
+    ),
+    BeforeValidator(whole),
+]
+
+
+class RequestModel(BaseModel):
+    """What a client sends."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+def _not_to_be_sent(schema: dict[str, Any]) -> None:
+    """Keep a default out of the document, where a client made from it would send it always."""
+    schema["description"] += f" {schema.pop('default')} if left out."
+
+
+class SamplingIn(RequestModel):
+    """How solutions are drawn."""
+
+    temperature: Temperature = 0.0
+    top_p: TopP = 1.0
+    max_tokens: MaxTokens = 320
+    n: SampleCount = Field(default=3, json_schema_extra=_not_to_be_sent)
+
+
+class BudgetIn(RequestModel):
+    """What the whole request may use."""
+
+    deadline_ms: _Integer = Field(
+        default=DEFAULT_DEADLINE_MS,
+        ge=MIN_DEADLINE_MS,
+        description="Time for the whole request. The server sets the most it accepts.",
+    )
+    max_generated_tokens: _Positive | None = Field(
+        default=None, description="Of the whole request; the server's most if left out."
+    )
+    max_engine_calls: _Positive | None = Field(
+        default=None, description="Of the whole request; the server's most if left out."
+    )
+
+
+class RefinementIn(BudgetIn):
+    """What decides how long and from where candidates are refined."""
+
+    rounds: _Positive = Field(
+        default=1,
+        description="Of refinement at most: `glore`, `gated` and `adaptive` begin another while "
+        "the best candidate does not pass. The server sets the most it accepts.",
+    )
+    verify: bool = Field(
+        default=True, description="Whether the server's verifiers check the candidates."
+    )
+    correct: bool = Field(
+        default=False,
+        description="Whether a local refinement goes on from the refuted step with the right value "
+        "in it, where a verifier knows that value.",
+    )
+
+
+class SolveOptions(RefinementIn):
+    """How questions are to be answered."""
+
+    strategy: Annotated[Strategy, Field(strict=False)] | None = Field(
+        default=None, description="The server's choice if left out."
+    )
+    sampling: SamplingIn = Field(default_factory=SamplingIn)
+
+
+class SolveRequest(SolveOptions):
+    """A question and how it is to be answered."""
+
+    model_config = ConfigDict(json_schema_extra={"allOf": [ONLY_WHERE_IT_COUNTS]})
+
+    question: Annotated[
+        str,
+        Field(min_length=1, json_schema_extra={"pattern": VISIBLE}),  # the most: `task_of`
+        AfterValidator(_not_blank),
+    ]
+
+
+class SelectedOut(BaseModel):
+    """The winner and why it won."""
+
+    candidate: int = Field(description="Its place in `candidates`.")
+    kind: CandidateKind
+    reason: SelectionReason
+    explanation: str = Field(description="One sentence for people.")
+
+
+class FindingOut(BaseModel):
+    """A claim that a verifier refutes: `step[start:end]` of a candidate, in characters."""
+
+    verifier: str
+    step: int = Field(description="Index of the step.")
+    start: int
+    end: int
+    claimed: str
+    expected: str = Field(description="What is right.")
+    expression: str = Field(description="What that is the value of.")
+
+    @classmethod
+    def of(cls, finding: Finding) -> Self:
+        """A finding as it is shown."""
+        return cls(**asdict(finding))
+
+
+class CandidateOut(BaseModel):
+    """One whole solution."""
+
+    kind: CandidateKind
+    solution: str
+    answer: str | None = Field(description="The number it states after `####`, if it does.")
+    outcome_score: float | None = Field(description="The ORM's score, 0..1, if it gave one.")
+    finish_reason: str = Field(description="`stop`, or `length` when it was cut off.")
+    findings: list[FindingOut] = Field(description="What the verifiers refute in it.")
+    base: int | None = Field(description="Of a refinement: the index of what was refined.")
+
+    @classmethod
+    def of(cls, candidate: Candidate) -> Self:
+        """A candidate as it is shown."""
+        return cls(
+            kind=candidate.kind,
+            solution=candidate.solution,
+            answer=candidate.answer,
+            outcome_score=candidate.outcome_score,
+            finish_reason=candidate.finish_reason,
+            findings=[FindingOut.of(finding) for finding in candidate.findings],
+            base=candidate.base,
+        )
+
+
+class StepOut(BaseModel):
+    """One line of the draft."""
+
+    index: int
+    text: str
+    score: float | None = Field(description="The SORM's score, 0..1, if the draft was scored.")
+
+
+class DraftOut(BaseModel):
+    """The draft as the SORM saw it."""
+
+    steps: list[StepOut]
+    first_error: int | None = Field(
+        description="Index of the first step that a verifier refutes, else of the first that "
+        "scores below the threshold."
+    )
+    first_error_by: str | None = Field(description="`sorm`, or the name of the verifier.")
+    threshold: float
+    critique: str | None = Field(description="The marked draft that the local refiner read.")
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> Self:
+        """The draft's steps; scores are None when it was not scored."""
+        scores = outcome.draft.step_scores
+        return cls(
+            steps=[
+                StepOut(
+                    index=step.index, text=step.text, score=scores[step.index] if scores else None
+                )
+                for step in split_steps(outcome.draft.solution)
+            ],
+            first_error=outcome.first_error.step if outcome.first_error else None,
+            first_error_by=outcome.first_error.found_by if outcome.first_error else None,
+            threshold=outcome.state.task.threshold,
+            critique=outcome.critique,
+        )
+
+
+class StageOut(BaseModel):
+    """One run of one stage; stages overlap, so their seconds do not add up."""
+
+    stage: Stage
+    started: float = Field(description="Seconds from the start of the request.")
+    seconds: float
+    engine_calls: int
+    prompt_tokens: int
+    generated_tokens: int
+
+    @classmethod
+    def of(cls, cost: Cost) -> Self:
+        """A stage's cost as it is shown, in milliseconds' precision."""
+        return cls(
+            stage=cost.stage,
+            started=round(cost.started, 3),
+            seconds=round(cost.seconds, 3),
+            engine_calls=cost.engine_calls,
+            prompt_tokens=cost.prompt_tokens,
+            generated_tokens=cost.generated_tokens,
+        )
+
+
+class UsageOut(BaseModel):
+    """What the whole request used."""
+
+    seconds: float
+    engine_calls: int
+    prompt_tokens: int
+    generated_tokens: int
+    stages: list[StageOut]
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> Self:
+        """Sums over the stages, and the stages."""
+        costs = outcome.state.costs
+        return cls(
+            seconds=round(outcome.seconds, 3),
+            engine_calls=outcome.state.engine_calls,
+            prompt_tokens=sum(cost.prompt_tokens for cost in costs),
+            generated_tokens=outcome.state.generated_tokens,
+            stages=[StageOut.of(cost) for cost in costs],
+        )
+
+
+class DegradedOut(BaseModel):
+    """A stage that gave nothing."""
+
+    stage: Stage
+    reason: str = Field(description="The engine's fault, or what ran out.")
+
+
+class SolveResponse(BaseModel):
+    """The answer, and how it came about."""
+
+    id: str
+    request_id: str
+    strategy: Strategy
+    answer: str | None = Field(description="None when the selected solution states none.")
+    solution: str
+    selected: SelectedOut
+    candidates: list[CandidateOut] = Field(description="The draft first.")
+    draft: DraftOut
+    rounds: int = Field(description="Of refinement that were begun.")
+    usage: UsageOut
+    degraded: list[DegradedOut]
+
+    @classmethod
+    def of(cls, outcome: Outcome, *, solve_id: str, request_id: str) -> Self:
+        """The response to an answered question."""
+        selected = outcome.selected
+        return cls(
+            id=solve_id,
+            request_id=request_id,
+            strategy=outcome.state.task.strategy,
+            answer=selected.answer,
+            solution=selected.solution,
+            selected=SelectedOut(
+                candidate=outcome.selection.candidate,
+                kind=selected.kind,
+                reason=outcome.selection.reason,
+                explanation=explain(outcome),
+            ),
+            candidates=[CandidateOut.of(candidate) for candidate in outcome.state.candidates],
+            draft=DraftOut.of(outcome),
+            rounds=outcome.state.round,
+            usage=UsageOut.of(outcome),
+            degraded=[
+                DegradedOut(stage=item.stage, reason=str(item.reason))
+                for item in outcome.state.degraded
+            ],
+        )

@@ -1,0 +1,1 @@
+"""What the subcommands of `glore` do. None of these modules imports torch."""

@@ -1,0 +1,422 @@
+"""One action at a time: its prompt, its engine calls, its share of the deadline, its cost."""
+
+import asyncio
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias, assert_never
+
+from glore.engines.ports import (
+    Completion,
+    Generator,
+    OutcomeScorer,
+    StepScorer,
+)
+from glore.formats.answers import parse_answer
+from glore.formats.critique import corrected_step
+from glore.formats.steps import prefix_before, split_steps
+from glore.formats.writing import Prompt, PromptFormat, RoleFormats
+from glore.refinement.judging import solutions_to_rerank
+from glore.refinement.progress import Delta, Tell
+from glore.refinement.spending import Meter, NothingError, Purse, call_within
+from glore.refinement.state import ranking_failed, stage_of
+from glore.refinement.types import (
+    Action,
+    Candidate,
+    CandidateKind,
+    Cost,
+    Degradation,
+    DegradedReason,
+    Draft,
+    Drafted,
+    DraftOutcomeScored,
+    Event,
+    Failed,
+    Finish,
+    Refined,
+    RefineGlobally,
+    RefineLocally,
+    Rerank,
+    Reranked,
+    Sample,
+    ScoreDraftOutcome,
+    ScoreSteps,
+    Stage,
+    State,
+    StepsScored,
+    Stopped,
+    Task,
+    Writing,
+)
+from glore.verifiers.checking import check_solution
+from glore.verifiers.ports import Finding, Verifier
+
+_GATING_SHARE: Final = 0.5  # of the time that `gated` has for scoring and then refining
+
+_OnText: TypeAlias = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """The five roles, each behind its port, and how the three that write are prompted and read.
+
+    `ranked_singly`: the ORM makes a call for each candidate, rather than one for all.
+    `verifiers` check every candidate, unless the request does not want it.
+    """
+
+    student: Generator
+    global_refiner: Generator
+    local_refiner: Generator
+    sorm: StepScorer
+    orm: OutcomeScorer
+    formats: RoleFormats = field(default_factory=RoleFormats)
+    ranked_singly: bool = False
+    verifiers: tuple[Verifier, ...] = ()
+
+
+class Calls:
+    """Performs the actions of one request; its time starts when this is made.
+
+    `clock` gives monotonic seconds. With `tell`, the draft and the refinements are asked for
+    as they are written, and it is told of their texts.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        engines: Engines,
+        clock: Callable[[], float],
+        tell: Tell | None = None,
+    ) -> None:
+        self._task = task
+        self._engines = engines
+        self._clock = clock
+        self._tell = tell
+        self._start = clock()
+        self._stopped: set[Action] = set()
+        # what may be spent beyond what was promised to the actions
+        self.purse = Purse(task.budget.deadline)
+
+    def elapsed(self) -> float:
+        """Seconds since the start of the request."""
+        return self._clock() - self._start
+
+    async def perform(self, action: Action, state: State) -> tuple[Event, Cost]:
+        """Carry out `action` on the candidates of `state`.
+
+        An engine's failure is an event; anything else it raises propagates.
+        """
+        stage = stage_of(action)
+        # The rerank makes up for a draft's score that fails: no further call is spent on it.
+        early = isinstance(action, ScoreDraftOutcome)
+        meter = Meter(Purse(self._task.budget.deadline) if early else self.purse)
+        started = self.elapsed()
+        event: Event
+        try:
+            event = await self._event(action, state, meter)
+        except NothingError as nothing:
+            event = Failed(action, Degradation(stage, nothing.reason, nothing.explanation))
+        except asyncio.CancelledError:
+            if action not in self._stopped:
+                raise
+            event = Stopped(action)
+        meter.close()
+        return event, Cost(
+            stage=stage,
+            started=started,
+            seconds=self.elapsed() - started,
+            engine_calls=meter.engine_calls,
+            prompt_tokens=meter.prompt_tokens,
+            generated_tokens=meter.generated_tokens,
+            lost_tokens=meter.lost_tokens,
+        )
+
+    def stop(self, action: Action, task: asyncio.Task[tuple[Event, Cost]]) -> None:
+        """Cancel the task that performs `action`; it ends with `Stopped`."""
+        if action not in self._stopped:
+            self._stopped.add(action)
+            task.cancel()
+
+    async def _event(self, action: Action, state: State, meter: Meter) -> Event:
+        match action:
+            case Draft():
+                return await self._draft(action, meter)
+            case ScoreSteps():
+                return await self._score_steps(action, state, meter)
+            case RefineGlobally():
+                return await self._refine_globally(action, state, meter)
+            case RefineLocally():
+                return await self._refine_locally(action, state, meter)
+            case Sample():
+                return await self._sample(action, meter)
+            case ScoreDraftOutcome():
+                return await self._score_draft_outcome(state, meter)
+            case Rerank():
+                return await self._rerank(state, meter)
+            case Finish():
+                message = "Finish is no work"
+                raise ValueError(message)
+            case _:
+                assert_never(action)
+
+    async def _draft(self, action: Draft, meter: Meter) -> Drafted:
+        """The draft and the samples, in two calls side by side; either may fail.
+
+        Once there are samples, the draft leaves time for reranking as they do.
+        """
+        sampling = self._task.sampling
+        async with asyncio.TaskGroup() as group:
+            one = group.create_task(
+                self._draw(
+                    meter,
+                    n=1,
+                    temperature=sampling.temperature,
+                    max_tokens=action.max_tokens,
+                    seconds=self._time_left(),
+                    on_text=self._teller(Stage.DRAFT),
+                )
+            )
+            more = group.create_task(
+                self._draw(
+                    meter,
+                    n=action.samples,
+                    temperature=max(sampling.temperature, sampling.sample_temperature),
+                    max_tokens=action.sample_max_tokens,
+                    seconds=self._time_left_before_rerank(),
+                )
+            )
+            if action.samples and (await more)[0]:
+                await asyncio.wait({one}, timeout=max(0.0, self._time_left_before_rerank()))
+                one.cancel()
+        samples, no_samples = more.result()
+        late = NothingError(DegradedReason.DEADLINE)
+        drafts, no_draft = ((), late) if one.cancelled() else one.result()
+        if not drafts and not samples:
+            raise no_draft or NothingError("bad_response")
+        candidates: list[Candidate] = []
+        for completion in (*drafts, *samples):
+            kind = CandidateKind.SAMPLE if candidates else CandidateKind.DRAFT
+            candidates.append(
+                await self._candidate(kind, completion, self._engines.formats.student)
+            )
+            await asyncio.sleep(0)  # texts may be long, and others wait for the event loop
+        missing = (
+            Degradation(Stage.DRAFT, nothing.reason, nothing.explanation)
+            for nothing in (no_draft, no_samples)
+            if nothing is not None
+        )
+        return Drafted(candidates=tuple(candidates), degraded=tuple(missing))
+
+    async def _draw(
+        self,
+        meter: Meter,
+        *,
+        n: int,
+        temperature: float,
+        max_tokens: int,
+        seconds: float,
+        on_text: _OnText | None = None,
+    ) -> tuple[tuple[Completion, ...], NothingError | None]:
+        """`n` solutions of the student, or fewer and why."""
+        if n == 0:
+            return (), None
+        try:
+            completions = await self._generate(
+                self._engines.student,
+                self._engines.formats.student.student(self._task.question),
+                meter,
+                n=n,
+                temperature=temperature,
+                max_tokens=max_tokens,
+                seconds=seconds,
+                on_text=on_text,
+            )
+        except NothingError as nothing:
+            return (), nothing
+        texts = tuple(text for text in completions[:n] if text.text.strip())
+        return texts, None if len(texts) == n else NothingError("bad_response")
+
+    async def _score_steps(self, action: ScoreSteps, state: State, meter: Meter) -> StepsScored:
+        solution = state.candidates[action.candidate].solution
+        steps = [step.text for step in split_steps(solution)]
+        if ranking_failed(state):
+            seconds = self._time_left()
+        else:
+            seconds = self._time_left_before_rerank()
+            if self._task.plan.gated:
+                seconds *= _GATING_SHARE
+        scores = await call_within(
+            seconds,
+            meter,
+            lambda timeout: self._engines.sorm.score_steps(
+                self._task.question, steps, timeout=timeout
+            ),
+        )
+        meter.prompt_tokens += scores.prompt_tokens
+        return StepsScored(action.candidate, _checked(scores.values, len(steps)))
+
+    async def _refine_globally(self, action: RefineGlobally, state: State, meter: Meter) -> Refined:
+        refiner = self._engines.formats.global_refiner
+        solution = state.candidates[action.base].solution
+        prompt = refiner.global_refiner(self._task.question, solution)
+        engine = self._engines.global_refiner
+        on_text = self._teller(Stage.REFINE_GLOBALLY, action.base, action.round)
+        written = await self._write(engine, prompt, action, meter, on_text)
+        return Refined(
+            await self._candidate(CandidateKind.GLOBAL, written, refiner, base=action.base)
+        )
+
+    async def _refine_locally(self, action: RefineLocally, state: State, meter: Meter) -> Refined:
+        solution = state.candidates[action.base].solution
+        refiner = self._engines.formats.local_refiner
+        step, corrected = action.first_error, ""
+        if (found := action.correction) is not None:
+            corrected = corrected_step(solution, step, found.start, found.end, found.expected)
+        prompt = refiner.local_refiner(self._task.question, solution, step, corrected)
+        engine = self._engines.local_refiner
+        on_text = self._teller(Stage.REFINE_LOCALLY, action.base, action.round)
+        written = await self._write(engine, prompt, action, meter, on_text)
+        prefix = prefix_before(solution, step) + corrected
+        return Refined(
+            await self._candidate(CandidateKind.LOCAL, written, refiner, prefix, base=action.base)
+        )
+
+    async def _sample(self, action: Sample, meter: Meter) -> Refined:
+        student = self._engines.formats.student
+        prompt = student.student(self._task.question)
+        written = await self._write(self._engines.student, prompt, action, meter, None)
+        return Refined(await self._candidate(CandidateKind.SAMPLE, written, student))
+
+    async def _write(
+        self,
+        engine: Generator,
+        prompt: Prompt,
+        action: Writing,
+        meter: Meter,
+        on_text: _OnText | None,
+    ) -> Completion:
+        """One more text: sampled, unless it is a refinement of the first round or a correction."""
+        sampling = self._task.sampling
+        corrects = isinstance(action, RefineLocally) and action.correction is not None
+        sampled = isinstance(action, Sample) or (action.round > 1 and not corrects)
+        temperature = max(sampling.temperature, sampling.sample_temperature)
+        completions = await self._generate(
+            engine,
+            prompt,
+            meter,
+            n=1,
+            temperature=temperature if sampled else sampling.temperature,
+            max_tokens=action.max_tokens,
+            seconds=self._time_left_before_rerank(),
+            on_text=on_text,
+        )
+        for completion in completions[:1]:
+            if completion.text.strip():
+                return completion
+        raise NothingError(reason="bad_response")
+
+    async def _generate(
+        self,
+        engine: Generator,
+        prompt: Prompt,
+        meter: Meter,
+        *,
+        n: int,
+        temperature: float,
+        max_tokens: int,
+        seconds: float,
+        on_text: _OnText | None,
+    ) -> tuple[Completion, ...]:
+        """What one generate call gave; its tokens are counted. Raises NothingError."""
+        generation = await call_within(
+            seconds,
+            meter,
+            lambda timeout: engine.generate(
+                prompt,
+                n=n,
+                temperature=temperature,
+                top_p=self._task.sampling.top_p,
+                max_tokens=max_tokens,
+                timeout=timeout,
+                on_text=on_text,
+            ),
+            granted=n * max_tokens,
+        )
+        meter.add(generation)
+        return generation.completions
+
+    async def _score_draft_outcome(self, state: State, meter: Meter) -> DraftOutcomeScored:
+        (score,) = await self._outcome_scores((state.candidates[0].solution,), meter)
+        return DraftOutcomeScored(score)
+
+    async def _rerank(self, state: State, meter: Meter) -> Reranked:
+        """Equal solutions are sent once, and none whose score is known or on its way."""
+        solutions = solutions_to_rerank(state)
+        scores = await self._outcome_scores(solutions, meter)
+        score_of = {each.solution: each.outcome_score for each in state.candidates}
+        score_of.update(zip(solutions, scores, strict=True))
+        return Reranked(tuple(score_of.get(each.solution) for each in state.candidates))
+
+    async def _outcome_scores(self, solutions: Sequence[str], meter: Meter) -> tuple[float, ...]:
+        """One for each solution, 0..1; all the time left may be used. Raises NothingError."""
+        scores = await call_within(
+            self._time_left(),
+            meter,
+            lambda timeout: self._engines.orm.score_outcomes(
+                self._task.question, solutions, timeout=timeout
+            ),
+        )
+        meter.prompt_tokens += scores.prompt_tokens
+        return _checked(scores.values, len(solutions))
+
+    def _teller(self, stage: Stage, base: int = 0, number: int = 1) -> _OnText | None:
+        """What takes the text of a stage as it is written; None when nobody asks for it."""
+        tell = self._tell
+        return None if tell is None else lambda text: tell(Delta(stage, text, base, number))
+
+    def _time_left(self) -> float:
+        return self._task.budget.deadline - self.elapsed()
+
+    def _time_left_before_rerank(self) -> float:
+        """The time left, less what is kept for reranking if there is any to come."""
+        reserve = self._task.budget.rerank_reserve if self._task.plan.ranks else 0.0
+        return self._time_left() - reserve
+
+    async def _candidate(
+        self,
+        kind: CandidateKind,
+        completion: Completion,
+        written: PromptFormat,
+        prefix: str = "",
+        base: int | None = None,
+    ) -> Candidate:
+        """`prefix`, unchanged, and the completion as its family is read; and what is false in it.
+
+        `prefix` is empty or ends a line, so no two lines run together.
+        """
+        solution = prefix + written.read(completion.text)
+        return Candidate(
+            kind=kind,
+            solution=solution,
+            answer=parse_answer(solution),
+            finish_reason=completion.finish_reason,
+            completion_offset=len(prefix),
+            findings=await self._findings(solution, completion.finish_reason),
+            base=base,
+        )
+
+    async def _findings(self, solution: str, finish_reason: str) -> tuple[Finding, ...]:
+        """What the verifiers refute, if the request wants to know."""
+        if not self._task.verify:
+            return ()
+        verifiers, question = self._engines.verifiers, self._task.question
+        return await check_solution(verifiers, question, solution, finish_reason)
+
+
+def _checked(scores: Sequence[float], count: int) -> tuple[float, ...]:
+    """The scores, if they are one probability for each thing scored."""
+    if len(scores) != count:
+        raise NothingError(reason="wrong_scores")
+    if not all(math.isfinite(score) and 0.0 <= score <= 1.0 for score in scores):
+        raise NothingError(reason="bad_response")
+    return tuple(scores)

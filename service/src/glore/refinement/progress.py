@@ -1,0 +1,34 @@
+"""What is told of a question while it is being answered."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from glore.refinement.types import Event, Stage, State
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """Text, never empty, that a stage has just written: the draft or one of the refinements.
+
+    All deltas of a stage together are what its model wrote: not yet stripped or read as its
+    family is, and for the local refinement without the steps that are kept. A stage may fail
+    after its deltas.
+    """
+
+    stage: Stage
+    text: str
+    base: int = 0  # of a refinement: the index of what is refined
+    round: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Advanced:
+    """An event, and the state after it."""
+
+    event: Event
+    state: State
+
+
+Progress: TypeAlias = Delta | Advanced
+Tell: TypeAlias = Callable[[Progress], None]  # called in the event loop; never blocks

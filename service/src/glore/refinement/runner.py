@@ -1,0 +1,123 @@
+"""Carries out what the policy says: engine calls side by side, within one budget."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from glore.refinement.calls import Calls, Engines
+from glore.refinement.caps import spare_calls, spare_tokens
+from glore.refinement.judging import FirstError, critique_of, first_error
+from glore.refinement.policy import advance, useless
+from glore.refinement.progress import Advanced, Tell
+from glore.refinement.state import apply
+from glore.refinement.types import (
+    TIMED_OUT,
+    Action,
+    Candidate,
+    Cost,
+    Degradation,
+    Event,
+    Finish,
+    Selection,
+    Stage,
+    State,
+    Task,
+)
+
+__all__ = ["Engines", "NoDraftError", "Outcome", "refine"]
+
+
+class NoDraftError(Exception):
+    """There is no draft, so there is no answer. `missing` says why and is safe for clients.
+
+    `state` is where the request ended; its costs are what was spent on it.
+    """
+
+    def __init__(self, missing: Degradation, state: State) -> None:
+        super().__init__(f"no draft: {missing.reason}")
+        self.reason = missing.reason
+        self.explanation = missing.explanation
+        self.state = state
+
+    @property
+    def timed_out(self) -> bool:
+        """Whether time ran out (504), rather than an engine failing (503)."""
+        return self.reason in TIMED_OUT
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a question was answered: the last state, the winner, and the whole time in seconds."""
+
+    state: State
+    selection: Selection
+    seconds: float
+
+    @property
+    def draft(self) -> Candidate:
+        """The first candidate: what the refinements started from."""
+        return self.state.candidates[0]
+
+    @property
+    def selected(self) -> Candidate:
+        """The winner; its solution and answer are the response's."""
+        return self.state.candidates[self.selection.candidate]
+
+    @property
+    def first_error(self) -> FirstError | None:
+        """The first wrong step of the draft, as far as it was found."""
+        return first_error(self.state)
+
+    @property
+    def critique(self) -> str | None:
+        """The draft with `[BAD]` before its first error, None when no error was found."""
+        return critique_of(self.state)
+
+
+async def refine(
+    task: Task, engines: Engines, clock: Callable[[], float], tell: Tell | None = None
+) -> Outcome:
+    """Answer one question within its budget.
+
+    `clock` gives monotonic seconds. `tell` is told of the draft and the refinements as they are
+    written, which the engines are then asked for, and of every event once it has been applied.
+
+    Raises NoDraftError. Cancelling it cancels every engine call in flight. Anything an engine
+    raises that is no EngineError is a bug and propagates, in an ExceptionGroup.
+    """
+    calls = Calls(task, engines, clock, tell)
+    state, selection = await _run(State(task, ranked_singly=engines.ranked_singly), calls, tell)
+    if selection is None:
+        missing = [each for each in state.degraded if each.stage is Stage.DRAFT]
+        raise NoDraftError(missing[-1], state)  # missing samples were reported before
+    return Outcome(state=state, selection=selection, seconds=calls.elapsed())
+
+
+async def _run(state: State, calls: Calls, tell: Tell | None) -> tuple[State, Selection | None]:
+    """Start what the policy names and feed back what ends, until it says Finish.
+
+    What it no longer needs is cancelled.
+    """
+    running: dict[asyncio.Task[tuple[Event, Cost]], Action] = {}
+    async with asyncio.TaskGroup() as group:
+        while True:
+            purse = calls.purse
+            if (state.more_calls, state.more_tokens) != (purse.calls_taken, purse.tokens_taken):
+                state = replace(state, more_calls=purse.calls_taken, more_tokens=purse.tokens_taken)
+            state, actions = advance(state)
+            purse.calls, purse.tokens = spare_calls(state), spare_tokens(state)
+            for action in actions:
+                if isinstance(action, Finish):
+                    return state, action.selection
+                running[group.create_task(calls.perform(action, state))] = action
+            unneeded = useless(state)
+            for task, action in running.items():
+                if action in unneeded:
+                    calls.stop(action, task)
+            await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            for task in [task for task in running if task.done()]:
+                del running[task]
+                event, cost = task.result()
+                state = apply(state, event, cost)
+                if tell is not None:
+                    tell(Advanced(event, state))

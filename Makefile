@@ -32,8 +32,14 @@ environment: $(RUN_ENV)  ## what `make run` needs, without running it
 
 develop: $(DEV_ENV)  ## what training, tables and tests need, without running them
 
+# A live test has both cores for its vLLM servers; the others wait more than they compute.
 test: $(DEV_ENV)  ## all tests, those against real vLLM servers included; ARGS="-m 'not live'"
+ifdef ARGS
 	@exec $(BIN)/python -m pytest $(ARGS)
+else
+	@$(BIN)/python -m pytest -n 3 --dist loadfile -m "not live"
+	$(BIN)/python -m pytest -m live
+endif
 
 check: lint test  ## lint and test: what has to pass before a commit
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from glore.engines.ports import EngineError, Generation, Generator, Scores, StepScorer
+from glore.engines.ports import EngineError, Generation, Generator, Lease, Scores, StepScorer
 from glore.formats.steps import split_steps
 from glore.formats.writing import Prompt
 from glore.refinement.types import Task
@@ -41,7 +41,7 @@ class EarlyScores:
         temperature: float,
         top_p: float,
         max_tokens: int,
-        timeout: float,
+        lease: Lease,
         on_text: Callable[[str], None] | None = None,
     ) -> Generation:
         """As the student; every line that ends is a step to score."""
@@ -59,7 +59,7 @@ class EarlyScores:
             temperature=temperature,
             top_p=top_p,
             max_tokens=max_tokens,
-            timeout=timeout,
+            lease=lease,
             on_text=take,
         )
 
@@ -68,11 +68,11 @@ class EarlyScores:
         question: str,
         steps: Sequence[str],
         *,
-        timeout: float,
+        lease: Lease,
     ) -> Scores:
         """What is known, as soon as there is an error in it; else as the SORM."""
         self._over = True
-        whole = asyncio.ensure_future(self.sorm.score_steps(question, steps, timeout=timeout))
+        whole = asyncio.ensure_future(self.sorm.score_steps(question, steps, lease=lease))
         if self._scoring is not None and not self._shows_error():
             await asyncio.wait({whole, self._scoring}, return_when=asyncio.FIRST_COMPLETED)
         if whole.done() or not self._shows_error():
@@ -92,7 +92,7 @@ class EarlyScores:
         while not self._over and len(steps := self._written()) > len(self._known):
             try:
                 scores = await self.sorm.score_steps(
-                    self.task.question, steps, timeout=self.task.budget.deadline
+                    self.task.question, steps, lease=Lease(self.task.budget.deadline)
                 )
             except EngineError:
                 return

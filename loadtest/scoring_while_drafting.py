@@ -22,7 +22,7 @@ from typing import Final
 from pydantic import AnyHttpUrl
 
 from glore.app import connect_vllm
-from glore.engines.ports import Scores, StepScorer
+from glore.engines.ports import Lease, Scores, StepScorer
 from glore.refinement.runner import Engines, refine
 from glore.refinement.types import Budget, Sampling, Strategy, Task
 from glore.settings import EngineSettings, Settings
@@ -73,11 +73,11 @@ class CountingSorm:
         question: str,
         steps: Sequence[str],
         *,
-        timeout: float,
+        lease: Lease,
     ) -> Scores:
         """As the SORM."""
         self.calls += 1
-        return await self._inner.score_steps(question, steps, timeout=timeout)
+        return await self._inner.score_steps(question, steps, lease=lease)
 
 
 @dataclass(frozen=True, slots=True)

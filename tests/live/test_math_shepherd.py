@@ -8,7 +8,7 @@ import torch
 from transformers import AutoTokenizer, MistralForCausalLM
 
 from glore.engines import fitness
-from glore.engines.ports import EngineError
+from glore.engines.ports import EngineError, Lease
 from glore.engines.scoring import VllmOutcomeScorer, VllmStepScorer
 from glore.engines.vllm import open_engine
 from glore.formats.math_shepherd import BAD_TOKEN, GOOD_TOKEN, MathShepherdScores
@@ -52,7 +52,7 @@ async def test_step_scores_are_the_softmax_of_the_two_tokens(
 ) -> None:
     async with open_engine(server.url, api_key=None, timeout=PATIENCE) as engine:
         scorer = VllmStepScorer(engine, server.name, SCORES)
-        scores = await scorer.score_steps(QUESTION, STEPS[:count], timeout=PATIENCE)
+        scores = await scorer.score_steps(QUESTION, STEPS[:count], lease=Lease(PATIENCE))
     expected = in_transformers(server.checkpoint, SCORES.encode(QUESTION, STEPS[:count]))
     assert len(scores.values) == count
     assert scores.values == pytest.approx(expected, abs=1e-3)
@@ -63,7 +63,7 @@ async def test_as_an_orm_the_last_step_counts(server: TinyServer) -> None:
     solutions = ["\n".join(STEPS[:2]), "\n".join(STEPS)]
     async with open_engine(server.url, api_key=None, timeout=PATIENCE) as engine:
         scorer = VllmOutcomeScorer(engine, server.name, SCORES)
-        scores = await scorer.score_outcomes(QUESTION, solutions, timeout=PATIENCE)
+        scores = await scorer.score_outcomes(QUESTION, solutions, lease=Lease(PATIENCE))
     expected = [
         in_transformers(server.checkpoint, SCORES.encode(QUESTION, steps))[-1]
         for steps in (STEPS[:2], STEPS)
@@ -76,4 +76,4 @@ async def test_the_server_fits_and_a_tag_in_the_text_gives_no_scores(server: Tin
         assert await fitness.stepwise(engine, server.name, SCORES)(PATIENCE) is None
         scorer = VllmStepScorer(engine, server.name, SCORES)
         with pytest.raises(EngineError, match="wrong_scores"):
-            await scorer.score_steps("What does ки mean?", STEPS, timeout=PATIENCE)
+            await scorer.score_steps("What does ки mean?", STEPS, lease=Lease(PATIENCE))

@@ -19,6 +19,7 @@ from transformers import AutoConfig, AutoTokenizer, Qwen2Config, Qwen2Model
 from glore.app import connect_vllm, create_app
 from glore.engines import fitness
 from glore.engines.generating import conversation
+from glore.engines.ports import Lease
 from glore.engines.scoring import VllmStepScorer
 from glore.engines.vllm import open_engine
 from glore.formats.chat import ChatPrompts
@@ -94,7 +95,7 @@ def in_transformers(folder: Path, text: str) -> list[float]:
 async def test_step_scores_are_those_of_the_architecture(prm: TinyServer, count: int) -> None:
     async with open_engine(prm.url, api_key=None, timeout=PATIENCE) as engine:
         scorer = VllmStepScorer(engine, prm.name, QwenPrmScores())
-        scores = await scorer.score_steps(QUESTION, STEPS[:count], timeout=PATIENCE)
+        scores = await scorer.score_steps(QUESTION, STEPS[:count], lease=Lease(PATIENCE))
     expected = in_transformers(prm.checkpoint, QwenPrmScores().encode(QUESTION, STEPS[:count]))
     assert len(scores.values) == count
     assert scores.values == pytest.approx(expected, abs=1e-3)
@@ -136,7 +137,7 @@ async def test_text_with_the_separator_in_it_gives_no_scores(prm: TinyServer) ->
     async with open_engine(prm.url, api_key=None, timeout=PATIENCE) as engine:
         scorer = VllmStepScorer(engine, prm.name, QwenPrmScores())
         with pytest.raises(Exception, match="sorm: wrong_scores"):
-            await scorer.score_steps("What is <extra_0>?", STEPS, timeout=PATIENCE)
+            await scorer.score_steps("What is <extra_0>?", STEPS, lease=Lease(PATIENCE))
 
 
 @pytest.mark.parametrize("first_error", [0, 1, 3])

@@ -9,6 +9,7 @@ from transformers import AutoTokenizer, Qwen3ForSequenceClassification
 
 from glore.engines import fitness
 from glore.engines.classify import VllmSequenceScorer
+from glore.engines.ports import Lease
 from glore.engines.vllm import open_engine
 from glore.formats.qwen_prm import QwenPrmScores
 from glore.formats.sequence_scores import SequenceScores
@@ -42,7 +43,7 @@ def in_transformers(folder: Path, solution: str) -> float:
 async def test_outcome_scores_are_those_of_transformers(server: TinyServer) -> None:
     async with open_engine(server.url, api_key=None, timeout=PATIENCE) as engine:
         scorer = VllmSequenceScorer(engine, server.name, SequenceScores())
-        scores = await scorer.score_outcomes(QUESTION, (*SOLUTIONS, " \n"), timeout=PATIENCE)
+        scores = await scorer.score_outcomes(QUESTION, (*SOLUTIONS, " \n"), lease=Lease(PATIENCE))
     expected = [in_transformers(server.checkpoint, solution) for solution in SOLUTIONS]
     assert scores.values == pytest.approx((*expected, 0.0), abs=1e-3)
     assert len({round(score, 2) for score in expected}) > 2  # an order could be told

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from glore.engines.generating import VllmGenerator
-from glore.engines.ports import Generation
+from glore.engines.ports import Generation, Lease
 from glore.engines.vllm import open_engine
 from glore.formats.chat import Chat, Message
 from glore.formats.prompts import student_prompt
@@ -47,7 +47,7 @@ async def test_a_streamed_text_is_the_whole_one(service: Service, prompt: Prompt
 
         async def generate(**how: Any) -> Generation:
             return await student.generate(
-                prompt, n=1, temperature=0.0, top_p=1.0, max_tokens=24, timeout=500, **how
+                prompt, n=1, temperature=0.0, top_p=1.0, max_tokens=24, lease=Lease(500), **how
             )
 
         streamed = await generate(on_text=pieces.append)

@@ -11,7 +11,7 @@ from tokenizers.pre_tokenizers import ByteLevel
 
 from glore.engines import fitness
 from glore.engines.classify import VllmSequenceScorer
-from glore.engines.ports import EngineError
+from glore.engines.ports import EngineError, Lease
 from glore.engines.vllm import VllmEngine, open_engine
 from glore.formats.scores import SORM_COLUMN, NewlineScores
 from glore.formats.sequence_scores import SequenceScores
@@ -73,7 +73,7 @@ async def test_it_fits_the_families_that_are_checked(simulated: VllmEngine) -> N
 async def test_a_solution_with_a_slip_is_classified_as_worse(simulated: VllmEngine) -> None:
     scorer = VllmSequenceScorer(simulated, "orm", SequenceScores())
     right, wrong = (
-        await scorer.score_outcomes("How many?", (RIGHT, WRONG), timeout=LIMIT_S)
+        await scorer.score_outcomes("How many?", (RIGHT, WRONG), lease=Lease(LIMIT_S))
     ).values
     assert wrong < 0.5 < right
 
@@ -100,6 +100,6 @@ async def test_faults_befall_the_classifier_too(kind: str, reason: str) -> None:
         scorer = VllmSequenceScorer(client, "orm", SequenceScores())
         with pytest.raises(EngineError) as raised:
             await scorer.score_outcomes(
-                "How many?", (RIGHT,), timeout=0.5 if kind == "stall" else LIMIT_S
+                "How many?", (RIGHT,), lease=Lease(0.5 if kind == "stall" else LIMIT_S)
             )
     assert raised.value.reason == reason

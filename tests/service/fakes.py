@@ -6,7 +6,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from glore.app import Connected
-from glore.engines.ports import Completion, EngineError, FaultReason, Generation, Role, Scores
+from glore.engines.ports import (
+    Completion,
+    EngineError,
+    FaultReason,
+    Generation,
+    Lease,
+    Role,
+    Scores,
+)
 from glore.engines.readiness import EngineState, EngineStatus
 from glore.formats.writing import Prompt
 from glore.refinement.runner import Engines
@@ -41,7 +49,7 @@ class FakeGenerator:
         temperature: float,
         top_p: float,
         max_tokens: int,
-        timeout: float,
+        lease: Lease,
         on_text: Callable[[str], None] | None = None,
     ) -> Generation:
         self.calls += 1
@@ -77,7 +85,7 @@ class FakeStepScorer:
         question: str,
         steps: Sequence[str],
         *,
-        timeout: float,
+        lease: Lease,
     ) -> Scores:
         if self.fault is not None:
             raise EngineError(role="sorm", reason=self.fault)
@@ -96,7 +104,7 @@ class FakeOutcomeScorer:
         question: str,
         solutions: Sequence[str],
         *,
-        timeout: float,
+        lease: Lease,
     ) -> Scores:
         if self.fault is not None:
             raise EngineError(role="orm", reason=self.fault)

@@ -19,7 +19,7 @@ from glore.api.context import Context
 from glore.api.record import ANONYMOUS
 from glore.app import connect_vllm, create_app
 from glore.engines.exchange import MAX_RESPONSE_BYTES, Fault
-from glore.engines.ports import Role
+from glore.engines.ports import Lease, Role
 from glore.refinement.runner import refine
 from glore.refinement.types import Budget, Sampling, Strategy, Task
 from glore.settings import EngineSettings, Settings
@@ -54,7 +54,7 @@ class VirtualEngines:
         path: str,
         payload: Mapping[str, object],
         *,
-        timeout: float,
+        lease: Lease,
         size: int = MAX_RESPONSE_BYTES,
     ) -> bytes:
         """The answer of the model that is named."""
@@ -62,7 +62,7 @@ class VirtualEngines:
         model = asked["model"]
         self.running[model] += 1
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(lease.timeout):
                 await asyncio.sleep(self.seconds[model])
                 if model in self.hung:
                     await asyncio.Event().wait()

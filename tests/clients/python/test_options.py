@@ -132,9 +132,10 @@ def test_a_user_agent_of_ones_own_is_kept() -> None:
 
 def test_the_version_is_the_same_everywhere() -> None:
     package = tomllib.loads((ROOT / "clients/python/pyproject.toml").read_text())["project"]
-    service = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert glore_client.__version__ == package["version"]
-    assert f"glore-client=={package['version']}" in service["dependencies"]
+    for user in ("service", "models"):
+        project = tomllib.loads((ROOT / user / "pyproject.toml").read_text())["project"]
+        assert f"glore-client=={package['version']}" in project["dependencies"]
 
 
 @MAKERS

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from glore.engines.ports import Generation
+from glore.engines.ports import Generation, Lease
 from glore_models.evaluation.batches import Batches, MissingTextError, engines_of
 from tests.models.evaluation.drawers import FakeDrawer, FakeScorer
 from tests.models.evaluation.paper.fakes import KilledError
@@ -25,7 +25,7 @@ async def ask(
     student = engines_of(made, ()).student
     return [
         await student.generate(
-            question, n=n, temperature=temperature, top_p=1.0, max_tokens=256, timeout=1.0
+            question, n=n, temperature=temperature, top_p=1.0, max_tokens=256, lease=Lease(1.0)
         )
         for _ in range(times)
     ]
@@ -85,7 +85,7 @@ def test_a_run_that_was_killed_goes_on(tmp_path: Path) -> None:
 def test_scores_are_kept_too_and_a_text_without_steps_has_none(tmp_path: Path) -> None:
     async def scored(made: Batches) -> tuple[float, ...]:
         orm = engines_of(made, ()).orm
-        return (await orm.score_outcomes("q", ["a\nb", " \n", "a\nb"], timeout=1.0)).values
+        return (await orm.score_outcomes("q", ["a\nb", " \n", "a\nb"], lease=Lease(1.0))).values
 
     scorer = FakeScorer()
     made = batches(tmp_path, drawer(), scorer)
@@ -107,6 +107,8 @@ def test_without_models_what_is_missing_is_an_error(tmp_path: Path) -> None:
 async def test_what_a_row_does_not_say_is_refused(tmp_path: Path) -> None:
     student = engines_of(batches(tmp_path, drawer()), ()).student
     with pytest.raises(ValueError, match="one token limit"):
-        await student.generate("q", n=1, temperature=0.0, top_p=1.0, max_tokens=9, timeout=1.0)
+        await student.generate("q", n=1, temperature=0.0, top_p=1.0, max_tokens=9, lease=Lease(1.0))
     with pytest.raises(ValueError, match="top_p 1"):
-        await student.generate("q", n=1, temperature=0.0, top_p=0.5, max_tokens=256, timeout=1.0)
+        await student.generate(
+            "q", n=1, temperature=0.0, top_p=0.5, max_tokens=256, lease=Lease(1.0)
+        )

@@ -26,7 +26,7 @@ from tests.models.recipes.scripted import scripted
 def recipe() -> Recipe:
     """The smoke recipe with a scripted sampler, and long enough training to be killed within."""
     made = scripted()
-    longer = replace(made.student, loop=LoopConfig(epochs=30, batch_tokens=2048, rate=1e-3))
+    longer = replace(made.student, loop=LoopConfig(epochs=6, batch_tokens=2048, rate=1e-3))
     assert made.expert_iteration is not None
     return replace(
         made,

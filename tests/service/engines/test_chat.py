@@ -5,7 +5,7 @@ import json
 import pytest
 
 from glore.engines.generating import VllmGenerator, conversation
-from glore.engines.ports import Completion, EngineError, Generation
+from glore.engines.ports import Completion, EngineError, Generation, Lease
 from glore.engines.vllm import VllmEngine
 from glore.formats.chat import Chat, ChatPrompts, Message
 from tests.service.engines.fake_vllm import FakeVllm, chat_completion
@@ -16,7 +16,7 @@ CHAT = "/v1/chat/completions"
 async def generate(engine: VllmEngine, chat: Chat, n: int = 1) -> Generation:
     generator = VllmGenerator(engine, "local_refiner", "writer")
     return await generator.generate(
-        chat, n=n, temperature=0.5, top_p=0.9, max_tokens=64, timeout=30.0
+        chat, n=n, temperature=0.5, top_p=0.9, max_tokens=64, lease=Lease(30.0)
     )
 
 

@@ -8,16 +8,18 @@ import pytest
 from aiohttp import web
 
 from glore.engines.classify import VllmSequenceScorer
-from glore.engines.ports import EngineError, FaultReason, NoCallLeftError, Scores, spending
+from glore.engines.ports import EngineError, FaultReason, Lease, NoCallLeftError, Scores
 from glore.engines.vllm import VllmEngine
 from glore.formats.sequence_scores import SequenceScores
-from tests.service.allowance import FakeAllowance
 from tests.service.engines.fake_vllm import FakeVllm, classification
+from tests.service.leases import FakeLease
+
+LEASE = Lease(30.0)
 
 
-async def score(engine: VllmEngine, *solutions: str) -> Scores:
+async def score(engine: VllmEngine, *solutions: str, lease: Lease = LEASE) -> Scores:
     scorer = VllmSequenceScorer(engine, "orm", SequenceScores())
-    return await scorer.score_outcomes("1 + 1?", solutions, timeout=30.0)
+    return await scorer.score_outcomes("1 + 1?", solutions, lease=lease)
 
 
 def rewards(server: FakeVllm, by_solution: dict[str, float]) -> None:
@@ -112,11 +114,12 @@ async def test_each_solution_is_one_of_the_calls_that_the_request_may_make(
     server: FakeVllm, engine: VllmEngine, left: int
 ) -> None:
     rewards(server, dict.fromkeys(("#### 1", "#### 2", "#### 3"), 0.0))
-    with spending(FakeAllowance(calls=left)):
-        if left < 2:
-            with pytest.raises(NoCallLeftError):
-                await score(engine, "#### 1", "#### 2", "#### 3")
-        else:
-            assert (await score(engine, "#### 1", "#### 2", "#### 3")).values == (0.5,) * 3
-        assert (await score(engine, "#### 1", "")).values == (0.5, 0.0)
+    lease = FakeLease(calls=left)
+    if left < 2:
+        with pytest.raises(NoCallLeftError):
+            await score(engine, "#### 1", "#### 2", "#### 3", lease=lease)
+    else:
+        scores = await score(engine, "#### 1", "#### 2", "#### 3", lease=lease)
+        assert scores.values == (0.5,) * 3
+    assert (await score(engine, "#### 1", "", lease=lease)).values == (0.5, 0.0)
     assert len(server.bodies) == (4 if left == 2 else 1)

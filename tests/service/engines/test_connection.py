@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from glore.engines.connection import HEAD_BYTES, MAX_INTERIM, PIECE_BYTES, TurnBudget
 from glore.engines.exchange import Fault
 from glore.engines.generating import VllmGenerator
-from glore.engines.ports import EngineError, Generation
+from glore.engines.ports import EngineError, Generation, Lease
 from glore.engines.vllm import VllmEngine, open_engine
 from tests.service.engines.fake_vllm import as_events, completion, completion_stream
 
@@ -88,7 +88,7 @@ async def generate(engine: VllmEngine, *, streamed: bool = False) -> Generation:
         temperature=0.0,
         top_p=1.0,
         max_tokens=1024,
-        timeout=LIMIT_S,
+        lease=Lease(LIMIT_S),
         on_text=(lambda _: None) if streamed else None,
     )
 
@@ -194,7 +194,7 @@ def test_whatever_bytes_come_it_is_a_fault(sent: bytes, close: bool) -> None:
     async def work() -> None:
         async with replying(b"HTTP/1.1 200 OK\r\n" + sent, close=close) as engine:
             with suppress(Fault):  # an empty body is for others to judge
-                await engine.stream("/", {}, lambda _: None, timeout=0.05)
+                await engine.stream("/", {}, lambda _: None, lease=Lease(0.05))
 
     run(asyncio.new_event_loop, work)
 

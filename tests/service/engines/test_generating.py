@@ -8,13 +8,12 @@ import pytest
 
 from glore.engines.exchange import MAX_RESPONSE_BYTES
 from glore.engines.generating import VllmGenerator
-from glore.engines.ports import Completion, EngineError, FaultReason, Generation, spending
+from glore.engines.ports import Completion, EngineError, FaultReason, Generation, Lease
 from glore.engines.sse import MAX_EVENT_BYTES
 from glore.engines.streamed import CHARACTERS_PER_TOKEN
 from glore.engines.vllm import VllmEngine
 from glore.formats.chat import Chat, Message
 from glore.formats.writing import Prompt
-from tests.service.allowance import FakeAllowance
 from tests.service.engines.fake_vllm import (
     FakeVllm,
     as_events,
@@ -23,10 +22,12 @@ from tests.service.engines.fake_vllm import (
     completion,
     completion_stream,
 )
+from tests.service.leases import FakeLease
 
 COMPLETIONS = "/v1/completions"
 CHAT = "/v1/chat/completions"
 PROMPT = "Question: 1 + 1?\nSolution:\n"
+LEASE = Lease(30.0)
 LIMIT_S = 30.0  # ends a test that hangs; generous, for machines that are busy
 
 
@@ -34,7 +35,7 @@ async def generate(
     engine: VllmEngine,
     told: list[str],
     prompt: Prompt = PROMPT,
-    timeout: float = 30.0,
+    lease: Lease = LEASE,
 ) -> Generation:
     generator = VllmGenerator(engine, "student", "student")
     return await generator.generate(
@@ -43,7 +44,7 @@ async def generate(
         temperature=0.5,
         top_p=0.9,
         max_tokens=64,
-        timeout=timeout,
+        lease=lease,
         on_text=told.append,
     )
 
@@ -176,7 +177,7 @@ async def test_a_stream_is_read_no_further_than_its_tokens_can_reach(
     server.streams(COMPLETIONS, as_events(*completion_stream(*pieces, "a", "b")[:-3]), "hang")
     async with asyncio.timeout(LIMIT_S):
         with pytest.raises(EngineError, match="bad_response"):
-            await generate(engine, told, timeout=2 * LIMIT_S)
+            await generate(engine, told, lease=Lease(2 * LIMIT_S))
         await server.aborted.wait()
     assert told == pieces
 
@@ -194,7 +195,7 @@ async def test_a_stream_that_stops_runs_into_the_time_limit(
 ) -> None:
     server.streams(COMPLETIONS, as_events(*SOUND[:2]), "hang")
     with pytest.raises(EngineError, match="timeout"):
-        await generate(engine, [], timeout=0.1)
+        await generate(engine, [], lease=Lease(0.1))
 
 
 async def test_an_event_without_end_is_not_read_to_its_end(
@@ -203,7 +204,7 @@ async def test_an_event_without_end_is_not_read_to_its_end(
     server.streams(COMPLETIONS, b"data: " + b"x" * MAX_EVENT_BYTES, "hang")
     async with asyncio.timeout(LIMIT_S):
         with pytest.raises(EngineError, match="bad_response"):
-            await generate(engine, [], timeout=2 * LIMIT_S)
+            await generate(engine, [], lease=Lease(2 * LIMIT_S))
         await server.aborted.wait()
 
 
@@ -240,26 +241,25 @@ async def test_what_a_lost_stream_has_written_is_told(
     *, server: FakeVllm, engine: VllmEngine, body: bytes, tokens: int, end: Literal["cut", "hang"]
 ) -> None:
     server.streams(COMPLETIONS, body, end)
-    allowance = FakeAllowance()
-    with spending(allowance), pytest.raises(EngineError):
-        await generate(engine, [], timeout=0.3)
-    assert allowance.written == tokens
+    lease = FakeLease(0.3)
+    with pytest.raises(EngineError):
+        await generate(engine, [], lease=lease)
+    assert lease.reported.tokens == tokens
 
 
 async def test_what_a_cancelled_stream_has_written_is_told(
     server: FakeVllm, engine: VllmEngine
 ) -> None:
     server.streams(COMPLETIONS, counted(9), "hang")
-    allowance, told = FakeAllowance(), list[str]()
-    with spending(allowance):
-        call = asyncio.create_task(generate(engine, told))
+    lease, told = FakeLease(30.0), list[str]()
+    call = asyncio.create_task(generate(engine, told, lease=lease))
     async with asyncio.timeout(LIMIT_S):
         while not told:
             await asyncio.sleep(0.01)
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
-    assert allowance.written == 9
+    assert lease.reported.tokens == 9
 
 
 @pytest.mark.parametrize(("status", "reason"), [(400, "rejected"), (429, "overloaded")])

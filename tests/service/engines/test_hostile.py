@@ -13,7 +13,7 @@ from glore.app import create_app
 from glore.engines.connection import TurnBudget
 from glore.engines.exchange import MAX_RESPONSE_BYTES
 from glore.engines.generating import VllmGenerator
-from glore.engines.ports import EngineError
+from glore.engines.ports import EngineError, Lease
 from glore.engines.scoring import VllmStepScorer
 from glore.engines.vllm import VllmEngine, open_engine
 from glore.settings import EngineSettings, Settings
@@ -49,7 +49,7 @@ async def generate(engine: VllmEngine, *, n: int, streamed: bool) -> str:
             temperature=0.0,
             top_p=1.0,
             max_tokens=TOKENS,
-            timeout=TIMEOUT_S,
+            lease=Lease(TIMEOUT_S),
             on_text=(lambda _: None) if streamed else None,
         )
     return caught.value.reason
@@ -58,7 +58,9 @@ async def generate(engine: VllmEngine, *, n: int, streamed: bool) -> str:
 async def score(engine: VllmEngine) -> str:
     """The reason for which the call fails."""
     with pytest.raises(EngineError) as caught:
-        await VllmStepScorer(engine, "sorm").score_steps("1 + 1?", ["a"] * 999, timeout=TIMEOUT_S)
+        await VllmStepScorer(engine, "sorm").score_steps(
+            "1 + 1?", ["a"] * 999, lease=Lease(TIMEOUT_S)
+        )
     return caught.value.reason
 
 

@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 
 from glore.engines.generating import VllmGenerator
-from glore.engines.ports import EngineError
+from glore.engines.ports import EngineError, Lease
 from glore.engines.vllm import VllmEngine, open_engine
 from tests.service.engines.fake_vllm import FakeVllm
 
@@ -27,7 +27,7 @@ async def fault_of(engine: VllmEngine) -> EngineError:
     generator = VllmGenerator(engine, "student", "student")
     with pytest.raises(EngineError) as caught:
         await generator.generate(
-            "1 + 1?", n=1, temperature=0.0, top_p=1.0, max_tokens=8, timeout=LIMIT_S
+            "1 + 1?", n=1, temperature=0.0, top_p=1.0, max_tokens=8, lease=Lease(LIMIT_S)
         )
     return caught.value
 

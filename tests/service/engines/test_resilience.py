@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from glore.engines.breaker import BreakerSettings, Circuit
 from glore.engines.exchange import MAX_RESPONSE_BYTES, Fault
-from glore.engines.ports import FaultReason, spending
+from glore.engines.ports import FaultReason, Lease
 from glore.engines.resilience import (
     ResilientEngine,
     RetryBudget,
@@ -18,8 +18,8 @@ from glore.engines.resilience import (
     RoleLimits,
     wait_before,
 )
-from tests.service.allowance import FakeAllowance
 from tests.service.clock import ManualClock
+from tests.service.leases import FakeLease
 
 BREAKER = BreakerSettings(window=10, failures=3, share=0.5, rest=2, longest_rest=6)
 RETRYING = RetrySettings()
@@ -37,13 +37,13 @@ class Engine:
         path: str,
         payload: Mapping[str, object],
         *,
-        timeout: float,
+        lease: Lease,
         size: int = MAX_RESPONSE_BYTES,
     ) -> bytes:
         assert size == MAX_RESPONSE_BYTES
         assert path == "/pooling"
         assert payload == {"model": "sorm"}
-        self.timeouts.append(timeout)
+        self.timeouts.append(lease.timeout)
         answer = self.answers.pop(0) if self.answers else b"sound"
         if isinstance(answer, Fault):
             raise answer
@@ -55,13 +55,13 @@ class Engine:
         payload: Mapping[str, object],
         on_data: Callable[[bytes], None],
         *,
-        timeout: float,
+        lease: Lease,
         size: int = MAX_RESPONSE_BYTES,
     ) -> None:
         """The answer as one event; a fault that comes after the beginning comes after an event."""
         if self.answers and isinstance(fault := self.answers[0], Fault) and fault.begun:
             on_data(b"begun")
-        on_data(await self.post(path, payload, timeout=timeout, size=size))
+        on_data(await self.post(path, payload, lease=lease, size=size))
 
     async def get(self, path: str, *, timeout: float) -> bytes:
         assert timeout == 1.0
@@ -84,8 +84,11 @@ def guarded(
     return guard, clock
 
 
-async def ask(engine: ResilientEngine) -> bytes:
-    return await engine.post("/pooling", {"model": "sorm"}, timeout=5.0)
+LEASE = Lease(5.0)
+
+
+async def ask(engine: ResilientEngine, lease: Lease = LEASE) -> bytes:
+    return await engine.post("/pooling", {"model": "sorm"}, lease=lease)
 
 
 def circuit_of(engine: ResilientEngine) -> Circuit:
@@ -147,14 +150,13 @@ async def test_a_closed_connection_is_believed_to_be_an_old_one_once_in_a_call()
 @pytest.mark.parametrize("fault", NOT_BEGUN, ids=str)
 async def test_only_what_may_have_been_begun_takes_its_tokens_once_more(fault: Fault) -> None:
     engine, _ = guarded(Engine(fault))
-    allowance = FakeAllowance(calls=5, repeats=5)
-    with spending(allowance):
-        assert await ask(engine) == b"sound"
-    assert allowance.asked == [(1, fault.reused)]
+    lease = FakeLease(calls=5, repeats=5)
+    assert await ask(engine, lease) == b"sound"
+    assert lease.reported.asked == [(1, fault.reused)]
 
 
 async def stream(engine: ResilientEngine, told: list[bytes]) -> None:
-    await engine.stream("/pooling", {"model": "sorm"}, told.append, timeout=5.0)
+    await engine.stream("/pooling", {"model": "sorm"}, told.append, lease=Lease(5.0))
 
 
 @pytest.mark.parametrize("fault", NOT_BEGUN, ids=str)
@@ -200,11 +202,11 @@ async def test_an_engine_that_fails_is_left_alone_and_tried_again_later() -> Non
         with pytest.raises(Fault, match="failed"):
             await ask(engine)
     assert circuit_of(engine) is Circuit.OPEN
-    allowance = FakeAllowance()
-    with spending(allowance), pytest.raises(Fault, match="circuit_open"):
-        await ask(engine)
+    lease = FakeLease()
+    with pytest.raises(Fault, match="circuit_open"):
+        await ask(engine, lease)
     assert len(inner.timeouts) == 3  # not asked
-    assert allowance.unmade == 1
+    assert lease.reported.refunded == 1
     assert await engine.get("/health", timeout=1.0) == b"/health"
     clock.advance(BREAKER.rest)
     assert await ask(engine) == b"sound"
@@ -226,11 +228,11 @@ async def test_a_cancelled_try_leaves_room_for_the_next() -> None:
             path: str,
             payload: Mapping[str, object],
             *,
-            timeout: float,
+            lease: Lease,
             size: int = MAX_RESPONSE_BYTES,
         ) -> bytes:
             if self.answers:
-                return await super().post(path, payload, timeout=timeout, size=size)
+                return await super().post(path, payload, lease=lease, size=size)
             await asyncio.Event().wait()
             raise AssertionError
 
@@ -261,7 +263,7 @@ async def test_a_reader_of_events_that_fails_leaves_room_for_the_next_try() -> N
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await engine.stream("/pooling", {"model": "sorm"}, broken, timeout=5.0)
+        await engine.stream("/pooling", {"model": "sorm"}, broken, lease=Lease(5.0))
     assert await ask(engine) == b"sound"
 
 
@@ -278,14 +280,14 @@ async def test_a_late_answer_to_a_call_of_before_is_not_the_try() -> None:
             path: str,
             payload: Mapping[str, object],
             *,
-            timeout: float,
+            lease: Lease,
             size: int = MAX_RESPONSE_BYTES,
         ) -> bytes:
             if not self.timeouts:
-                self.timeouts.append(timeout)
+                self.timeouts.append(lease.timeout)
                 await self.go.wait()
                 return b"late"
-            return await super().post(path, payload, timeout=timeout, size=size)
+            return await super().post(path, payload, lease=lease, size=size)
 
     inner = Late()
     engine, clock = guarded(inner)
@@ -310,7 +312,7 @@ async def test_the_last_attempts_error_is_raised() -> None:
     inner = Engine(*(Fault(reason=reason) for reason in reasons))
     engine, _ = guarded(inner, FEW)
     with pytest.raises(Fault, match="unreachable"):
-        await engine.post("/pooling", {"model": "sorm"}, timeout=100.0)
+        await engine.post("/pooling", {"model": "sorm"}, lease=Lease(100.0))
     assert len(inner.timeouts) == FEW.attempts
 
 
@@ -323,11 +325,11 @@ async def test_no_attempt_is_made_that_would_begin_too_late() -> None:
             path: str,
             payload: Mapping[str, object],
             *,
-            timeout: float,
+            lease: Lease,
             size: int = MAX_RESPONSE_BYTES,
         ) -> bytes:
-            clock.advance(timeout)
-            return await super().post(path, payload, timeout=timeout, size=size)
+            clock.advance(lease.timeout)
+            return await super().post(path, payload, lease=lease, size=size)
 
     inner = Slow(Fault(reason="unreachable"))
     engine, clock = guarded(inner)
@@ -342,7 +344,7 @@ async def test_an_engine_in_trouble_is_not_asked_more() -> None:
     engine, _ = guarded(Engine(*[Fault(reason="overloaded")] * 1000), settings)
     for _ in range(100):
         with pytest.raises(Fault):
-            await engine.post("/pooling", {"model": "sorm"}, timeout=100.0)
+            await engine.post("/pooling", {"model": "sorm"}, lease=Lease(100.0))
     assert engine.retries <= settings.saved + 100 * settings.share
 
 
@@ -357,13 +359,13 @@ def test_what_is_saved_up_is_bounded() -> None:
 
 
 async def test_a_retry_is_one_of_the_calls_that_the_request_may_make() -> None:
-    allowance = FakeAllowance(calls=1)
+    lease = FakeLease(calls=1)
     inner = Engine(*[Fault(reason="unreachable")] * 2)
     engine, _ = guarded(inner)
-    with spending(allowance), pytest.raises(Fault):
-        await ask(engine)
+    with pytest.raises(Fault):
+        await ask(engine, lease)
     assert len(inner.timeouts) == 2
-    assert allowance.asked == [(1, False)] * 2  # the second of which it was not granted
+    assert lease.reported.asked == [(1, False)] * 2  # the second of which it was not granted
     assert engine.retries == 1
 
 
@@ -371,23 +373,23 @@ async def test_a_retry_is_one_of_the_calls_that_the_request_may_make() -> None:
 async def test_work_that_may_have_been_begun_is_repeated_if_its_tokens_are_there_twice(
     repeats: int,
 ) -> None:
-    allowance = FakeAllowance(calls=5, repeats=repeats)
+    lease = FakeLease(calls=5, repeats=repeats)
     closed = Fault(reason="failed", reused=True)
     inner = Engine(Fault(reason="unreachable"), closed, closed)
     engine, _ = guarded(inner)
-    with spending(allowance), pytest.raises(Fault):
-        await ask(engine)
-    assert allowance.asked == [(1, False), (1, True)]
+    with pytest.raises(Fault):
+        await ask(engine, lease)
+    assert lease.reported.asked == [(1, False), (1, True)]
     assert len(inner.timeouts) == 2 + repeats
     assert engine.retries == 1 + repeats
 
 
 async def test_a_request_is_not_asked_for_what_the_engine_has_not_left() -> None:
     engine, _ = guarded(Engine(Fault(reason="unreachable")), RetrySettings(saved=0.0, share=0.0))
-    allowance = FakeAllowance(calls=5)
-    with spending(allowance), pytest.raises(Fault):
-        await ask(engine)
-    assert allowance.asked == []
+    lease = FakeLease(calls=5)
+    with pytest.raises(Fault):
+        await ask(engine, lease)
+    assert lease.reported.asked == []
 
 
 @given(st.integers(1, 20), st.integers())

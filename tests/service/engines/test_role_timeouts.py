@@ -9,9 +9,9 @@ import pytest
 
 from glore.engines.breaker import BreakerSettings, Circuit, CircuitChange
 from glore.engines.exchange import MAX_RESPONSE_BYTES, Fault
-from glore.engines.ports import spending
+from glore.engines.ports import Lease
 from glore.engines.resilience import CallTimes, ResilientEngine, RoleLimits
-from tests.service.allowance import FakeAllowance
+from tests.service.leases import FakeLease
 from tests.service.virtual import run
 
 BREAKING = BreakerSettings(timeouts=5, timeouts_in_turn=3)
@@ -30,13 +30,13 @@ class Engine:
         path: str,
         payload: Mapping[str, object],
         *,
-        timeout: float,
+        lease: Lease,
         size: int = MAX_RESPONSE_BYTES,
     ) -> bytes:
         self.asked += 1
         self.running += 1
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(lease.timeout):
                 await (asyncio.Event().wait() if self.takes is None else asyncio.sleep(self.takes))
         except TimeoutError:
             raise Fault(reason="timeout") from None
@@ -77,8 +77,8 @@ class Role:
         began = self._clock()
         timeout = deadline if left is None else left
         try:
-            with spending(FakeAllowance(deadline=deadline)):
-                await self.guard.post("/pooling", {}, timeout=timeout)
+            lease = FakeLease(timeout, of_request=deadline)
+            await self.guard.post("/pooling", {}, lease=lease)
         except Fault as fault:
             return fault.reason, round(self._clock() - began, 3)
         return "answered", round(self._clock() - began, 3)
@@ -238,10 +238,10 @@ async def test_a_refused_call_is_not_made() -> None:
     role = Role(Engine(None))
     late = asyncio.create_task(role.ask_at_once(3, 40.0))
     await asyncio.sleep(5.1)
-    allowance = FakeAllowance(deadline=40.0)
-    with spending(allowance), pytest.raises(Fault, match="circuit_open"):
-        await role.guard.post("/pooling", {}, timeout=40.0)
-    assert (allowance.unmade, allowance.asked) == (1, [])
+    lease = FakeLease(40.0, of_request=40.0)
+    with pytest.raises(Fault, match="circuit_open"):
+        await role.guard.post("/pooling", {}, lease=lease)
+    assert (lease.reported.refunded, lease.reported.asked) == (1, [])
     await late
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from glore.engines.ports import EngineError, FaultReason, Scores
+from glore.engines.ports import EngineError, FaultReason, Lease, Scores
 from glore.engines.scoring import VllmOutcomeScorer, VllmStepScorer
 from glore.engines.vllm import VllmEngine
 from glore.formats.qwen_prm import QwenPrmScores
@@ -14,7 +14,7 @@ PROMPT_ROWS = [[0.0, 0.0], [0.0, 0.0]]
 
 
 async def score_steps(engine: VllmEngine, *steps: str) -> Scores:
-    return await VllmStepScorer(engine, "sorm").score_steps("1 + 1?", steps, timeout=30.0)
+    return await VllmStepScorer(engine, "sorm").score_steps("1 + 1?", steps, lease=Lease(30.0))
 
 
 async def test_steps_are_scored_at_their_newlines_in_the_first_column(
@@ -93,7 +93,7 @@ async def test_another_family_asks_for_its_logits_in_its_own_words(
 ) -> None:
     server.gives("/pooling", pooling([[0.0, 0.0], [1.0, -1.0]]))
     scorer = VllmStepScorer(engine, "sorm", QwenPrmScores())
-    scores = await scorer.score_steps("1 + 1?", ["1 + 1 = 2", "#### 2"], timeout=30.0)
+    scores = await scorer.score_steps("1 + 1?", ["1 + 1 = 2", "#### 2"], lease=Lease(30.0))
     assert scores.values == pytest.approx((0.5, 1 / (1 + math.exp(2))))
     (body,) = server.bodies
     assert body["use_activation"] is False
@@ -110,7 +110,9 @@ async def test_a_count_that_does_not_match_is_described(
 
 
 async def score_outcomes(engine: VllmEngine, *solutions: str) -> Scores:
-    return await VllmOutcomeScorer(engine, "orm").score_outcomes("1 + 1?", solutions, timeout=30.0)
+    return await VllmOutcomeScorer(engine, "orm").score_outcomes(
+        "1 + 1?", solutions, lease=Lease(30.0)
+    )
 
 
 async def test_a_solution_scores_what_its_last_step_does_in_the_second_column(

@@ -6,17 +6,18 @@ import pytest
 
 from glore.engines.exchange import MAX_RESPONSE_BYTES, Fault
 from glore.engines.generating import VllmGenerator
-from glore.engines.ports import Completion, EngineError, FaultReason, Generation, spending
+from glore.engines.ports import Completion, EngineError, FaultReason, Generation, Lease
 from glore.engines.streamed import CHARACTERS_PER_TOKEN, LINES_PER_TOKEN
 from glore.engines.vllm import VllmEngine, open_engine
-from tests.service.allowance import FakeAllowance
 from tests.service.engines.fake_vllm import FakeVllm, completion
+from tests.service.leases import FakeLease
 
 COMPLETIONS = "/v1/completions"
+LEASE = Lease(30.0)
 LIMIT_S = 30.0  # ends a test that hangs; generous, for machines that are busy
 
 
-async def generate(engine: VllmEngine, *, n: int = 1, timeout: float = 30.0) -> Generation:
+async def generate(engine: VllmEngine, *, n: int = 1, lease: Lease = LEASE) -> Generation:
     generator = VllmGenerator(engine, "student", "student")
     return await generator.generate(
         "Question: 1 + 1?\nSolution:\n",
@@ -24,13 +25,13 @@ async def generate(engine: VllmEngine, *, n: int = 1, timeout: float = 30.0) -> 
         temperature=0.5,
         top_p=0.9,
         max_tokens=64,
-        timeout=timeout,
+        lease=lease,
     )
 
 
-async def reason_of(engine: VllmEngine, *, n: int = 1, timeout: float = 30.0) -> FaultReason:
+async def reason_of(engine: VllmEngine, *, n: int = 1, lease: Lease = LEASE) -> FaultReason:
     with pytest.raises(EngineError) as caught:
-        await generate(engine, n=n, timeout=timeout)
+        await generate(engine, n=n, lease=lease)
     assert caught.value.role == "student"
     return caught.value.reason
 
@@ -112,10 +113,9 @@ async def test_what_an_answer_of_no_use_has_cost_is_told(
     server: FakeVllm, engine: VllmEngine
 ) -> None:
     server.sends(COMPLETIONS, with_choice(finish_reason="abort"))
-    allowance = FakeAllowance()
-    with spending(allowance):
-        assert await reason_of(engine) == "failed"
-    assert allowance.written == 5
+    lease = FakeLease()
+    assert await reason_of(engine, lease=lease) == "failed"
+    assert lease.reported.tokens == 5
 
 
 def changed(key: str, value: object) -> bytes:
@@ -237,7 +237,7 @@ async def test_a_fault_tells_whether_its_connection_was_used_before(
 ) -> None:
     async def reused() -> bool:
         with pytest.raises(Fault) as caught:
-            await engine.post(COMPLETIONS, {}, timeout=30.0)
+            await engine.post(COMPLETIONS, {}, lease=Lease(30.0))
         assert caught.value.reason == "failed"
         return caught.value.reused
 
@@ -288,14 +288,14 @@ async def test_the_shorter_of_the_two_limits_holds(
     server.hangs(COMPLETIONS)
     async with open_engine(server.url, api_key=None, timeout=of_engine) as engine:
         async with asyncio.timeout(LIMIT_S):
-            assert await reason_of(engine, timeout=of_call) == "timeout"
+            assert await reason_of(engine, lease=Lease(of_call)) == "timeout"
 
 
 @pytest.mark.parametrize("limit", [0.0, -1.0])
 async def test_no_time_left_means_no_call(
     server: FakeVllm, engine: VllmEngine, limit: float
 ) -> None:
-    assert await reason_of(engine, timeout=limit) == "timeout"
+    assert await reason_of(engine, lease=Lease(limit)) == "timeout"
     assert server.bodies == []
 
 

@@ -10,12 +10,10 @@ from glore.engines.ports import (
     EngineError,
     FaultReason,
     Generation,
+    Lease,
     NoCallLeftError,
     Role,
     Scores,
-    has_written,
-    more_calls,
-    not_made,
 )
 from glore.formats.writing import Prompt
 from glore.refinement.calls import Engines
@@ -69,16 +67,16 @@ class FakeEngine:
         """Calls that reached the engine."""
         return len(self.asked) + self.took - self.refused
 
-    async def pass_gate(self, asked: Asked) -> None:
+    async def pass_gate(self, asked: Asked, lease: Lease) -> None:
         self.asked.append(asked)
         self.arrived.set()
         self.on_call()
         for _ in range(self.wants):
             await asyncio.sleep(0)
-            self.took += more_calls()
+            self.took += lease.reserve_calls()
         for _ in range(self.repeats):
             await asyncio.sleep(0)
-            if more_calls(repeated=True):
+            if lease.reserve_calls(repeated=True):
                 self.took += 1
                 self.generated += asked.n * asked.max_tokens
         try:
@@ -92,7 +90,7 @@ class FakeEngine:
         if self.fault is not None:
             if self.fault == "circuit_open":
                 self.refused += 1
-                not_made()
+                lease.refund_call()
             raise EngineError(self.role, self.fault)
 
 
@@ -116,16 +114,16 @@ class FakeGenerator(FakeEngine):
         temperature: float,
         top_p: float,
         max_tokens: int,
-        timeout: float,
+        lease: Lease,
         on_text: Callable[[str], None] | None = None,
     ) -> Generation:
         if on_text is not None:
             for line in self.text.splitlines(keepends=True):
                 on_text(line)
-        has_written(self.tells)
-        asked = Asked(timeout, prompt, n, temperature, top_p, max_tokens)
+        lease.report_tokens(self.tells)
+        asked = Asked(lease.timeout, prompt, n, temperature, top_p, max_tokens)
         try:
-            await self.pass_gate(replace(asked, streamed=on_text is not None))
+            await self.pass_gate(replace(asked, streamed=on_text is not None), lease)
         except BaseException as error:
             begun = not isinstance(error, EngineError) or error.reason not in NOTHING_BEGUN
             self.generated += n * max_tokens * (begun or self.tells > 0)
@@ -154,7 +152,7 @@ class FakeStudent(FakeEngine):
         temperature: float,
         top_p: float,
         max_tokens: int,
-        timeout: float,
+        lease: Lease,
         on_text: Callable[[str], None] | None = None,
     ) -> Generation:
         engine = self.draft if not self.draft.asked else self.samples
@@ -164,7 +162,7 @@ class FakeStudent(FakeEngine):
             temperature=temperature,
             top_p=top_p,
             max_tokens=max_tokens,
-            timeout=timeout,
+            lease=lease,
             on_text=on_text,
         )
 
@@ -180,9 +178,9 @@ class FakeSorm(FakeEngine):
         question: str,
         steps: Sequence[str],
         *,
-        timeout: float,
+        lease: Lease,
     ) -> Scores:
-        await self.pass_gate(Asked(timeout, question, texts=tuple(steps)))
+        await self.pass_gate(Asked(lease.timeout, question, texts=tuple(steps)), lease)
         values = tuple(0.2 if "13" in step else 0.9 for step in steps)
         return Scores(self.values if self.values is not None else values, prompt_tokens=30)
 
@@ -200,14 +198,14 @@ class FakeOrm(FakeEngine):
         question: str,
         solutions: Sequence[str],
         *,
-        timeout: float,
+        lease: Lease,
     ) -> Scores:
         if self.singly and len(solutions) > 1:
-            if not more_calls(len(solutions) - 1):
+            if not lease.reserve_calls(len(solutions) - 1):
                 self.without_calls += 1
                 raise NoCallLeftError
             self.took += len(solutions) - 1
-        await self.pass_gate(Asked(timeout, question, texts=tuple(solutions)))
+        await self.pass_gate(Asked(lease.timeout, question, texts=tuple(solutions)), lease)
         values = tuple(0.8 if "12" in text else 0.3 for text in solutions)
         return Scores(self.values if self.values is not None else values, prompt_tokens=40)
 

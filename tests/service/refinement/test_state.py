@@ -96,7 +96,7 @@ def test_a_refinement_that_the_token_cap_cut_short_is_reported_and_kept() -> Non
 def test_what_an_action_in_flight_took_beyond_its_promise_is_not_left() -> None:
     state = after(State(task(max_calls=10, max_generated_tokens=1000)), drafted())
     assert (calls_left(state), tokens_left(state)) == (7, 900)
-    taken = replace(state, more_calls=2, more_tokens=200)
+    taken = replace(state, reserved_calls=2, reserved_tokens=200)
     assert (calls_left(taken), tokens_left(taken)) == (5, 700)
 
 

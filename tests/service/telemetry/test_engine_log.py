@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from glore.engines.breaker import Circuit, CircuitChange
-from glore.engines.ports import EngineError
+from glore.engines.ports import EngineError, Lease
 from glore.telemetry.engine_log import EngineLog
 from glore.telemetry.metering import metered
 from glore.telemetry.metrics import Metrics
@@ -85,7 +85,7 @@ async def test_a_call_that_the_deadline_ends_is_a_timeout(
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.02):
             await student.generate(
-                "x", n=1, temperature=0.0, top_p=1.0, max_tokens=9, timeout=timeout
+                "x", n=1, temperature=0.0, top_p=1.0, max_tokens=9, lease=Lease(timeout)
             )
     found = [(each["role"], each["reason"]) for *_, each in lines(caplog)]
     assert found == [("student", "timeout")] * warnings

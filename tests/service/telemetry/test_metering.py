@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from glore.engines.ports import EngineError, Generation
+from glore.engines.ports import EngineError, Generation, Lease
 from glore.formats.chat import ChatPrompts
 from glore.formats.writing import RoleFormats
 from glore.refinement.runner import Engines
@@ -20,7 +20,7 @@ def value(metrics: Metrics, name: str, **labels: str) -> float:
 
 async def generate(engines: Engines) -> Generation:
     return await engines.local_refiner.generate(
-        "x", n=2, temperature=0.0, top_p=1.0, max_tokens=9, timeout=1.0
+        "x", n=2, temperature=0.0, top_p=1.0, max_tokens=9, lease=Lease(1.0)
     )
 
 
@@ -28,8 +28,8 @@ async def test_calls_are_counted_by_role_and_answers_left_alone(engines: FakeEng
     metrics = Metrics()
     counted = metered(engines.engines(), metrics, EngineLog(time.monotonic))
     assert len((await generate(counted)).completions) == 2
-    assert (await counted.sorm.score_steps("x", ["a"], timeout=1.0)).values == (0.9,)
-    assert (await counted.orm.score_outcomes("x", ["a"], timeout=1.0)).values == (0.2,)
+    assert (await counted.sorm.score_steps("x", ["a"], lease=Lease(1.0))).values == (0.9,)
+    assert (await counted.orm.score_outcomes("x", ["a"], lease=Lease(1.0))).values == (0.2,)
     for role in ("local_refiner", "sorm", "orm"):
         assert value(metrics, "calls_total", role=role) == 1
         assert value(metrics, "call_duration_seconds_count", role=role) == 1

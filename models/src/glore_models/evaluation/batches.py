@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
-from glore.engines.ports import Completion, Generation, Role, Scores
+from glore.engines.ports import Completion, Generation, Lease, Role, Scores
 from glore.formats.steps import split_steps
 from glore.formats.writing import Prompt
 from glore.refinement.calls import Engines
@@ -235,7 +235,7 @@ class _Writer:
         temperature: float,
         top_p: float,
         max_tokens: int,
-        timeout: float,
+        lease: Lease,
         on_text: Callable[[str], None] | None = None,
     ) -> Generation:
         """The next `n` texts of this prompt. Raises ValueError for what a file row does not say."""
@@ -268,7 +268,7 @@ class _Sorm:
         question: str,
         steps: Sequence[str],
         *,
-        timeout: float,
+        lease: Lease,
     ) -> Scores:
         """One score per step."""
         return Scores(await self._batches.scores("sorm", question, steps), prompt_tokens=0)
@@ -285,7 +285,7 @@ class _Orm:
         question: str,
         solutions: Sequence[str],
         *,
-        timeout: float,
+        lease: Lease,
     ) -> Scores:
         """One score per solution, 0 for one without steps."""
         split = [[step.text for step in split_steps(solution)] for solution in solutions]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias
 
+from glore.engines.ports import Lease
 from glore.formats.answers import parse_answer, same_answer
 from glore.formats.prompts import student_prompt
 from glore.refinement.runner import Outcome, refine
@@ -186,7 +187,7 @@ class _Known:
         orm = engines_of(self.batches, self.verifiers).orm
         checked = [await self._checked(each, problem.question) for each in state.candidates]
         solutions = [each.solution for each in checked]
-        scores = await orm.score_outcomes(problem.question, solutions, timeout=math.inf)
+        scores = await orm.score_outcomes(problem.question, solutions, lease=Lease(math.inf))
         scored = tuple(
             replace(each, outcome_score=score)
             for each, score in zip(checked, scores.values, strict=True)
@@ -253,7 +254,7 @@ class _Known:
         if written[best].findings:
             orm = engines_of(self.batches, self.verifiers).orm
             solutions = [each.solution for each in written]
-            scores = await orm.score_outcomes(problem.question, solutions, timeout=math.inf)
+            scores = await orm.score_outcomes(problem.question, solutions, lease=Lease(math.inf))
             best = max(range(len(written)), key=scores.values.__getitem__)
         right = same_answer(written[best].answer, problem.answer)
         return Answered(right, sum(each.tokens for each in texts[: len(written)]), len(written))

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from glore.engines.exchange import Exchange, Fault, parse, size_of
-from glore.engines.ports import NoCallLeftError, Scores, more_calls
+from glore.engines.ports import Lease, NoCallLeftError, Scores
 from glore.engines.wire import ClassificationResponse
 from glore.formats.sequence_scores import SequenceScores
 from glore.formats.steps import split_steps
@@ -27,14 +27,14 @@ class VllmSequenceScorer:
         question: str,
         solutions: Sequence[str],
         *,
-        timeout: float,
+        lease: Lease,
     ) -> Scores:
         """One score per solution. Raises EngineError, and NoCallLeftError."""
         asked = [solution for solution in solutions if split_steps(solution)]
-        if len(asked) > 1 and not more_calls(len(asked) - 1):
+        if len(asked) > 1 and not lease.reserve_calls(len(asked) - 1):
             raise NoCallLeftError
         try:
-            scored = await self._side_by_side(question, asked, timeout)
+            scored = await self._side_by_side(question, asked, lease)
         except Fault as fault:
             raise fault.as_error(role="orm") from fault
         values = iter(value for value, _ in scored)
@@ -47,12 +47,12 @@ class VllmSequenceScorer:
         self,
         question: str,
         solutions: Sequence[str],
-        timeout: float,
+        lease: Lease,
     ) -> list[tuple[float, int]]:
         """Score and prompt tokens of each. Raises the first Fault, which ends the other calls."""
         engine, model, scores = self._engine, self._model, self._scores
         calls = [
-            asyncio.ensure_future(classify(engine, model, scores, question, solution, timeout))
+            asyncio.ensure_future(classify(engine, model, scores, question, solution, lease))
             for solution in solutions
         ]
         try:
@@ -69,7 +69,7 @@ async def classify(
     scores: SequenceScores,
     question: str,
     solution: str,
-    timeout: float,
+    lease: Lease,
 ) -> tuple[float, int]:
     """The score of one solution and its prompt tokens. Raises Fault."""
     turns = scores.encode(question, solution)
@@ -78,7 +78,7 @@ async def classify(
         "messages": [{"role": turn.role, "content": turn.content} for turn in turns],
         "use_activation": False,
     }
-    body = await engine.post("/classify", payload, timeout=timeout, size=size_of(0))
+    body = await engine.post("/classify", payload, lease=lease, size=size_of(0))
     response = parse(ClassificationResponse, body)
     try:
         value = scores.decode([item.probs for item in response.data])

@@ -9,7 +9,7 @@ from typing import Final, Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from glore.engines.ports import EngineError, FaultReason, Role
+from glore.engines.ports import EngineError, FaultReason, Lease, Role
 
 MAX_RESPONSE_BYTES: Final = 2 * 1024 * 1024
 MAX_VALUES: Final = 10_000  # of an answer's JSON, counted by the brackets, commas and colons
@@ -63,7 +63,7 @@ class Exchange(Protocol):
         path: str,
         payload: Mapping[str, object],
         *,
-        timeout: float,
+        lease: Lease,
         size: int = MAX_RESPONSE_BYTES,
     ) -> bytes:
         """The body of the answer, of at most `size` bytes. Raises Fault."""
@@ -75,7 +75,7 @@ class Exchange(Protocol):
         payload: Mapping[str, object],
         on_data: Callable[[bytes], None],
         *,
-        timeout: float,
+        lease: Lease,
         size: int = MAX_RESPONSE_BYTES,
     ) -> None:
         """Give `on_data` the data of each server-sent event. Raises Fault, and what it raises."""

@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 from glore.engines.classify import classify
 from glore.engines.exchange import Exchange, Fault, parse
 from glore.engines.generating import conversation
+from glore.engines.ports import Lease
 from glore.engines.scoring import options
 from glore.engines.wire import DetokenizeResponse, PoolingResponse, TokenizeResponse
 from glore.formats.chat import ChatPrompts
@@ -31,9 +32,10 @@ def stepwise(engine: Exchange, model: str, scores: ScoreFormat) -> Check:
     """The tokenizer keeps every separator whole, and the server scores just those."""
 
     async def check(timeout: float) -> str | None:
+        lease = Lease(timeout)
         text = scores.encode(QUESTION, STEPS)
         asked = {"model": model, "prompt": text, "return_token_strs": True}
-        tokenized = parse(TokenizeResponse, await engine.post("/tokenize", asked, timeout=timeout))
+        tokenized = parse(TokenizeResponse, await engine.post("/tokenize", asked, lease=lease))
         wanted = scores.prompt_rows + len(STEPS)
         found = (tokenized.token_strs or ()).count(scores.separator)
         if found != wanted:
@@ -42,7 +44,7 @@ def stepwise(engine: Exchange, model: str, scores: ScoreFormat) -> Check:
                 f"{found} of {wanted} are tokens of their own, so steps cannot be scored"
             )
         payload = {"model": model, "input": [text], "task": "token_classify", **options(scores)}
-        pooled = parse(PoolingResponse, await engine.post("/pooling", payload, timeout=timeout))
+        pooled = parse(PoolingResponse, await engine.post("/pooling", payload, lease=lease))
         rows = pooled.data[0].data if pooled.data else ()
         try:
             scores.decode(rows, len(STEPS))
@@ -62,7 +64,7 @@ def sequence(engine: Exchange, model: str, scores: SequenceScores) -> Check:
 
     async def check(timeout: float) -> str | None:
         try:
-            await classify(engine, model, scores, QUESTION, SOLUTION, timeout)
+            await classify(engine, model, scores, QUESTION, SOLUTION, Lease(timeout))
         except Fault as fault:
             if fault.reason != "wrong_scores":
                 raise
@@ -77,10 +79,11 @@ def chat(engine: Exchange, model: str) -> Check:
     example = ChatPrompts().local_refiner(QUESTION, SOLUTION, 1)
 
     async def check(timeout: float) -> str | None:
+        lease = Lease(timeout)
         asked = {"model": model, **conversation(example)}
-        tokenized = parse(TokenizeResponse, await engine.post("/tokenize", asked, timeout=timeout))
+        tokenized = parse(TokenizeResponse, await engine.post("/tokenize", asked, lease=lease))
         back = {"model": model, "tokens": list(tokenized.tokens)}
-        body = await engine.post("/detokenize", back, timeout=timeout)
+        body = await engine.post("/detokenize", back, lease=lease)
         text = parse(DetokenizeResponse, body).prompt
         if text.rstrip().endswith(example.begun.rstrip()):
             return None

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Final
 
 from glore.engines.exchange import Exchange, Fault, parse, size_of
-from glore.engines.ports import Completion, Generation, Role, has_written
+from glore.engines.ports import Completion, Generation, Lease, Role
 from glore.engines.streamed import CHAT, COMPLETION, StreamedCompletion, TextBound
 from glore.engines.wire import ChatResponse, CompletionChoice, CompletionResponse
 from glore.formats.chat import Chat
@@ -44,7 +44,7 @@ class VllmGenerator:
         temperature: float,
         top_p: float,
         max_tokens: int,
-        timeout: float,
+        lease: Lease,
         on_text: Callable[[str], None] | None = None,
     ) -> Generation:
         """`n` completions of `prompt`, in the server's order. Raises EngineError."""
@@ -59,17 +59,17 @@ class VllmGenerator:
         chat, size = isinstance(prompt, Chat), size_of(n * max_tokens)
         try:
             if on_text is None:
-                body = await self._engine.post(path, payload, timeout=timeout, size=size)
+                body = await self._engine.post(path, payload, lease=lease, size=size)
                 response = _written(body) if chat else parse(CompletionResponse, body)
-                has_written(response.usage.completion_tokens)
+                lease.report_tokens(response.usage.completion_tokens)
             else:
                 streamed = StreamedCompletion(CHAT if chat else COMPLETION, on_text, max_tokens)
                 try:
                     await self._engine.stream(
-                        path, {**payload, **_STREAMED}, streamed.take, timeout=timeout, size=size
+                        path, {**payload, **_STREAMED}, streamed.take, lease=lease, size=size
                     )
                 finally:
-                    has_written(streamed.tokens)
+                    lease.report_tokens(streamed.tokens)
                 response = streamed.whole()
             completions = _completions(response, n, max_tokens)
         except Fault as fault:

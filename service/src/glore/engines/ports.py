@@ -1,19 +1,14 @@
 """What the algorithm needs from the models: three ports of one method each.
 
-Every call is a coroutine that is cancelled when its answer is no longer wanted, and takes
-`timeout` in seconds, the share of the request's one budget it may use. Every failure is an
-`EngineError`; nothing else leaves an adapter, and its text holds nothing of the upstream's.
+Every call is a coroutine. It is cancelled when its result is no longer needed. Every failure is
+an `EngineError`; nothing else leaves an adapter, and its text holds nothing of the upstream's.
 
-A call of a port is promised one call to an engine and the tokens that it names. An adapter that
-needs more, to ask again or for many things that fit into no single call, first asks `more_calls`,
-tells of each that came to nothing (`not_made`), and of what was generated as soon as it knows
-(`has_written`). The request's budget goes past the
-layers between in a context variable, as a trace does: they have no use for it.
+Every call takes a `Lease`: its share of the request's budget. An adapter that needs more than one
+engine call reserves them first, gives back those that it did not make, and reports tokens as soon
+as it knows of them.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal, Protocol, TypeAlias
@@ -62,72 +57,42 @@ class NoCallLeftError(Exception):
     """The request may not make the engine calls that this needs."""
 
 
-class Allowance(Protocol):
-    """What one call of a port may use of its request's budget, and where it tells what it used."""
+@dataclass(slots=True)
+class Lease:
+    """What one call of a port may use: `timeout` seconds, one call to an engine, its tokens.
+
+    This one belongs to no request, so nothing but the timeout binds. That of a request is
+    `glore.refinement.budget.CallLease`.
+    """
+
+    timeout: float
 
     @property
-    def deadline(self) -> float:
-        """Seconds that the whole request has, from its start."""
-        ...
+    def deadline(self) -> float | None:
+        """Seconds that the whole request has, from its start; None without a request."""
+        return None
 
-    def more_calls(self, count: int, *, repeated: bool) -> bool:
-        """As the function of this name."""
-        ...
+    def within(self, seconds: float) -> "Lease":
+        """The same lease with another timeout."""
+        return Lease(seconds)
 
-    def not_made(self) -> None:
-        """As the function of this name."""
-        ...
+    def reserve_calls(self, count: int = 1, *, repeated: bool = False) -> bool:
+        """Whether `count` more engine calls may be made; if so, they count as made.
 
-    def has_written(self, tokens: int) -> None:
-        """As the function of this name."""
-        ...
+        `repeated`: each does work again that may have begun. The tokens of the call must then be
+        left once more, and count as used.
+        """
+        del count, repeated
+        return True
 
+    def refund_call(self) -> None:
+        """The engine was not called after all: one call less counts as made."""
 
-_allowance: ContextVar[Allowance] = ContextVar("allowance")
+    def report_tokens(self, tokens: int) -> None:
+        """The engine has generated so many tokens in all for this call, as far as is known.
 
-
-@contextmanager
-def spending(allowance: Allowance) -> Iterator[None]:
-    """The call of a port in the block has this allowance."""
-    token = _allowance.set(allowance)
-    try:
-        yield
-    finally:
-        _allowance.reset(token)
-
-
-def more_calls(count: int = 1, *, repeated: bool = False) -> bool:
-    """Whether `count` engine calls may be made beyond those promised; they then count as made.
-
-    `repeated`: each of them does work again that may have been begun, so the tokens granted to
-    the call must be there once more, and count as spent. For whoever calls a port on behalf of no
-    request there is no bound.
-    """
-    allowance = _allowance.get(None)
-    return allowance is None or allowance.more_calls(count, repeated=repeated)
-
-
-def not_made() -> None:
-    """Tell that the engine was not asked after all: one call fewer counts as made."""
-    allowance = _allowance.get(None)
-    if allowance is not None:
-        allowance.not_made()
-
-
-def request_deadline() -> float | None:
-    """Seconds that the whole request has, from its start; None on behalf of no request."""
-    allowance = _allowance.get(None)
-    return None if allowance is None else allowance.deadline
-
-
-def has_written(tokens: int) -> None:
-    """Tell that the engine has generated so many tokens in all for this call, as far as is known.
-
-    It counts for a call that is then lost; of one that succeeds its Generation is believed.
-    """
-    allowance = _allowance.get(None)
-    if allowance is not None:
-        allowance.has_written(tokens)
+        They count if the call fails. If it succeeds, its Generation counts.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +131,7 @@ class Generator(Protocol):
         temperature: float,
         top_p: float,
         max_tokens: int,
-        timeout: float,
+        lease: Lease,
         on_text: Callable[[str], None] | None = None,
     ) -> Generation:
         """`n` completions of `prompt`. Raises EngineError.
@@ -185,7 +150,7 @@ class StepScorer(Protocol):
         question: str,
         steps: Sequence[str],
         *,
-        timeout: float,
+        lease: Lease,
     ) -> Scores:
         """One score per step. Raises EngineError; a count that differs is `wrong_scores`."""
         ...
@@ -199,7 +164,7 @@ class OutcomeScorer(Protocol):
         question: str,
         solutions: Sequence[str],
         *,
-        timeout: float,
+        lease: Lease,
     ) -> Scores:
         """One score per solution. Raises EngineError."""
         ...

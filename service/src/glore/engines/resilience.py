@@ -41,9 +41,7 @@ from glore.engines.exchange import MAX_RESPONSE_BYTES, Exchange, Fault
 from glore.engines.ports import (
     NOTHING_BEGUN,
     FaultReason,
-    more_calls,
-    not_made,
-    request_deadline,
+    Lease,
 )
 
 _SAFE: Final[frozenset[FaultReason]] = NOTHING_BEGUN - {"circuit_open"}
@@ -208,12 +206,12 @@ class ResilientEngine:
         path: str,
         payload: Mapping[str, object],
         *,
-        timeout: float,
+        lease: Lease,
         size: int = MAX_RESPONSE_BYTES,
     ) -> bytes:
-        """The body of the answer, within `timeout` seconds for all attempts. Raises Fault."""
+        """The body of the answer, all attempts within the lease. Raises Fault."""
         return await self._call(
-            lambda seconds: self._engine.post(path, payload, timeout=seconds, size=size), timeout
+            lambda attempt: self._engine.post(path, payload, lease=attempt, size=size), lease
         )
 
     async def stream(
@@ -222,13 +220,13 @@ class ResilientEngine:
         payload: Mapping[str, object],
         on_data: Callable[[bytes], None],
         *,
-        timeout: float,
+        lease: Lease,
         size: int = MAX_RESPONSE_BYTES,
     ) -> None:
-        """As the engine, within `timeout` seconds for all attempts: one alone gives events."""
+        """As the engine, all attempts within the lease: only one gives events."""
         await self._call(
-            lambda seconds: self._engine.stream(path, payload, on_data, timeout=seconds, size=size),
-            timeout,
+            lambda attempt: self._engine.stream(path, payload, on_data, lease=attempt, size=size),
+            lease,
         )
 
     async def get(self, path: str, *, timeout: float) -> bytes:
@@ -237,18 +235,18 @@ class ResilientEngine:
 
     async def _call(
         self,
-        send: Callable[[float], Awaitable[_Given]],
-        timeout: float,
+        send: Callable[[Lease], Awaitable[_Given]],
+        lease: Lease,
     ) -> _Given:
-        """What `send(seconds left)` gives. Raises Fault, and what a reader of events raised."""
-        limit = self.times.limit(request_deadline())
-        last = self._clock() + timeout
+        """What `send` gives. Raises Fault, and what a reader of events raised."""
+        limit = self.times.limit(lease.deadline)
+        last = self._clock() + lease.timeout
         end = min(last, self._clock() + limit.timeout)
         self._budget.earn()
         believed = False  # that a connection was closed for its age
         for attempt in itertools.count(1):
             try:
-                return await self._once(send, limit, end, last)
+                return await self._once(send, lease, limit, end, last)
             except Fault as fault:
                 wait = wait_before(attempt, self._retrying, self._rng)
                 repeated = fault.reused and not believed and fault.reason not in _SAFE
@@ -257,7 +255,7 @@ class ResilientEngine:
                 late = attempt >= self._retrying.attempts or self._clock() + wait >= end
                 if fault.begun or not safe or late or not self._budget.allows:
                     raise
-                if not more_calls(repeated=repeated):
+                if not lease.reserve_calls(repeated=repeated):
                     raise
             self._budget.spend()
             self.retries += 1
@@ -266,7 +264,8 @@ class ResilientEngine:
 
     async def _once(
         self,
-        send: Callable[[float], Awaitable[_Given]],
+        send: Callable[[Lease], Awaitable[_Given]],
+        lease: Lease,
         limit: CallLimit,
         end: float,
         last: float,
@@ -274,14 +273,14 @@ class ResilientEngine:
         """One attempt, until `end`, or `last` if it is a trial; the breaker learns how it ended."""
         call = None if self._refuses() else self._breaker.admits()
         if call is None:
-            not_made()
+            lease.refund_call()
             raise Fault(reason="circuit_open")
         if call.trial:
             longer = limit.late * 2.0 ** min(self._failed_trials, 16)
             end = min(last, call.began + min(longer, limit.longest_trial))
         try:
             async with self._in_time(limit.late):
-                given = await send(end - call.began)
+                given = await send(lease.within(end - call.began))
         except _TooManyLateError:
             self._breaker.given_up(call)
             raise Fault(reason="timeout") from None

@@ -7,7 +7,7 @@ count that does not match is `wrong_scores`.
 from collections.abc import Sequence
 
 from glore.engines.exchange import Exchange, Fault, parse, size_of
-from glore.engines.ports import Scores
+from glore.engines.ports import Lease, Scores
 from glore.engines.wire import PoolingItem, PoolingResponse
 from glore.formats.scores import ORM_COLUMN, SORM_COLUMN, NewlineScores, ScoreFormat
 from glore.formats.steps import split_steps
@@ -26,14 +26,14 @@ class VllmStepScorer:
         question: str,
         steps: Sequence[str],
         *,
-        timeout: float,
+        lease: Lease,
     ) -> Scores:
         """One score per step; no call for no steps. Raises EngineError."""
         if not steps:
             return Scores((), 0)
         try:
             values, tokens = await _pool(
-                self._engine, self._model, self._scores, question, (steps,), timeout
+                self._engine, self._model, self._scores, question, (steps,), lease
             )
         except Fault as fault:
             raise fault.as_error(role="sorm") from fault
@@ -57,7 +57,7 @@ class VllmOutcomeScorer:
         question: str,
         solutions: Sequence[str],
         *,
-        timeout: float,
+        lease: Lease,
     ) -> Scores:
         """One score per solution, from one call for all. Raises EngineError."""
         texts = [[step.text for step in split_steps(solution)] for solution in solutions]
@@ -66,7 +66,7 @@ class VllmOutcomeScorer:
             return Scores((0.0,) * len(texts), 0)
         try:
             values, tokens = await _pool(
-                self._engine, self._model, self._scores, question, scored, timeout
+                self._engine, self._model, self._scores, question, scored, lease
             )
         except Fault as fault:
             raise fault.as_error(role="orm") from fault
@@ -80,13 +80,13 @@ async def _pool(
     scores: ScoreFormat,
     question: str,
     solutions: Sequence[Sequence[str]],
-    timeout: float,
+    lease: Lease,
 ) -> tuple[list[tuple[float, ...]], int]:
     """Scores per step of each solution (a list of steps), and the prompt tokens. Raises Fault."""
     texts = [scores.encode(question, steps) for steps in solutions]
     payload = {"model": model, "input": texts, "task": "token_classify", **options(scores)}
     size = size_of(sum(map(len, solutions)))  # a row of scores is shorter than a token's event
-    body = await engine.post("/pooling", payload, timeout=timeout, size=size)
+    body = await engine.post("/pooling", payload, lease=lease, size=size)
     response = parse(PoolingResponse, body)
     if sorted(item.index for item in response.data) != list(range(len(texts))):
         raise Fault(reason="wrong_scores")

@@ -20,7 +20,7 @@ from aiohttp import hdrs
 from glore.engines import refusals
 from glore.engines.connection import PIECE_BYTES, SMALL_BYTES, EngineConnector, TurnBudget
 from glore.engines.exchange import MAX_RESPONSE_BYTES, Fault, parse
-from glore.engines.ports import FaultReason
+from glore.engines.ports import FaultReason, Lease
 from glore.engines.sse import EventReader, EventTooLongError
 from glore.engines.wire import ModelList, ServedModel
 
@@ -77,18 +77,18 @@ class VllmEngine:
         path: str,
         payload: Mapping[str, object],
         *,
-        timeout: float,
+        lease: Lease,
         size: int = MAX_RESPONSE_BYTES,
     ) -> bytes:
         """The body of the answer to a JSON request, of at most `size` bytes. Raises Fault.
 
-        The call ends after `timeout` seconds or the engine's own limit, whichever is less.
+        The call ends after the timeout of its lease or of the engine, whichever is less.
         """
 
         async def read(response: aiohttp.ClientResponse) -> bytes:
             return await self._body(response, size)
 
-        return await self._ask(path, payload, timeout, read)
+        return await self._ask(path, payload, lease.timeout, read)
 
     async def stream(
         self,
@@ -96,7 +96,7 @@ class VllmEngine:
         payload: Mapping[str, object],
         on_data: Callable[[bytes], None],
         *,
-        timeout: float,
+        lease: Lease,
         size: int = MAX_RESPONSE_BYTES,
     ) -> None:
         """Give `on_data` the data of each server-sent event that answers a JSON request.
@@ -115,7 +115,7 @@ class VllmEngine:
             except EventTooLongError:
                 raise Fault(reason="bad_response", problem="an event that is too long") from None
 
-        await self._ask(path, payload, timeout, read)
+        await self._ask(path, payload, lease.timeout, read)
 
     async def get(self, path: str, *, timeout: float) -> bytes:
         """The body of the answer to a GET. Raises Fault."""

@@ -16,9 +16,9 @@ from glore.formats.answers import parse_answer
 from glore.formats.critique import corrected_step
 from glore.formats.steps import prefix_before, split_steps
 from glore.formats.writing import Prompt, PromptFormat, RoleFormats
+from glore.refinement.budget import SpareBudget, StageFailedError, Usage, call_within
 from glore.refinement.judging import solutions_to_rerank
 from glore.refinement.progress import Delta, Tell
-from glore.refinement.spending import Meter, NothingError, Purse, call_within
 from glore.refinement.state import ranking_failed, stage_of
 from glore.refinement.types import (
     Action,
@@ -95,7 +95,7 @@ class Calls:
         self._start = clock()
         self._stopped: set[Action] = set()
         # what may be spent beyond what was promised to the actions
-        self.purse = Purse(task.budget.deadline)
+        self.spare = SpareBudget(task.budget.deadline)
 
     def elapsed(self) -> float:
         """Seconds since the start of the request."""
@@ -109,26 +109,26 @@ class Calls:
         stage = stage_of(action)
         # The rerank makes up for a draft's score that fails: no further call is spent on it.
         early = isinstance(action, ScoreDraftOutcome)
-        meter = Meter(Purse(self._task.budget.deadline) if early else self.purse)
+        usage = Usage(SpareBudget(self._task.budget.deadline) if early else self.spare)
         started = self.elapsed()
         event: Event
         try:
-            event = await self._event(action, state, meter)
-        except NothingError as nothing:
-            event = Failed(action, Degradation(stage, nothing.reason, nothing.explanation))
+            event = await self._event(action, state, usage)
+        except StageFailedError as failed:
+            event = Failed(action, Degradation(stage, failed.reason, failed.explanation))
         except asyncio.CancelledError:
             if action not in self._stopped:
                 raise
             event = Stopped(action)
-        meter.close()
+        usage.close()
         return event, Cost(
             stage=stage,
             started=started,
             seconds=self.elapsed() - started,
-            engine_calls=meter.engine_calls,
-            prompt_tokens=meter.prompt_tokens,
-            generated_tokens=meter.generated_tokens,
-            lost_tokens=meter.lost_tokens,
+            engine_calls=usage.engine_calls,
+            prompt_tokens=usage.prompt_tokens,
+            generated_tokens=usage.generated_tokens,
+            lost_tokens=usage.lost_tokens,
         )
 
     def stop(self, action: Action, task: asyncio.Task[tuple[Event, Cost]]) -> None:
@@ -137,29 +137,29 @@ class Calls:
             self._stopped.add(action)
             task.cancel()
 
-    async def _event(self, action: Action, state: State, meter: Meter) -> Event:
+    async def _event(self, action: Action, state: State, usage: Usage) -> Event:
         match action:
             case Draft():
-                return await self._draft(action, meter)
+                return await self._draft(action, usage)
             case ScoreSteps():
-                return await self._score_steps(action, state, meter)
+                return await self._score_steps(action, state, usage)
             case RefineGlobally():
-                return await self._refine_globally(action, state, meter)
+                return await self._refine_globally(action, state, usage)
             case RefineLocally():
-                return await self._refine_locally(action, state, meter)
+                return await self._refine_locally(action, state, usage)
             case Sample():
-                return await self._sample(action, meter)
+                return await self._sample(action, usage)
             case ScoreDraftOutcome():
-                return await self._score_draft_outcome(state, meter)
+                return await self._score_draft_outcome(state, usage)
             case Rerank():
-                return await self._rerank(state, meter)
+                return await self._rerank(state, usage)
             case Finish():
                 message = "Finish is no work"
                 raise ValueError(message)
             case _:
                 assert_never(action)
 
-    async def _draft(self, action: Draft, meter: Meter) -> Drafted:
+    async def _draft(self, action: Draft, usage: Usage) -> Drafted:
         """The draft and the samples, in two calls side by side; either may fail.
 
         Once there are samples, the draft leaves time for reranking as they do.
@@ -168,7 +168,7 @@ class Calls:
         async with asyncio.TaskGroup() as group:
             one = group.create_task(
                 self._draw(
-                    meter,
+                    usage,
                     n=1,
                     temperature=sampling.temperature,
                     max_tokens=action.max_tokens,
@@ -178,7 +178,7 @@ class Calls:
             )
             more = group.create_task(
                 self._draw(
-                    meter,
+                    usage,
                     n=action.samples,
                     temperature=max(sampling.temperature, sampling.sample_temperature),
                     max_tokens=action.sample_max_tokens,
@@ -189,10 +189,10 @@ class Calls:
                 await asyncio.wait({one}, timeout=max(0.0, self._time_left_before_rerank()))
                 one.cancel()
         samples, no_samples = more.result()
-        late = NothingError(DegradedReason.DEADLINE)
+        late = StageFailedError(DegradedReason.DEADLINE)
         drafts, no_draft = ((), late) if one.cancelled() else one.result()
         if not drafts and not samples:
-            raise no_draft or NothingError("bad_response")
+            raise no_draft or StageFailedError("bad_response")
         candidates: list[Candidate] = []
         for completion in (*drafts, *samples):
             kind = CandidateKind.SAMPLE if candidates else CandidateKind.DRAFT
@@ -209,14 +209,14 @@ class Calls:
 
     async def _draw(
         self,
-        meter: Meter,
+        usage: Usage,
         *,
         n: int,
         temperature: float,
         max_tokens: int,
         seconds: float,
         on_text: _OnText | None = None,
-    ) -> tuple[tuple[Completion, ...], NothingError | None]:
+    ) -> tuple[tuple[Completion, ...], StageFailedError | None]:
         """`n` solutions of the student, or fewer and why."""
         if n == 0:
             return (), None
@@ -224,19 +224,19 @@ class Calls:
             completions = await self._generate(
                 self._engines.student,
                 self._engines.formats.student.student(self._task.question),
-                meter,
+                usage,
                 n=n,
                 temperature=temperature,
                 max_tokens=max_tokens,
                 seconds=seconds,
                 on_text=on_text,
             )
-        except NothingError as nothing:
+        except StageFailedError as nothing:
             return (), nothing
         texts = tuple(text for text in completions[:n] if text.text.strip())
-        return texts, None if len(texts) == n else NothingError("bad_response")
+        return texts, None if len(texts) == n else StageFailedError("bad_response")
 
-    async def _score_steps(self, action: ScoreSteps, state: State, meter: Meter) -> StepsScored:
+    async def _score_steps(self, action: ScoreSteps, state: State, usage: Usage) -> StepsScored:
         solution = state.candidates[action.candidate].solution
         steps = [step.text for step in split_steps(solution)]
         if ranking_failed(state):
@@ -247,26 +247,24 @@ class Calls:
                 seconds *= _GATING_SHARE
         scores = await call_within(
             seconds,
-            meter,
-            lambda timeout: self._engines.sorm.score_steps(
-                self._task.question, steps, timeout=timeout
-            ),
+            usage,
+            lambda lease: self._engines.sorm.score_steps(self._task.question, steps, lease=lease),
         )
-        meter.prompt_tokens += scores.prompt_tokens
+        usage.prompt_tokens += scores.prompt_tokens
         return StepsScored(action.candidate, _checked(scores.values, len(steps)))
 
-    async def _refine_globally(self, action: RefineGlobally, state: State, meter: Meter) -> Refined:
+    async def _refine_globally(self, action: RefineGlobally, state: State, usage: Usage) -> Refined:
         refiner = self._engines.formats.global_refiner
         solution = state.candidates[action.base].solution
         prompt = refiner.global_refiner(self._task.question, solution)
         engine = self._engines.global_refiner
         on_text = self._teller(Stage.REFINE_GLOBALLY, action.base, action.round)
-        written = await self._write(engine, prompt, action, meter, on_text)
+        written = await self._write(engine, prompt, action, usage, on_text)
         return Refined(
             await self._candidate(CandidateKind.GLOBAL, written, refiner, base=action.base)
         )
 
-    async def _refine_locally(self, action: RefineLocally, state: State, meter: Meter) -> Refined:
+    async def _refine_locally(self, action: RefineLocally, state: State, usage: Usage) -> Refined:
         solution = state.candidates[action.base].solution
         refiner = self._engines.formats.local_refiner
         step, corrected = action.first_error, ""
@@ -275,16 +273,16 @@ class Calls:
         prompt = refiner.local_refiner(self._task.question, solution, step, corrected)
         engine = self._engines.local_refiner
         on_text = self._teller(Stage.REFINE_LOCALLY, action.base, action.round)
-        written = await self._write(engine, prompt, action, meter, on_text)
+        written = await self._write(engine, prompt, action, usage, on_text)
         prefix = prefix_before(solution, step) + corrected
         return Refined(
             await self._candidate(CandidateKind.LOCAL, written, refiner, prefix, base=action.base)
         )
 
-    async def _sample(self, action: Sample, meter: Meter) -> Refined:
+    async def _sample(self, action: Sample, usage: Usage) -> Refined:
         student = self._engines.formats.student
         prompt = student.student(self._task.question)
-        written = await self._write(self._engines.student, prompt, action, meter, None)
+        written = await self._write(self._engines.student, prompt, action, usage, None)
         return Refined(await self._candidate(CandidateKind.SAMPLE, written, student))
 
     async def _write(
@@ -292,7 +290,7 @@ class Calls:
         engine: Generator,
         prompt: Prompt,
         action: Writing,
-        meter: Meter,
+        usage: Usage,
         on_text: _OnText | None,
     ) -> Completion:
         """One more text: sampled, unless it is a refinement of the first round or a correction."""
@@ -303,7 +301,7 @@ class Calls:
         completions = await self._generate(
             engine,
             prompt,
-            meter,
+            usage,
             n=1,
             temperature=temperature if sampled else sampling.temperature,
             max_tokens=action.max_tokens,
@@ -313,13 +311,13 @@ class Calls:
         for completion in completions[:1]:
             if completion.text.strip():
                 return completion
-        raise NothingError(reason="bad_response")
+        raise StageFailedError(reason="bad_response")
 
     async def _generate(
         self,
         engine: Generator,
         prompt: Prompt,
-        meter: Meter,
+        usage: Usage,
         *,
         n: int,
         temperature: float,
@@ -327,46 +325,46 @@ class Calls:
         seconds: float,
         on_text: _OnText | None,
     ) -> tuple[Completion, ...]:
-        """What one generate call gave; its tokens are counted. Raises NothingError."""
+        """What one generate call gave; its tokens are counted. Raises StageFailedError."""
         generation = await call_within(
             seconds,
-            meter,
-            lambda timeout: engine.generate(
+            usage,
+            lambda lease: engine.generate(
                 prompt,
                 n=n,
                 temperature=temperature,
                 top_p=self._task.sampling.top_p,
                 max_tokens=max_tokens,
-                timeout=timeout,
+                lease=lease,
                 on_text=on_text,
             ),
             granted=n * max_tokens,
         )
-        meter.add(generation)
+        usage.add(generation)
         return generation.completions
 
-    async def _score_draft_outcome(self, state: State, meter: Meter) -> DraftOutcomeScored:
-        (score,) = await self._outcome_scores((state.candidates[0].solution,), meter)
+    async def _score_draft_outcome(self, state: State, usage: Usage) -> DraftOutcomeScored:
+        (score,) = await self._outcome_scores((state.candidates[0].solution,), usage)
         return DraftOutcomeScored(score)
 
-    async def _rerank(self, state: State, meter: Meter) -> Reranked:
+    async def _rerank(self, state: State, usage: Usage) -> Reranked:
         """Equal solutions are sent once, and none whose score is known or on its way."""
         solutions = solutions_to_rerank(state)
-        scores = await self._outcome_scores(solutions, meter)
+        scores = await self._outcome_scores(solutions, usage)
         score_of = {each.solution: each.outcome_score for each in state.candidates}
         score_of.update(zip(solutions, scores, strict=True))
         return Reranked(tuple(score_of.get(each.solution) for each in state.candidates))
 
-    async def _outcome_scores(self, solutions: Sequence[str], meter: Meter) -> tuple[float, ...]:
-        """One for each solution, 0..1; all the time left may be used. Raises NothingError."""
+    async def _outcome_scores(self, solutions: Sequence[str], usage: Usage) -> tuple[float, ...]:
+        """One for each solution, 0..1; all the time left may be used. Raises StageFailedError."""
         scores = await call_within(
             self._time_left(),
-            meter,
-            lambda timeout: self._engines.orm.score_outcomes(
-                self._task.question, solutions, timeout=timeout
+            usage,
+            lambda lease: self._engines.orm.score_outcomes(
+                self._task.question, solutions, lease=lease
             ),
         )
-        meter.prompt_tokens += scores.prompt_tokens
+        usage.prompt_tokens += scores.prompt_tokens
         return _checked(scores.values, len(solutions))
 
     def _teller(self, stage: Stage, base: int = 0, number: int = 1) -> _OnText | None:
@@ -416,7 +414,7 @@ class Calls:
 def _checked(scores: Sequence[float], count: int) -> tuple[float, ...]:
     """The scores, if they are one probability for each thing scored."""
     if len(scores) != count:
-        raise NothingError(reason="wrong_scores")
+        raise StageFailedError(reason="wrong_scores")
     if not all(math.isfinite(score) and 0.0 <= score <= 1.0 for score in scores):
-        raise NothingError(reason="bad_response")
+        raise StageFailedError(reason="bad_response")
     return tuple(scores)

@@ -101,11 +101,12 @@ async def _run(state: State, calls: Calls, tell: Tell | None) -> tuple[State, Se
     running: dict[asyncio.Task[tuple[Event, Cost]], Action] = {}
     async with asyncio.TaskGroup() as group:
         while True:
-            purse = calls.purse
-            if (state.more_calls, state.more_tokens) != (purse.calls_taken, purse.tokens_taken):
-                state = replace(state, more_calls=purse.calls_taken, more_tokens=purse.tokens_taken)
+            spare = calls.spare
+            reserved = spare.reserved_calls, spare.reserved_tokens
+            if (state.reserved_calls, state.reserved_tokens) != reserved:
+                state = replace(state, reserved_calls=reserved[0], reserved_tokens=reserved[1])
             state, actions = advance(state)
-            purse.calls, purse.tokens = spare_calls(state), spare_tokens(state)
+            spare.calls, spare.tokens = spare_calls(state), spare_tokens(state)
             for action in actions:
                 if isinstance(action, Finish):
                     return state, action.selection

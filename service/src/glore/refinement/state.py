@@ -87,13 +87,13 @@ def in_flight(state: State) -> frozenset[Action]:
 def calls_left(state: State) -> int:
     """Engine calls that are neither made nor promised to an action in flight."""
     promised = sum(calls_of(action) for action in in_flight(state))
-    return state.task.budget.max_calls - state.engine_calls - state.more_calls - promised
+    return state.task.budget.max_calls - state.engine_calls - state.reserved_calls - promised
 
 
 def tokens_left(state: State) -> int:
     """Tokens that are neither generated, lost nor granted to an action in flight."""
     promised = sum(tokens_of(action) for action in in_flight(state))
-    used = state.generated_tokens + state.lost_tokens + state.more_tokens
+    used = state.generated_tokens + state.lost_tokens + state.reserved_tokens
     return max(0, state.task.budget.max_generated_tokens - used - promised)
 
 

@@ -367,8 +367,8 @@ class State:
     degraded: tuple[Degradation, ...] = ()
     costs: tuple[Cost, ...] = ()
     engine_calls: int = 0  # of ended actions
-    more_calls: int = 0  # of actions in flight, beyond those promised to them
-    more_tokens: int = 0  # likewise
+    reserved_calls: int = 0  # by actions in flight, beyond those promised to them
+    reserved_tokens: int = 0
     generated_tokens: int = 0  # of ended actions, known
     lost_tokens: int = 0  # of ended actions, perhaps generated unseen
     ranked_singly: bool = False  # the ORM makes a call for each candidate

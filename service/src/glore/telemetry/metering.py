@@ -11,6 +11,7 @@ from glore.engines.ports import (
     EngineError,
     Generation,
     Generator,
+    Lease,
     OutcomeScorer,
     Role,
     Scores,
@@ -68,18 +69,18 @@ class MeteredGenerator:
         temperature: float,
         top_p: float,
         max_tokens: int,
-        timeout: float,
+        lease: Lease,
         on_text: Callable[[str], None] | None = None,
     ) -> Generation:
         """As the inner port."""
-        with self._observer.call(self._role, timeout):
+        with self._observer.call(self._role, lease.timeout):
             return await self._inner.generate(
                 prompt,
                 n=n,
                 temperature=temperature,
                 top_p=top_p,
                 max_tokens=max_tokens,
-                timeout=timeout,
+                lease=lease,
                 on_text=on_text,
             )
 
@@ -96,11 +97,11 @@ class MeteredStepScorer:
         question: str,
         steps: Sequence[str],
         *,
-        timeout: float,
+        lease: Lease,
     ) -> Scores:
         """As the inner port."""
-        with self._observer.call("sorm", timeout):
-            return await self._inner.score_steps(question, steps, timeout=timeout)
+        with self._observer.call("sorm", lease.timeout):
+            return await self._inner.score_steps(question, steps, lease=lease)
 
 
 class MeteredOutcomeScorer:
@@ -115,11 +116,11 @@ class MeteredOutcomeScorer:
         question: str,
         solutions: Sequence[str],
         *,
-        timeout: float,
+        lease: Lease,
     ) -> Scores:
         """As the inner port."""
-        with self._observer.call("orm", timeout):
-            return await self._inner.score_outcomes(question, solutions, timeout=timeout)
+        with self._observer.call("orm", lease.timeout):
+            return await self._inner.score_outcomes(question, solutions, lease=lease)
 
 
 def metered(engines: Engines, metrics: Metrics, log: EngineLog) -> Engines:

@@ -38,7 +38,7 @@ _HEAD: Final = (
     "| began early | after, s | while, s | ratio | SORM calls, after | while |"
 )
 
-# The CPU's as in docs/serving.md: to score a draft takes as long as to write seven of its tokens.
+# On a CPU, scoring a draft takes as long as writing seven of its tokens (results/benchmarks.md).
 _GPU_WRITES: Final = Timing(first_token=0.02, between_tokens=0.008, per_request=0.01, spread=0.1)
 _GPU_SCORES: Final = Timing(
     first_token=0.015, per_prompt_token=0.0001, per_request=0.02, spread=0.1

@@ -2,7 +2,7 @@
 
 A tiny model with random weights writes four tokens mostly, so that its n-grams come again, and the
 token after them does in part. `python -m loadtest.speculation` compares the real models' texts
-(docs/serving.md).
+(results/benchmarks.md).
 """
 
 import json

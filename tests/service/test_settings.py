@@ -138,7 +138,7 @@ def test_an_unknown_variable_ends_the_start_with_the_nearest_name(
 def test_every_variable_that_is_read_anywhere_is_known(env: pytest.MonkeyPatch) -> None:
     """What is named in the sources, in the build and in the pages; a test may set wrong ones."""
     root = Path(__file__).parents[2]
-    folders = ("service", "models", "loadtest", "clients/python", "docs")
+    folders = ("service", "models", "loadtest", "clients/python", "docs", "results")
     files = [*root.glob("Makefile"), *root.glob("Dockerfile"), *root.glob("*.md"), root / ".ci/run"]
     files += [f for each in folders for f in (root / each).rglob("*") if f.suffix in {".py", ".md"}]
     named = {

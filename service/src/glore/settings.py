@@ -161,7 +161,7 @@ class ModelNames(BaseModel):
 
 
 class RoleTimeouts(BaseModel):
-    """Seconds that a call of each role may take; None: what docs/serving.md says."""
+    """Seconds that a call of each role may take; None: what docs/guides/deploy.md says."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 

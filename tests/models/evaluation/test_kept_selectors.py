@@ -1,4 +1,4 @@
-"""docs/selectors.md is what today's code counts from the kept texts and scores.
+"""results/selectors.md is what today's code counts from the kept texts and scores.
 
 It takes seconds: the gateway's algorithm answers 9,500 times.
 """
@@ -19,7 +19,7 @@ from glore_models.evaluation.selectors import MAX_TOKENS, QUESTIONS, Found, find
 
 ROOT = Path(__file__).parents[3]
 KEPT = ROOT / "models" / "kept" / "paper_gpu"
-PAGE = (ROOT / "docs" / "selectors.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "results" / "selectors.md").read_text(encoding="utf-8")
 
 
 def unpacked(name: str, folder: Path) -> Path:

@@ -28,7 +28,7 @@ RECIPE = replace(paper(), gsm8k=None)
 KEPT = Path(__file__).parents[3] / "models" / "kept" / "paper_gpu"
 
 
-ASKED = {"easy": 1000, "all": 1000}  # of these sets docs/figures.md has more than `SETS` says
+ASKED = {"easy": 1000, "all": 1000}  # of these sets results/figures.md has more than `SETS` says
 
 
 @pytest.fixture(scope="module")

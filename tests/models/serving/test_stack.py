@@ -94,7 +94,7 @@ def test_a_misfit_ends_the_start_with_its_reason(tmp_path: Path) -> None:
         with pytest.raises(ServingError) as caught:
             stack.wait_ready(["gateway"], silent, 60)
     assert caught.value.problem == "The sorm engine does not fit: its tokenizer merges."
-    assert "docs/models.md" in caught.value.way_out
+    assert "docs/guides/own-models.md" in caught.value.way_out
 
 
 def test_a_process_that_chatters_for_ever_is_told(

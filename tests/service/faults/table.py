@@ -48,7 +48,7 @@ IMPOSSIBLE: Final = frozenset(
 # The response, by what is lost. `late` is every fault whose reason is `timeout`, `lost` every
 # fault with a reason that has no line of its own; REASON stands for that reason. Where a fault has
 # no line it costs nothing: see `nothing`. All roles but the student have a part of the deadline
-# (docs/serving.md), so one that hangs leaves time for what comes after it.
+# (docs/design.md), so one that hangs leaves time for what comes after it.
 TABLE: Final = """
 engine          fault    strategy   status  candidates                selected by     degraded
 

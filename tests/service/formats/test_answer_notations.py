@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from glore.formats.answers import parse_answer, plain_number
 
-DOCUMENTED = Path(__file__).parents[3] / "docs" / "models.md"
+DOCUMENTED = Path(__file__).parents[3] / "docs" / "guides" / "own-models.md"
 
 
 def plain(number: Decimal) -> str:

@@ -1,4 +1,4 @@
-"""The figures of docs/verifiers.md: `python -m tests.service.verifiers.figures [GSM8K FILE]`.
+"""The figures of results/verifiers.md: `python -m tests.service.verifiers.figures [GSM8K FILE]`.
 
 What `arithmetic` says of people's solutions (GSM8K's training file, if it is there) and of the
 kept run's samples. No test set is read.

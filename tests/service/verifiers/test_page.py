@@ -1,4 +1,4 @@
-"""docs/verifiers.md: its example runs, and what it says is left alone is."""
+"""docs/guides/verifiers.md: its example runs, and what it says is left alone is."""
 
 import re
 import sys
@@ -16,7 +16,7 @@ from glore.verifiers.arithmetic import Arithmetic
 from glore.verifiers.catalog import GROUP, load_verifiers, verifier_names
 from glore.verifiers.checking import check
 
-PAGE = (Path(__file__).parents[3] / "docs/verifiers.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[3] / "docs/guides/verifiers.md").read_text(encoding="utf-8")
 
 
 def test_the_example_gives_what_it_says() -> None:

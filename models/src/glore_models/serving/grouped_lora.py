@@ -5,7 +5,7 @@ makes a prompt under an adapter many times as slow as without; and it takes inde
 adapter", for the last slot, so that a request to the base model is answered with another
 request's adapter when both are in one batch. Here the rows of each adapter are multiplied
 together, and rows without one are left alone. tests/models/serving/test_grouped_lora.py holds
-it to vLLM's own functions; the gain and its command are in docs/serving.md.
+it to vLLM's own functions; the gain and its command are in results/benchmarks.md.
 
 Registered as `vllm.general_plugins` in pyproject.toml, so it is loaded by every vLLM process
 of the environment. Without the module it replaces (another vLLM, a GPU) it does nothing.

@@ -26,7 +26,7 @@ def preset_named(name: str) -> Preset:
     except KeyError:
         raise ServingError(
             problem=f"There is no preset {name!r}.",
-            way_out=f"The presets are {', '.join(PRESETS)}; docs/models.md describes them.",
+            way_out=f"The presets are {', '.join(PRESETS)}: docs/guides/own-models.md.",
         ) from None
 
 

@@ -105,7 +105,9 @@ def _misfit(launch: Launch) -> ServingError | None:
     if not problems:
         return None
     told = "\n".join(f"The {name} engine does not fit: {why}." for name, why in problems.items())
-    return ServingError(problem=told, way_out="docs/models.md says what each family needs.")
+    return ServingError(
+        problem=told, way_out="docs/guides/own-models.md says what each family needs."
+    )
 
 
 def _ask(launch: Launch) -> tuple[int, bytes]:

@@ -25,7 +25,7 @@ _STATES: Final = {
     "unauthorized": "it refuses the gateway's key; set {setting}__API_KEY",
     "missing_models": "it does not serve {missing}; start it with that name, or set "
     "GLORE_MODELS__<ROLE> to a name that it serves",
-    "misfit": "it does not fit its roles: {problem}; docs/models.md says what they need",
+    "misfit": "it does not fit its roles: {problem}; docs/guides/own-models.md says what they need",
 }
 _CIRCUITS: Final = {
     "open": "its calls failed; none is made until a trial succeeds",

@@ -1,8 +1,8 @@
 r"""The final answer of a solution: one number, or None where it is not certain which.
 
 A solution states its answer behind the last `####`, as in GSM8K, or, without such a line, in its
-last `\boxed{...}`. docs/models.md lists the notations that are read. A wrong number is worse than
-none, so whatever else stands there gives None. All of it is linear in the length of the text.
+last `\boxed{...}`. docs/guides/own-models.md lists the notations that are read. A wrong number is
+worse than none, so whatever else stands there gives None. The time is linear in the text's length.
 """
 
 import re

@@ -4,7 +4,7 @@ A causal language model that was trained to say `+` (good) or `-` (bad) at each 
 a step is the softmax over those two tokens' logits there, which is the logistic function of their
 difference. Source: the card of peiyi9979/math-shepherd-mistral-7b-prm and of its data set.
 
-How it is served (docs/models.md): vLLM makes a head of one
+How it is served (docs/guides/own-models.md): vLLM makes a head of one
 row, `lm_head[+] - lm_head[-]`, from the weights as they are (`classifier_from_token` with
 `from_2_way_softmax`), so a row of the response is that one difference. vLLM's
 `returned_token_ids`, made for this model once, picks hidden units instead of tokens

@@ -1,4 +1,4 @@
-"""The report in docs/figures.md is what today's code counts from the kept rows.
+"""The report in results/figures.md is what today's code counts from the kept rows.
 
 All of it but the set gsm8k, whose questions are not ours to keep.
 """
@@ -87,20 +87,20 @@ def test_the_report_is_counted_from_the_kept_rows(run: RunModels) -> None:
             records[student, name] = made
             machines[student, name] = MadeOn(phases).timed()
     counted = sections(as_markdown(make_tables(records, thresholds, machines), "again"))
-    kept = sections((ROOT / "docs" / "figures.md").read_text(encoding="utf-8"))
+    kept = sections((ROOT / "results" / "figures.md").read_text(encoding="utf-8"))
     ours = {heading for heading in kept if GSM8K not in heading}
     assert set(counted) == ours
     for heading, lines in counted.items():
         assert lines == kept[heading], heading
 
 
-@pytest.mark.parametrize("file", ["README.md", "docs/tables.md"])
+@pytest.mark.parametrize("file", ["README.md", "results/paper.md"])
 def test_what_is_quoted_of_the_reports_stands_in_them(file: str) -> None:
-    """Shares and pairs under the heading Figures, up to those of another run."""
+    """Shares and pairs from the heading Figures on, up to those of another run."""
     figures = re.compile(r"(?<![\d/])\d+(?:/| : )\d+(?![\d/])")
     quoted = (ROOT / file).read_text(encoding="utf-8").partition("\n## Figures\n")[2]
-    found = figures.findall(quoted.partition("\n### The same at the size of two cores\n")[0])
+    found = figures.findall(quoted.partition("\n## The same at the size of two cores\n")[0])
     assert len(found) > 10
-    pages = [ROOT / "docs" / name for name in ("figures.md", "selectors.md")]
+    pages = [ROOT / "results" / name for name in ("figures.md", "selectors.md")]
     report = "".join(page.read_text(encoding="utf-8") for page in pages)
     assert set(found) <= set(figures.findall(report))

@@ -27,7 +27,7 @@ LIMITS = Limits(
     max_question=4000,
     max_batch=1000,
 )
-DOCS = Path(__file__).parents[4] / "docs" / "openai.md"
+DOCS = Path(__file__).parents[4] / "docs" / "guides" / "openai.md"
 
 
 def client_of(app: FastAPI, *, key: str = KEY, max_retries: int = 0) -> AsyncOpenAI:

@@ -15,7 +15,7 @@ from typing import TypeAlias
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
-from glore.api import batch, docs_page, health, solve
+from glore.api import batch, docs_page, health, page, solve
 from glore.api.access import AccessMiddleware, Gate
 from glore.api.admission import Admission, Places
 from glore.api.bodies import BodyMemory, BodyMiddleware, BodyRules
@@ -180,6 +180,7 @@ def create_app(
     app.include_router(catalog.router)
     app.include_router(health.router)
     app.include_router(docs_page.router)
+    app.include_router(page.router)
     install_problems(app)
     install_openapi(app, limits, asks_for_a_key=gate.asks_for_a_key)
     app.add_middleware(  # the last one is outermost

@@ -75,7 +75,7 @@ async def test_openais_own_client_shows_it(app: FastAPI) -> None:
     await browser.aclose()
 
 
-@pytest.mark.parametrize("path", ["/", "/nowhere", "/v1x/models/y/z", "/solve/batch/1"])
+@pytest.mark.parametrize("path", ["/page", "/nowhere", "/v1x/models/y/z", "/solve/batch/1"])
 async def test_anything_else_is_sent_to_the_docs(client: httpx2.AsyncClient, path: str) -> None:
     problem = (await client.get(path)).json()
     assert problem["detail"] == "There is nothing at this path; /docs lists what there is."

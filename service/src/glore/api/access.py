@@ -19,10 +19,11 @@ from glore.api.record import ANONYMOUS, path_of, record_of
 from glore.errors import ProblemError, RateLimitedError, UnauthorizedError
 from glore.keys import Keyring
 
-# For supervisors, balancers and Prometheus, and for whoever reads how to ask.
+# For supervisors, balancers and Prometheus, for whoever reads how to ask, and the page that asks.
 OPEN_PATHS: Final = frozenset(
-    {"/livez", "/readyz", "/health", "/metrics", "/openapi.json", "/docs"}
+    {"/", "/livez", "/readyz", "/health", "/metrics", "/openapi.json", "/docs"}
 )
+_OPEN_FILES: Final = "/page/"  # of the page
 _BEARER: Final = re.compile(r"bearer +(\S+)", re.IGNORECASE)
 
 
@@ -91,7 +92,7 @@ class AccessMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what is open or let in."""
-        if scope["type"] == "http" and path_of(scope) not in OPEN_PATHS:
+        if scope["type"] == "http" and not _is_open(path_of(scope)):
             record = record_of(scope)
             try:
                 record.client = self._gate.client_of(Headers(scope=scope))
@@ -102,3 +103,7 @@ class AccessMiddleware:
                 await problem_response(error, scope)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+
+def _is_open(path: str) -> bool:
+    return path in OPEN_PATHS or path.startswith(_OPEN_FILES)

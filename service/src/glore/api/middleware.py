@@ -18,7 +18,7 @@ from glore.telemetry.metrics import Metrics
 
 REQUEST_ID_HEADER: Final = "X-Request-ID"
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-_QUIET: Final = frozenset({"/livez", "/readyz", "/health", "/metrics"})
+_QUIET: Final = frozenset({"/livez", "/readyz", "/health", "/metrics", "/page/{name}"})
 _MAX_LOGGED_PATH: Final = 200
 
 _log = logging.getLogger(f"{LOGGER}.access")
@@ -77,8 +77,8 @@ class HeadMiddleware:
 class ObserveMiddleware:
     """One log line and one count per request; a bug becomes a 500 problem.
 
-    Probes and scrapes are logged at debug level. `routes` are those of the app, which name the
-    paths of requests that never come to it. Needs RequestIdMiddleware around it.
+    Probes, scrapes and files of the page are logged at debug level. `routes` are those of the app,
+    which name the paths of requests that never come to it. Needs RequestIdMiddleware around it.
     """
 
     def __init__(self, app: ASGIApp, metrics: Metrics, routes: Sequence[BaseRoute]) -> None:

@@ -1,0 +1,120 @@
+"""`GET /`: the page on which people watch a refinement, and the files that it is made of.
+
+The files lie in `glore/web` and are read once. A browser may load them from here alone; the page
+asks `POST /solve` as any other client does, with the visitor's key.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from types import MappingProxyType
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+import glore
+from glore.api.context import Context, context_of
+from glore.api.schemas import DEFAULT_DEADLINE_MS
+from glore.refinement.types import Strategy
+
+PATH: Final = "/"
+FILES: Final = "/page/"
+_SETTINGS: Final = f"{FILES}settings.json"
+_INDEX: Final = "index.html"
+_MEDIA_TYPES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "css": "text/css; charset=utf-8",
+        "html": "text/html; charset=utf-8",
+        "js": "text/javascript; charset=utf-8",
+        "json": "application/json",
+        "svg": "image/svg+xml",
+    }
+)
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"
+)
+_HEADERS: Final = {
+    "Cache-Control": "no-cache",  # asked for again each time, and not sent again while it is same
+    "Content-Security-Policy": _POLICY,
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    content: bytes
+    media_type: str
+    tag: str  # of this content, for If-None-Match
+
+
+class PageSettings(BaseModel):
+    """What the page has to know of its gateway."""
+
+    version: str
+    strategy: Strategy = Field(description="Of requests that name none.")
+    max_rounds: int
+    max_question: int = Field(description="Characters.")
+    deadline_ms: int = Field(description="Of requests that name none.")
+    verifies: bool = Field(description="Whether the gateway has verifiers.")
+    asks_for_a_key: bool
+
+
+def _read() -> Mapping[str, _File]:
+    """The files of the page, by name."""
+    files = {}
+    for file in resources.files(glore).joinpath("web").iterdir():
+        content = file.read_bytes()
+        media_type = _MEDIA_TYPES[file.name.rpartition(".")[2]]
+        tag = f'"{hashlib.sha256(content).hexdigest()[:16]}"'
+        files[file.name] = _File(content, media_type, tag)
+    return MappingProxyType(files)
+
+
+_WEB: Final = _read()
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get(PATH)
+async def index(request: Request) -> Response:
+    """The page."""
+    return _respond(_WEB[_INDEX], request)
+
+
+@router.get(_SETTINGS)
+async def settings(
+    request: Request, response: Response, context: Annotated[Context, Depends(context_of)]
+) -> PageSettings:
+    """What holds for every request, with or without a key."""
+    response.headers.update(_HEADERS)
+    limits = context.limits
+    return PageSettings(
+        version=request.app.version,
+        strategy=limits.strategy,
+        max_rounds=limits.max_rounds,
+        max_question=limits.max_question,
+        deadline_ms=min(DEFAULT_DEADLINE_MS, round(limits.max_deadline * 1000)),
+        verifies=limits.verifies,
+        asks_for_a_key=context.gate.asks_for_a_key,
+    )
+
+
+@router.get(f"{FILES}{{name}}")
+async def file(name: str, request: Request) -> Response:
+    """One of the files. Raises HTTPException for a name that none has."""
+    if name not in _WEB:
+        raise HTTPException(404)
+    return _respond(_WEB[name], request)
+
+
+def _respond(found: _File, request: Request) -> Response:
+    headers = {**_HEADERS, "ETag": found.tag}
+    if found.tag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return Response(found.content, media_type=found.media_type, headers=headers)

@@ -49,19 +49,20 @@ from glore.engines.resilience import CallTimes, ResilientEngine, RoleLimits
 from glore.engines.scoring import VllmOutcomeScorer, VllmStepScorer
 from glore.engines.vllm import VllmEngine, open_engine
 from glore.errors import ConfigurationError
+from glore.refinement.runner import Engines
+from glore.settings import ROLES, EngineSettings, Settings, load_settings
+from glore.startup import build_of, limits_of, log_settings, version
+from glore.telemetry.engine_log import EngineLog
+from glore.telemetry.guards import EngineCollector, GuardCollector
+from glore.telemetry.logs import configure_logs
+from glore.telemetry.metering import metered
+from glore.telemetry.metrics import Metrics
+from glore.telemetry.stores import MeteredStore
+from glore.verifiers.catalog import load_verifiers
 from glore.formats.families import PROMPTS, outcome_scores, step_scores
 from glore.formats.scores import ORM_COLUMN, SORM_COLUMN
 from glore.formats.sequence_scores import SequenceScores
 from glore.formats.writing import RoleFormats
-from glore.refinement.runner import Engines
-from glore.settings import ROLES, EngineSettings, Settings, load_settings
-from glore.startup import log_settings, version
-from glore.telemetry.engine_log import EngineLog
-from glore.telemetry.guards import GuardCollector
-from glore.telemetry.logs import configure_logs
-from glore.telemetry.metering import metered
-from glore.telemetry.metrics import Metrics
-from glore.verifiers.catalog import load_verifiers
 
 # What a page of another origin may read of a response, besides its status, type and body.
 _EXPOSED = (REQUEST_ID_HEADER, "Retry-After", "WWW-Authenticate", SHOULD_RETRY_HEADER)
@@ -105,7 +106,7 @@ def create_app(
     `connect` gives the engines instead of vLLM servers: for tests and simulators. `drain` is for
     whoever stops the app.
     """
-    metrics = Metrics()
+    metrics = Metrics(settings.verifiers)
     engine_log = EngineLog(time.monotonic)
     limits = Limits(
         strategy=settings.strategy,
@@ -123,16 +124,21 @@ def create_app(
     )
     gate = Gate(settings.keyring, _rate(settings), time.monotonic)
     share = settings.key_share
-    admission = Admission(settings.max_running, settings.max_waiting, time.monotonic, share)
+    admission = Admission(
+        settings.max_running, settings.max_waiting, time.monotonic, share, metrics.waited
+    )
     places = Places(settings.max_batches, time.monotonic, share)
     verifiers = load_verifiers(settings.verifiers)
     metrics.waiting.set_function(lambda: admission.waiting)
+    metrics.running.set_function(lambda: admission.running)
+    metrics.batches.set_function(lambda: places.taken)
+    metrics.describe(build_of(settings), limits_of(settings))
     opened = connect or partial(connect_vllm, settings, engine_log=engine_log)
     drained = drain or Drain()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with opened() as connected, _store(settings) as store:
+        async with opened() as connected, _store(settings, metrics) as store:
             metrics.registry.register(GuardCollector(connected.guards))
             readiness = Readiness(
                 connected.probes,
@@ -140,6 +146,7 @@ def create_app(
                 guards=connected.guards,
                 roles=connected.roles,
             )
+            metrics.registry.register(EngineCollector(lambda: readiness.latest))
             app.state.context = Context(
                 engines=replace(
                     metered(connected.engines, metrics, engine_log), verifiers=verifiers
@@ -287,16 +294,23 @@ async def check_store(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def _store(settings: Settings) -> AsyncIterator[Store | None]:
+async def _store(settings: Settings, metrics: Metrics | None = None) -> AsyncIterator[Store | None]:
     """The store of batches. Raises ConfigurationError when the one that is named fails."""
     location = settings.store.get_secret_value() if settings.store else None
     async with AsyncExitStack() as stack:
         try:
-            store = await stack.enter_async_context(open_store(location, settings.store_days))
+            store = await stack.enter_async_context(
+                open_store(location, settings.store_days, _watched(metrics))
+            )
         except StoreFailedError as error:
             message = f"GLORE_STORE: {error}"
             raise ConfigurationError(message) from None
         yield store
+
+
+def _watched(metrics: Metrics | None) -> Callable[[Store], Store]:
+    """What counts the errors of a store, where there are metrics."""
+    return lambda store: store if metrics is None else MeteredStore(store, metrics)
 
 
 def _resilient(

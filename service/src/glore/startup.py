@@ -74,6 +74,42 @@ def log_exposure(settings: Settings) -> None:
         _log.warning(warning)
 
 
+def build_of(settings: Settings) -> dict[str, str]:
+    """What tells one build and setup of a gateway from another: labels of a metric."""
+    return {
+        "version": version(),
+        "strategy": settings.strategy.value,
+        "serves": settings.identity or "",
+    }
+
+
+def limits_of(settings: Settings) -> dict[str, tuple[str, float]]:
+    """The limits and thresholds that metrics tell of: description and value by name."""
+    return {
+        "first_error_threshold": (
+            "A step that scores below it is an error.",
+            settings.first_error_threshold,
+        ),
+        "draft_gate_threshold": (
+            "A draft with a step that scores below it does not pass the gate.",
+            settings.draft_gate,
+        ),
+        "limit_solves_running": ("Questions worked on at once, at most.", settings.max_running),
+        "limit_solves_waiting": ("Questions that wait, at most.", settings.max_waiting),
+        "limit_batches": ("Batches answered at once, at most.", settings.max_batches),
+        "limit_batch_questions": ("Questions of one batch, at most.", settings.max_batch),
+        "limit_deadline_seconds": ("Longest deadline of a question.", settings.max_deadline),
+        "limit_engine_calls": ("Engine calls of one question, at most.", settings.max_calls),
+        "limit_generated_tokens": (
+            "Tokens generated for one question, at most.",
+            settings.max_generated_tokens,
+        ),
+        "limit_rounds": ("Rounds of refinement of one question, at most.", settings.max_rounds),
+        "limit_question_characters": ("Characters of a question, at most.", settings.max_question),
+        "limit_body_bytes": ("Bytes of the body of a single question.", settings.max_body),
+    }
+
+
 def lines(told: Mapping[str, object], indent: str = "") -> list[str]:
     """What `described` gives, for people."""
     found: list[str] = []

@@ -214,8 +214,9 @@ async def test_a_batch_under_a_key_is_left_to_another_gateway_once_this_one_take
     assert done.ok == 20
     assert other.student.calls == 20 - (AT_WORK + 3)
     metrics = (await client.get("/metrics")).text
-    assert 'route="/solve/batch",status="503"' in metrics
-    assert 'glore_batch_questions_total{outcome="error"}' not in metrics
+    refused = 'glore_requests_total{route="/solve/batch",status="503",strategy="none"} 1.0'
+    assert refused in metrics
+    assert 'glore_batch_questions_total{outcome="error"} 0.0' in metrics
 
 
 async def test_what_the_grace_time_is_too_short_for_is_not_told_and_another_gateway_asks_it(

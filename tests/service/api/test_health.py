@@ -160,13 +160,16 @@ async def test_metrics_tell_what_happened(client: httpx2.AsyncClient, engines: F
     assert value("glore_requests_total", **solve, strategy="none", status="422") == 1
     assert value("glore_requests_total", **solve, strategy="draft", status="503") == 1
     assert value("glore_requests_total", route="unmatched", strategy="none", status="404") == 1
-    assert value("glore_request_duration_seconds_count", **solve, strategy="glore") == 1
-    assert value("glore_stage_duration_seconds_count", stage="rerank") == 1
-    assert value("glore_stage_duration_seconds_count", stage="draft") == 2
+    assert value("glore_request_duration_seconds_count", **solve, strategy="glore", outcome="ok") == 1
+    runs = "glore_stage_duration_seconds_count"
+    assert value(runs, stage="rerank", role="orm", outcome="ok") == 1
+    assert value(runs, stage="draft", role="student", outcome="ok") == 1
+    assert value(runs, stage="draft", role="student", outcome="failed") == 1
     assert value("glore_stages_degraded_total", stage="draft", reason="failed") == 1
     assert value("glore_engine_calls_total", role="student") == 2
     assert value("glore_engine_errors_total", role="student", reason="failed") == 1
-    assert value("glore_generated_tokens_total", stage="refine_locally") == 10
+    local = {"stage": "refine_locally", "role": "local_refiner", "strategy": "glore"}
+    assert value("glore_generated_tokens_total", **local) == 10
     assert value("glore_first_errors_found_total", strategy="glore") == 1
     assert value("glore_candidates_refuted_total", kind="draft", verifier="arithmetic") == 1
     assert value("glore_answers_changed_total", strategy="glore") == 1

@@ -14,6 +14,7 @@ from glore.telemetry.guards import GuardCollector
 class FakeGuard:
     circuit: Circuit
     retries: int
+    openings: int = 0
 
 
 def exposed(guards: Mapping[Role, FakeGuard]) -> CollectorRegistry:

@@ -32,7 +32,7 @@ async def test_calls_are_counted_by_role_and_answers_left_alone(engines: FakeEng
     assert (await counted.orm.score_outcomes("x", ["a"], lease=Lease(1.0))).values == (0.2,)
     for role in ("local_refiner", "sorm", "orm"):
         assert value(metrics, "calls_total", role=role) == 1
-        assert value(metrics, "call_duration_seconds_count", role=role) == 1
+        assert value(metrics, "call_duration_seconds_count", role=role, outcome="ok") == 1
     assert value(metrics, "calls_total", role="student") == 0
 
 

@@ -60,12 +60,20 @@ class Admission:
     """A gate for `running` questions at once and `waiting` behind them, first come first served.
 
     With a `share` (0..1) each client has at most that part of either number, and one place at
-    least. `clock` gives monotonic seconds.
+    least. `clock` gives monotonic seconds. `waited` is told of every wait when it ends: how
+    (`turn`, `timeout` or `gone`), and after how many seconds.
     """
 
     def __init__(
-        self, running: int, waiting: int, clock: Callable[[], float], share: float | None = None
+        self,
+        running: int,
+        waiting: int,
+        clock: Callable[[], float],
+        share: float | None = None,
+        waited: Callable[[str, float], None] = lambda _outcome, _seconds: None,
     ) -> None:
+        self._clock = clock
+        self._waited = waited
         self._most_running = running
         self._most_waiting = waiting
         self._share = share
@@ -96,10 +104,11 @@ class Admission:
         async with AsyncExitStack() as stack:
             with self._counted(own):
                 try:
-                    async with asyncio.timeout(patience):
-                        if own:
-                            await stack.enter_async_context(own.free)
-                        await stack.enter_async_context(self._free)
+                    with self._timed():
+                        async with asyncio.timeout(patience):
+                            if own:
+                                await stack.enter_async_context(own.free)
+                            await stack.enter_async_context(self._free)
                 except TimeoutError:
                     message = f"There was no turn within {patience:.1f} s."
                     raise OverloadedError(message, self.retry_after) from None
@@ -118,11 +127,12 @@ class Admission:
         own = self._share_of(client)
         async with AsyncExitStack() as stack:
             try:
-                async with asyncio.timeout(patience):
-                    if own:
-                        await stack.enter_async_context(own.free)
-                    await stack.enter_async_context(self._batches)
-                    await stack.enter_async_context(self._free)
+                with self._timed():
+                    async with asyncio.timeout(patience):
+                        if own:
+                            await stack.enter_async_context(own.free)
+                        await stack.enter_async_context(self._batches)
+                        await stack.enter_async_context(self._free)
             except TimeoutError:
                 message = "There was no turn before the time of the batch was up."
                 raise NoDraftInTimeError(message) from None
@@ -141,6 +151,19 @@ class Admission:
             running, waiting = self._most_running * self._share, self._most_waiting * self._share
             self._shares[client] = _Share(max(1, int(running)), int(waiting))
         return self._shares[client]
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        """Tell how long the wait in the block took, and how it ended."""
+        began, outcome = self._clock(), "gone"
+        try:
+            yield
+            outcome = "turn"
+        except TimeoutError:
+            outcome = "timeout"
+            raise
+        finally:
+            self._waited(outcome, self._clock() - began)
 
     @contextmanager
     def _counted(self, own: _Share | None) -> Iterator[None]:
@@ -182,7 +205,7 @@ class Places:
     @property
     def taken(self) -> int:
         """Batches that have a place."""
-        return self._taken.total()
+        return sum(tuple(self._taken.values()))  # in one step: scrapes read it in another thread
 
     def check(self, client: str = ANONYMOUS) -> None:
         """Raises OverloadedError where there is no place, RateLimitedError beyond the share."""

@@ -1,5 +1,6 @@
 """`GET /livez`, `/readyz`, `/health` and `/metrics`: for supervisors, balancers and Prometheus."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
@@ -17,6 +18,8 @@ from glore.engines.readiness import EngineState
 _WRONG: Final = frozenset(
     {EngineState.MISSING_MODELS, EngineState.MISFIT, EngineState.UNAUTHORIZED}
 )
+
+_PROBES_WITHIN: Final = 1.0  # seconds that a scrape waits for the probes of the engines
 
 router = APIRouter()
 
@@ -141,6 +144,13 @@ def _status(
     responses={200: {"content": {"text/plain": {"example": "glore_solves_in_flight 0.0\n"}}}},
 )
 async def metrics(request: Request, context: Annotated[Context, Depends(context_of)]) -> Response:
-    """The text format of Prometheus, or OpenMetrics when asked for it."""
-    body, media_type = context.metrics.expose(request.headers.get("accept", ""))
+    """The text format of Prometheus, or OpenMetrics when asked for it.
+
+    The engines are probed for it, as for /readyz; one that does not answer within a second is told
+    of as it was before.
+    """
+    await context.readiness.refresh(_PROBES_WITHIN)
+    # in a thread: thousands of lines take tens of milliseconds, and others wait for the event loop
+    accept = request.headers.get("accept", "")
+    body, media_type = await asyncio.to_thread(context.metrics.expose, accept)
     return Response(body, headers={"Content-Type": media_type})

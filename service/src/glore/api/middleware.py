@@ -13,8 +13,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from glore.api.problems import internal_error
 from glore.api.record import record_of, route_of, start_record
+from glore.telemetry.labels import NO_STRATEGY
 from glore.telemetry.logs import LOGGER
 from glore.telemetry.metrics import Metrics
+from glore.telemetry.overhead import TimeAway, collecting
 
 REQUEST_ID_HEADER: Final = "X-Request-ID"
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -100,23 +102,32 @@ class ObserveMiddleware:
             await send(message)
 
         start = time.perf_counter()
-        try:
-            await self._app(scope, receive, send_noting_status)
-        except Exception:
-            request_id = record_of(scope).request_id
-            _log.exception("unhandled error", extra={"fields": {"request_id": request_id}})
-            if status is not None:
-                raise  # too late for a response: the server cuts the connection
-            await internal_error(scope)(scope, receive, send_noting_status)
-        finally:
-            self._note(scope, status, time.perf_counter() - start)
+        with collecting() as away:
+            try:
+                await self._app(scope, receive, send_noting_status)
+            except Exception:
+                request_id = record_of(scope).request_id
+                _log.exception("unhandled error", extra={"fields": {"request_id": request_id}})
+                if status is not None:
+                    raise  # too late for a response: the server cuts the connection
+                await internal_error(scope)(scope, receive, send_noting_status)
+            finally:
+                self._note(scope, status, time.perf_counter() - start, away)
 
-    def _note(self, scope: Scope, status: int | None, seconds: float) -> None:
+    def _note(self, scope: Scope, status: int | None, seconds: float, away: TimeAway) -> None:
         record = record_of(scope)
         route = route_of(scope, self._routes)
         begun = status if status is not None else 499  # ended before any response was begun
         final = record.status or begun
-        self._metrics.request_answered(route, record.strategy, final, seconds)
+        problem = record.fields.get("problem")
+        self._metrics.request_answered(
+            route,
+            record.strategy,
+            final,
+            seconds,
+            own_seconds=None if record.strategy == NO_STRATEGY else seconds - away.seconds,
+            problem=None if problem is None else str(problem).rpartition("/")[2],
+        )
         fields = {
             "request_id": record.request_id,
             "method": scope["method"],

@@ -1,5 +1,6 @@
 """What is noted about one request while it runs, for its response, its log line and metrics."""
 
+import time
 from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -16,6 +17,7 @@ class RequestRecord:
     """`fields` go into the log line as they are: no question, no solution, no secret."""
 
     request_id: str
+    started: float = field(default_factory=time.perf_counter)
     client: str = ANONYMOUS  # the name of its API key
     strategy: str = "none"
     status: int | None = None  # how it ended, if that is not what its response began with

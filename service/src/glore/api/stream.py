@@ -1,6 +1,7 @@
 """Answers told while they are worked on, as server-sent events (WHATWG HTML, section 9.2)."""
 
 import logging
+import time
 from typing import Final, Protocol
 
 from starlette.responses import Response
@@ -73,7 +74,7 @@ class EventStreamResponse(Response):
             handing_over(send) as send_in_time,
         ):
             try:
-                await self._tell(told, send_in_time)
+                await self._tell(told, send_in_time, record)
             except ClientGoneError:
                 raise
             except Exception as error:
@@ -85,12 +86,17 @@ class EventStreamResponse(Response):
                 await self._write(send_in_time, self._wording.failed(problem))
             await self._write(send_in_time, b"", more=False)
 
-    async def _tell(self, told: Telling, send: Send) -> None:
+    async def _tell(self, told: Telling, send: Send, record: RequestRecord) -> None:
+        drafting = False
         async for item in told:
             if isinstance(item, Turn):
                 if not (self._late or self._begun):
                     await self._begin(send)
                 continue
+            if not drafting and isinstance(item, Delta):
+                drafting = True
+                seconds = time.perf_counter() - record.started
+                self._context.metrics.first_token_seconds.observe(seconds)
             said = HEARTBEAT if isinstance(item, Silence) else self._wording.told(item)
             if said:
                 await self._write(send, said)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -44,11 +44,14 @@ async def connect(location: str | None) -> AsyncIterator[Store | None]:
 
 
 @asynccontextmanager
-async def open_store(location: str | None, days: float) -> AsyncIterator[Store | None]:
+async def open_store(
+    location: str | None, days: float, watched: Callable[[Store], Store] = lambda store: store
+) -> AsyncIterator[Store | None]:
     """The store at this location, purged of batches older than `days` now and every hour.
 
     None is the default, a SQLite file in the user's state folder; where that cannot be used there
-    is no store, and the log says why. Raises StoreFailedError for any other that fails.
+    is no store, and the log says why. `watched` wraps the store, for whoever counts its errors.
+    Raises StoreFailedError for any other that fails.
     """
     async with AsyncExitStack() as stack:
         try:
@@ -60,6 +63,7 @@ async def open_store(location: str | None, days: float) -> AsyncIterator[Store |
             _log.warning("no result of a batch is kept", extra={"fields": fields})
             store = None
         if store is not None:
+            store = watched(store)
             await stack.enter_async_context(_purged(store, days))
         yield store
 

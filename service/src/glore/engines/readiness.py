@@ -138,6 +138,18 @@ class Readiness:
         self._lock = asyncio.Lock()
         self._checked: float | None = None
         self._statuses: dict[str, EngineStatus] = {}
+        self._checking: asyncio.Task[Mapping[str, EngineStatus]] | None = None
+
+    @property
+    def latest(self) -> Mapping[str, EngineStatus]:
+        """What was found last; empty before the first check."""
+        return self._statuses
+
+    async def refresh(self, within: float) -> None:
+        """Check, and wait for that no longer than `within` seconds; it then goes on by itself."""
+        if self._checking is None or self._checking.done():
+            self._checking = asyncio.create_task(self.check())
+        await asyncio.wait({self._checking}, timeout=within)
 
     def circuits(self) -> dict[Role, Circuit]:
         """The circuit of every role that has a breaker, as it stands now."""
@@ -156,10 +168,14 @@ class Readiness:
 
     async def watch(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """Ask the engines again and again while a circuit is open, until cancelled."""
-        while True:
-            await sleep(self._ttl)
-            if Circuit.OPEN in self.circuits().values():
-                await self.check()
+        try:
+            while True:
+                await sleep(self._ttl)
+                if Circuit.OPEN in self.circuits().values():
+                    await self.check()
+        finally:
+            if self._checking is not None:
+                self._checking.cancel()
 
     def _compare(self, name: str, before: EngineStatus | None, now: EngineStatus) -> None:
         """Act on what has changed since the engine was asked before."""

@@ -178,7 +178,7 @@ class ResilientEngine:
         on_change: OnChange = lambda _: None,
     ) -> None:
         self._engine = engine
-        self._breaker = CircuitBreaker(breaking, clock, on_change)
+        self._breaker = CircuitBreaker(breaking, clock, self._changed)
         self.times = CallTimes(limits, like)
         self._most_late = limits.late
         self._late = 0  # calls that are late
@@ -191,6 +191,7 @@ class ResilientEngine:
         self._rng = rng or random.Random()
         self._on_change = on_change
         self.retries = 0  # calls that were made again so far
+        self.openings = 0  # of its circuit so far
 
     @property
     def circuit(self) -> Circuit:
@@ -300,6 +301,10 @@ class ResilientEngine:
         self.times.answered(self._clock() - call.began)
         return given
 
+    def _changed(self, change: CircuitChange) -> None:
+        self.openings += change.circuit is Circuit.OPEN
+        self._on_change(change)
+
     @property
     def _full(self) -> bool:
         """Whether as many calls are late as may be."""
@@ -311,9 +316,9 @@ class ResilientEngine:
             self._refusing = self._full
             if self._full:
                 change = CircuitChange(Circuit.OPEN, f"{self._late} calls are late")
-                self._on_change(change)
+                self._changed(change)
             elif self._breaker.circuit is Circuit.CLOSED:
-                self._on_change(CircuitChange(Circuit.CLOSED, "calls are no longer late"))
+                self._changed(CircuitChange(Circuit.CLOSED, "calls are no longer late"))
         return self._full
 
     @asynccontextmanager

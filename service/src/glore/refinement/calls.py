@@ -42,6 +42,7 @@ from glore.refinement.types import (
     ScoreDraftOutcome,
     ScoreSteps,
     Stage,
+    StageOutcome,
     State,
     StepsScored,
     Stopped,
@@ -129,6 +130,7 @@ class Calls:
             prompt_tokens=usage.prompt_tokens,
             generated_tokens=usage.generated_tokens,
             lost_tokens=usage.lost_tokens,
+            outcome=_outcome_of(event),
         )
 
     def stop(self, action: Action, task: asyncio.Task[tuple[Event, Cost]]) -> None:
@@ -409,6 +411,16 @@ class Calls:
             return ()
         verifiers, question = self._engines.verifiers, self._task.question
         return await check_solution(verifiers, question, solution, finish_reason)
+
+
+def _outcome_of(event: Event) -> StageOutcome:
+    match event:
+        case Failed():
+            return "failed"
+        case Stopped():
+            return "stopped"
+        case _:
+            return "ok"
 
 
 def _checked(scores: Sequence[float], count: int) -> tuple[float, ...]:

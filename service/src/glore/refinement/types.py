@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from glore.engines.ports import FaultReason
 from glore.verifiers.ports import Finding
@@ -110,6 +110,9 @@ class DegradedReason(StrEnum):
     TOKEN_CAP = "token_cap"  # noqa: S105 - not a password
 
 
+# How one run of a stage ended; `stopped`: nothing had a use for it any more.
+StageOutcome: TypeAlias = Literal["ok", "failed", "stopped"]
+
 # Time ran out, that of an engine or that of the request; no other fault was seen.
 TIMED_OUT: Final[frozenset[FaultReason | DegradedReason]] = frozenset(
     {"timeout", DegradedReason.DEADLINE}
@@ -191,6 +194,7 @@ class Cost:
     prompt_tokens: int
     generated_tokens: int  # known: as engines counted them, those of lost calls as far as told
     lost_tokens: int = 0  # granted to calls that were lost, and perhaps generated unseen
+    outcome: StageOutcome = "ok"
 
 
 @dataclass(frozen=True, slots=True)

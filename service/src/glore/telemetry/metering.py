@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeAlias
 
 from glore.engines.ports import (
     EngineError,
@@ -17,11 +17,12 @@ from glore.engines.ports import (
     Scores,
     StepScorer,
 )
-from glore.formats.writing import Prompt
 from glore.refinement.runner import Engines
 from glore.telemetry.engine_log import EngineLog
 from glore.telemetry.metrics import Metrics
+from glore.telemetry.overhead import time_away
 
+OnText: TypeAlias = Callable[[str], None]
 _NEARLY: Final = 0.99  # of its time: a call that is cancelled after it has run out of time
 
 
@@ -38,19 +39,43 @@ class _Observer:
         metrics = self.metrics
         start = time.perf_counter()
         metrics.engine_calls.labels(role).inc()
+        away, outcome = time_away(), "ok"
+        if away is not None:
+            away.begin()
         try:
             yield
         except EngineError as error:
+            outcome = "error"
             metrics.engine_errors.labels(role, error.reason).inc()
             self.log.failed(error)
             raise
         except asyncio.CancelledError:
+            outcome = "cancelled"
             metrics.engine_cancellations.labels(role).inc()
             if time.perf_counter() - start >= _NEARLY * timeout:
                 self.log.failed(_late(role, timeout))
             raise
         finally:
-            metrics.engine_seconds.labels(role).observe(time.perf_counter() - start)
+            if away is not None:
+                away.end()
+            seconds = time.perf_counter() - start
+            metrics.engine_seconds.labels(role, outcome).observe(seconds)
+
+    def timed(self, role: Role, on_text: OnText | None) -> OnText | None:
+        """`on_text`, which notes when the first text of a call that begins now has come."""
+        if on_text is None:
+            return None
+        start, told = time.perf_counter(), False
+
+        def note(text: str) -> None:
+            nonlocal told
+            if not told:
+                told = True
+                seconds = time.perf_counter() - start
+                self.metrics.engine_first_token_seconds.labels(role).observe(seconds)
+            on_text(text)
+
+        return note
 
 
 class MeteredGenerator:
@@ -70,7 +95,7 @@ class MeteredGenerator:
         top_p: float,
         max_tokens: int,
         lease: Lease,
-        on_text: Callable[[str], None] | None = None,
+        on_text: OnText | None = None,
     ) -> Generation:
         """As the inner port."""
         with self._observer.call(self._role, lease.timeout):
@@ -81,7 +106,7 @@ class MeteredGenerator:
                 top_p=top_p,
                 max_tokens=max_tokens,
                 lease=lease,
-                on_text=on_text,
+                on_text=self._observer.timed(self._role, on_text),
             )
 
 

@@ -1,11 +1,13 @@
 """Prometheus metrics of one gateway, in a registry of its own.
 
 Every label has few values, all from enumerations or route templates; nothing a client sends
-becomes a label. `route` is a path template, "unmatched" when there is none; `strategy` is
-"none" where there is none to know.
+becomes a label (`glore.telemetry.labels`). `route` is a path template, "unmatched" when there is
+none; `strategy` is "none" where there is none to know. What can happen is there from the start, at
+zero. docs/metrics.md describes every metric.
 """
 
-from collections.abc import Iterator
+import platform
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -14,22 +16,43 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
+    Info,
     PlatformCollector,
     ProcessCollector,
 )
 from prometheus_client.exposition import choose_encoder
 
 from glore.refinement.runner import Outcome
-from glore.refinement.types import CandidateKind, State
+from glore.refinement.types import State
+from glore.telemetry.buckets import SECONDS, SHORT_SECONDS
+from glore.telemetry.labels import (
+    FAULTS,
+    NO_STRATEGY,
+    OK,
+    OTHER,
+    ROLES,
+    STRATEGIES,
+    WAIT_OUTCOMES,
+    known,
+    problems,
+    request_outcome,
+)
+from glore.telemetry.overhead import time_away
+from glore.telemetry.refinements import RefinementMetrics
 
-# Seconds. A draft alone takes 0.1 s on a GPU and several seconds on two CPU cores.
-_SECONDS: Final = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0)
+_QUESTION_ROUTES: Final = ("/solve", "/v1/chat/completions")
+_ANSWERED: Final = ("200", "499", "500", "502", "503", "504")  # once a strategy is known
+_REFUSED: Final = ("401", "408", "413", "415", "422", "429", "503")  # before that
+_BATCH_OUTCOMES: Final = ("ok", "error", "replayed")
+_STORE_OPERATIONS: Final = (
+    "begin", "finished", "read", "claim", "renew", "finish", "release", "purge",
+)  # fmt: skip
 
 
 class Metrics:
-    """All metrics, by what they count."""
+    """All metrics, by what they count. `verifiers` are the names of those of the settings."""
 
-    def __init__(self) -> None:
+    def __init__(self, verifiers: Sequence[str] = ()) -> None:
         registry = CollectorRegistry(auto_describe=True)
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
@@ -43,8 +66,27 @@ class Metrics:
         self.request_seconds = Histogram(
             "glore_request_duration_seconds",
             "Seconds from the request's first byte to the end of its response.",
-            ["route", "strategy"],
-            buckets=_SECONDS,
+            ["route", "strategy", "outcome"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.problems = Counter(
+            "glore_problems",
+            "Requests answered with a problem, by the end of its type: refusals and failures.",
+            ["problem"],
+            registry=registry,
+        )
+        self.overhead_seconds = Histogram(
+            "glore_gateway_overhead_seconds",
+            "Seconds of a question in which no engine worked for it and it did not wait its turn.",
+            ["route", "outcome"],
+            buckets=SHORT_SECONDS,
+            registry=registry,
+        )
+        self.first_token_seconds = Histogram(
+            "glore_time_to_first_token_seconds",
+            "Seconds from a streamed question's first byte to the first text of its draft.",
+            buckets=SECONDS,
             registry=registry,
         )
         self.in_flight = Gauge(
@@ -53,20 +95,17 @@ class Metrics:
         self.waiting = Gauge(
             "glore_solves_waiting", "Questions waiting for their turn.", registry=registry
         )
-        self.stage_seconds = Histogram(
-            "glore_stage_duration_seconds",
-            "Seconds of one run of a stage, whether it gave something or not.",
-            ["stage"],
-            buckets=_SECONDS,
-            registry=registry,
+        self.running = Gauge(
+            "glore_solves_running", "Questions that have their turn.", registry=registry
         )
-        self.prompt_tokens = Counter(
-            "glore_prompt_tokens", "Tokens read by the engines.", ["stage"], registry=registry
+        self.batches = Gauge(
+            "glore_batches_in_flight", "Batches being answered now.", registry=registry
         )
-        self.generated_tokens = Counter(
-            "glore_generated_tokens",
-            "Tokens written by the engines.",
-            ["stage"],
+        self.wait_seconds = Histogram(
+            "glore_queue_wait_seconds",
+            "Seconds that a question waited for its turn, and how the wait ended.",
+            ["outcome"],
+            buckets=SHORT_SECONDS,
             registry=registry,
         )
         self.engine_calls = Counter(
@@ -87,64 +126,88 @@ class Metrics:
         self.engine_seconds = Histogram(
             "glore_engine_call_duration_seconds",
             "Seconds of one call to an engine.",
+            ["role", "outcome"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.engine_first_token_seconds = Histogram(
+            "glore_engine_time_to_first_token_seconds",
+            "Seconds from a streamed call's beginning to its first text.",
             ["role"],
-            buckets=_SECONDS,
+            buckets=SECONDS,
             registry=registry,
         )
-        self.selected = Counter(
-            "glore_candidates_selected",
-            "Answers by the kind of candidate that won.",
-            ["kind", "strategy"],
-            registry=registry,
-        )
-        self.first_errors = Counter(
-            "glore_first_errors_found",
-            "Drafts in which a verifier refuted a step, or one scored below the threshold.",
-            ["strategy"],
-            registry=registry,
-        )
-        self.selections = Counter(
-            "glore_selections",
-            "Answers by what decided between the candidates.",
-            ["reason", "strategy"],
-            registry=registry,
-        )
-        self.refuted = Counter(
-            "glore_candidates_refuted",
-            "Candidates in which a verifier refuted a step.",
-            ["kind", "verifier"],
-            registry=registry,
-        )
-        self.rounds = Counter(
-            "glore_refinement_rounds",
-            "Rounds of refinement; each question has at least one.",
-            ["strategy"],
-            registry=registry,
-        )
-        self.answers_changed = Counter(
-            "glore_answers_changed",
-            "Requests whose answer differs from their draft's because a refinement won.",
-            ["strategy"],
-            registry=registry,
-        )
-        self.degraded = Counter(
-            "glore_stages_degraded",
-            "Stages that gave nothing, and why.",
-            ["stage", "reason"],
-            registry=registry,
-        )
-
         self.batch_questions = Counter(
             "glore_batch_questions",
             "Questions of batches that were told, by outcome: ok, error, replayed.",
             ["outcome"],
             registry=registry,
         )
+        self.store_errors = Counter(
+            "glore_batch_store_errors",
+            "Operations of the store of batches that failed.",
+            ["operation"],
+            registry=registry,
+        )
+        self.refinements = RefinementMetrics(registry, tuple(verifiers))
+        self._problems = frozenset(problems())
+        self._begin()
 
-    def request_answered(self, route: str, strategy: str, status: int, seconds: float) -> None:
-        """Count one request and its duration."""
+    def _begin(self) -> None:
+        """Have the series there from the start, so that `increase()` sees the first event.
+
+        Of the durations only those of what went well: each has many series.
+        """
+        known(self.requests, _QUESTION_ROUTES, STRATEGIES, _ANSWERED)
+        known(self.requests, (*_QUESTION_ROUTES, "/solve/batch"), (NO_STRATEGY,), _REFUSED)
+        known(self.request_seconds, _QUESTION_ROUTES, STRATEGIES, (OK,))
+        known(self.overhead_seconds, _QUESTION_ROUTES, (OK,))
+        known(self.problems, sorted(self._problems))
+        known(self.wait_seconds, WAIT_OUTCOMES)
+        known(self.engine_calls, ROLES)
+        known(self.engine_cancellations, ROLES)
+        known(self.engine_errors, ROLES, FAULTS)
+        known(self.engine_seconds, ROLES, (OK,))
+        known(self.engine_first_token_seconds, ("student", "global_refiner", "local_refiner"))
+        known(self.batch_questions, _BATCH_OUTCOMES)
+        known(self.store_errors, _STORE_OPERATIONS)
+
+    def describe(self, build: Mapping[str, str], limits: Mapping[str, tuple[str, float]]) -> None:
+        """Tell what runs here, and its limits: description and value by name without `glore_`."""
+        info = Info("glore_build", "What runs here.", registry=self.registry)
+        info.info({"python": platform.python_version(), **build})
+        for name, (description, value) in limits.items():
+            Gauge(f"glore_{name}", description, registry=self.registry).set(value)
+
+    def request_answered(
+        self,
+        route: str,
+        strategy: str,
+        status: int,
+        seconds: float,
+        *,
+        own_seconds: float | None = None,
+        problem: str | None = None,
+    ) -> None:
+        """Count one request and its duration.
+
+        `own_seconds` is the part in which no engine worked and nothing was waited for; None where
+        no question was asked. `problem` is the slug of the problem that it was answered with.
+        """
+        outcome = request_outcome(status)
         self.requests.labels(route, strategy, str(status)).inc()
-        self.request_seconds.labels(route, strategy).observe(seconds)
+        self.request_seconds.labels(route, strategy, outcome).observe(seconds)
+        if own_seconds is not None:
+            self.overhead_seconds.labels(route, outcome).observe(max(0.0, own_seconds))
+        if problem is not None:
+            self.problems.labels(problem if problem in self._problems else OTHER).inc()
+
+    def waited(self, outcome: str, seconds: float) -> None:
+        """Note how long a question waited for its turn, and how that ended: WAIT_OUTCOMES."""
+        self.wait_seconds.labels(outcome).observe(seconds)
+        away = time_away()
+        if away is not None:
+            away.waited(seconds)
 
     @contextmanager
     def solving(self) -> Iterator[None]:
@@ -154,30 +217,11 @@ class Metrics:
 
     def solved(self, outcome: Outcome) -> None:
         """Count what one answered question went through."""
-        state = outcome.state
-        strategy = state.task.strategy.value
-        selected = outcome.selected
-        self.selected.labels(selected.kind.value, strategy).inc()
-        if outcome.first_error is not None:
-            self.first_errors.labels(strategy).inc()
-        self.selections.labels(outcome.selection.reason.value, strategy).inc()
-        self.rounds.labels(strategy).inc(state.round)
-        for candidate in state.candidates:
-            for verifier in {finding.verifier for finding in candidate.findings}:
-                self.refuted.labels(candidate.kind.value, verifier).inc()
-        refined = selected.kind in {CandidateKind.GLOBAL, CandidateKind.LOCAL}
-        if refined and selected.answer != outcome.draft.answer:
-            self.answers_changed.labels(strategy).inc()
-        self.used(state)
+        self.refinements.solved(outcome)
 
     def used(self, state: State) -> None:
         """Count what one question cost and what was missing, answered or not."""
-        for cost in state.costs:
-            self.stage_seconds.labels(cost.stage.value).observe(cost.seconds)
-            self.prompt_tokens.labels(cost.stage.value).inc(cost.prompt_tokens)
-            self.generated_tokens.labels(cost.stage.value).inc(cost.generated_tokens)
-        for degradation in state.degraded:
-            self.degraded.labels(degradation.stage.value, str(degradation.reason)).inc()
+        self.refinements.used(state)
 
     def expose(self, accept: str) -> tuple[bytes, str]:
         """Everything in the text format that the Accept header asks for, and its media type."""

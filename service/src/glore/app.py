@@ -49,6 +49,10 @@ from glore.engines.resilience import CallTimes, ResilientEngine, RoleLimits
 from glore.engines.scoring import VllmOutcomeScorer, VllmStepScorer
 from glore.engines.vllm import VllmEngine, open_engine
 from glore.errors import ConfigurationError
+from glore.formats.families import PROMPTS, outcome_scores, step_scores
+from glore.formats.scores import ORM_COLUMN, SORM_COLUMN
+from glore.formats.sequence_scores import SequenceScores
+from glore.formats.writing import RoleFormats
 from glore.refinement.runner import Engines
 from glore.settings import ROLES, EngineSettings, Settings, load_settings
 from glore.startup import build_of, limits_of, log_settings, version
@@ -59,10 +63,6 @@ from glore.telemetry.metering import metered
 from glore.telemetry.metrics import Metrics
 from glore.telemetry.stores import MeteredStore
 from glore.verifiers.catalog import load_verifiers
-from glore.formats.families import PROMPTS, outcome_scores, step_scores
-from glore.formats.scores import ORM_COLUMN, SORM_COLUMN
-from glore.formats.sequence_scores import SequenceScores
-from glore.formats.writing import RoleFormats
 
 # What a page of another origin may read of a response, besides its status, type and body.
 _EXPOSED = (REQUEST_ID_HEADER, "Retry-After", "WWW-Authenticate", SHOULD_RETRY_HEADER)

@@ -160,7 +160,9 @@ async def test_metrics_tell_what_happened(client: httpx2.AsyncClient, engines: F
     assert value("glore_requests_total", **solve, strategy="none", status="422") == 1
     assert value("glore_requests_total", **solve, strategy="draft", status="503") == 1
     assert value("glore_requests_total", route="unmatched", strategy="none", status="404") == 1
-    assert value("glore_request_duration_seconds_count", **solve, strategy="glore", outcome="ok") == 1
+    assert (
+        value("glore_request_duration_seconds_count", **solve, strategy="glore", outcome="ok") == 1
+    )
     runs = "glore_stage_duration_seconds_count"
     assert value(runs, stage="rerank", role="orm", outcome="ok") == 1
     assert value(runs, stage="draft", role="student", outcome="ok") == 1

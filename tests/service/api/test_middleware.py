@@ -1,6 +1,7 @@
 import asyncio
 import json
 import logging
+from collections import Counter
 from typing import Any
 
 import httpx2
@@ -214,14 +215,14 @@ async def test_probes_are_quiet(
 # --- metrics -----------------------------------------------------------------------------
 
 
-def counted(metrics: str) -> dict[tuple[str, str], float]:
-    """How many requests were counted, by route and status."""
-    return {
-        (sample.labels["route"], sample.labels["status"]): sample.value
-        for family in text_string_to_metric_families(metrics)
-        for sample in family.samples
-        if sample.name == "glore_requests_total"
-    }
+def counted(metrics: str) -> dict[tuple[str, str], int]:
+    """How many requests were counted, by route and status; those that there were."""
+    counts = Counter[tuple[str, str]]()
+    for family in text_string_to_metric_families(metrics):
+        for sample in family.samples:
+            if sample.name == "glore_requests_total":
+                counts[sample.labels["route"], sample.labels["status"]] += int(sample.value)
+    return {key: count for key, count in counts.items() if count}
 
 
 async def test_what_is_refused_before_it_is_routed_is_counted_by_its_route(

@@ -17,6 +17,7 @@ from glore.engines.ports import (
     Scores,
     StepScorer,
 )
+from glore.formats.writing import Prompt
 from glore.refinement.runner import Engines
 from glore.telemetry.engine_log import EngineLog
 from glore.telemetry.metrics import Metrics

@@ -14,7 +14,7 @@ from glore.app import create_app
 from glore.batches.store import BatchName, NothingKept, StoreFailedError
 from glore.engines.breaker import BreakerSettings
 from glore.engines.exchange import Fault
-from glore.engines.ports import Generation
+from glore.engines.ports import Generation, Lease
 from glore.engines.readiness import EngineState, EngineStatus
 from glore.engines.resilience import ResilientEngine, RoleLimits
 from glore.formats.writing import Prompt
@@ -315,7 +315,7 @@ def test_an_openings_counter_sees_what_a_gauge_misses() -> None:
     async def fail() -> None:
         for _ in range(3):
             with pytest.raises(Fault):
-                await engine.post("/", {}, timeout=1.0)
+                await engine.post("/", {}, lease=Lease(1.0))
 
     asyncio.run(fail())
     assert engine.openings == 1

@@ -25,7 +25,8 @@ from glore.app import connect_vllm
 from glore.engines.ports import Lease, Scores, StepScorer
 from glore.refinement.runner import Engines, refine
 from glore.refinement.types import Budget, Sampling, Strategy, Task
-from glore.settings import EngineSettings, Settings
+from glore.role_settings import EngineSettings
+from glore.settings import Settings
 from loadtest.early_scores import EarlyScores
 from loadtest.simulation.server import running
 from loadtest.simulation.settings import Simulated, Timing

@@ -14,7 +14,8 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_play
 from pydantic import AnyHttpUrl, SecretStr
 
 from glore.app import create_app
-from glore.settings import EngineSettings, Settings
+from glore.role_settings import EngineSettings
+from glore.settings import Settings
 from loadtest.simulation.server import running
 from loadtest.simulation.settings import Simulated
 from tests.service.fakes import FakeEngines

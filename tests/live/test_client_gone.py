@@ -13,7 +13,8 @@ from typing import Final
 import pytest
 from pydantic import AnyHttpUrl, SecretStr
 
-from glore.settings import EngineSettings, Settings
+from glore.role_settings import EngineSettings
+from glore.settings import Settings
 from tests.service.balancer import pass_on
 from tests.service.lateness import watched
 from tests.service.test_client_gone import WITHIN_S, connect, message, serving

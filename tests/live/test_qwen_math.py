@@ -38,7 +38,8 @@ from glore.refinement.types import (
     Strategy,
     Task,
 )
-from glore.settings import EngineSettings, Families, ModelNames, Settings
+from glore.role_settings import EngineSettings, Families, ModelNames
+from glore.settings import Settings
 from glore_models.serving.presets import step_pooling
 
 from . import tiny

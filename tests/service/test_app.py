@@ -15,7 +15,8 @@ from pydantic import AnyHttpUrl
 
 from glore.app import create_app, from_environment
 from glore.errors import ConfigurationError
-from glore.settings import ROLES, EngineSettings, Families, Settings
+from glore.role_settings import ROLES, EngineSettings, Families
+from glore.settings import Settings
 from tests.service.engines.fake_vllm import (
     FakeVllm,
     chat_completion,

@@ -6,7 +6,8 @@ from typing import Literal
 import pytest
 
 from glore.refinement.types import Strategy
-from glore.settings import Families, Settings
+from glore.role_settings import Families
+from glore.settings import Settings
 from loadtest.simulation.settings import Simulated, Timing, parse_fault
 from tests.service.test_overload import ask, gateway
 from tests.service.test_streaming import stream

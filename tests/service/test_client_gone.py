@@ -13,7 +13,8 @@ from pydantic import AnyHttpUrl, SecretStr
 from glore.api.draining import Drain
 from glore.app import create_app
 from glore.commands.server import GatewayServer
-from glore.settings import EngineSettings, Settings
+from glore.role_settings import EngineSettings
+from glore.settings import Settings
 from loadtest.simulation.server import Simulator, running
 from loadtest.simulation.settings import Simulated, parse_fault
 from tests.service.lateness import Lateness, watched

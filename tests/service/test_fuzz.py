@@ -18,7 +18,8 @@ from pydantic import AnyHttpUrl
 from glore.api.events import SolveEvents
 from glore.app import create_app
 from glore.keys import new_key
-from glore.settings import EngineSettings, Settings
+from glore.role_settings import EngineSettings
+from glore.settings import Settings
 from loadtest.simulation.server import UPSTREAM_TEXT, Simulator, running
 from loadtest.simulation.settings import FAULTS, Fault, Simulated, Timing
 from tests.service.documented import EVENTS, LINES

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from glore.engines.ports import Role
 from glore.refinement.types import Strategy
-from glore.settings import RoleTimeouts
+from glore.role_settings import RoleTimeouts
 from tests.service.virtual import run
 from tests.service.virtual_engines import SECONDS, VirtualEngines, closed_loop, gateway
 

@@ -58,7 +58,7 @@ def test_a_file_has_names_digests_and_comments() -> None:
     [
         ONE,
         f"alice:{ONE}",
-        f"alice:{new_key()}",
+        "alice:glore_" + "A1_-" * 11,
         f":{'0' * 64}",
         f"a b:{'0' * 64}",
         f"alice:{'A' * 64}",

@@ -14,7 +14,8 @@ from pydantic import AnyHttpUrl
 from glore.app import create_app
 from glore.engines.ports import Role
 from glore.refinement.types import Strategy
-from glore.settings import EngineSettings, RoleEngines, Settings
+from glore.role_settings import EngineSettings, RoleEngines
+from glore.settings import Settings
 from loadtest.simulation.server import Simulator, running
 from loadtest.simulation.settings import Simulated, Timing, parse_fault
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx2
 
-from glore.settings import ROLES
+from glore.role_settings import ROLES
 from glore_client import Answered, AsyncClient, Question, RetryPolicy
 from loadtest.simulation.server import running
 from loadtest.simulation.settings import Simulated, Timing

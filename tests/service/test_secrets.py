@@ -19,7 +19,8 @@ from pydantic import AnyHttpUrl, SecretStr
 
 from glore.app import create_app
 from glore.keys import Key, new_key
-from glore.settings import EngineSettings, Settings
+from glore.role_settings import EngineSettings
+from glore.settings import Settings
 from glore.telemetry.logs import configure_logs
 from tests.service.engines.fake_vllm import FakeVllm, fake_vllm
 from tests.service.fakes import QUESTION, FakeEngines

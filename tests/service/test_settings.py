@@ -6,7 +6,8 @@ import pytest
 
 from glore.errors import ConfigurationError
 from glore.keys import Key, new_key
-from glore.settings import ROLES, Settings, load_settings, wrong_variables
+from glore.role_settings import ROLES
+from glore.settings import Settings, load_settings, wrong_variables
 from glore.variables import names_of, secret_names
 
 

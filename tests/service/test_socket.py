@@ -8,7 +8,8 @@ import pytest_asyncio
 from pydantic import AnyHttpUrl
 
 from glore.app import create_app
-from glore.settings import EngineSettings, Settings
+from glore.role_settings import EngineSettings
+from glore.settings import Settings
 from tests.service.engines.fake_vllm import FakeVllm, fake_vllm
 from tests.service.fakes import QUESTION
 from tests.service.listening import LIMIT_S, listening

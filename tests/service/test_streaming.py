@@ -11,7 +11,8 @@ from starlette.types import Message
 
 from glore.api.stream import HEARTBEAT
 from glore.app import create_app
-from glore.settings import EngineSettings, Settings
+from glore.role_settings import EngineSettings
+from glore.settings import Settings
 from loadtest.simulation.server import running
 from loadtest.simulation.settings import Simulated, Timing, parse_fault
 from tests.service.api.asgi import Exchange

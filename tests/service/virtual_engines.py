@@ -22,7 +22,8 @@ from glore.engines.exchange import MAX_RESPONSE_BYTES, Fault
 from glore.engines.ports import Lease, Role
 from glore.refinement.runner import refine
 from glore.refinement.types import Budget, Sampling, Strategy, Task
-from glore.settings import EngineSettings, Settings
+from glore.role_settings import EngineSettings
+from glore.settings import Settings
 from loadtest.simulation import shapes, writing
 
 # How long an answer of each model takes; a `glore` question takes 0.35 seconds.

@@ -54,7 +54,8 @@ from glore.formats.scores import ORM_COLUMN, SORM_COLUMN
 from glore.formats.sequence_scores import SequenceScores
 from glore.formats.writing import RoleFormats
 from glore.refinement.runner import Engines
-from glore.settings import ROLES, EngineSettings, Settings, load_settings
+from glore.role_settings import ROLES, EngineSettings
+from glore.settings import Settings, load_settings
 from glore.startup import build_of, limits_of, log_settings, version
 from glore.telemetry.engine_log import EngineLog
 from glore.telemetry.guards import EngineCollector, GuardCollector

@@ -13,6 +13,7 @@ import secrets
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final, Self
 
 PREFIX: Final = "glore_"
@@ -117,6 +118,20 @@ def read_lines(lines: Iterable[str]) -> tuple[Key, ...]:
             raise ValueError(message)
         keys.append(Key(name, digest))
     return tuple(keys)
+
+
+def read_file(file: Path) -> tuple[Key, ...]:
+    """The keys in the file. Raises ValueError, which quotes nothing of it."""
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        message = f"{file.name} cannot be read"
+        raise ValueError(message) from None
+    try:
+        return read_lines(lines)
+    except ValueError as error:
+        message = f"{file.name}: {error}"
+        raise ValueError(message) from None
 
 
 def read_list(text: str) -> tuple[Key, ...]:

@@ -4,33 +4,21 @@
     GLORE_SCORING__URL=http://127.0.0.1:8102      serves sorm and orm
     GLORE_ENGINES__ORM__URL=https://elsewhere     points one role to an engine of its own
 
-Each engine takes `__URL`, `__API_KEY` and `__TIMEOUT` (seconds); a role's own engine inherits
-nothing from the two. `GLORE_MODELS__<ROLE>` is the role's model name on its server,
-`GLORE_TIMEOUTS__<ROLE>` how many seconds a call of the role may take,
-`GLORE_FAMILIES__<ROLE>` what it reads and writes (`glore.formats.families`): a family that is
-named here is checked against its server before /readyz says ready.
-
-A variable that begins with GLORE_ and is unknown (`glore.variables`) ends the start.
-
-GLORE_API_KEYS and GLORE_API_KEYS_FILE close the gateway to all but the holders of a key
-(`glore.keys`), GLORE_RATE_PER_MINUTE bounds what each of them may ask (`glore.api.rates`).
+The description of each field is its line in docs/reference/settings.md. A variable that begins with
+GLORE_ and is unknown (`glore.variables`) ends the start.
 """
 
 import hashlib
-import importlib.util
 import json
 import os
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self, get_args
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
     AnyHttpUrl,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
@@ -41,39 +29,25 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, Settin
 from glore.batches.location import is_location, password_of
 from glore.engines.ports import Role
 from glore.errors import ConfigurationError
-from glore.formats.families import OutcomeFamily, StepFamily, WriterFamily
-from glore.keys import Key, Keyring, plain_keys, read_lines, read_list
+from glore.keys import Key, Keyring, plain_keys, read_file, read_list
 from glore.refinement.types import Strategy
+from glore.role_settings import (
+    ROLES,
+    EngineSettings,
+    Families,
+    ModelNames,
+    RoleEngines,
+    RoleTimeouts,
+    Seconds,
+)
+from glore.thresholds import read_thresholds, shipped_thresholds, threshold_in
 from glore.variables import DELIMITER, PREFIX, names_of, wrong_names
 from glore.verifiers.catalog import names_in
 
-DEFAULT_THRESHOLD: Final = 0.5
-ROLES: Final[tuple[Role, ...]] = get_args(Role)
 MOST_QUESTION: Final = 20_000  # characters; what the schema takes at most
 _ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#@,]+|\*")
 
-Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
 LogLevel = Literal["debug", "info", "warning", "error"]
-
-
-def _shipped_thresholds() -> Path | None:
-    """The thresholds of the models that ship; None where glore-models is not installed."""
-    found = importlib.util.find_spec("glore_models")
-    folders = found.submodule_search_locations if found else None
-    return Path(folders[0]) / "bundle" / "thresholds.json" if folders else None
-
-
-def _engine_url(url: AnyHttpUrl) -> AnyHttpUrl:
-    if url.username or url.password:
-        message = "put the key into API_KEY, not into the URL"
-        raise ValueError(message)
-    if url.query or url.fragment:
-        message = "an engine's URL has no query and no fragment"
-        raise ValueError(message)
-    if (url.path or "").rstrip("/").endswith("/v1"):
-        message = "an engine's URL ends before /v1"
-        raise ValueError(message)
-    return url
 
 
 def _api_keys(text: SecretStr) -> SecretStr:
@@ -84,7 +58,7 @@ def _api_keys(text: SecretStr) -> SecretStr:
 
 
 def _api_keys_file(file: Path) -> Path:
-    if not _read_keys(file):
+    if not read_file(file):
         message = f"{file.name} holds no key; unset it to let everybody ask"
         raise ValueError(message)
     return file
@@ -116,88 +90,6 @@ def _store(location: SecretStr) -> SecretStr:
     return location
 
 
-class EngineSettings(BaseModel):
-    """One vLLM server: where it is, its key, and the longest a call to it may take."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    url: Annotated[AnyHttpUrl, AfterValidator(_engine_url)]
-    api_key: SecretStr | None = None
-    timeout: Seconds = 120.0  # the longest deadline: the budget of the request comes first
-
-
-class RoleEngines(BaseModel):
-    """Roles that have an engine of their own."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    student: EngineSettings | None = None
-    global_refiner: EngineSettings | None = None
-    local_refiner: EngineSettings | None = None
-    sorm: EngineSettings | None = None
-    orm: EngineSettings | None = None
-
-    def of(self, role: Role) -> EngineSettings | None:
-        """The role's own engine, if it has one."""
-        engine: EngineSettings | None = getattr(self, role)
-        return engine
-
-
-class ModelNames(BaseModel):
-    """The name of each role on its server."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    student: str = Field(default="student", min_length=1)
-    global_refiner: str = Field(default="global_refiner", min_length=1)
-    local_refiner: str = Field(default="local_refiner", min_length=1)
-    sorm: str = Field(default="sorm", min_length=1)
-    orm: str = Field(default="orm", min_length=1)
-
-    def of(self, role: Role) -> str:
-        """The role's name on its server."""
-        name: str = getattr(self, role)
-        return name
-
-
-class RoleTimeouts(BaseModel):
-    """Seconds that a call of each role may take; None: what docs/guides/deploy.md says."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    student: Seconds | None = None
-    global_refiner: Seconds | None = None
-    local_refiner: Seconds | None = None
-    sorm: Seconds | None = None
-    orm: Seconds | None = None
-
-    def of(self, role: Role) -> float | None:
-        """The setting of the role."""
-        seconds: float | None = getattr(self, role)
-        return seconds
-
-
-class Families(BaseModel):
-    """What the model of each role reads and writes.
-
-    None is this project's own, `trained` and `newline`, and its server is not asked whether it
-    fits.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    student: WriterFamily | None = None
-    global_refiner: WriterFamily | None = None
-    local_refiner: WriterFamily | None = None
-    sorm: StepFamily | None = None
-    orm: OutcomeFamily | None = None
-
-    def writer(self, role: Role) -> WriterFamily:
-        """The family of a role that writes."""
-        family: WriterFamily | None = getattr(self, role)
-        return family or "trained"
-
-
 class Settings(BaseSettings):
     """Everything that can be set. Use `load_settings` for errors that read well."""
 
@@ -210,63 +102,191 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    generation: EngineSettings = EngineSettings(url=AnyHttpUrl("http://127.0.0.1:8101"))
-    scoring: EngineSettings = EngineSettings(url=AnyHttpUrl("http://127.0.0.1:8102"))
-    engines: RoleEngines = RoleEngines()
-    models: ModelNames = ModelNames()
-    timeouts: RoleTimeouts = RoleTimeouts()
-    families: Families = Families()
-    serves: str | None = Field(default=None, min_length=1)  # a name or a hash of all the weights
+    generation: EngineSettings = Field(
+        default=EngineSettings(url=AnyHttpUrl("http://127.0.0.1:8101")),
+        description="The server of the student and of both refiners.",
+    )
+    scoring: EngineSettings = Field(
+        default=EngineSettings(url=AnyHttpUrl("http://127.0.0.1:8102")),
+        description="The server of the SORM and of the ORM.",
+    )
+    engines: RoleEngines = Field(
+        default=RoleEngines(),
+        description="A server for one role. It inherits nothing from the two above.",
+    )
+    models: ModelNames = Field(
+        default=ModelNames(), description="The name of the role's model on its server."
+    )
+    timeouts: RoleTimeouts = Field(
+        default=RoleTimeouts(),
+        description="Seconds that a call of the role may take. Without it the deadline and recent "
+        "calls decide.",
+    )
+    families: Families = Field(
+        default=Families(),
+        description="What the role's model reads and writes: `trained` or `chat` for the student "
+        "and the refiners; `newline`, `qwen_prm` or `math_shepherd` for the SORM; one of these or "
+        "`sequence` for the ORM. A family that is named is checked against its server.",
+    )
+    serves: str | None = Field(
+        default=None,
+        min_length=1,
+        description="A name or a hash of all weights. `/readyz` shows a hash of it.",
+    )
 
-    host: str = Field(default="127.0.0.1", min_length=1)
-    port: int = Field(default=8000, ge=1, le=65535)
-    log_level: LogLevel = "info"
+    host: str = Field(
+        default="127.0.0.1", min_length=1, description="Address on which the gateway listens."
+    )
+    port: int = Field(default=8000, ge=1, le=65535, description="Port of the gateway.")
+    log_level: LogLevel = Field(default="info", description="The least severe lines of the log.")
+    probe_timeout: Seconds = Field(
+        default=5.0, description="Seconds that `/readyz` waits for each answer of an engine."
+    )
 
-    probe_timeout: Seconds = 5.0  # for each question that /readyz asks an engine
-
-    # None: those of the models that ship, where glore-models is installed
-    thresholds_file: Path | None = Field(default_factory=_shipped_thresholds)
+    thresholds_file: Path | None = Field(
+        default_factory=shipped_thresholds,
+        description="JSON file with the thresholds `first_error` and `gate`. The default is the "
+        "file of the models that ship, where glore-models is installed.",
+    )
     threshold: float | None = Field(
-        default=None, ge=0, le=1, allow_inf_nan=False
-    )  # None: from the file
-    gate: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)  # the same
-    strategy: Strategy = Strategy.GLORE  # of a request that names none
-    # names of verifiers, separated by commas; `off` for none
-    verifiers: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_verifiers)] = ("arithmetic",)
+        default=None,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="A step with a lower score is an error. It goes before the file; without both "
+        "it is 0.5.",
+    )
+    gate: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="A candidate passes where no step scores lower. It goes before the file; "
+        "without both it is the threshold.",
+    )
+    strategy: Strategy = Field(
+        default=Strategy.GLORE, description="The strategy of requests that name none."
+    )
+    verifiers: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_verifiers)] = Field(
+        default=("arithmetic",),
+        description="Names of verifiers, separated by commas; `off` for none.",
+    )
 
-    max_deadline: Seconds = 120.0  # the longest `deadline_ms` a request may ask for
-    max_calls: int = Field(default=16, ge=1, le=1000)  # engine calls of one request
-    max_generated_tokens: int = Field(default=8192, ge=1)  # of one request
-    max_rounds: int = Field(default=4, ge=1, le=100)  # of refinement of one request
-    rerank_reserve: Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)] = 1.0  # seconds
-    max_body: int = Field(default=64 * 1024, ge=1024)  # bytes of a request's body
-    head_timeout: Seconds = 20.0  # for the head of a request; then its connection is closed
-    keep_alive: int = Field(default=75, ge=1, le=3600)  # seconds an unused connection stays open
-    body_timeout: Seconds = 30.0  # for the whole body of a request, from its beginning
-    max_running: int = Field(default=64, ge=1, le=10_000)  # questions worked on at once
-    max_waiting: int = Field(default=64, ge=0, le=100_000)  # behind them; more are refused
-    max_question: int = Field(default=4000, ge=1, le=MOST_QUESTION)  # characters
-    heartbeat: Seconds = 10.0  # of silence in a stream, after which a sign of life is sent
+    max_deadline: Seconds = Field(
+        default=120.0, description="Seconds: the longest `deadline_ms` that a request may name."
+    )
+    max_calls: int = Field(default=16, ge=1, le=1000, description="Engine calls of one request.")
+    max_generated_tokens: int = Field(
+        default=8192, ge=1, description="Generated tokens of one request."
+    )
+    max_rounds: int = Field(
+        default=4, ge=1, le=100, description="Rounds of refinement of one request."
+    )
+    rerank_reserve: Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)] = Field(
+        default=1.0,
+        description="Seconds before the deadline at which refinements end, so that the ORM has "
+        "time.",
+    )
+    max_question: int = Field(
+        default=4000, ge=1, le=MOST_QUESTION, description="Characters of a question."
+    )
+    max_body: int = Field(
+        default=64 * 1024,
+        ge=1024,
+        description="Bytes of a body, and characters of one question of a batch.",
+    )
+    body_timeout: Seconds = Field(
+        default=30.0, description="Seconds for a whole body, from the request's first byte."
+    )
+    head_timeout: Seconds = Field(
+        default=20.0,
+        description="Seconds for the head of a request. Then the connection is closed.",
+    )
+    keep_alive: int = Field(
+        default=75,
+        ge=1,
+        le=3600,
+        description="Seconds that a connection stays open without a request. A proxy before the "
+        "gateway needs less.",
+    )
+    max_running: int = Field(
+        default=64, ge=1, le=10_000, description="Questions that are answered at once."
+    )
+    max_waiting: int = Field(
+        default=64,
+        ge=0,
+        le=100_000,
+        description="Questions in the queue behind them. More are refused.",
+    )
+    heartbeat: Seconds = Field(
+        default=10.0,
+        description="Seconds of silence in a stream or batch, after which a heartbeat is sent.",
+    )
 
-    # after SIGTERM, seconds: not ready and still listening; then for what is being worked on
-    drain_delay: Annotated[float, Field(ge=0, le=600, allow_inf_nan=False)] = 5.0
-    grace: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = 20.0
+    drain_delay: Annotated[float, Field(ge=0, le=600, allow_inf_nan=False)] = Field(
+        default=5.0,
+        description="Seconds after SIGTERM in which the gateway is not ready and still listens.",
+    )
+    grace: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = Field(
+        default=20.0, description="Seconds after that for the questions that are being answered."
+    )
 
-    max_batches: int = Field(default=16, ge=1, le=1000)  # at once; more are refused
-    max_batch: int = Field(default=1000, ge=1, le=10_000)  # questions of one batch
-    max_batch_body: int = Field(default=4 * 1024 * 1024, ge=1024)  # bytes
-    batch_concurrency: int = Field(default=8, ge=1, le=1000)  # questions of one batch at once
-    batch_lease: Annotated[float, Field(ge=1, le=3600, allow_inf_nan=False)] = 30.0  # seconds
-    # off, sqlite:///PATH or postgresql://...; None: a SQLite file in the user's state folder
-    store: Annotated[SecretStr, AfterValidator(_store)] | None = None
-    store_days: Annotated[float, Field(gt=0, le=36500, allow_inf_nan=False)] = 7.0
+    max_batches: int = Field(
+        default=16, ge=1, le=1000, description="Batches at once. More are refused."
+    )
+    max_batch: int = Field(default=1000, ge=1, le=10_000, description="Questions of one batch.")
+    max_batch_body: int = Field(
+        default=4 * 1024 * 1024, ge=1024, description="Bytes of the body of a batch."
+    )
+    batch_concurrency: int = Field(
+        default=8, ge=1, le=1000, description="Questions of one batch that run at once."
+    )
+    batch_lease: Annotated[float, Field(ge=1, le=3600, allow_inf_nan=False)] = Field(
+        default=30.0, description="Seconds after which the lease of a dead gateway ends."
+    )
+    store: Annotated[SecretStr, AfterValidator(_store)] | None = Field(
+        default=None,
+        description="Where results of batches are stored: `off`, `sqlite:///PATH` or "
+        "`postgresql://USER:PASSWORD@HOST/DATABASE`. The default is a SQLite file in the user's "
+        "state folder.",
+    )
+    store_days: Annotated[float, Field(gt=0, le=36500, allow_inf_nan=False)] = Field(
+        default=7.0, description="Days after its start that a batch stays in the store."
+    )
 
-    api_keys: Annotated[SecretStr, AfterValidator(_api_keys)] | None = None  # KEY or NAME:KEY, ...
-    api_keys_file: Annotated[Path, AfterValidator(_api_keys_file)] | None = None
-    rate_per_minute: int | None = Field(default=None, ge=1, le=1_000_000)  # of each key
-    rate_burst: int | None = Field(default=None, ge=1, le=1_000_000)  # None: as many
-    key_share: float | None = Field(default=None, gt=0, le=1)  # of the places, for each key
-    cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_origins)] = ()
+    api_keys: Annotated[SecretStr, AfterValidator(_api_keys)] | None = Field(
+        default=None,
+        description="Keys that clients may use: `KEY` or `NAME:KEY`, separated by commas. Each "
+        "has 32 characters or more.",
+    )
+    api_keys_file: Annotated[Path, AfterValidator(_api_keys_file)] | None = Field(
+        default=None,
+        description="File with a line `NAME:SHA256` for each key, as `glore key` prints it. It is "
+        "read at the start.",
+    )
+    rate_per_minute: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000,
+        description="Requests a minute of each key; without keys, of all clients together.",
+    )
+    rate_burst: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000,
+        description="Requests of each key at once. The default is the rate of a minute.",
+    )
+    key_share: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="The part of the slots, of the queue and of the batches that one key may use.",
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_origins)] = Field(
+        default=(),
+        description="Origins whose web pages may ask, separated by commas: `SCHEME://HOST` or "
+        "`SCHEME://HOST:PORT`; `*` for any.",
+    )
 
     @model_validator(mode="after")
     def _threshold_can_be_known(self) -> Self:
@@ -294,8 +314,8 @@ class Settings(BaseSettings):
         if self.threshold is not None:
             return self.threshold
         setting = f"{PREFIX}THRESHOLD"
-        content = _thresholds(self.thresholds_file, setting)
-        return _threshold(self.thresholds_file, content, "first_error", setting)
+        content = read_thresholds(self.thresholds_file, setting)
+        return threshold_in(content, self.thresholds_file, "first_error", setting)
 
     @property
     def draft_gate(self) -> float:
@@ -308,9 +328,9 @@ class Settings(BaseSettings):
             return self.gate
         if self.threshold is not None:
             return self.threshold
-        content = _thresholds(self.thresholds_file, f"{PREFIX}GATE")
+        content = read_thresholds(self.thresholds_file, f"{PREFIX}GATE")
         name = "gate" if "gate" in content else "first_error"
-        return _threshold(self.thresholds_file, content, name, f"{PREFIX}GATE")
+        return threshold_in(content, self.thresholds_file, name, f"{PREFIX}GATE")
 
     @property
     def identity(self) -> str | None:
@@ -347,7 +367,7 @@ class Settings(BaseSettings):
 
     def _keys(self) -> tuple[Key, ...]:
         given = read_list(self.api_keys.get_secret_value()) if self.api_keys else ()
-        kept = _read_keys(self.api_keys_file) if self.api_keys_file is not None else ()
+        kept = read_file(self.api_keys_file) if self.api_keys_file is not None else ()
         return (*given, *kept)
 
 
@@ -375,40 +395,3 @@ def load_settings() -> Settings:
 def _variable(location: tuple[int | str, ...]) -> str:
     """The environment variable that a place in the settings comes from."""
     return PREFIX + DELIMITER.join(str(part).upper() for part in location)
-
-
-def _read_keys(file: Path) -> tuple[Key, ...]:
-    """The keys in the file. Raises ValueError, which quotes nothing of it."""
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        message = f"{file.name} cannot be read"
-        raise ValueError(message) from None
-    try:
-        return read_lines(lines)
-    except ValueError as error:
-        message = f"{file.name}: {error}"
-        raise ValueError(message) from None
-
-
-def _thresholds(file: Path | None, setting: str) -> Mapping[str, object]:
-    """What the file holds, the default when there is none. Raises ValueError otherwise."""
-    if file is None:
-        return {"first_error": DEFAULT_THRESHOLD}
-    try:
-        content: object = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {"first_error": DEFAULT_THRESHOLD}
-    except (OSError, ValueError):
-        message = f"{file.name} cannot be read as JSON; set {setting} to do without it"
-        raise ValueError(message) from None
-    return content if isinstance(content, Mapping) else {}
-
-
-def _threshold(file: Path | None, content: Mapping[str, object], name: str, setting: str) -> float:
-    """The threshold of this name in the `content` of the file. Raises ValueError."""
-    value = content.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        message = f"{file and file.name} has no `{name}` in 0..1; set {setting}"
-        raise ValueError(message)
-    return float(value)

@@ -8,7 +8,8 @@ from importlib import metadata
 from typing import Final
 
 from glore.batches.location import kind_of
-from glore.settings import ROLES, Settings
+from glore.role_settings import ROLES
+from glore.settings import Settings
 
 # Told in another form: by role, by number or by kind.
 _TOLD: Final = {

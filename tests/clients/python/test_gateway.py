@@ -16,7 +16,8 @@ from typer.testing import CliRunner
 
 from glore.app import create_app
 from glore.cli import main
-from glore.settings import EngineSettings, Settings
+from glore.role_settings import EngineSettings
+from glore.settings import Settings
 from glore_client import (
     Answered,
     AsyncClient,

@@ -5,7 +5,8 @@ import pytest
 
 from glore.formats.math_shepherd import MathShepherdScores
 from glore.formats.qwen_prm import SEPARATOR
-from glore.settings import ROLES, load_settings
+from glore.role_settings import ROLES
+from glore.settings import load_settings
 from glore_models.serving import presets
 from glore_models.serving.errors import ServingError
 from glore_models.serving.preset_engines import (

@@ -10,7 +10,8 @@ from glore.app import create_app
 from glore.engines.breaker import Circuit
 from glore.engines.ports import Role
 from glore.engines.readiness import EngineState, EngineStatus, Readiness
-from glore.settings import RoleEngines, Settings
+from glore.role_settings import RoleEngines
+from glore.settings import Settings
 from tests.service.fakes import QUESTION, FakeEngines, FakeProbe
 
 

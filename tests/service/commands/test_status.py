@@ -13,7 +13,7 @@ from glore.cli import main
 from glore.commands.status import in_words
 from glore.engines.breaker import Circuit
 from glore.engines.readiness import EngineState
-from glore.settings import ROLES
+from glore.role_settings import ROLES
 from glore_client import Readiness
 from tests.service.engines.fake_vllm import FakeVllm, fake_vllm
 from tests.service.gateway import READY, FakeGateway, fake_gateway

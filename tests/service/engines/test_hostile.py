@@ -16,7 +16,8 @@ from glore.engines.generating import VllmGenerator
 from glore.engines.ports import EngineError, Lease
 from glore.engines.scoring import VllmStepScorer
 from glore.engines.vllm import VllmEngine, open_engine
-from glore.settings import EngineSettings, Settings
+from glore.role_settings import EngineSettings
+from glore.settings import Settings
 from tests.service.engines.hostile import NAMES, flood, hostile, watched_turns
 from tests.service.lateness import watched
 

@@ -12,7 +12,8 @@ from starlette.types import ASGIApp
 from glore.engines.breaker import UNWELL
 from glore.engines.ports import Role
 from glore.refinement.types import Strategy
-from glore.settings import Families, Settings
+from glore.role_settings import Families
+from glore.settings import Settings
 from loadtest.simulation.settings import FAULTS
 from tests.service.faults.surfaces import BATCH, CHAT, CHAT_STREAM, SOLVE, STREAM, Surface, Told
 from tests.service.faults.table import IMPOSSIBLE, LATE, REASONS, expected

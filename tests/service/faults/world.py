@@ -18,7 +18,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from glore.app import create_app
 from glore.engines.ports import Role
 from glore.refinement.types import Strategy
-from glore.settings import EngineSettings, Families, RoleEngines, Settings
+from glore.role_settings import EngineSettings, Families, RoleEngines
+from glore.settings import Settings
 from loadtest.simulation.server import UPSTREAM_TEXT, Simulator, running
 from loadtest.simulation.settings import Simulated, Timing, parse_fault
 from tests.service import virtual

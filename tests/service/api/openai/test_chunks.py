@@ -16,7 +16,8 @@ from pydantic import AnyHttpUrl
 
 from glore.api.schemas import SolveResponse
 from glore.app import create_app
-from glore.settings import EngineSettings, Settings
+from glore.role_settings import EngineSettings
+from glore.settings import Settings
 from loadtest.simulation.server import Simulator, running
 from loadtest.simulation.settings import Simulated, Timing, parse_fault
 from tests.service.api.asgi import Exchange

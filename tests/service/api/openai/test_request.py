@@ -14,7 +14,8 @@ from glore.api.openai.request import ChatRequest, chat_task
 from glore.api.schemas import SamplingIn
 from glore.app import create_app
 from glore.refinement.types import Sampling, Strategy
-from glore.settings import EngineSettings, Settings
+from glore.role_settings import EngineSettings
+from glore.settings import Settings
 from loadtest.simulation.server import running
 from loadtest.simulation.settings import Simulated
 from tests.service.api.openai.conftest import DOCS, LIMITS, client_of

@@ -143,13 +143,21 @@ def up(
     host: Annotated[str, typer.Option(envvar="GLORE_HOST", help="Address of the gateway.")] = (
         "127.0.0.1"
     ),
-    port: Annotated[int, typer.Option(envvar="GLORE_PORT", min=1, max=65535)] = 8000,
+    port: Annotated[
+        int, typer.Option(envvar="GLORE_PORT", min=1, max=65535, help="Port of the gateway.")
+    ] = 8000,
     cache: Annotated[
         Path | None, typer.Option(help="Folder of the models (else GLORE_CACHE, ~/.cache/glore).")
     ] = None,
-    generation_port: Annotated[int, typer.Option(min=1, max=65535)] = 8101,
-    scoring_port: Annotated[int, typer.Option(min=1, max=65535)] = 8102,
-    orm_port: Annotated[int, typer.Option(min=1, max=65535, help="With --preset.")] = 8103,
+    generation_port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Port of the generation engine.")
+    ] = 8101,
+    scoring_port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Port of the scoring engine.")
+    ] = 8102,
+    orm_port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Port of the ORM's engine, with --preset.")
+    ] = 8103,
     preset: Annotated[
         str | None,
         typer.Option(help="Other people's models on a GPU: qwen-math or math-shepherd."),

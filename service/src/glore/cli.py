@@ -93,7 +93,9 @@ def ask(
     ] = None,
     url: Url = DEFAULT_URL,
     deadline: Annotated[float, typer.Option(min=0.1, help="Seconds the gateway may take.")] = 60.0,
-    temperature: Annotated[float | None, typer.Option(min=0.0, max=2.0)] = None,
+    temperature: Annotated[
+        float | None, typer.Option(min=0.0, max=2.0, help="0 is greedy (else 0).")
+    ] = None,
     n: Annotated[int | None, typer.Option(min=2, max=8, help="Candidates of best_of_n.")] = None,
     max_engine_calls: Annotated[
         int | None, typer.Option(min=1, help="Of the whole question.")

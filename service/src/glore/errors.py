@@ -66,7 +66,7 @@ class ProblemError(GatewayError):
 
 
 class UnauthorizedError(ProblemError):
-    """The gateway asks for a key, and none of its keys came with the request."""
+    """The request has no API key that the gateway knows."""
 
     status = 401
     slug = "unauthorized"
@@ -75,7 +75,7 @@ class UnauthorizedError(ProblemError):
 
 
 class RateLimitedError(ProblemError):
-    """The client asks more often than it may."""
+    """The client sends more requests than its rate or its share allows."""
 
     status = 429
     slug = "rate-limited"
@@ -87,7 +87,7 @@ class RateLimitedError(ProblemError):
 
 
 class InvalidRequestError(ProblemError):
-    """The request is understood but a field in it is not acceptable."""
+    """A field of the request is wrong; `errors` names it."""
 
     status = 422
     slug = "invalid-request"
@@ -95,7 +95,7 @@ class InvalidRequestError(ProblemError):
 
 
 class ModelNotFoundError(ProblemError):
-    """No model of the gateway's has this name."""
+    """The gateway has no model of this name."""
 
     status = 404
     slug = "model-not-found"
@@ -103,7 +103,7 @@ class ModelNotFoundError(ProblemError):
 
 
 class UnsupportedMediaTypeError(ProblemError):
-    """The body is announced as something else than JSON."""
+    """The Content-Type is not JSON; a batch may be NDJSON too."""
 
     status = 415
     slug = "unsupported-media-type"
@@ -111,7 +111,7 @@ class UnsupportedMediaTypeError(ProblemError):
 
 
 class UnsupportedEncodingError(ProblemError):
-    """The body is compressed."""
+    """The body has a Content-Encoding."""
 
     status = 415
     slug = "unsupported-encoding"
@@ -120,7 +120,7 @@ class UnsupportedEncodingError(ProblemError):
 
 
 class BodyTooLateError(ProblemError):
-    """The body was not there in the time that the gateway waits for one."""
+    """The whole body did not arrive within `GLORE_BODY_TIMEOUT`."""
 
     status = 408
     slug = "body-too-late"
@@ -129,7 +129,7 @@ class BodyTooLateError(ProblemError):
 
 
 class BodyTooLargeError(ProblemError):
-    """The body is larger than the gateway reads."""
+    """The body is larger than `GLORE_MAX_BODY`, that of a batch than `GLORE_MAX_BATCH_BODY`."""
 
     status = 413
     slug = "body-too-large"
@@ -137,7 +137,7 @@ class BodyTooLargeError(ProblemError):
 
 
 class ClientGoneError(ProblemError):
-    """The client closed its connection before the answer was there."""
+    """The client closed its connection before the answer. Only the log shows this."""
 
     status = 499
     slug = "client-gone"
@@ -145,7 +145,7 @@ class ClientGoneError(ProblemError):
 
 
 class OverloadedError(ProblemError):
-    """As many questions or batches are being answered, and wait, as the gateway takes on."""
+    """The queue of questions is full, or too many batches are open."""
 
     status = 503
     slug = "overloaded"
@@ -157,7 +157,7 @@ class OverloadedError(ProblemError):
 
 
 class ShuttingDownError(ProblemError):
-    """The gateway stops before the answer is there. Another one may have it."""
+    """The gateway stops before the answer is finished. Ask another gateway."""
 
     status = 503
     slug = "shutting-down"
@@ -174,7 +174,7 @@ class IdempotencyMismatchError(ProblemError):
 
 
 class StoreUnavailableError(ProblemError):
-    """The results of a batch cannot be kept now, or never on this gateway."""
+    """The results of a batch cannot be stored now, or this gateway has no store."""
 
     status = 503
     slug = "store-unavailable"
@@ -183,7 +183,7 @@ class StoreUnavailableError(ProblemError):
 
 
 class StudentRejectedError(ProblemError):
-    """The student's engine does not take the request: another try would end in the same way."""
+    """The student's engine refuses the request. Another try would end in the same way."""
 
     status = 502
     slug = "student-rejected"
@@ -191,7 +191,7 @@ class StudentRejectedError(ProblemError):
 
 
 class StudentUnavailableError(ProblemError):
-    """The student gave no draft, so there is no answer. Worth another try."""
+    """The student's engine failed, so there is no draft and no answer. Try again."""
 
     status = 503
     slug = "student-unavailable"
@@ -200,7 +200,7 @@ class StudentUnavailableError(ProblemError):
 
 
 class NoDraftInTimeError(ProblemError):
-    """The time was up before there was a draft."""
+    """The deadline passed before there was a draft."""
 
     status = 504
     slug = "no-draft-in-time"

@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Final, get_args
 
 from pydantic import BaseModel, SecretStr
@@ -10,13 +11,15 @@ from pydantic import BaseModel, SecretStr
 PREFIX: Final = "GLORE_"
 DELIMITER: Final = "__"  # between the levels of a setting
 # What is read elsewhere than in the settings of a gateway.
-OTHERS: Final = (
-    "GLORE_API_KEY",  # the key that a client sends
-    "GLORE_BUNDLE",  # the folder of the adapters that `glore up` serves
-    "GLORE_CACHE",  # the folder of the models
-    "GLORE_GSM8K",  # GSM8K's training file
-    "GLORE_RAY_DIR",  # the folder of a local Ray
-    "GLORE_URL",  # the gateway that a client asks
+OTHERS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "GLORE_API_KEY": "The key that the SDK and `glore ask`, `eval` and `status` send.",
+        "GLORE_BUNDLE": "The folder of the adapters that `glore up` serves.",
+        "GLORE_CACHE": "The folder of the models. The default is `~/.cache/glore`.",
+        "GLORE_GSM8K": "GSM8K's training file, for `glore train` and `glore eval`.",
+        "GLORE_RAY_DIR": "The folder for the files of a local Ray.",
+        "GLORE_URL": "The gateway that the SDK and `glore ask`, `eval` and `status` call.",
+    }
 )
 _SECRET: Final = ("GLORE_API_KEY",)
 # What Kubernetes sets in every container for a service that is named glore or glore-...

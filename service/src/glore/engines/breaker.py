@@ -27,9 +27,9 @@ UNWELL: Final[frozenset[FaultReason]] = frozenset({"unreachable", "failed"})
 class Circuit(StrEnum):
     """Where a breaker stands."""
 
-    CLOSED = "closed"  # calls go through
-    OPEN = "open"  # calls are refused
-    HALF_OPEN = "half_open"  # one call is on its way to see
+    CLOSED = "closed"  # Calls are made.
+    OPEN = "open"  # Calls are refused without asking the engine.
+    HALF_OPEN = "half_open"  # One call is made as a trial.
 
 
 @dataclass(frozen=True, slots=True)

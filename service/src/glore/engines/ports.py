@@ -17,14 +17,14 @@ from glore.formats.writing import Prompt
 
 Role: TypeAlias = Literal["student", "sorm", "global_refiner", "local_refiner", "orm"]
 FaultReason: TypeAlias = Literal[
-    "unreachable",
-    "timeout",
-    "rejected",
-    "overloaded",
-    "failed",
-    "bad_response",
-    "wrong_scores",
-    "circuit_open",  # not asked: it failed too often just now
+    "unreachable",  # There was no connection, or it broke.
+    "timeout",  # The engine took longer than the call may take, or says so (408, 504).
+    "rejected",  # The engine refuses the request, and would again: another 4xx.
+    "overloaded",  # The engine says that it is busy (429, 503).
+    "failed",  # The engine reports an error of its own (another 5xx, an error in a stream).
+    "bad_response",  # The answer cannot be read, or is larger than any answer to this call.
+    "wrong_scores",  # There are more or fewer scores than steps.
+    "circuit_open",  # The engine was not called: it failed too often just now.
 ]
 # After these the engine has done nothing: no connection, an answer that says so, or not asked.
 NOTHING_BEGUN: Final[frozenset[FaultReason]] = frozenset(

@@ -24,14 +24,14 @@ _STARTING: Final = 503
 class EngineState(StrEnum):
     """What a probe found."""
 
-    READY = "ready"
-    UNREACHABLE = "unreachable"  # no connection; also a vLLM that still loads its model
-    UNRESPONSIVE = "unresponsive"  # connected, but no answer in time
-    STARTING = "starting"  # it answers, but not yet for its model (503)
-    FAILED = "failed"  # it answers something else than a healthy vLLM would
-    UNAUTHORIZED = "unauthorized"  # it refuses the API key
-    MISSING_MODELS = "missing_models"  # healthy, but does not serve all names in the settings
-    MISFIT = "misfit"  # healthy, but not what the family of a role needs
+    READY = "ready"  # It is healthy and serves its models.
+    UNREACHABLE = "unreachable"  # There is no connection; perhaps vLLM still loads its model.
+    UNRESPONSIVE = "unresponsive"  # It accepts connections and does not answer in time.
+    STARTING = "starting"  # It answers 503: its model is not loaded yet.
+    FAILED = "failed"  # It answers, but not as a healthy vLLM would.
+    UNAUTHORIZED = "unauthorized"  # It refuses the API key.
+    MISSING_MODELS = "missing_models"  # It does not serve all models that the settings name.
+    MISFIT = "misfit"  # It does not fit the family of a role.
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,22 +92,22 @@ class Stage(StrEnum):
 class SelectionReason(StrEnum):
     """Why the selected candidate won."""
 
-    ONLY_CANDIDATE = "only_candidate"  # nothing else was there to choose from
-    ACCEPTED = "accepted"  # `gated`, `adaptive`: the draft passes
-    VERIFIED = "verified"  # the only candidate that no verifier refutes
-    STRATEGY = "strategy"  # `draft`, `global` and `local` do not rank
-    OUTCOME_SCORE = "outcome_score"  # highest ORM score
-    STEP_SCORE = "step_score"  # no ORM: the highest lowest step score
-    AGREEMENT = "agreement"  # no scores: the answer most candidates agree on
-    FALLBACK = "fallback"  # nothing to go by: the draft
+    ONLY_CANDIDATE = "only_candidate"  # There is no other candidate.
+    ACCEPTED = "accepted"  # With `gated` or `adaptive`: the draft passes.
+    VERIFIED = "verified"  # It is the only candidate that no verifier refutes.
+    STRATEGY = "strategy"  # `draft`, `global` and `local` do not rank.
+    OUTCOME_SCORE = "outcome_score"  # It has the highest score of the ORM.
+    STEP_SCORE = "step_score"  # Without the ORM: its lowest step score is the highest.
+    AGREEMENT = "agreement"  # Without scores: most candidates have its answer.
+    FALLBACK = "fallback"  # There are no scores and no majority: the draft is selected.
 
 
 class DegradedReason(StrEnum):
     """Why a stage is missing although no engine reported a fault."""
 
-    DEADLINE = "deadline"
-    CALL_CAP = "call_cap"
-    TOKEN_CAP = "token_cap"  # noqa: S105 - not a password
+    DEADLINE = "deadline"  # The time of the request was up.
+    CALL_CAP = "call_cap"  # The request had no engine call left.
+    TOKEN_CAP = "token_cap"  # noqa: S105 - No generated tokens were left, or they cut a text short.
 
 
 # How one run of a stage ended; `stopped`: nothing had a use for it any more.

@@ -125,7 +125,7 @@ def metrics() -> str:
         for family in collector.collect():
             if family.name.startswith("glore_"):
                 labels = getattr(collector, "_labelnames", getattr(family, "_labelnames", ()))
-                name = family.name + ("_total" if family.type == "counter" else "")
+                name = family.name + {"counter": "_total", "info": "_info"}.get(family.type, "")
                 names = ", ".join(code(label) for label in labels)
                 rows.append([code(name), family.type, names, family.documentation])
     return page(

@@ -1,16 +1,15 @@
 """Debian's Chromium, headless, and gateways for it to look at."""
 
 import asyncio
-import shutil
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from fastapi import FastAPI
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page
 from pydantic import AnyHttpUrl, SecretStr
 
 from glore.app import create_app
@@ -18,26 +17,11 @@ from glore.role_settings import EngineSettings
 from glore.settings import Settings
 from loadtest.simulation.server import running
 from loadtest.simulation.settings import Simulated
+from tests.browser.chromium import launched, opened_page
 from tests.service.fakes import FakeEngines
 from tests.service.listening import listening
 
 _Value = TypeVar("_Value")
-_WAIT_MS = 30_000  # ends a test that hangs; a busy machine is slow, not wrong
-_FLAGS = (
-    "--no-sandbox",  # it refuses to run as root with one
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-_NOTE_VIOLATIONS = """
-  window.violations = [];
-  document.addEventListener("securitypolicyviolation", (event) => {
-    window.violations.push(`${event.effectiveDirective} ${event.blockedURI} ${event.sourceFile}`);
-  });
-"""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -50,15 +34,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Closed behind the last test here: while it runs, this thread's event loop is its own."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.fail("Chromium is missing; on Debian and Ubuntu: apt-get install chromium")
-    expect.set_options(timeout=_WAIT_MS)
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=_FLAGS)
-        yield started
-        started.close()
+    """Closed behind the last test here."""
+    with launched() as browser:
+        yield browser
 
 
 @pytest.fixture
@@ -138,37 +116,10 @@ def faked(settings: Settings, engines: FakeEngines, background: Background) -> C
 
 @pytest.fixture
 def opened(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Opens a page in a fresh profile, ready to be used.
-
-    Behind the test it fails for a broken policy, an exception or an error on the console.
-    """
+    """Opens pages, which are closed behind the test."""
     with ExitStack() as stack:
 
-        def start(url: str, fragment: str = "", **how: object) -> Page:
-            return stack.enter_context(_page(browser, url + fragment, **how))
+        def start(url: str, fragment: str = "", **how: Any) -> Page:
+            return stack.enter_context(opened_page(browser, url + fragment, **how))
 
         yield start
-
-
-@contextmanager
-def _page(browser: Browser, url: str, **how: object) -> Iterator[Page]:
-    context = browser.new_context(**how)  # type: ignore[arg-type]
-    context.set_default_timeout(_WAIT_MS)
-    context.add_init_script(_NOTE_VIOLATIONS)
-    page = context.new_page()
-    faults: list[str] = []
-
-    def note(message: ConsoleMessage) -> None:
-        if message.type == "error" and "Failed to load resource" not in message.text:
-            faults.append(message.text)
-
-    page.on("console", note)
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.goto(url)
-    page.wait_for_selector("html[data-ready]")
-    try:
-        yield page
-        assert page.evaluate("window.violations") == []
-        assert faults == []
-    finally:
-        context.close()

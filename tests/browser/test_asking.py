@@ -95,6 +95,7 @@ def test_every_strategy_shows_what_it_wrote(
     page = opened(faked())
     ask(page, strategy=strategy)
     expect(page.locator(".timeline")).to_be_visible()
+    expect(page.locator(".warning")).to_contain_text("A verifier refutes")
     assert sorted(page.locator(".column-title").all_text_contents()) == sorted(kinds)
     expect(page.locator(".cost")).to_contain_text(
         "That is the draft alone." if not kinds else "The draft alone would"

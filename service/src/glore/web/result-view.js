@@ -27,8 +27,16 @@ export function answerView(story, expected) {
     ),
     h("p.why", {}, selected.explanation),
     winner.finish_reason === "length" && h("p.warning", {}, "The text was cut off at the limit on tokens."),
+    story.candidates.every((each) => each.findings.length) &&
+      h("p.warning", {}, refutedSentence(story.candidates.length)),
     (answer?.degraded ?? []).map((each) => h("p.warning", {}, degradedSentence(each))),
   );
+}
+
+/** What to think of an answer where no candidate is left. @param {number} count */
+function refutedSentence(count) {
+  const all = count > 1 ? "every candidate, this answer too" : "this answer";
+  return `A verifier refutes ${all}: do not rely on it.`;
 }
 
 function verdictOnAnswer(answer, expected) {
@@ -82,6 +90,7 @@ function row(candidate, { name, won, twin }) {
       {},
       refuted && h("span.verdict.no", {}, `✗ refuted: ${findingSentence(candidate.findings[0])}`),
       refuted && candidate.findings.length > 1 && ` and ${counted(candidate.findings.length - 1, "more error")}`,
+      refuted && twin && ". ",
       twin && h("span.note", {}, `The same text as the ${twin}.`),
     ),
   );

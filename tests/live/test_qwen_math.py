@@ -26,7 +26,7 @@ from glore.formats.chat import ChatPrompts
 from glore.formats.qwen_prm import SEPARATOR, QwenPrmScores
 from glore.formats.scores import SORM_COLUMN, NewlineScores
 from glore.formats.steps import split_steps
-from glore.refinement.calls import Calls
+from glore.refinement.calls import StageRunner
 from glore.refinement.types import (
     Budget,
     Candidate,
@@ -235,7 +235,7 @@ async def test_a_local_refinement_keeps_the_text_before_the_error_byte_for_byte(
     candidate = Candidate(CandidateKind.DRAFT, draft, "28", "stop")
     state = State(task, candidates=(candidate,))
     async with connect_vllm(settings_of(prm, writer)) as connected:
-        calls = Calls(task, connected.engines, time.monotonic)
+        calls = StageRunner(task, connected.engines, time.monotonic)
         event, cost = await calls.perform(RefineLocally(first_error=2, max_tokens=16), state)
     assert isinstance(event, Refined)
     kept = "Tom  has 3 boxes.\n\n 3 x 12 = 36 pens. \n"

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from glore.app import Connected
+from glore.app import ConnectedEngines
 from glore.engines.ports import (
     Completion,
     EngineError,
@@ -146,7 +146,7 @@ class FakeEngines:
         return Engines(self.student, self.global_refiner, self.local_refiner, self.sorm, self.orm)
 
     @asynccontextmanager
-    async def connect(self) -> AsyncIterator[Connected]:
+    async def connect(self) -> AsyncIterator[ConnectedEngines]:
         self.connected = True
-        yield Connected(self.engines(), self.probes)
+        yield ConnectedEngines(self.engines(), self.probes)
         self.connected = False

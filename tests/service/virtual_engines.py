@@ -14,11 +14,11 @@ import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-from glore.api.answering import turn
+from glore.api.answering import admitted
 from glore.api.context import Context
 from glore.api.record import ANONYMOUS
 from glore.app import connect_vllm, create_app
-from glore.engines.exchange import MAX_RESPONSE_BYTES, Fault
+from glore.engines.exchange import MAX_RESPONSE_BYTES, EngineHTTPError
 from glore.engines.ports import Lease, Role
 from glore.refinement.runner import refine
 from glore.refinement.types import Budget, Sampling, Strategy, Task
@@ -68,7 +68,7 @@ class VirtualEngines:
                 if model in self.hung:
                     await asyncio.Event().wait()
         except TimeoutError:
-            raise Fault(reason="timeout") from None
+            raise EngineHTTPError(reason="timeout") from None
         finally:
             self.running[model] -= 1
         if path == "/pooling":
@@ -85,7 +85,7 @@ class VirtualEngines:
     async def get(self, path: str, *, timeout: float) -> bytes:
         """As a probe asks; a server that is not healthy is loading its model."""
         if not self.healthy:
-            raise Fault(reason="overloaded", status=503)
+            raise EngineHTTPError(reason="overloaded", status=503)
         return json.dumps(shapes.models(list(SECONDS), 4096)).encode() if "models" in path else b""
 
 
@@ -122,7 +122,7 @@ class Clients:
         clock = self.context.clock
         while True:
             began = clock()
-            async with turn(task(strategy, deadline), self.context, ANONYMOUS) as timely:
+            async with admitted(task(strategy, deadline), self.context, ANONYMOUS) as timely:
                 outcome = await refine(timely, self.context.engines, clock)
             self.seconds.append(clock() - began)
             self.degraded.update(f"{d.stage}:{d.reason}" for d in outcome.state.degraded)

@@ -1,4 +1,4 @@
-"""The only place where parts are put together.
+"""Puts the parts of the gateway together; nothing else does.
 
 `uvicorn --factory glore.app:from_environment` serves the gateway; `create_app(settings)`
 makes it from given settings, and with `connect` on top of other engines than vLLM's.
@@ -16,8 +16,8 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from glore.api import batch, docs_page, health, page, solve
-from glore.api.access import AccessMiddleware, Gate
-from glore.api.admission import Admission, Places
+from glore.api.access import AccessMiddleware, Authenticator
+from glore.api.admission import Admission, BatchLimiter
 from glore.api.bodies import BodyMemory, BodyMiddleware, BodyRules
 from glore.api.context import Context, Limits
 from glore.api.draining import Drain, LastAnswersMiddleware
@@ -34,13 +34,13 @@ from glore.api.paths import speaks_openai
 from glore.api.problems import ErrorShapeMiddleware, install_problems
 from glore.api.rates import Rate
 from glore.batches.opening import open_store
-from glore.batches.run import Pace
+from glore.batches.run import BatchLimits
 from glore.batches.store import Store, StoreFailedError
 from glore.engines import fitness
 from glore.engines.breaker import BreakerSettings, OnChange
 from glore.engines.classify import VllmSequenceScorer
 from glore.engines.connection import TurnBudget
-from glore.engines.exchange import Exchange
+from glore.engines.exchange import EngineHTTP
 from glore.engines.fitness import Check
 from glore.engines.generating import VllmGenerator
 from glore.engines.ports import OutcomeScorer, Role
@@ -83,7 +83,7 @@ _DESCRIPTION = (
 
 
 @dataclass(frozen=True, slots=True)
-class Connected:
+class ConnectedEngines:
     """Engines that can be called, a probe for each server behind them, a guard for each role.
 
     `roles` are those of each server.
@@ -95,12 +95,12 @@ class Connected:
     roles: Mapping[str, Sequence[Role]] = field(default_factory=dict)
 
 
-Connect: TypeAlias = Callable[[], AbstractAsyncContextManager[Connected]]
-OpenServer: TypeAlias = Callable[[EngineSettings], AbstractAsyncContextManager[Exchange]]
+ConnectEngines: TypeAlias = Callable[[], AbstractAsyncContextManager[ConnectedEngines]]
+OpenServer: TypeAlias = Callable[[EngineSettings], AbstractAsyncContextManager[EngineHTTP]]
 
 
 def create_app(
-    settings: Settings, *, connect: Connect | None = None, drain: Drain | None = None
+    settings: Settings, *, connect: ConnectEngines | None = None, drain: Drain | None = None
 ) -> FastAPI:
     """The gateway. Connections are opened when the app starts and closed when it stops.
 
@@ -123,16 +123,16 @@ def create_app(
         max_body=settings.max_body,
         max_batch=settings.max_batch,
     )
-    gate = Gate(settings.keyring, _rate(settings), time.monotonic)
+    gate = Authenticator(settings.keyring, _rate(settings), time.monotonic)
     share = settings.key_share
     admission = Admission(
         settings.max_running, settings.max_waiting, time.monotonic, share, metrics.waited
     )
-    places = Places(settings.max_batches, time.monotonic, share)
+    batch_limiter = BatchLimiter(settings.max_batches, time.monotonic, share)
     verifiers = load_verifiers(settings.verifiers)
     metrics.waiting.set_function(lambda: admission.waiting)
     metrics.running.set_function(lambda: admission.running)
-    metrics.batches.set_function(lambda: places.taken)
+    metrics.batches.set_function(lambda: batch_limiter.taken)
     metrics.describe(build_of(settings), limits_of(settings))
     opened = connect or partial(connect_vllm, settings, engine_log=engine_log)
     drained = drain or Drain()
@@ -157,11 +157,11 @@ def create_app(
                 limits=limits,
                 gate=gate,
                 admission=admission,
-                places=places,
+                batch_limiter=batch_limiter,
                 drain=drained,
                 clock=time.monotonic,
                 store=store,
-                pace=Pace(settings.batch_concurrency, settings.batch_lease),
+                pace=BatchLimits(settings.batch_concurrency, settings.batch_lease),
                 heartbeat=settings.heartbeat,
                 student=settings.engine_of("student")[0],
                 serves=settings.identity,
@@ -196,7 +196,7 @@ def create_app(
         limit=settings.max_body,
         timeout=settings.body_timeout,
         memory=BodyMemory(settings.max_batches * settings.max_batch_body),
-        others={batch.PATH: BodyRules(settings.max_batch_body, places.check)},
+        others={batch.PATH: BodyRules(settings.max_batch_body, batch_limiter.check)},
     )
     app.add_middleware(AccessMiddleware, gate=gate)
     app.add_middleware(HeadMiddleware)
@@ -228,7 +228,7 @@ def from_environment() -> FastAPI:
 @asynccontextmanager
 async def connect_vllm(
     settings: Settings, opened: OpenServer | None = None, *, engine_log: EngineLog | None = None
-) -> AsyncIterator[Connected]:
+) -> AsyncIterator[ConnectedEngines]:
     """The five roles on the vLLM servers of the settings, or on what `opened` gives instead.
 
     One connection pool per server; one breaker and one budget of retries per role. `engine_log`
@@ -237,7 +237,7 @@ async def connect_vllm(
     log = engine_log or EngineLog(time.monotonic)
     open_server = opened or partial(_open, TurnBudget())
     async with AsyncExitStack() as stack:
-        servers: dict[str, Exchange] = {}
+        servers: dict[str, EngineHTTP] = {}
         roles: dict[str, list[Role]] = {}
         checks: dict[str, list[Check]] = {}
         by_role: dict[Role, ResilientEngine] = {}
@@ -256,7 +256,7 @@ async def connect_vllm(
             return VllmGenerator(by_role[role], role, settings.models.of(role))
 
         orm = _orm(settings, by_role["orm"])
-        yield Connected(
+        yield ConnectedEngines(
             engines=Engines(
                 student=generator("student"),
                 global_refiner=generator("global_refiner"),
@@ -317,7 +317,7 @@ def _watched(metrics: Metrics | None) -> Callable[[Store], Store]:
 def _resilient(
     settings: Settings,
     role: Role,
-    engine: Exchange,
+    engine: EngineHTTP,
     like: CallTimes | None,
     on_change: OnChange,
 ) -> ResilientEngine:
@@ -339,14 +339,14 @@ def _resilient(
     )
 
 
-def _orm(settings: Settings, engine: Exchange) -> OutcomeScorer:
+def _orm(settings: Settings, engine: EngineHTTP) -> OutcomeScorer:
     scores = outcome_scores(settings.families.orm or "newline", ORM_COLUMN)
     if isinstance(scores, SequenceScores):
         return VllmSequenceScorer(engine, settings.models.orm, scores)
     return VllmOutcomeScorer(engine, settings.models.orm, scores)
 
 
-def _checks(settings: Settings, role: Role, engine: Exchange) -> tuple[Check, ...]:
+def _checks(settings: Settings, role: Role, engine: EngineHTTP) -> tuple[Check, ...]:
     """What to ask the server of a role whose family is named in the settings."""
     model, chosen = settings.models.of(role), settings.families
     if role == "sorm":

@@ -112,7 +112,7 @@ def ask(
 ) -> None:
     """Ask the running service one question and watch it being refined.
 
-    Ends with 0: answered; 1: no answer; 2: wrongly asked; 3: not now, try later; 130: interrupted.
+    Ends with 0: answered; 1: no answer; 2: wrong usage; 3: not now, try later; 130: interrupted.
     """
     from glore.commands.ask import AskOptions, run_ask
 

@@ -43,7 +43,7 @@ class ConfigurationError(GatewayError):
 
 
 @dataclass(frozen=True, slots=True)
-class FieldFault:
+class FieldError:
     """A field of the request, dotted as in `sampling.n`, and what is wrong with it."""
 
     field: str
@@ -59,7 +59,7 @@ class ProblemError(GatewayError):
     title: ClassVar[str]
     headers: Mapping[str, str] = MappingProxyType({})
 
-    def __init__(self, detail: str, faults: tuple[FieldFault, ...] = ()) -> None:
+    def __init__(self, detail: str, faults: tuple[FieldError, ...] = ()) -> None:
         super().__init__(detail)
         self.detail = detail
         self.faults = faults

@@ -1,6 +1,6 @@
-"""API keys: how one is made, what is kept of it, and whose a key is.
+"""API keys: how one is made, what is stored of it, and whose a key is.
 
-A key is `glore_` and 256 random bits, made by `glore key NAME`. Only its SHA-256 is kept, one line
+A key is `glore_` and 256 random bits (`glore key NAME`). Only its SHA-256 is stored, one line
 `NAME:DIGEST` each, in the file of GLORE_API_KEYS_FILE. A plain SHA-256 is enough, unlike for a
 password: salt and slowness protect what can be guessed, and nobody guesses 256 random bits. A
 slow hash would only let anyone spend the gateway's time with wrong keys.
@@ -36,7 +36,7 @@ class Key:
 
     @classmethod
     def of(cls, name: str, key: str) -> Self:
-        """What is kept of a key. Raises ValueError for a name that is none."""
+        """What is stored of a key. Raises ValueError for a name that is none."""
         return cls(checked_name(name), digest_of(key.encode()))
 
     @property
@@ -137,17 +137,17 @@ def read_file(file: Path) -> tuple[Key, ...]:
 def read_list(text: str) -> tuple[Key, ...]:
     """The keys of GLORE_API_KEYS: `NAME:KEY` or `KEY`, separated by commas.
 
-    A key without a name is called by its place, `key-1` and so on. Raises ValueError, naming
-    the place and not the key.
+    A key without a name is called by its number, `key-1` and so on. Raises ValueError, naming
+    the number and not the key.
     """
     keys = []
-    for place, item in enumerate(_items(text), start=1):
+    for number, item in enumerate(_items(text), start=1):
         name, colon, key = item.partition(":")
         if not colon:
-            name, key = f"key-{place}", item
+            name, key = f"key-{number}", item
         if not _NAME.fullmatch(name) or not _KEY.fullmatch(key) or len(key) < SHORTEST_KEY:
             message = (
-                f"item {place} is not KEY or NAME:KEY with a key of {SHORTEST_KEY} letters and "
+                f"item {number} is not KEY or NAME:KEY with a key of {SHORTEST_KEY} letters and "
                 "digits or more; `glore key NAME` makes one"
             )
             raise ValueError(message)

@@ -393,5 +393,5 @@ def load_settings() -> Settings:
 
 
 def _variable(location: tuple[int | str, ...]) -> str:
-    """The environment variable that a place in the settings comes from."""
+    """The environment variable that a setting comes from."""
     return PREFIX + DELIMITER.join(str(part).upper() for part in location)

@@ -111,10 +111,10 @@ def limits_of(settings: Settings) -> dict[str, tuple[str, float]]:
     }
 
 
-def lines(told: Mapping[str, object], indent: str = "") -> list[str]:
+def lines(fields: Mapping[str, object], indent: str = "") -> list[str]:
     """What `described` gives, for people."""
     found: list[str] = []
-    for name, value in told.items():
+    for name, value in fields.items():
         if isinstance(value, Mapping) and any(isinstance(each, Mapping) for each in value.values()):
             found += [f"{indent}{name}:", *lines(value, f"{indent}  ")]
         elif isinstance(value, Mapping):

@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 from starlette.datastructures import Headers
 
-from glore.api.access import Gate
+from glore.api.access import Authenticator
 from glore.api.rates import Rate
 from glore.api.record import ANONYMOUS
 from glore.app import create_app
@@ -49,7 +49,7 @@ async def gateway(
 
 @pytest.mark.parametrize("scheme", ["Bearer ", "bearer ", "BEARER   "])
 def test_a_key_on_the_ring_lets_in(scheme: str) -> None:
-    gate = Gate(RING, None, ManualClock())
+    gate = Authenticator(RING, None, ManualClock())
     assert gate.client_of(Headers({"authorization": scheme + BOB})) == "bob"
 
 
@@ -75,13 +75,13 @@ def test_a_key_on_the_ring_lets_in(scheme: str) -> None:
 )
 def test_anything_else_does_not(values: list[str]) -> None:
     raw = [(b"authorization", value.encode("latin-1")) for value in values]
-    gate = Gate(RING, None, ManualClock())
+    gate = Authenticator(RING, None, ManualClock())
     with pytest.raises(UnauthorizedError):
         gate.client_of(Headers(raw=raw))
 
 
 def test_without_keys_everybody_is_one_client() -> None:
-    gate = Gate(Keyring(), Rate(60, 1), ManualClock())
+    gate = Authenticator(Keyring(), Rate(60, 1), ManualClock())
     for headers in (Headers(), Headers(bearer(BOB))):
         assert gate.client_of(headers) == ANONYMOUS
     gate.count(ANONYMOUS)
@@ -91,7 +91,7 @@ def test_without_keys_everybody_is_one_client() -> None:
 
 def test_each_key_has_a_rate_of_its_own() -> None:
     clock = ManualClock()
-    gate = Gate(RING, Rate(per_minute=6, burst=2), clock)
+    gate = Authenticator(RING, Rate(per_minute=6, burst=2), clock)
     for client in ("alice", "alice", "bob"):
         gate.count(client)
     with pytest.raises(RateLimitedError) as caught:

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from glore.api.admission import Admission, Places
+from glore.api.admission import Admission, BatchLimiter
 from glore.api.record import ANONYMOUS
 from glore.errors import NoDraftInTimeError, OverloadedError, RateLimitedError
 from tests.service.clock import ManualClock
@@ -16,7 +16,7 @@ LIMIT_S = 30.0  # ends a test that hangs; generous, for machines that are busy
 async def occupy(
     gate: Admission, log: list[str], name: str, over: asyncio.Event, client: str = ANONYMOUS
 ) -> None:
-    async with gate.turn(60, client):
+    async with gate.slot(60, client):
         log.append(name)
         await over.wait()
 
@@ -36,7 +36,7 @@ async def test_the_bounds_hold_and_turns_come_in_order() -> None:
             await settle()
         assert (gate.running, gate.waiting) == (2, 2)
         with pytest.raises(OverloadedError):
-            async with gate.turn(60):
+            async with gate.slot(60):
                 pass
         assert log == ["a", "b"]
         overs["b"].set()
@@ -50,9 +50,9 @@ async def test_the_bounds_hold_and_turns_come_in_order() -> None:
 
 async def test_who_waits_too_long_is_told_so() -> None:
     gate = Admission(1, 5, ManualClock())
-    async with gate.turn(60):
+    async with gate.slot(60):
         with pytest.raises(OverloadedError, match=r"no turn within 0\.0 s"):
-            async with gate.turn(0.01):
+            async with gate.slot(0.01):
                 pass
         assert gate.waiting == 0
 
@@ -60,22 +60,22 @@ async def test_who_waits_too_long_is_told_so() -> None:
 async def test_who_leaves_while_waiting_takes_no_place() -> None:
     gate = Admission(1, 1, ManualClock())
     log: list[str] = []
-    async with gate.turn(60):
+    async with gate.slot(60):
         task = asyncio.create_task(occupy(gate, log, "x", asyncio.Event()))
         await settle()
         task.cancel()
         await settle()
         assert gate.waiting == 0
-    async with asyncio.timeout(LIMIT_S), gate.turn(60):
+    async with asyncio.timeout(LIMIT_S), gate.slot(60):
         assert gate.running == 1
 
 
 async def test_a_failure_inside_gives_the_place_back() -> None:
     gate = Admission(1, 0, ManualClock())
     with pytest.raises(RuntimeError):
-        async with gate.turn(60):
+        async with gate.slot(60):
             raise RuntimeError
-    async with gate.turn(60):
+    async with gate.slot(60):
         assert gate.running == 1
 
 
@@ -84,17 +84,17 @@ async def test_retry_after_follows_from_the_queue_and_the_time_questions_take() 
     gate = Admission(2, 8, clock)
     assert gate.retry_after == 3  # half of the first guess, in whole seconds
     for _ in range(60):
-        async with gate.turn(60):
+        async with gate.slot(60):
             clock.advance(20.0)
     assert gate.retry_after == 10
     async with AsyncExitStack() as stack:
         for _ in range(2):
-            await stack.enter_async_context(gate.turn(60))
+            await stack.enter_async_context(gate.slot(60))
         tasks = [asyncio.create_task(occupy(gate, [], "w", asyncio.Event())) for _ in range(8)]
         await settle()
         assert gate.retry_after == 60
         with pytest.raises(OverloadedError) as refused:
-            async with gate.turn(60):
+            async with gate.slot(60):
                 pass
         assert refused.value.headers == {"Retry-After": "60"}
         for task in tasks:
@@ -108,7 +108,7 @@ async def test_batches_have_half_of_the_places_and_their_questions_wait() -> Non
     over = asyncio.Event()
 
     async def question(index: int) -> None:
-        async with gate.patient_turn(60):
+        async with gate.batch_slot(60):
             started.append(index)
             await over.wait()
 
@@ -129,34 +129,34 @@ async def test_batches_have_half_of_the_places_and_their_questions_wait() -> Non
 
 async def test_a_batch_whose_time_is_up_waits_no_longer_and_keeps_no_place() -> None:
     gate = Admission(2, 0, ManualClock())
-    async with gate.turn(60), gate.turn(60):  # waits for a place at work
+    async with gate.slot(60), gate.slot(60):  # waits for a place at work
         with pytest.raises(NoDraftInTimeError):
-            async with gate.patient_turn(0.01):
+            async with gate.batch_slot(0.01):
                 pytest.fail("there is no place")
-    async with gate.patient_turn(60):  # waits for the other batches
+    async with gate.batch_slot(60):  # waits for the other batches
         with pytest.raises(NoDraftInTimeError):
-            async with gate.patient_turn(0.01):
+            async with gate.batch_slot(0.01):
                 pytest.fail("batches have one place")
-    async with asyncio.timeout(LIMIT_S), gate.patient_turn(60):
+    async with asyncio.timeout(LIMIT_S), gate.batch_slot(60):
         assert gate.running == 1
 
 
 def test_there_is_room_for_so_many_batches_and_no_more() -> None:
     clock = ManualClock()
-    places = Places(2, clock)
-    with places.place(), places.place():
-        with pytest.raises(OverloadedError) as refused, places.place():
+    limiter = BatchLimiter(2, clock)
+    with limiter.slot(), limiter.slot():
+        with pytest.raises(OverloadedError) as refused, limiter.slot():
             pytest.fail("there is no place")
-        assert places.taken == 2
+        assert limiter.taken == 2
         clock.advance(10.0)
     assert refused.value.headers == {"Retry-After": "30"}  # half of the first guess
-    with pytest.raises(RuntimeError), places.place():
+    with pytest.raises(RuntimeError), limiter.slot():
         raise RuntimeError
-    assert places.taken == 0
+    assert limiter.taken == 0
     for _ in range(60):
-        with places.place():
+        with limiter.slot():
             clock.advance(10.0)
-    assert places.retry_after == 6
+    assert limiter.retry_after == 6
 
 
 async def test_a_client_has_its_share_of_the_places_and_of_the_queue() -> None:
@@ -164,35 +164,35 @@ async def test_a_client_has_its_share_of_the_places_and_of_the_queue() -> None:
     log: list[str] = []
     over = asyncio.Event()
     async with asyncio.TaskGroup() as group:
-        for index in range(3):  # two are answered, one waits though there are places
+        for index in range(3):  # two are answered, one waits though there are limiter
             group.create_task(occupy(gate, log, f"a{index}", over, "alice"))
         await settle()
         assert (log, gate.running, gate.waiting) == (["a0", "a1"], 2, 1)
         with pytest.raises(RateLimitedError, match="2 questions are answered at once and 1 wait"):
-            async with gate.turn(60, "alice"):
+            async with gate.slot(60, "alice"):
                 pytest.fail("she has her share")
         for index in range(3):
             group.create_task(occupy(gate, log, f"b{index}", over, "bob"))
         await settle()
         assert (log, gate.running, gate.waiting) == (["a0", "a1", "b0", "b1"], 4, 2)
         with pytest.raises(OverloadedError):  # the gate's own bounds hold as ever
-            async with gate.turn(60, "carol"):
+            async with gate.slot(60, "carol"):
                 pytest.fail("there is no place")
         over.set()
     assert sorted(log) == ["a0", "a1", "a2", "b0", "b1", "b2"]
     assert (gate.running, gate.waiting) == (0, 0)
-    async with gate.turn(60, "alice"), gate.turn(60, "alice"):
+    async with gate.slot(60, "alice"), gate.slot(60, "alice"):
         assert gate.running == 2
 
 
 async def test_one_place_is_the_least_that_a_client_has_and_waiting_for_it_ends() -> None:
     gate = Admission(2, 4, ManualClock(), share=0.25)
-    async with gate.turn(60, "alice"):
+    async with gate.slot(60, "alice"):
         with pytest.raises(OverloadedError, match=r"no turn within 0\.0 s"):
-            async with gate.turn(0.01, "alice"):
+            async with gate.slot(0.01, "alice"):
                 pytest.fail("she has her share")
         assert gate.waiting == 0
-    async with asyncio.timeout(LIMIT_S), gate.turn(60, "alice"):
+    async with asyncio.timeout(LIMIT_S), gate.slot(60, "alice"):
         assert gate.running == 1
 
 
@@ -202,7 +202,7 @@ async def test_a_batch_takes_of_its_clients_share_and_does_not_stand_before_othe
     log: list[str] = []
 
     async def question(client: str) -> None:
-        async with gate.patient_turn(60, client):
+        async with gate.batch_slot(60, client):
             log.append(client)
             await over.wait()
 
@@ -220,11 +220,11 @@ async def test_a_batch_takes_of_its_clients_share_and_does_not_stand_before_othe
 
 
 def test_a_client_has_its_share_of_the_batches() -> None:
-    places = Places(4, ManualClock(), share=0.5)
-    with places.place("alice"), places.place("alice"):
+    limiter = BatchLimiter(4, ManualClock(), share=0.5)
+    with limiter.slot("alice"), limiter.slot("alice"):
         with pytest.raises(RateLimitedError, match="2 batches are answered at once") as refused:
-            places.check("alice")
+            limiter.check("alice")
         assert refused.value.headers == {"Retry-After": "30"}
-        with places.place("bob"), places.place("bob"), pytest.raises(OverloadedError):
-            places.check("carol")
-    places.check("alice")
+        with limiter.slot("bob"), limiter.slot("bob"), pytest.raises(OverloadedError):
+            limiter.check("carol")
+    limiter.check("alice")

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from glore.api import disconnect
-from glore.api.batch_lines import Lines
+from glore.api.batch_lines import NDJSONWriter
 from glore.app import create_app
 from glore.errors import ClientGoneError
 from glore.settings import Settings
@@ -52,7 +52,7 @@ async def beats(reader: Reader, count: int) -> None:
 
 
 async def test_a_blank_line_is_sent_after_each_heartbeat_of_silence(reader: Reader) -> None:
-    lines = Lines(reader.send, HEARTBEAT)
+    lines = NDJSONWriter(reader.send, HEARTBEAT)
     loop = asyncio.get_running_loop()
     began = loop.time()
 
@@ -69,7 +69,7 @@ async def test_a_blank_line_is_sent_after_each_heartbeat_of_silence(reader: Read
 
 
 async def test_lines_are_signs_of_life_as_well(reader: Reader) -> None:
-    lines = Lines(reader.send, HEARTBEAT)
+    lines = NDJSONWriter(reader.send, HEARTBEAT)
 
     async def work() -> None:
         for _ in range(20):
@@ -88,7 +88,7 @@ async def test_lines_are_signs_of_life_as_well(reader: Reader) -> None:
 async def test_none_is_sent_into_a_line_that_is_on_its_way_or_right_after_it(
     reader: Reader,
 ) -> None:
-    lines = Lines(reader.send, HEARTBEAT)
+    lines = NDJSONWriter(reader.send, HEARTBEAT)
     reader.may.clear()
 
     async def work() -> None:
@@ -118,7 +118,7 @@ async def test_a_reader_that_does_not_take_them_is_gone(
 
     async with asyncio.timeout(20):
         with pytest.raises(ClientGoneError):
-            await Lines(reader.send, HEARTBEAT).alive_during(work())
+            await NDJSONWriter(reader.send, HEARTBEAT).alive_during(work())
     assert ended.is_set()
     assert len(asyncio.all_tasks()) == 1
 
@@ -130,7 +130,7 @@ async def test_what_the_work_raises_is_raised(reader: Reader) -> None:
         raise ValueError(message)
 
     with pytest.raises(ValueError, match="mine"):
-        await Lines(reader.send, HEARTBEAT).alive_during(work())
+        await NDJSONWriter(reader.send, HEARTBEAT).alive_during(work())
     assert len(asyncio.all_tasks()) == 1
 
 

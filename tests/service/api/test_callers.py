@@ -6,7 +6,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from glore.api.callers import CallersBudget
+from glore.api.callers import ClientBudget
 from glore.refinement.types import Budget, Sampling, Strategy, Task
 from tests.service.lines import lines_of
 
@@ -25,13 +25,13 @@ TASK = Task("How many?", Strategy.GLORE, Sampling(), Budget(10.0, 8, 1000, 1.0),
 @pytest.mark.parametrize(
     ("left", "budget"),
     [
-        (CallersBudget(), Budget(10.0, 8, 1000, 1.0)),
-        (CallersBudget(deadline_ms=2000), Budget(2.0, 8, 1000, 0.4)),
-        (CallersBudget(8000, 3, 100), Budget(8.0, 3, 100, 1.0)),
-        (CallersBudget(60_000, 99, 99_999), Budget(10.0, 8, 1000, 1.0)),
+        (ClientBudget(), Budget(10.0, 8, 1000, 1.0)),
+        (ClientBudget(deadline_ms=2000), Budget(2.0, 8, 1000, 0.4)),
+        (ClientBudget(8000, 3, 100), Budget(8.0, 3, 100, 1.0)),
+        (ClientBudget(60_000, 99, 99_999), Budget(10.0, 8, 1000, 1.0)),
     ],
 )
-def test_the_smaller_of_both_counts(left: CallersBudget, budget: Budget) -> None:
+def test_the_smaller_of_both_counts(left: ClientBudget, budget: Budget) -> None:
     assert left.bound(TASK).budget == budget
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from glore.batches.run import Answer, BatchRun, Pace, StoppedError, Told
+from glore.batches.run import Answer, BatchLimits, BatchRun, FinishedQuestion, StoppedError
 from glore.batches.sqlite import SqliteStore, open_sqlite
 from glore.batches.store import BatchName, NothingKept, StoreFailedError
 
 NAME = BatchName("", "k")
-PACE = Pace(concurrency=2, lease=0.3, poll=0.02)
+PACE = BatchLimits(concurrency=2, lease=0.3, poll=0.02)
 
 
 class Client:
@@ -40,7 +40,7 @@ class Client:
         while len(self.asked) < PACE.concurrency:
             await asyncio.sleep(0.01)
 
-    async def tell(self, told: Told) -> None:
+    async def tell(self, told: FinishedQuestion) -> None:
         assert told.index not in self.told
         self.told[told.index] = told.answer.text
 
@@ -94,7 +94,7 @@ async def test_once_it_is_late_what_is_left_is_told_and_neither_claimed_nor_wait
         return Answer("late" if late else "in time", ok=not late)
 
     assert await store.claim(NAME, 4, "other", 60)
-    pace = Pace(concurrency=1, lease=60, poll=0.02)
+    pace = BatchLimits(concurrency=1, lease=60, poll=0.02)
     async with asyncio.timeout(20):
         await BatchRun(NAME, 5, store, ask, first.tell, pace, lambda: late).run()
     assert first.told == {0: "in time"} | dict.fromkeys(range(1, 5), "late")
@@ -188,7 +188,7 @@ async def test_told_to_stop_it_waits_for_a_slow_reader_of_what_others_have_finis
     client, begun, taken = Client("x"), asyncio.Event(), asyncio.Event()
     client.may.clear()
 
-    async def tell(told: Told) -> None:
+    async def tell(told: FinishedQuestion) -> None:
         if told.replayed:
             begun.set()
             await taken.wait()

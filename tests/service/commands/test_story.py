@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from rich.console import Console, RenderableType
 
-from glore.commands.story import Story, colour, conclusion, picture
+from glore.commands.story import AskView, colour, render_progress, render_result
 from glore_client import SolveResult
 from glore_client.events import READERS
 from tests.clients.python import samples
@@ -24,10 +24,10 @@ def printed(part: RenderableType, *, colours: bool = False) -> str:
 
 def shown(events: Sequence[tuple[str, dict[str, Any]]], *, colours: bool = False) -> str:
     """The picture after these events."""
-    story = Story()
+    story = AskView()
     for name, data in events:
         story.note(READERS[name](json.dumps(data)))
-    return printed(picture(story), colours=colours)
+    return printed(render_progress(story), colours=colours)
 
 
 def until(name: str, events: Sequence[tuple[str, dict[str, Any]]]) -> list[tuple[str, Any]]:
@@ -187,7 +187,7 @@ def test_text_of_a_model_is_neither_markup_nor_a_command_to_the_terminal() -> No
 
 
 def test_the_end_tells_the_candidates_and_the_winner() -> None:
-    text = printed(conclusion(SolveResult.model_validate(RESULT)))
+    text = printed(render_result(SolveResult.model_validate(RESULT)))
     assert "0.20  draft" in text
     assert "0.90  global refinement  10  <- winner" in text
     assert "Answer: 10\nIt has the highest outcome score." in text
@@ -196,25 +196,25 @@ def test_the_end_tells_the_candidates_and_the_winner() -> None:
 
 def test_refuted_candidates_say_why() -> None:
     result = SolveResult.model_validate(samples.result(selected=1, is_refuted=True))
-    rows = lines(printed(conclusion(result)))[2:5]
+    rows = lines(printed(render_result(result)))[2:5]
     assert rows[0] == "  -     draft              12  refuted (12 - 2 = 12: it is 10)"
     assert rows[1] == "  0.90  global refinement  10  <- winner"
     body = samples.result(is_refuted=True)
-    kept = printed(conclusion(SolveResult.model_validate(body)))
+    kept = printed(render_result(SolveResult.model_validate(body)))
     assert "12  <- winner  refuted (12 - 2 = 12: it is 10)" in kept
-    assert "refuted" not in printed(conclusion(SolveResult.model_validate(RESULT)))
+    assert "refuted" not in printed(render_result(SolveResult.model_validate(RESULT)))
 
 
 def test_a_draft_alone_needs_no_list_of_candidates() -> None:
     body = samples.result(
         strategy="draft", candidates=[samples.candidate("draft", None)], first_error=None
     )
-    text = printed(conclusion(SolveResult.model_validate(body)))
+    text = printed(render_result(SolveResult.model_validate(body)))
     assert "Candidates" not in text
     assert "Answer: none stated" in text
 
 
 def test_what_is_missing_is_said() -> None:
     body = samples.result(degraded=[{"stage": "refine_locally", "reason": "deadline"}])
-    text = printed(conclusion(SolveResult.model_validate(body)))
+    text = printed(render_result(SolveResult.model_validate(body)))
     assert "Without refine locally: deadline." in text

@@ -3,7 +3,7 @@
 import pytest
 
 from glore.engines import fitness
-from glore.engines.exchange import Fault
+from glore.engines.exchange import EngineHTTPError
 from glore.engines.readiness import EngineState, EngineStatus, VllmProbe
 from glore.engines.vllm import VllmEngine
 from glore.formats.math_shepherd import MathShepherdScores
@@ -124,7 +124,7 @@ async def test_a_server_that_refuses_serves_another_kind_of_model(
 
 async def test_a_server_that_fails_is_no_misfit(server: FakeVllm, engine: VllmEngine) -> None:
     server.sends("/tokenize", b"", 500)
-    with pytest.raises(Fault) as caught:
+    with pytest.raises(EngineHTTPError) as caught:
         await fitness.chat(engine, "m")(LIMIT_S)
     assert caught.value.reason == "failed"
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glore.engines.breaker import BreakerSettings, Circuit
-from glore.engines.exchange import MAX_RESPONSE_BYTES, Fault
+from glore.engines.exchange import MAX_RESPONSE_BYTES, EngineHTTPError
 from glore.engines.ports import FaultReason, Lease
 from glore.engines.resilience import (
     ResilientEngine,
@@ -28,7 +28,7 @@ RETRYING = RetrySettings()
 class Engine:
     """Answers with what it is told to: a body, or a fault."""
 
-    def __init__(self, *answers: bytes | Fault) -> None:
+    def __init__(self, *answers: bytes | EngineHTTPError) -> None:
         self.answers = list(answers)
         self.timeouts: list[float] = []
 
@@ -45,7 +45,7 @@ class Engine:
         assert payload == {"model": "sorm"}
         self.timeouts.append(lease.timeout)
         answer = self.answers.pop(0) if self.answers else b"sound"
-        if isinstance(answer, Fault):
+        if isinstance(answer, EngineHTTPError):
             raise answer
         return answer
 
@@ -59,7 +59,7 @@ class Engine:
         size: int = MAX_RESPONSE_BYTES,
     ) -> None:
         """The answer as one event; a fault that comes after the beginning comes after an event."""
-        if self.answers and isinstance(fault := self.answers[0], Fault) and fault.begun:
+        if self.answers and isinstance(fault := self.answers[0], EngineHTTPError) and fault.begun:
             on_data(b"begun")
         on_data(await self.post(path, payload, lease=lease, size=size))
 
@@ -96,14 +96,14 @@ def circuit_of(engine: ResilientEngine) -> Circuit:
 
 
 NOT_BEGUN = [
-    Fault(reason="unreachable"),
-    Fault(reason="overloaded", status=503),
-    Fault(reason="failed", reused=True),
+    EngineHTTPError(reason="unreachable"),
+    EngineHTTPError(reason="overloaded", status=503),
+    EngineHTTPError(reason="failed", reused=True),
 ]
 
 
 @pytest.mark.parametrize("fault", NOT_BEGUN, ids=str)
-async def test_what_was_not_begun_is_asked_again(fault: Fault) -> None:
+async def test_what_was_not_begun_is_asked_again(fault: EngineHTTPError) -> None:
     inner = Engine(fault, b"at last")
     engine, clock = guarded(inner)
     assert await ask(engine) == b"at last"
@@ -122,23 +122,23 @@ async def test_what_was_not_begun_is_asked_again(fault: Fault) -> None:
     ],
 )
 async def test_what_may_have_been_begun_is_not(reason: FaultReason, status: int | None) -> None:
-    engine, _ = guarded(Engine(Fault(reason=reason, status=status)))
-    with pytest.raises(Fault) as caught:
+    engine, _ = guarded(Engine(EngineHTTPError(reason=reason, status=status)))
+    with pytest.raises(EngineHTTPError) as caught:
         await ask(engine)
     assert caught.value.reason == reason
     assert engine.retries == 0
 
 
 async def test_a_closed_connection_is_believed_to_be_an_old_one_once_in_a_call() -> None:
-    closed = Fault(reason="failed", reused=True)
-    inner = Engine(closed, Fault(reason="overloaded", status=429), closed)
+    closed = EngineHTTPError(reason="failed", reused=True)
+    inner = Engine(closed, EngineHTTPError(reason="overloaded", status=429), closed)
     engine, _ = guarded(inner)
-    with pytest.raises(Fault, match="failed"):
+    with pytest.raises(EngineHTTPError, match="failed"):
         await ask(engine)
     assert len(inner.timeouts) == 3
     inner = Engine(closed, closed)
     engine, _ = guarded(inner)
-    with pytest.raises(Fault, match="failed"):
+    with pytest.raises(EngineHTTPError, match="failed"):
         await ask(engine)
     assert len(inner.timeouts) == 2
     inner = Engine(closed, b"sound", closed, b"sound")
@@ -148,7 +148,9 @@ async def test_a_closed_connection_is_believed_to_be_an_old_one_once_in_a_call()
 
 
 @pytest.mark.parametrize("fault", NOT_BEGUN, ids=str)
-async def test_only_what_may_have_been_begun_takes_its_tokens_once_more(fault: Fault) -> None:
+async def test_only_what_may_have_been_begun_takes_its_tokens_once_more(
+    fault: EngineHTTPError,
+) -> None:
     engine, _ = guarded(Engine(fault))
     lease = FakeLease(calls=5, repeats=5)
     assert await ask(engine, lease) == b"sound"
@@ -160,7 +162,7 @@ async def stream(engine: ResilientEngine, told: list[bytes]) -> None:
 
 
 @pytest.mark.parametrize("fault", NOT_BEGUN, ids=str)
-async def test_a_stream_that_was_not_begun_is_asked_for_again(fault: Fault) -> None:
+async def test_a_stream_that_was_not_begun_is_asked_for_again(fault: EngineHTTPError) -> None:
     inner = Engine(fault, b"at last")
     engine, clock = guarded(inner)
     told: list[bytes] = []
@@ -172,9 +174,9 @@ async def test_a_stream_that_was_not_begun_is_asked_for_again(fault: Fault) -> N
 
 @pytest.mark.parametrize("reason", ["unreachable", "overloaded", "failed", "bad_response"])
 async def test_a_stream_that_was_begun_is_not(reason: FaultReason) -> None:
-    engine, _ = guarded(Engine(Fault(reason=reason, begun=True)))
+    engine, _ = guarded(Engine(EngineHTTPError(reason=reason, begun=True)))
     told: list[bytes] = []
-    with pytest.raises(Fault) as caught:
+    with pytest.raises(EngineHTTPError) as caught:
         await stream(engine, told)
     assert caught.value.reason == reason
     assert told == [b"begun"]
@@ -182,12 +184,12 @@ async def test_a_stream_that_was_begun_is_not(reason: FaultReason) -> None:
 
 
 async def test_streams_that_fail_open_the_circuit() -> None:
-    inner = Engine(*[Fault(reason="failed", begun=True)] * 3)
+    inner = Engine(*[EngineHTTPError(reason="failed", begun=True)] * 3)
     engine, clock = guarded(inner)
     for _ in range(3):
-        with pytest.raises(Fault, match="failed"):
+        with pytest.raises(EngineHTTPError, match="failed"):
             await stream(engine, [])
-    with pytest.raises(Fault, match="circuit_open"):
+    with pytest.raises(EngineHTTPError, match="circuit_open"):
         await stream(engine, [])
     assert len(inner.timeouts) == 3  # not asked
     clock.advance(BREAKER.rest)
@@ -196,14 +198,14 @@ async def test_streams_that_fail_open_the_circuit() -> None:
 
 
 async def test_an_engine_that_fails_is_left_alone_and_tried_again_later() -> None:
-    inner = Engine(*[Fault(reason="failed", status=500)] * 3)
+    inner = Engine(*[EngineHTTPError(reason="failed", status=500)] * 3)
     engine, clock = guarded(inner)
     for _ in range(3):
-        with pytest.raises(Fault, match="failed"):
+        with pytest.raises(EngineHTTPError, match="failed"):
             await ask(engine)
     assert circuit_of(engine) is Circuit.OPEN
     lease = FakeLease()
-    with pytest.raises(Fault, match="circuit_open"):
+    with pytest.raises(EngineHTTPError, match="circuit_open"):
         await ask(engine, lease)
     assert len(inner.timeouts) == 3  # not asked
     assert lease.reported.refunded == 1
@@ -214,9 +216,9 @@ async def test_an_engine_that_fails_is_left_alone_and_tried_again_later() -> Non
 
 
 async def test_calls_that_are_too_slow_for_their_request_never_open_the_circuit() -> None:
-    engine, _ = guarded(Engine(*[Fault(reason="timeout")] * 50))
+    engine, _ = guarded(Engine(*[EngineHTTPError(reason="timeout")] * 50))
     for _ in range(50):
-        with pytest.raises(Fault, match="timeout"):
+        with pytest.raises(EngineHTTPError, match="timeout"):
             await ask(engine)
     assert circuit_of(engine) is Circuit.CLOSED
 
@@ -236,10 +238,10 @@ async def test_a_cancelled_try_leaves_room_for_the_next() -> None:
             await asyncio.Event().wait()
             raise AssertionError
 
-    inner = Hanging(*[Fault(reason="failed", status=500)] * 3)
+    inner = Hanging(*[EngineHTTPError(reason="failed", status=500)] * 3)
     engine, clock = guarded(inner)
     for _ in range(3):
-        with pytest.raises(Fault):
+        with pytest.raises(EngineHTTPError):
             await ask(engine)
     clock.advance(BREAKER.rest)
     for _ in range(2):
@@ -252,10 +254,10 @@ async def test_a_cancelled_try_leaves_room_for_the_next() -> None:
 
 
 async def test_a_reader_of_events_that_fails_leaves_room_for_the_next_try() -> None:
-    inner = Engine(*[Fault(reason="failed", status=500)] * 3)
+    inner = Engine(*[EngineHTTPError(reason="failed", status=500)] * 3)
     engine, clock = guarded(inner)
     for _ in range(3):
-        with pytest.raises(Fault):
+        with pytest.raises(EngineHTTPError):
             await ask(engine)
     clock.advance(BREAKER.rest)
 
@@ -272,7 +274,7 @@ async def test_a_late_answer_to_a_call_of_before_is_not_the_try() -> None:
         """The first call answers when it is told to."""
 
         def __init__(self) -> None:
-            super().__init__(*[Fault(reason="failed", status=500)] * 3)
+            super().__init__(*[EngineHTTPError(reason="failed", status=500)] * 3)
             self.go = asyncio.Event()
 
         async def post(
@@ -294,7 +296,7 @@ async def test_a_late_answer_to_a_call_of_before_is_not_the_try() -> None:
     late = asyncio.create_task(ask(engine))
     await asyncio.sleep(0)
     for _ in range(3):
-        with pytest.raises(Fault):
+        with pytest.raises(EngineHTTPError):
             await ask(engine)
     clock.advance(BREAKER.rest)
     inner.go.set()
@@ -309,9 +311,9 @@ FEW = RetrySettings(attempts=3, first_wait=1.0, longest_wait=4.0, share=0.1, sav
 
 async def test_the_last_attempts_error_is_raised() -> None:
     reasons: list[FaultReason] = ["overloaded", "overloaded", "unreachable", "overloaded"]
-    inner = Engine(*(Fault(reason=reason) for reason in reasons))
+    inner = Engine(*(EngineHTTPError(reason=reason) for reason in reasons))
     engine, _ = guarded(inner, FEW)
-    with pytest.raises(Fault, match="unreachable"):
+    with pytest.raises(EngineHTTPError, match="unreachable"):
         await engine.post("/pooling", {"model": "sorm"}, lease=Lease(100.0))
     assert len(inner.timeouts) == FEW.attempts
 
@@ -331,9 +333,9 @@ async def test_no_attempt_is_made_that_would_begin_too_late() -> None:
             clock.advance(lease.timeout)
             return await super().post(path, payload, lease=lease, size=size)
 
-    inner = Slow(Fault(reason="unreachable"))
+    inner = Slow(EngineHTTPError(reason="unreachable"))
     engine, clock = guarded(inner)
-    with pytest.raises(Fault, match="unreachable"):
+    with pytest.raises(EngineHTTPError, match="unreachable"):
         await ask(engine)
     assert len(inner.timeouts) == 1
     assert clock.slept == []
@@ -341,9 +343,9 @@ async def test_no_attempt_is_made_that_would_begin_too_late() -> None:
 
 async def test_an_engine_in_trouble_is_not_asked_more() -> None:
     settings = RetrySettings(saved=2.0)
-    engine, _ = guarded(Engine(*[Fault(reason="overloaded")] * 1000), settings)
+    engine, _ = guarded(Engine(*[EngineHTTPError(reason="overloaded")] * 1000), settings)
     for _ in range(100):
-        with pytest.raises(Fault):
+        with pytest.raises(EngineHTTPError):
             await engine.post("/pooling", {"model": "sorm"}, lease=Lease(100.0))
     assert engine.retries <= settings.saved + 100 * settings.share
 
@@ -360,9 +362,9 @@ def test_what_is_saved_up_is_bounded() -> None:
 
 async def test_a_retry_is_one_of_the_calls_that_the_request_may_make() -> None:
     lease = FakeLease(calls=1)
-    inner = Engine(*[Fault(reason="unreachable")] * 2)
+    inner = Engine(*[EngineHTTPError(reason="unreachable")] * 2)
     engine, _ = guarded(inner)
-    with pytest.raises(Fault):
+    with pytest.raises(EngineHTTPError):
         await ask(engine, lease)
     assert len(inner.timeouts) == 2
     assert lease.reported.asked == [(1, False)] * 2  # the second of which it was not granted
@@ -374,10 +376,10 @@ async def test_work_that_may_have_been_begun_is_repeated_if_its_tokens_are_there
     repeats: int,
 ) -> None:
     lease = FakeLease(calls=5, repeats=repeats)
-    closed = Fault(reason="failed", reused=True)
-    inner = Engine(Fault(reason="unreachable"), closed, closed)
+    closed = EngineHTTPError(reason="failed", reused=True)
+    inner = Engine(EngineHTTPError(reason="unreachable"), closed, closed)
     engine, _ = guarded(inner)
-    with pytest.raises(Fault):
+    with pytest.raises(EngineHTTPError):
         await ask(engine, lease)
     assert lease.reported.asked == [(1, False), (1, True)]
     assert len(inner.timeouts) == 2 + repeats
@@ -385,9 +387,11 @@ async def test_work_that_may_have_been_begun_is_repeated_if_its_tokens_are_there
 
 
 async def test_a_request_is_not_asked_for_what_the_engine_has_not_left() -> None:
-    engine, _ = guarded(Engine(Fault(reason="unreachable")), RetrySettings(saved=0.0, share=0.0))
+    engine, _ = guarded(
+        Engine(EngineHTTPError(reason="unreachable")), RetrySettings(saved=0.0, share=0.0)
+    )
     lease = FakeLease(calls=5)
-    with pytest.raises(Fault):
+    with pytest.raises(EngineHTTPError):
         await ask(engine, lease)
     assert lease.reported.asked == []
 
@@ -414,7 +418,7 @@ async def test_engines_that_fail_together_are_not_asked_again_together() -> None
     for _ in range(10):
         clock = ManualClock()
         engine = ResilientEngine(
-            Engine(Fault(reason="unreachable")),
+            Engine(EngineHTTPError(reason="unreachable")),
             limits=RoleLimits(),
             breaking=BREAKER,
             clock=clock,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from glore.engines.breaker import BreakerSettings, Circuit, CircuitChange
-from glore.engines.exchange import MAX_RESPONSE_BYTES, Fault
+from glore.engines.exchange import MAX_RESPONSE_BYTES, EngineHTTPError
 from glore.engines.ports import Lease
 from glore.engines.resilience import CallTimes, ResilientEngine, RoleLimits
 from tests.service.leases import FakeLease
@@ -39,7 +39,7 @@ class Engine:
             async with asyncio.timeout(lease.timeout):
                 await (asyncio.Event().wait() if self.takes is None else asyncio.sleep(self.takes))
         except TimeoutError:
-            raise Fault(reason="timeout") from None
+            raise EngineHTTPError(reason="timeout") from None
         finally:
             self.running -= 1
         return b"sound"
@@ -79,7 +79,7 @@ class Role:
         try:
             lease = FakeLease(timeout, of_request=deadline)
             await self.guard.post("/pooling", {}, lease=lease)
-        except Fault as fault:
+        except EngineHTTPError as fault:
             return fault.reason, round(self._clock() - began, 3)
         return "answered", round(self._clock() - began, 3)
 
@@ -239,7 +239,7 @@ async def test_a_refused_call_is_not_made() -> None:
     late = asyncio.create_task(role.ask_at_once(3, 40.0))
     await asyncio.sleep(5.1)
     lease = FakeLease(40.0, of_request=40.0)
-    with pytest.raises(Fault, match="circuit_open"):
+    with pytest.raises(EngineHTTPError, match="circuit_open"):
         await role.guard.post("/pooling", {}, lease=lease)
     assert (lease.reported.refunded, lease.reported.asked) == (1, [])
     await late
@@ -363,7 +363,7 @@ async def test_a_status_that_says_timeout_is_no_fault() -> None:
 
     class Proxy(Engine):
         async def post(self, *_: Any, **__: Any) -> bytes:
-            raise Fault(reason="timeout", status=504)
+            raise EngineHTTPError(reason="timeout", status=504)
 
     role = Role(Proxy())
     for _ in range(30):

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from glore.engines.exchange import MAX_RESPONSE_BYTES, Fault
+from glore.engines.exchange import MAX_RESPONSE_BYTES, EngineHTTPError
 from glore.engines.generating import VllmGenerator
 from glore.engines.ports import Completion, EngineError, FaultReason, Generation, Lease
 from glore.engines.streamed import CHARACTERS_PER_TOKEN, LINES_PER_TOKEN
@@ -236,7 +236,7 @@ async def test_a_fault_tells_whether_its_connection_was_used_before(
     server: FakeVllm, engine: VllmEngine
 ) -> None:
     async def reused() -> bool:
-        with pytest.raises(Fault) as caught:
+        with pytest.raises(EngineHTTPError) as caught:
             await engine.post(COMPLETIONS, {}, lease=Lease(30.0))
         assert caught.value.reason == "failed"
         return caught.value.reused

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from glore.refinement.judging import critique_of
-from glore.refinement.progress import Advanced, Delta, Progress
+from glore.refinement.progress import Delta, Progress, StageDone
 from glore.refinement.runner import NoDraftError, Outcome, refine
 from glore.refinement.types import (
     CandidateKind,
@@ -33,8 +33,8 @@ def text_of(told: list[Progress], stage: Stage) -> str:
     return "".join(each.text for each in told if isinstance(each, Delta) and each.stage is stage)
 
 
-def advanced(told: list[Progress]) -> list[Advanced]:
-    return [each for each in told if isinstance(each, Advanced)]
+def advanced(told: list[Progress]) -> list[StageDone]:
+    return [each for each in told if isinstance(each, StageDone)]
 
 
 async def test_every_event_is_told_with_the_state_after_it() -> None:
@@ -86,7 +86,7 @@ async def test_texts_are_told_while_they_are_written() -> None:
         (whole,) = (
             n
             for n, each in enumerate(told)
-            if isinstance(each, Advanced)
+            if isinstance(each, StageDone)
             and isinstance(each.event, Refined)
             and each.event.candidate.kind is kind
         )

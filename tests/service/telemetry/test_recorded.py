@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from glore.app import create_app
 from glore.batches.store import BatchName, NothingKept, StoreFailedError
 from glore.engines.breaker import BreakerSettings
-from glore.engines.exchange import Fault
+from glore.engines.exchange import EngineHTTPError
 from glore.engines.ports import Generation, Lease
 from glore.engines.readiness import EngineState, EngineStatus
 from glore.engines.resilience import ResilientEngine, RoleLimits
@@ -303,7 +303,7 @@ def test_an_openings_counter_sees_what_a_gauge_misses() -> None:
 
     class Broken:
         async def post(self, *_: object, **__: object) -> bytes:
-            raise Fault(reason="failed")
+            raise EngineHTTPError(reason="failed")
 
     engine = ResilientEngine(
         Broken(),  # type: ignore[arg-type]
@@ -314,7 +314,7 @@ def test_an_openings_counter_sees_what_a_gauge_misses() -> None:
 
     async def fail() -> None:
         for _ in range(3):
-            with pytest.raises(Fault):
+            with pytest.raises(EngineHTTPError):
                 await engine.post("/", {}, lease=Lease(1.0))
 
     asyncio.run(fail())

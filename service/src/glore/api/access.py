@@ -27,7 +27,7 @@ _OPEN_FILES: Final = "/page/"  # of the page
 _BEARER: Final = re.compile(r"bearer +(\S+)", re.IGNORECASE)
 
 
-class Gate:
+class Authenticator:
     """Lets a request in or raises: its key must be on the ring, its client within the rate.
 
     Without keys everybody is one client, `anonymous`. There is one bucket per client and the
@@ -86,7 +86,7 @@ class AccessMiddleware:
     Needs RequestIdMiddleware around it.
     """
 
-    def __init__(self, app: ASGIApp, gate: Gate) -> None:
+    def __init__(self, app: ASGIApp, gate: Authenticator) -> None:
         self._app = app
         self._gate = gate
 

@@ -1,4 +1,4 @@
-"""How many questions and batches are worked on at once, and how many may wait for their turn.
+"""How many questions and batches run at once, and how many may wait in the queue.
 
 Work beyond what the engines can do makes every answer late and memory grow, so it is refused at
 once, with the time after which it is worth asking again.
@@ -20,7 +20,7 @@ _WEIGHT: Final = 0.1  # of the newest question or batch in the mean
 _LONGEST_RETRY_AFTER: Final = 60
 
 
-class _Pace:
+class _WorkTime:
     """How long work takes on average, as far as is known. `clock` gives monotonic seconds."""
 
     def __init__(self, guess: float, clock: Callable[[], float]) -> None:
@@ -42,7 +42,7 @@ class _Pace:
 
 
 class _Share:
-    """What one API key may have of the places, and of the queue behind them."""
+    """What one API key may use of the slots, and of the queue behind them."""
 
     def __init__(self, running: int, waiting: int) -> None:
         self.running = running
@@ -59,9 +59,9 @@ class _Share:
 class Admission:
     """A gate for `running` questions at once and `waiting` behind them, first come first served.
 
-    With a `share` (0..1) each client has at most that part of either number, and one place at
-    least. `clock` gives monotonic seconds. `waited` is told of every wait when it ends: how
-    (`turn`, `timeout` or `gone`), and after how many seconds.
+    With a `share` (0..1) each client has at most that part of either number, and at least one
+    slot. `clock` gives monotonic seconds. `waited` is called when a wait ends, with how it ended
+    (`turn`, `timeout` or `gone`) and its seconds.
     """
 
     def __init__(
@@ -78,15 +78,15 @@ class Admission:
         self._most_waiting = waiting
         self._share = share
         self._shares: dict[str, _Share] = {}  # by client; there are as many as keys
-        self._pace = _Pace(_FIRST_GUESS, clock)
+        self._pace = _WorkTime(_FIRST_GUESS, clock)
         self._free = asyncio.Semaphore(running)
         self._batches = asyncio.Semaphore(max(1, running // 2))
         self.running = 0
         self.waiting = 0
 
     @asynccontextmanager
-    async def turn(self, patience: float, client: str = ANONYMOUS) -> AsyncIterator[None]:
-        """A place at work, waited for at most `patience` seconds.
+    async def slot(self, queue_timeout: float, client: str = ANONYMOUS) -> AsyncIterator[None]:
+        """A slot to work in, after at most `queue_timeout` seconds in the queue.
 
         Raises OverloadedError, and RateLimitedError where the client has its share.
         """
@@ -105,30 +105,31 @@ class Admission:
             with self._counted(own):
                 try:
                     with self._timed():
-                        async with asyncio.timeout(patience):
+                        async with asyncio.timeout(queue_timeout):
                             if own:
                                 await stack.enter_async_context(own.free)
                             await stack.enter_async_context(self._free)
                 except TimeoutError:
-                    message = f"There was no turn within {patience:.1f} s."
+                    message = f"There was no turn within {queue_timeout:.1f} s."
                     raise OverloadedError(message, self.retry_after) from None
             with self._working():
                 yield
 
     @asynccontextmanager
-    async def patient_turn(self, patience: float, client: str = ANONYMOUS) -> AsyncIterator[None]:
-        """A place at work for a question of a batch. Raises NoDraftInTimeError.
+    async def batch_slot(
+        self, queue_timeout: float, client: str = ANONYMOUS
+    ) -> AsyncIterator[None]:
+        """A slot for a question of a batch. Raises NoDraftInTimeError.
 
-        It is waited for at most `patience` seconds: as long as the batch has. There are as few
-        who wait as there are open batches (`Places`), so it is not refused, and takes no place in
-        the queue of the others. All batches together have half of the places at most, and as few
-        stand in line before a single question.
+        The queue timeout is the time that the batch has left. Only open batches wait here
+        (`BatchLimiter`), so none is refused, and none waits in the queue of single questions. All
+        batches together use at most half of the slots.
         """
         own = self._share_of(client)
         async with AsyncExitStack() as stack:
             try:
                 with self._timed():
-                    async with asyncio.timeout(patience):
+                    async with asyncio.timeout(queue_timeout):
                         if own:
                             await stack.enter_async_context(own.free)
                         await stack.enter_async_context(self._batches)
@@ -180,7 +181,7 @@ class Admission:
 
     @contextmanager
     def _working(self) -> Iterator[None]:
-        """Count and time one who has a place."""
+        """Count and time one who has a slot."""
         self.running += 1
         try:
             with self._pace.timed():
@@ -189,7 +190,7 @@ class Admission:
             self.running -= 1
 
 
-class Places:
+class BatchLimiter:
     """Room for `most` batches at once; nobody waits for it.
 
     With a `share` (0..1) each client has at most that part of it, and one at least. `clock` gives
@@ -199,16 +200,16 @@ class Places:
     def __init__(self, most: int, clock: Callable[[], float], share: float | None = None) -> None:
         self._most = most
         self._most_of_one = most if share is None else max(1, int(most * share))
-        self._pace = _Pace(_FIRST_GUESS_OF_BATCHES, clock)
+        self._pace = _WorkTime(_FIRST_GUESS_OF_BATCHES, clock)
         self._taken: Counter[str] = Counter()  # by client
 
     @property
     def taken(self) -> int:
-        """Batches that have a place."""
+        """Batches that have a slot."""
         return sum(tuple(self._taken.values()))  # in one step: scrapes read it in another thread
 
     def check(self, client: str = ANONYMOUS) -> None:
-        """Raises OverloadedError where there is no place, RateLimitedError beyond the share."""
+        """Raises OverloadedError where no slot is free, RateLimitedError beyond the share."""
         if self.taken >= self._most:
             message = f"{self.taken} batches are being answered."
             raise OverloadedError(message, self.retry_after)
@@ -217,8 +218,8 @@ class Places:
             raise RateLimitedError(message, self._pace.retry_after(1 / self._most_of_one))
 
     @contextmanager
-    def place(self, client: str = ANONYMOUS) -> Iterator[None]:
-        """One of the places, for as long as the block runs. Raises as `check` does."""
+    def slot(self, client: str = ANONYMOUS) -> Iterator[None]:
+        """One of the slots, for as long as the block runs. Raises as `check` does."""
         self.check(client)
         self._taken[client] += 1
         try:

@@ -1,4 +1,4 @@
-"""One question on its way through the gateway: its turn, its answer, its metrics and log line."""
+"""One question on its way through the gateway: queue, answer, metrics and log line."""
 
 import uuid
 from collections.abc import AsyncIterator
@@ -22,11 +22,11 @@ from glore.errors import (
 from glore.refinement.runner import NoDraftError, Outcome, refine
 from glore.refinement.types import Task
 
-_WAITING_SHARE: Final = 0.5  # of the deadline, at most, is spent on waiting for a turn
+_WAITING_SHARE: Final = 0.5  # of the deadline, at most, may be used in the queue
 
 
-async def answer(task: Task, request: Request, context: Context) -> SolveResponse:
-    """The answer to a question, once it is its turn.
+async def solve_once(task: Task, request: Request, context: Context) -> SolveResponse:
+    """The answer to a question, once it has a slot.
 
     Raises OverloadedError, RateLimitedError, ShuttingDownError, what `no_draft_problem` gives
     without a draft, and ClientGoneError when the client disconnects, which cancels the work.
@@ -34,40 +34,40 @@ async def answer(task: Task, request: Request, context: Context) -> SolveRespons
     record = record_of(request.scope)
     with context.metrics.solving():
         try:
-            work = _in_turn(task, context, record.client)
+            work = _with_slot(task, context, record.client)
             outcome = await while_connected(request.receive, work)
         except NoDraftError as error:
-            raise lost(error, record, context) from error
-    return found(outcome, record, context)
+            raise failed(error, record, context) from error
+    return finished(outcome, record, context)
 
 
 @asynccontextmanager
-async def turn(task: Task, context: Context, client: str) -> AsyncIterator[Task]:
-    """A place at work, and the task with what waiting has left of its deadline.
+async def admitted(task: Task, context: Context, client: str) -> AsyncIterator[Task]:
+    """A slot to work in, and the task with what the queue has left of its deadline.
 
     Raises OverloadedError, RateLimitedError.
     """
-    asked = context.clock()
-    async with context.admission.turn(task.budget.deadline * _WAITING_SHARE, client):
-        left = task.budget.deadline - (context.clock() - asked)
+    arrived = context.clock()
+    async with context.admission.slot(task.budget.deadline * _WAITING_SHARE, client):
+        left = task.budget.deadline - (context.clock() - arrived)
         yield replace(task, budget=with_deadline(task.budget, left))
 
 
-def found(outcome: Outcome, record: RequestRecord, context: Context) -> SolveResponse:
+def finished(outcome: Outcome, record: RequestRecord, context: Context) -> SolveResponse:
     """Count and note an answered question; its response."""
-    response = counted(outcome, record, context)
+    response = count_answer(outcome, record, context)
     _note(record, outcome, response.id)
     return response
 
 
-def counted(outcome: Outcome, record: RequestRecord, context: Context) -> SolveResponse:
+def count_answer(outcome: Outcome, record: RequestRecord, context: Context) -> SolveResponse:
     """Count an answered question, one of perhaps many of its request; its response."""
     context.metrics.solved(outcome)
     solve_id = f"solve_{uuid.uuid4().hex}"
     return SolveResponse.of(outcome, solve_id=solve_id, request_id=record.request_id)
 
 
-def lost(error: NoDraftError, record: RequestRecord, context: Context) -> ProblemError:
+def failed(error: NoDraftError, record: RequestRecord, context: Context) -> ProblemError:
     """Count and note a question without a draft; what it is answered with."""
     record.fields["no_draft"] = str(error.reason)
     context.metrics.used(error.state)
@@ -84,8 +84,8 @@ def no_draft_problem(error: NoDraftError) -> ProblemError:
     return StudentUnavailableError(f"The student gave no draft: {error.reason}.{why}")
 
 
-async def _in_turn(task: Task, context: Context, client: str) -> Outcome:
-    async with context.drain.work(), turn(task, context, client) as timely:
+async def _with_slot(task: Task, context: Context, client: str) -> Outcome:
+    async with context.drain.work(), admitted(task, context, client) as timely:
         return await refine(timely, context.engines, context.clock)
 
 

@@ -10,11 +10,11 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 from starlette.types import Receive, Scope, Send
 
-from glore.api.batch_asking import Asking
+from glore.api.batch_asking import BatchWorker
 from glore.api.batch_body import NDJSON, Batch, batch_of
-from glore.api.batch_lines import Lines
+from glore.api.batch_lines import NDJSONWriter
 from glore.api.batch_schemas import BatchBroken, BatchDone, BatchLine
-from glore.api.callers import CallersBudget, Left
+from glore.api.callers import ClientBudget, ClientBudgetDep
 from glore.api.context import Context, context_of
 from glore.api.disconnect import hand_over, while_connected
 from glore.api.header_fields import header_parameters, read_headers
@@ -22,7 +22,7 @@ from glore.api.openapi import BATCH_ERRORS
 from glore.api.problems import internal_problem, problem_of, type_of
 from glore.api.record import RequestRecord, record_of
 from glore.api.sample_count import ONLY_WHERE_IT_COUNTS
-from glore.batches.run import BatchRun, StoppedError, Told
+from glore.batches.run import BatchRun, FinishedQuestion, StoppedError
 from glore.batches.store import (
     BatchName,
     NothingKept,
@@ -57,14 +57,14 @@ class LinesResponse(Response):
     media_type = NDJSON
 
     def __init__(
-        self, batch: Batch, key: str | None, left: CallersBudget, asked: float, context: Context
+        self, batch: Batch, key: str | None, left: ClientBudget, arrived: float, context: Context
     ) -> None:
         super().__init__(headers=_HEADERS)
         del self.headers["content-length"]
         self._batch = batch
         self._key = key
         self._left = left
-        self._asked = asked  # by the clock of the context
+        self._arrived = arrived  # by the clock of the context
         self._context = context
         self._begun = False
 
@@ -76,7 +76,7 @@ class LinesResponse(Response):
         """
         record = record_of(scope)
         try:
-            with self._context.places.place(record.client):
+            with self._context.batch_limiter.slot(record.client):
                 await while_connected(receive, self._tell_all(send, record))
         except ClientGoneError as error:
             if not self._begun:
@@ -91,19 +91,19 @@ class LinesResponse(Response):
         context.gate.count_more(record.client, max(0, len(tasks) - replayed - 1))
         counts: Counter[str] = Counter()
 
-        async def tell(told: Told) -> None:
-            outcome = ("replayed" if told.replayed else "ok") if told.answer.ok else "error"
+        async def on_finished(finished: FinishedQuestion) -> None:
+            outcome = ("replayed" if finished.replayed else "ok") if finished.answer.ok else "error"
             counts[outcome] += 1
             context.metrics.batch_questions.labels(outcome).inc()
-            await lines.write(_line(told, self._batch.ids[told.index]))
+            await writer.write(_line(finished, self._batch.ids[finished.index]))
 
-        asking = Asking(tasks, self._left, self._asked, context, record)
+        asking = BatchWorker(tasks, self._left, self._arrived, context, record)
         work = BatchRun(
             name,
             len(tasks),
             store,
             asking.answer,
-            tell,
+            on_finished,
             context.pace,
             asking.is_late,
             context.drain.closed if self._key else context.drain.over,
@@ -111,9 +111,9 @@ class LinesResponse(Response):
         self._begun = True
         start = {"status": self.status_code, "headers": self.raw_headers}
         await hand_over(send, {"type": "http.response.start", **start})
-        lines = Lines(send, context.heartbeat)
+        writer = NDJSONWriter(send, context.heartbeat)
         try:
-            await lines.alive_during(work.run())
+            await writer.alive_during(work.run())
             broken = None
         except ClientGoneError:
             raise
@@ -133,7 +133,7 @@ class LinesResponse(Response):
             record.status = broken.status
             record.fields["problem"] = broken.type
             last = BatchBroken(done=False, ok=ok, errors=errors, error=broken)
-        await lines.end(last.model_dump_json(exclude_none=True) + "\n")
+        await writer.end(last.model_dump_json(exclude_none=True) + "\n")
 
     async def _begin(self, name: BatchName) -> tuple[Store, int]:
         """The store of the results, and how many it has already."""
@@ -191,22 +191,22 @@ class _KeyHeader(BaseModel):
     },
 )
 async def solve_batch(
-    request: Request, context: Annotated[Context, Depends(context_of)], left: Left
+    request: Request, context: Annotated[Context, Depends(context_of)], left: ClientBudgetDep
 ) -> Response:
     """Answer many questions; each is told in a line of its own as soon as it has ended.
 
-    A question that fails costs its line, not the batch. Blank lines are signs of life. The last
-    line says `done`: true when every question was told, false when the batch broke, because the
+    A question that fails costs its line, not the batch. Blank writer are signs of life. The last
+    line says `done`: true when every question was finished, false when the batch broke, because the
     gateway stops or cannot keep results; with an idempotency key it may then be asked again.
 
     Closing the connection cancels what has not ended; with an idempotency key, what has ended is
     kept. Each question that is asked counts against a rate. `Glore-Max-Engine-Calls` and
     `Glore-Max-Generated-Tokens` bound each question, `Glore-Deadline-Ms` the whole batch.
     """
-    asked = context.clock()
+    arrived = context.clock()
     key = read_headers(_KeyHeader, request).key
     batch = await batch_of(request, context.limits)
-    return LinesResponse(batch, key, left, asked, context)
+    return LinesResponse(batch, key, left, arrived, context)
 
 
 def _store_failed(error: StoreFailedError) -> StoreUnavailableError:
@@ -215,12 +215,13 @@ def _store_failed(error: StoreFailedError) -> StoreUnavailableError:
     return StoreUnavailableError("The results cannot be kept now.")
 
 
-def _line(told: Told, name: str | None) -> str:
+def _line(finished: FinishedQuestion, name: str | None) -> str:
     """A BatchLine; the answer is JSON already, and is not parsed again."""
+    answer = finished.answer
     status, result, error = (
-        ("ok", told.answer.text, "null") if told.answer.ok else ("error", "null", told.answer.text)
+        ("ok", answer.text, "null") if answer.ok else ("error", "null", answer.text)
     )
     return (
-        f'{{"index":{told.index},"id":{json.dumps(name)},"status":"{status}",'
+        f'{{"index":{finished.index},"id":{json.dumps(name)},"status":"{status}",'
         f'"result":{result},"error":{error}}}\n'
     )

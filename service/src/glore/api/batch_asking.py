@@ -1,4 +1,4 @@
-"""The questions of one batch: each in its turn, within what is left of the caller's own budget."""
+"""The questions of one batch, each in a slot, within what is left of the client's own budget."""
 
 import logging
 import math
@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from glore.api.answering import counted, no_draft_problem
-from glore.api.callers import CallersBudget
+from glore.api.answering import count_answer, no_draft_problem
+from glore.api.callers import ClientBudget
 from glore.api.context import Context
 from glore.api.problems import Problem, internal_problem, problem_of
 from glore.api.record import RequestRecord
@@ -19,8 +19,8 @@ from glore.refinement.types import Task
 _log: Final = logging.getLogger("glore.batches")
 
 
-class Asking:
-    """Answers the questions of a batch that was asked at `asked`, by the clock of the context.
+class BatchWorker:
+    """Answers the questions of a batch that arrived at `arrived`, by the clock of the context.
 
     Engine calls and generated tokens of `left` are those of each question, its deadline is that
     of the whole batch. A question's own deadline begins with its turn.
@@ -29,8 +29,8 @@ class Asking:
     def __init__(
         self,
         tasks: Sequence[Task],
-        left: CallersBudget,
-        asked: float,
+        left: ClientBudget,
+        arrived: float,
         context: Context,
         record: RequestRecord,
     ) -> None:
@@ -38,7 +38,7 @@ class Asking:
         self._left = left
         self._context = context
         self._record = record
-        self._ends = asked + left.deadline_ms / 1000
+        self._ends = arrived + left.deadline_ms / 1000
 
     def is_late(self) -> bool:
         """Whether the time of the batch is up: every answer is a problem then."""
@@ -51,7 +51,7 @@ class Asking:
         """
         request_id = self._record.request_id
         try:
-            outcome = await self._in_turn(self._tasks[index])
+            outcome = await self._with_slot(self._tasks[index])
         except ShuttingDownError:
             return None
         except ProblemError as error:
@@ -63,17 +63,17 @@ class Asking:
             fields = {"request_id": request_id, "index": index}
             _log.exception("unhandled error in a batch", extra={"fields": fields})
             return _failed(internal_problem(request_id))
-        result = counted(outcome, self._record, self._context)
+        result = count_answer(outcome, self._record, self._context)
         return Answer(result.model_dump_json(), ok=True)
 
-    async def _in_turn(self, task: Task) -> Outcome:
+    async def _with_slot(self, task: Task) -> Outcome:
         """Raises NoDraftError, NoDraftInTimeError, ShuttingDownError."""
         context = self._context
         async with context.drain.work():
             if self.is_late():
                 message = "The time of the batch was up before it was the question's turn."
                 raise NoDraftInTimeError(message)
-            async with context.admission.patient_turn(self._seconds_left, self._record.client):
+            async with context.admission.batch_slot(self._seconds_left, self._record.client):
                 with context.metrics.solving():
                     return await refine(self._bound(task), context.engines, context.clock)
 

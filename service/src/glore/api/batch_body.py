@@ -19,7 +19,7 @@ from glore.api.json_text import JsonText, check_size
 from glore.api.problems import MAX_FAULTS, MAX_NAME, field_faults, invalid_request
 from glore.api.schemas import SolveOptions, SolveRequest
 from glore.api.solve import task_of
-from glore.errors import FieldFault, InvalidRequestError, UnsupportedMediaTypeError
+from glore.errors import FieldError, InvalidRequestError, UnsupportedMediaTypeError
 from glore.refinement.types import Task
 
 NDJSON: Final = "application/x-ndjson"
@@ -76,14 +76,14 @@ async def digest_of(ids: Sequence[str | None], requests: Sequence[SolveRequest])
     """What stands for a batch in the store: its form, and a hash of all that the client said.
 
     The same questions give the same one in whichever way they were written, on whichever gateway:
-    what was not said is not in it, and so no default of this version. Each request has the options
+    what was not given is not in it, and so no default of this version. Each request has the options
     of its batch. Null says no more than silence.
     """
     digest = hashlib.sha256(f"[{_canonical(ids)},[".encode())
     pauses = _Pauses(_QUESTIONS_AT_ONCE)
     for index, each in enumerate(requests):
-        said = each.model_dump(mode="json", exclude_unset=True, exclude_none=True)
-        digest.update(f"{',' if index else ''}{_canonical(said)}".encode())
+        given = each.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+        digest.update(f"{',' if index else ''}{_canonical(given)}".encode())
         await pauses.after()
     digest.update(b"]]")
     return f"{_FORM}:{digest.hexdigest()}"
@@ -151,7 +151,7 @@ def _read_question(text: JsonText, questions: list[object], limits: Limits) -> i
 async def _checked(fields: dict[str, object], questions: list[object], limits: Limits) -> Batch:
     """What is asked. Raises InvalidRequestError with the first faults."""
     if not questions:
-        raise invalid_request([FieldFault(_QUESTIONS, "List should have at least 1 item")])
+        raise invalid_request([FieldError(_QUESTIONS, "List should have at least 1 item")])
     try:
         options = SolveOptions.model_validate(fields)
     except ValidationError as error:
@@ -159,7 +159,7 @@ async def _checked(fields: dict[str, object], questions: list[object], limits: L
     ids: list[str | None] = []
     requests: list[SolveRequest] = []
     tasks: list[Task] = []
-    faults: list[FieldFault] = []
+    faults: list[FieldError] = []
     pauses = _Pauses(_QUESTIONS_AT_ONCE)
     for index, each in enumerate(questions):
         field = f"{_QUESTIONS}.{index}"
@@ -182,7 +182,7 @@ async def _checked(fields: dict[str, object], questions: list[object], limits: L
     return Batch(ids, tasks, await digest_of(ids, requests))
 
 
-def _at(field: str, faults: Iterable[FieldFault]) -> Iterator[FieldFault]:
+def _at(field: str, faults: Iterable[FieldError]) -> Iterator[FieldError]:
     """Faults of a part of the body, which is at `field`."""
     for each in faults:
         yield replace(each, field=f"{field}.{each.field}" if each.field else field)
@@ -190,4 +190,4 @@ def _at(field: str, faults: Iterable[FieldFault]) -> Iterator[FieldFault]:
 
 def _too_many(limits: Limits) -> InvalidRequestError:
     message = f"List should have at most {limits.max_batch} items"
-    return invalid_request([FieldFault(_QUESTIONS, message)])
+    return invalid_request([FieldError(_QUESTIONS, message)])

@@ -12,7 +12,7 @@ _T = TypeVar("_T")
 HEARTBEAT: Final = b"\n"  # readers of NDJSON skip blank lines
 
 
-class Lines:
+class NDJSONWriter:
     """The body of an answer that has begun, written a whole line at a time.
 
     After `heartbeat` seconds in which nothing was written a blank line is, while there is work.

@@ -29,18 +29,18 @@ class BatchRequest(SolveOptions):
 
 def resolved(options: SolveOptions, question: BatchQuestion) -> SolveRequest:
     """The question with its own options, else those of its batch, else the defaults."""
-    said = {
+    given = {
         name: getattr(source, name)
         for source in (options, question)
         for name in source.model_fields_set & SolveRequest.model_fields.keys()
     }
-    return SolveRequest(**said)
+    return SolveRequest(**given)
 
 
 class BatchLine(BaseModel):
     """One question has ended. Lines come in the order in which questions end."""
 
-    index: int = Field(description="Its place in the batch, from 0.")
+    index: int = Field(description="Its index in the batch, from 0.")
     id: str | None
     status: Literal["ok", "error"]
     result: SolveResponse | None = Field(description="With `ok`.")
@@ -58,7 +58,7 @@ class BatchDone(BaseModel):
 class BatchBroken(BaseModel):
     """The last line of a batch that broke: the store failed, or the gateway stops.
 
-    Questions that were not told are not answered. With an idempotency key what was told is kept,
+    Questions without a line have no answer. With an idempotency key what was sent is stored,
     and the batch goes on when it is asked again.
     """
 

@@ -1,4 +1,4 @@
-"""What a caller has left of its own budget, said in headers: it only makes a request's smaller."""
+"""What a client has left of its own budget, in headers: it can only lower a request's budget."""
 
 from dataclasses import dataclass, replace
 from typing import Annotated, Final
@@ -14,13 +14,13 @@ DEADLINE_HEADER: Final = "Glore-Deadline-Ms"
 CALLS_HEADER: Final = "Glore-Max-Engine-Calls"
 TOKENS_HEADER: Final = "Glore-Max-Generated-Tokens"
 ANY_NUMBER: Final = 2**31 - 1  # what says nothing
-RESERVED_SHARE: Final = 0.2  # of the deadline, at most, is kept for reranking
+RESERVED_SHARE: Final = 0.2  # of the deadline, at most, is reserved for reranking
 _WHAT: Final = "What is left of the caller's own"
 _RULE: Final = "the smaller of this and the request's counts."
 
 
 @dataclass(frozen=True, slots=True)
-class CallersBudget:
+class ClientBudget:
     """What is left of each; more than any request may have where the caller did not say."""
 
     deadline_ms: int = ANY_NUMBER
@@ -39,7 +39,7 @@ class CallersBudget:
 
 
 def with_deadline(budget: Budget, deadline: float) -> Budget:
-    """The budget with this deadline, of which no more than RESERVED_SHARE is kept for reranking."""
+    """The budget with this deadline, with at most RESERVED_SHARE reserved for reranking."""
     reserve = min(budget.rerank_reserve, deadline * RESERVED_SHARE)
     return replace(budget, deadline=deadline, rerank_reserve=reserve)
 
@@ -65,10 +65,10 @@ class _BudgetHeaders(BaseModel):
 BUDGET_PARAMETERS: Final = header_parameters(_BudgetHeaders)
 
 
-async def _callers_budget(request: Request) -> CallersBudget:
+async def _callers_budget(request: Request) -> ClientBudget:
     given = read_headers(_BudgetHeaders, request)
     deadline = min(given.deadline_ms, ANY_NUMBER)
-    return CallersBudget(deadline, given.engine_calls, given.generated_tokens)
+    return ClientBudget(deadline, given.engine_calls, given.generated_tokens)
 
 
-Left = Annotated[CallersBudget, Depends(_callers_budget)]  # what handlers ask for
+ClientBudgetDep = Annotated[ClientBudget, Depends(_callers_budget)]  # what handlers ask for

@@ -6,10 +6,10 @@ from typing import cast
 
 from fastapi import Request
 
-from glore.api.access import Gate
-from glore.api.admission import Admission, Places
+from glore.api.access import Authenticator
+from glore.api.admission import Admission, BatchLimiter
 from glore.api.draining import Drain
-from glore.batches.run import Pace
+from glore.batches.run import BatchLimits
 from glore.batches.store import Store
 from glore.engines.readiness import Readiness
 from glore.refinement.runner import Engines
@@ -46,13 +46,13 @@ class Context:
     readiness: Readiness
     metrics: Metrics
     limits: Limits
-    gate: Gate
+    gate: Authenticator
     admission: Admission
-    places: Places  # of batches
+    batch_limiter: BatchLimiter
     drain: Drain
     clock: Callable[[], float]  # monotonic seconds
     store: Store | None  # of batches
-    pace: Pace  # of a batch
+    pace: BatchLimits  # of a batch
     heartbeat: float  # seconds of silence in a stream
     student: str  # the engine without which there is no answer
     serves: str | None  # a hash of what answers, if that is known

@@ -76,9 +76,9 @@ def page(document: _Schema) -> str:
 
 def _operation(document: _Schema, method: str, path: str, operation: _Schema) -> str:
     """One method of one path: what it is for, what it takes, what it gives."""
-    place, name = escape(operation["operationId"]), f"{method.upper()} {escape(path)}"
+    anchor, name = escape(operation["operationId"]), f"{method.upper()} {escape(path)}"
     parts = [
-        f'<h2 id="{place}"><code>{name}</code></h2>',
+        f'<h2 id="{anchor}"><code>{name}</code></h2>',
         f"<p><strong>{escape(operation['summary'])}.</strong> ",
         f"{escape(operation.get('description', ''))}</p>",
     ]
@@ -153,13 +153,13 @@ def _fields(document: _Schema, schema: _Schema, before: str = "") -> str:
 
 
 def _row(document: _Schema, name: str, schema: _Schema, required: bool | None) -> str:
-    """Name, kind, and all that is said of one field."""
-    said = [] if required else ["optional"]
-    said += [f"{word} {json.dumps(schema[key])}" for key, word in _LIMITS.items() if key in schema]
+    """Name, kind, and all that is notes of one field."""
+    notes = [] if required else ["optional"]
+    notes += [f"{word} {json.dumps(schema[key])}" for key, word in _LIMITS.items() if key in schema]
     text = escape(schema.get("description", ""))
     return (
         f"<tr><td><code>{escape(name)}</code></td><td>{escape(_kind(document, schema))}</td>"
-        f"<td>{text} <em>{escape('; '.join(said))}</em></td></tr>"
+        f"<td>{text} <em>{escape('; '.join(notes))}</em></td></tr>"
     )
 
 

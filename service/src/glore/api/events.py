@@ -10,7 +10,7 @@ from glore.api.problems import Problem
 from glore.api.schemas import CandidateOut, SelectedOut, SolveResponse
 from glore.formats.steps import split_steps
 from glore.refinement.judging import critique_of, first_error
-from glore.refinement.progress import Advanced, Delta
+from glore.refinement.progress import Delta, StageDone
 from glore.refinement.types import (
     CandidateKind,
     Drafted,
@@ -50,7 +50,7 @@ class DraftWritten(BaseModel):
 class StepScores(BaseModel):
     """`scores`: the SORM's scores of a candidate."""
 
-    candidate: int = Field(description="Its place in `candidates`.")
+    candidate: int = Field(description="Its index in `candidates`.")
     scores: list[float] = Field(description="0..1, one for each step.")
 
 
@@ -89,7 +89,7 @@ class RefinedWritten(BaseModel):
     """`refined`: a whole refinement. One that fails after some deltas has none."""
 
     candidate: CandidateOut
-    place: int = Field(description="In `candidates`.")
+    place: int = Field(description="Its index in `candidates`.")
 
 
 EVENTS: Final[Mapping[str, type[BaseModel]]] = MappingProxyType(
@@ -150,11 +150,11 @@ class SolveEvents:
     def __init__(self) -> None:
         self._last = 0
 
-    def told(self, item: Delta | Advanced | SolveResponse) -> bytes:
+    def encode(self, item: Delta | StageDone | SolveResponse) -> bytes:
         """Its events, one after the other."""
         return b"".join(self._event(name, data.model_dump_json()) for name, data in events_of(item))
 
-    def failed(self, problem: Problem) -> bytes:
+    def encode_error(self, problem: Problem) -> bytes:
         """The problem, as a whole response would have it."""
         return self._event("error", problem.model_dump_json(exclude_none=True))
 
@@ -163,7 +163,7 @@ class SolveEvents:
         return f"id: {self._last}\nevent: {name}\ndata: {data}\n\n".encode()
 
 
-def events_of(item: Delta | Advanced | SolveResponse) -> Iterator[_Event]:
+def events_of(item: Delta | StageDone | SolveResponse) -> Iterator[_Event]:
     """What is said of one thing told; a stage that failed is named in `done` alone."""
     match item:
         case Delta(stage=Stage.DRAFT, text=text):
@@ -171,15 +171,15 @@ def events_of(item: Delta | Advanced | SolveResponse) -> Iterator[_Event]:
         case Delta(stage=stage, text=text, base=base, round=number):
             kind = _REFINED[stage]
             yield "refined.delta", RefinedDelta(kind=kind, base=base, round=number, text=text)
-        case Advanced(event=Drafted(), state=state):
+        case StageDone(event=Drafted(), state=state):
             yield "draft", DraftWritten.of(state)
             if state.candidates[0].findings:
                 yield "first_error", FirstError.of(state)
-        case Advanced(event=StepsScored(candidate=index, scores=scores), state=state):
+        case StageDone(event=StepsScored(candidate=index, scores=scores), state=state):
             yield "scores", StepScores(candidate=index, scores=list(scores))
             if index == 0 and not state.candidates[0].findings:
                 yield "first_error", FirstError.of(state)
-        case Advanced(event=Refined(candidate=candidate), state=state):
+        case StageDone(event=Refined(candidate=candidate), state=state):
             index = len(state.candidates) - 1
             yield "refined", RefinedWritten(candidate=CandidateOut.of(candidate), place=index)
         case SolveResponse():

@@ -154,9 +154,9 @@ RESPONSE: Final[dict[str, Any]] = {
 }
 
 
-def _unranked(place: int) -> dict[str, Any]:
+def _unranked(index: int) -> dict[str, Any]:
     """A candidate as it is before there are outcome scores."""
-    candidate: dict[str, Any] = RESPONSE["candidates"][place]
+    candidate: dict[str, Any] = RESPONSE["candidates"][index]
     return candidate | {"outcome_score": None}
 
 

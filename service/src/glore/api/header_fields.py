@@ -20,9 +20,9 @@ def read_headers(model: type[_Model], request: Request) -> _Model:
     """
     aliases = (field.alias for field in model.model_fields.values())
     given = {name: request.headers.get(name) for name in aliases if name}
-    said = {name: value for name, value in given.items() if value is not None}
+    present = {name: value for name, value in given.items() if value is not None}
     try:
-        return model.model_validate(said)
+        return model.model_validate(present)
     except ValidationError as error:
         located = [{**each, "loc": ("header", *each["loc"])} for each in error.errors()]
         raise invalid_request(field_faults(located)) from None

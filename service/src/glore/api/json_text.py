@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Final, NoReturn
 
 from glore.api.problems import invalid_request
-from glore.errors import FieldFault
+from glore.errors import FieldError
 
 MAX_MEMBERS: Final = 200  # of an object
 
@@ -93,7 +93,7 @@ class JsonText:
 
     def fail(self, message: str) -> NoReturn:
         """Raise the error that says so of `field`."""
-        raise invalid_request([FieldFault(self.field, message)])
+        raise invalid_request([FieldError(self.field, message)])
 
     def _fail_as_too_long(self) -> NoReturn:
         self.fail(f"Not valid JSON, or a value of more than {self._longest} characters")
@@ -112,10 +112,10 @@ def check_size(value: object, most: int, field: str = "body") -> None:
             continue
         count += len(container)
         if count > most:
-            raise invalid_request([FieldFault(field, f"More than {most} values")])
+            raise invalid_request([FieldError(field, f"More than {most} values")])
         if isinstance(container, dict):
             if len(container) > MAX_MEMBERS:
                 message = f"An object of more than {MAX_MEMBERS} members"
-                raise invalid_request([FieldFault(field, message)])
+                raise invalid_request([FieldError(field, message)])
             container = container.values()
         containers += container

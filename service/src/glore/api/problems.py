@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from glore.api.paths import explain_nothing
 from glore.api.record import path_of, record_of
-from glore.errors import FieldFault, InvalidRequestError, ProblemError
+from glore.errors import FieldError, InvalidRequestError, ProblemError
 
 MEDIA_TYPE: Final = "application/problem+json"
 TOO_LONG: Final = "context_length_exceeded"  # the kind of a fault
@@ -78,7 +78,7 @@ class ProblemResponse(JSONResponse):
 
 
 # A response from a problem, the faults that it tells of, and its headers.
-Shape: TypeAlias = Callable[[Problem, Sequence[FieldFault], Mapping[str, str]], Response]
+Shape: TypeAlias = Callable[[Problem, Sequence[FieldError], Mapping[str, str]], Response]
 
 
 class ErrorShapeMiddleware:
@@ -138,7 +138,7 @@ def internal_error(scope: Scope) -> Response:
     return _respond(internal_problem(record_of(scope).request_id), scope)
 
 
-def invalid_request(faults: Sequence[FieldFault]) -> InvalidRequestError:
+def invalid_request(faults: Sequence[FieldError]) -> InvalidRequestError:
     """The error that names the fields at fault."""
     names = ", ".join(dict.fromkeys(fault.field for fault in faults))
     count = "1 field is" if len(faults) == 1 else f"{len(faults)} fields are"
@@ -180,7 +180,7 @@ def _respond(
     problem: Problem,
     scope: Scope,
     headers: Mapping[str, str] = MappingProxyType({}),
-    faults: Sequence[FieldFault] = (),
+    faults: Sequence[FieldError] = (),
 ) -> Response:
     record_of(scope).fields["problem"] = problem.type
     shape: Shape = scope.get(_SHAPE, _as_problem)
@@ -188,23 +188,23 @@ def _respond(
 
 
 def _as_problem(
-    problem: Problem, _faults: Sequence[FieldFault], headers: Mapping[str, str]
+    problem: Problem, _faults: Sequence[FieldError], headers: Mapping[str, str]
 ) -> Response:
     return ProblemResponse(
         problem.model_dump(exclude_none=True), status_code=problem.status, headers=dict(headers)
     )
 
 
-def field_faults(errors: Sequence[Any]) -> tuple[FieldFault, ...]:
+def field_faults(errors: Sequence[Any]) -> tuple[FieldError, ...]:
     """Pydantic's errors as field faults; input values are left out."""
     faults = []
     for error in errors[:MAX_FAULTS]:
         if error["type"] == "json_invalid":
             position = error["loc"][-1]
             message = f"Not valid JSON at character {position}: {error['ctx']['error']}"
-            faults.append(FieldFault("body", message))
+            faults.append(FieldError("body", message))
         else:
-            faults.append(FieldFault(_dotted(error["loc"]), str(error["msg"]), error["type"]))
+            faults.append(FieldError(_dotted(error["loc"]), str(error["msg"]), error["type"]))
     return tuple(faults)
 
 

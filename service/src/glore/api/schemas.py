@@ -146,7 +146,7 @@ class SolveRequest(SolveOptions):
 class SelectedOut(BaseModel):
     """The winner and why it won."""
 
-    candidate: int = Field(description="Its place in `candidates`.")
+    candidate: int = Field(description="Its index in `candidates`.")
     kind: CandidateKind
     reason: SelectionReason
     explanation: str = Field(description="One sentence for people.")

@@ -6,8 +6,8 @@ from fastapi import APIRouter, Body, Depends, Request
 from fastapi.responses import Response
 
 from glore.api.accept import prefers_events
-from glore.api.answering import answer
-from glore.api.callers import Left, with_deadline
+from glore.api.answering import solve_once
+from glore.api.callers import ClientBudgetDep, with_deadline
 from glore.api.context import Context, Limits, context_of
 from glore.api.events import EVENT_SCHEMA, SolveEvents
 from glore.api.examples import REQUESTS, STREAM
@@ -18,7 +18,7 @@ from glore.api.record import record_of
 from glore.api.schemas import SolveRequest, SolveResponse
 from glore.api.stream import MEDIA_TYPE as EVENT_STREAM
 from glore.api.stream import EventStreamResponse
-from glore.errors import FieldFault, UnsupportedMediaTypeError
+from glore.errors import FieldError, UnsupportedMediaTypeError
 from glore.refinement.types import Budget, Sampling, Strategy, Task, gate_of
 
 _MOST_VALUES: Final = 4000  # in a body; a conversation of 1,000 messages has fewer
@@ -59,20 +59,20 @@ async def solve(
     body: Annotated[SolveRequest, Body(openapi_examples=REQUESTS)],
     request: Request,
     context: Annotated[Context, Depends(context_of)],
-    left: Left,
+    left: ClientBudgetDep,
 ) -> SolveResponse | Response:
     """Draft a solution, refine it as the strategy says, and return the best candidate.
 
     A stage that fails costs its candidate, not the answer: `degraded` names it. Closing the
-    connection cancels all work. With `Accept: text/event-stream` the question is told of while it
-    is answered; the last event is `done`, with the whole answer, or `error`, with a problem.
+    connection cancels all work. With `Accept: text/event-stream` progress is streamed; the
+    last event is `done`, with the whole answer, or `error`, with a problem.
     """
     strategy = body.strategy or context.limits.strategy
     record_of(request.scope).ask(strategy.value)
     task = left.bound(task_of(body, context.limits))
     if prefers_events(",".join(request.headers.getlist("accept"))):
         return EventStreamResponse(task, context, SolveEvents())
-    return await answer(task, request, context)
+    return await solve_once(task, request, context)
 
 
 def task_of(body: SolveRequest, limits: Limits) -> Task:
@@ -89,14 +89,14 @@ def task_of(body: SolveRequest, limits: Limits) -> Task:
             f"This model's maximum context length is {limits.max_question} characters. "
             f"The prompt is too long: it has {len(body.question)}."
         )
-        faults.append(FieldFault("question", message, TOO_LONG))
+        faults.append(FieldError("question", message, TOO_LONG))
     if "n" in body.sampling.model_fields_set and body.strategy is not Strategy.BEST_OF_N:
-        faults.append(FieldFault("sampling.n", "Taken with strategy best_of_n only"))
+        faults.append(FieldError("sampling.n", "Taken with strategy best_of_n only"))
     calls = body.max_engine_calls or limits.max_calls
     tokens = body.max_generated_tokens or limits.max_generated_tokens
     given = body.deadline_ms if "deadline_ms" in body.model_fields_set else 0
     faults += [
-        FieldFault(name, f"Input should be less than or equal to {bound}")
+        FieldError(name, f"Input should be less than or equal to {bound}")
         for name, value, bound in (
             ("deadline_ms", given, most),
             ("max_generated_tokens", tokens, limits.max_generated_tokens),

@@ -1,4 +1,4 @@
-"""Answers told while they are worked on, as server-sent events (WHATWG HTML, section 9.2)."""
+"""Answers as streams of server-sent events (WHATWG HTML, section 9.2)."""
 
 import logging
 import time
@@ -10,11 +10,11 @@ from starlette.types import Receive, Scope, Send
 from glore.api.context import Context
 from glore.api.disconnect import handing_over, while_connected
 from glore.api.problems import Problem, internal_problem, problem_of, type_of
+from glore.api.progress_queue import Admitted, Heartbeat, ProgressQueue, run_streaming
 from glore.api.record import RequestRecord, record_of
 from glore.api.schemas import SolveResponse
-from glore.api.telling import Silence, Telling, Turn, telling
 from glore.errors import ClientGoneError, ProblemError
-from glore.refinement.progress import Advanced, Delta
+from glore.refinement.progress import Delta, StageDone
 from glore.refinement.types import Task
 
 MEDIA_TYPE: Final = "text/event-stream"
@@ -23,37 +23,36 @@ _HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # th
 _log = logging.getLogger("glore.streams")
 
 
-class Wording(Protocol):
-    """The events of one stream, whole and in bytes; empty where there is nothing to say."""
+class EventEncoder(Protocol):
+    """Encodes the events of one stream; empty bytes where an item has no event."""
 
-    def told(self, item: Delta | Advanced | SolveResponse) -> bytes:
-        """What is said of it; the response comes last."""
+    def encode(self, item: Delta | StageDone | SolveResponse) -> bytes:
+        """The event of an item; the response comes last."""
         ...
 
-    def failed(self, problem: Problem) -> bytes:
-        """What is said, as the last, when there will be no response."""
+    def encode_error(self, problem: Problem) -> bytes:
+        """The last event of a stream without a response."""
         ...
 
 
 class EventStreamResponse(Response):
     """Works on a question while it is sent; stops when the client goes away.
 
-    It begins when it is the question's turn, or, when it is `late`, with the first that is said; in
-    any case with the first sign of life, which a question that waits for its turn is given too.
-    What goes wrong before that is raised, and so answered as for any other response. After that the
-    record has the status that the answer would have had.
+    It begins when the question leaves the queue, or with the first event if it is `late`. A
+    heartbeat begins it too, in the queue as well. An error before that is raised, and answered like
+    that of any other response. After that the record has the status of the error.
     """
 
     media_type = MEDIA_TYPE
 
     def __init__(
-        self, task: Task, context: Context, wording: Wording, *, late: bool = False
+        self, task: Task, context: Context, encoder: EventEncoder, *, late: bool = False
     ) -> None:
         super().__init__(headers=_HEADERS)
         del self.headers["content-length"]
         self._task = task
         self._context = context
-        self._wording = wording
+        self._encoder = encoder
         self._late = late
         self._begun = False
 
@@ -70,11 +69,11 @@ class EventStreamResponse(Response):
 
     async def _answer(self, record: RequestRecord, send: Send) -> None:
         async with (
-            telling(self._task, self._context, record) as told,
+            run_streaming(self._task, self._context, record) as queue,
             handing_over(send) as send_in_time,
         ):
             try:
-                await self._tell(told, send_in_time, record)
+                await self._send_items(queue, send_in_time, record)
             except ClientGoneError:
                 raise
             except Exception as error:
@@ -83,13 +82,13 @@ class EventStreamResponse(Response):
                 problem = _problem(error, record.request_id)
                 record.status = problem.status
                 record.fields["problem"] = problem.type
-                await self._write(send_in_time, self._wording.failed(problem))
+                await self._write(send_in_time, self._encoder.encode_error(problem))
             await self._write(send_in_time, b"", more=False)
 
-    async def _tell(self, told: Telling, send: Send, record: RequestRecord) -> None:
+    async def _send_items(self, queue: ProgressQueue, send: Send, record: RequestRecord) -> None:
         drafting = False
-        async for item in told:
-            if isinstance(item, Turn):
+        async for item in queue:
+            if isinstance(item, Admitted):
                 if not (self._late or self._begun):
                     await self._begin(send)
                 continue
@@ -97,9 +96,9 @@ class EventStreamResponse(Response):
                 drafting = True
                 seconds = time.perf_counter() - record.started
                 self._context.metrics.first_token_seconds.observe(seconds)
-            said = HEARTBEAT if isinstance(item, Silence) else self._wording.told(item)
-            if said:
-                await self._write(send, said)
+            content = HEARTBEAT if isinstance(item, Heartbeat) else self._encoder.encode(item)
+            if content:
+                await self._write(send, content)
 
     async def _begin(self, send: Send) -> None:
         self._begun = True
@@ -113,7 +112,7 @@ class EventStreamResponse(Response):
 
 
 def _problem(error: Exception, request_id: str) -> Problem:
-    """What ends a stream without a response; a bug is logged and not told of."""
+    """What ends a stream without a response. A bug is logged, and its text is not sent."""
     if isinstance(error, ProblemError):
         return problem_of(error, request_id)
     fields = {"request_id": request_id}

@@ -1,10 +1,10 @@
 """One batch, worked off: claims, leases, results as they finish. Knows no HTTP.
 
-A question is claimed, answered, kept, and only then told. One that somebody else has claimed is
-looked for again until it is finished there, or its claim has been given back or has run out.
+A question is claimed, answered, stored, and only then sent. If another run has claimed it, this
+one looks again until the result is there, or the claim was given back or has expired.
 
-A run that is told to stop claims nothing more: what is being answered is finished and told, and
-the rest is left to whoever runs the batch next.
+A run that is to stop claims nothing more. It finishes and sends what is being answered, and leaves
+the rest to the next run of the batch.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class FinishedQuestion:
     """An answer on its way to the client; `replayed` if it was found in the store."""
 
     index: int
@@ -43,7 +43,7 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class BatchLimits:
     """`concurrency` questions of a batch at once; `lease` and `poll` in seconds."""
 
     concurrency: int
@@ -51,18 +51,18 @@ class Pace:
     poll: float = 0.25
 
 
-Ask: TypeAlias = Callable[[int], Awaitable[Answer | None]]
-Tell: TypeAlias = Callable[[Told], Awaitable[None]]
-Late: TypeAlias = Callable[[], bool]
+AnswerQuestion: TypeAlias = Callable[[int], Awaitable[Answer | None]]
+OnFinished: TypeAlias = Callable[[FinishedQuestion], Awaitable[None]]
+IsLate: TypeAlias = Callable[[], bool]
 
 
 class BatchRun:
     """One run through the batch `name` of `size` questions, which has been begun in the store.
 
     `ask` answers a question and never raises; it gives None for one that was broken off, which is
-    neither kept nor told. `tell` takes each answer, one at a time, and may be slow: then the work
-    waits. Errors are told and not kept. Once it is `late`, `ask` has nothing but an error for every
-    question that is left, those claimed elsewhere included. `stop` is set when it is to end early.
+    neither stored nor sent. `on_finished` takes each answer, one at a time, and may be slow: then
+    the work waits. Errors are sent and not stored. Once it is `late`, `ask` gives only errors,
+    and so does every question that is left, also one claimed elsewhere. `stop` ends the run early.
     """
 
     def __init__(
@@ -70,16 +70,16 @@ class BatchRun:
         name: BatchName,
         size: int,
         store: Store,
-        ask: Ask,
-        tell: Tell,
-        pace: Pace,
-        late: Late = lambda: False,
+        ask: AnswerQuestion,
+        on_finished: OnFinished,
+        pace: BatchLimits,
+        late: IsLate = lambda: False,
         stop: asyncio.Event | None = None,
     ) -> None:
         self._name = name
         self._store = store
         self._ask = ask
-        self._tell = tell
+        self._on_finished = on_finished
         self._pace = pace
         self._late = late
         self._stop = stop or asyncio.Event()
@@ -126,7 +126,7 @@ class BatchRun:
             if self._late():
                 answer = await self._ask(index)
                 if answer is not None:
-                    await self._told(Told(index, answer, replayed=False))
+                    await self._finish(FinishedQuestion(index, answer, replayed=False))
             elif await self._store.claim(self._name, index, self._holder, self._pace.lease):
                 await self._answer(index)
             else:
@@ -142,7 +142,7 @@ class BatchRun:
         elif not await self._store.finish(self._name, index, self._holder, answer.text):
             self._elsewhere.add(index)  # the lease was lost: the result is another's to give
             return
-        await self._told(Told(index, answer, replayed=False))
+        await self._finish(FinishedQuestion(index, answer, replayed=False))
 
     async def _next(self) -> int | None:
         """An open question, as soon as there is one; None when all were told or it is to stop."""
@@ -183,11 +183,11 @@ class BatchRun:
                 return
             result = await self._store.read(self._name, index)
             if result is not None:  # else it was purged just now
-                await self._told(Told(index, Answer(result, ok=True), replayed=True))
+                await self._finish(FinishedQuestion(index, Answer(result, ok=True), replayed=True))
 
-    async def _told(self, told: Told) -> None:
+    async def _finish(self, finished: FinishedQuestion) -> None:
         async with self._telling:
-            await self._tell(told)
+            await self._on_finished(finished)
         async with self._changed:
-            self._left.discard(told.index)
+            self._left.discard(finished.index)
             self._changed.notify_all()

@@ -12,7 +12,7 @@ from rich.live import Live
 
 from glore.commands.errors import INTERRUPTED, WrongArgumentError, from_gateway
 from glore.commands.key import own_key
-from glore.commands.story import Story, conclusion, picture
+from glore.commands.story import AskView, render_progress, render_result
 from glore.commands.strategy import strategy_named
 from glore.terminal import json_text
 from glore_client import CallOptions, Client, GloreError, Sampling, SolveResult, Stream
@@ -56,8 +56,11 @@ def run_ask(question: str, options: AskOptions) -> None:
         message = "the question is empty"
         raise WrongArgumentError(message)
     try:
-        with Client(options.url, api_key=own_key()) as client, client.stream(text, **call) as told:
-            result = _heard(told) if options.as_json else _shown(told)
+        with (
+            Client(options.url, api_key=own_key()) as client,
+            client.stream(text, **call) as events,
+        ):
+            result = _read_to_end(events) if options.as_json else _shown(events)
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
     except GloreError as error:
@@ -68,25 +71,25 @@ def run_ask(question: str, options: AskOptions) -> None:
         print(json_text(result.model_dump(mode="json"), indent=2))  # noqa: T201 - what was asked for
 
 
-def _heard(told: Stream) -> SolveResult:
-    for _ in told:
+def _read_to_end(stream: Stream) -> SolveResult:
+    for _ in stream:
         pass
-    return told.result
+    return stream.result
 
 
-def _shown(told: Stream) -> SolveResult:
-    """Show it while it is told; where there is no terminal, when all has been told."""
+def _shown(stream: Stream) -> SolveResult:
+    """Show it while it is stream; where there is no terminal, when all has been stream."""
     console = Console(highlight=False)
-    story = Story()
+    story = AskView()
     if console.is_terminal:
         with Live(console=console, refresh_per_second=_FRAMES) as live:
-            for event in told:
+            for event in stream:
                 story.note(event)
-                live.update(picture(story))
+                live.update(render_progress(story))
     else:
         console.width = _UNWRAPPED
-        for event in told:
+        for event in stream:
             story.note(event)
-        console.print(picture(story))
-    console.print(conclusion(told.result))
-    return told.result
+        console.print(render_progress(story))
+    console.print(render_result(stream.result))
+    return stream.result

@@ -31,10 +31,10 @@ def run_check(*, host: str | None, port: int | None) -> None:
     settings = given_settings(host=host, port=port)
     typer.echo(visible("\n".join(lines(described(settings)))))
     readiness, store = asyncio.run(_probe(settings))
-    told = [*in_words(readiness, "The gateway"), f"  store: {store}"]
+    text = [*in_words(readiness, "The gateway"), f"  store: {store}"]
     if warning := exposed(settings.host, len(settings.keyring.keys)):
-        told.append(f"  warning: {warning}")
-    typer.echo(visible("\n".join(["", *told])))
+        text.append(f"  warning: {warning}")
+    typer.echo(visible("\n".join(["", *text])))
     if not readiness.ready or store not in (_OPENED, OFF):
         raise typer.Exit(1)
 

@@ -3,7 +3,7 @@
 ```
 typer.TyperException
 ├── CommandFailedError      1: it could not be done
-├── WrongArgumentError      2: it was not asked rightly
+├── WrongArgumentError      2: the command line is wrong
 └── TryLaterError           3: it could not be done now; the same may work later
 ```
 
@@ -34,7 +34,7 @@ INTERRUPTED: Final = 130
 
 
 class CommandFailedError(typer.TyperException):
-    """What was asked could not be done."""
+    """The command could not be carried out."""
 
     exit_code = 1
 

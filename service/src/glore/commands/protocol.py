@@ -37,7 +37,7 @@ _TEXTS: Final = {
 class BoundedConnection(h11.Connection):
     """Reads what a client sends; raises RemoteProtocolError where that exceeds a limit.
 
-    A request behind one that is not answered yet waits in the buffer, and is told of as no event:
+    A request behind one that is not answered yet waits in the buffer, and gives no event:
     reading goes on. What follows the last request of a connection is dropped.
     """
 

@@ -29,7 +29,7 @@ def run_serve(*, host: str | None, port: int | None) -> None:
     with bind(settings.host, settings.port) as listener:
         try:
             if settings.store is not None:  # the default one fails without an error
-                asyncio.run(check_store(settings))  # uvicorn would tell it in a traceback
+                asyncio.run(check_store(settings))  # uvicorn would print a traceback
         except ConfigurationError as error:
             raise CommandFailedError(str(error)) from error
         configure_logs(settings.log_level, secrets=settings.secrets)

@@ -44,7 +44,7 @@ class Refinement:
 
 
 @dataclass(slots=True)
-class Story:
+class AskView:
     """What the events have told so far."""
 
     draft: str = ""  # as far as it is written
@@ -86,8 +86,9 @@ class Story:
             if (each.kind, each.base, each.round) == (delta.kind, delta.base, delta.round):
                 each.text += delta.text
                 return
-        kept = self._kept(delta.base) if delta.kind == "local_refinement" else ""
-        self.refinements.append(Refinement(delta.kind, delta.base, delta.round, kept + delta.text))
+        prefix = self._prefix(delta.base) if delta.kind == "local_refinement" else ""
+        text = prefix + delta.text
+        self.refinements.append(Refinement(delta.kind, delta.base, delta.round, text))
 
     def _complete(self, candidate: Candidate) -> None:
         """Take the whole text. An older gateway names no base: it refines the draft."""
@@ -100,7 +101,7 @@ class Story:
             Refinement(candidate.kind, candidate.base, 1, candidate.solution, is_whole=True)
         )
 
-    def _kept(self, base: int) -> str:
+    def _prefix(self, base: int) -> str:
         """The steps before the first error, which a local refinement keeps."""
         if base not in self.candidates or self.first_error is None:
             return ""
@@ -112,7 +113,7 @@ class Story:
         return "".join(f"{step.text}\n" for step in steps)
 
 
-def picture(story: Story) -> RenderableType:
+def render_progress(story: AskView) -> RenderableType:
     """The draft with coloured steps and the refinements, as far as they have come."""
     parts: list[RenderableType] = [_heading("Draft"), _draft(story)]
     for each in story.refinements:
@@ -122,7 +123,7 @@ def picture(story: Story) -> RenderableType:
     return Group(*parts)
 
 
-def conclusion(result: SolveResult) -> RenderableType:
+def render_result(result: SolveResult) -> RenderableType:
     """The candidates and the winner, the answer, what is missing, and the cost."""
     parts: list[RenderableType] = [Text()]
     if len(result.candidates) > 1:
@@ -165,7 +166,7 @@ def _sure_from(threshold: float) -> float:
     return (1 + threshold) / 2
 
 
-def _draft(story: Story) -> RenderableType:
+def _draft(story: AskView) -> RenderableType:
     if not story.steps:
         return _inset(_text(story.draft))
     error, scores, findings = story.first_error, story.scores.get(0, ()), story.findings()
@@ -188,8 +189,8 @@ def _draft(story: Story) -> RenderableType:
 
 def _candidates(result: SolveResult) -> RenderableType:
     table = Table.grid(padding=(0, 2))
-    for place, candidate in enumerate(result.candidates):
-        won = place == result.selected.candidate
+    for index, candidate in enumerate(result.candidates):
+        won = index == result.selected.candidate
         marks = Text("<- winner" if won else "", "bold green")
         if candidate.findings:
             marks.append("  " if won else "")

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from glore.engines.exchange import Exchange, Fault, parse, size_of
+from glore.engines.exchange import EngineHTTP, EngineHTTPError, parse, size_of
 from glore.engines.ports import Lease, NoCallLeftError, Scores
 from glore.engines.wire import ClassificationResponse
 from glore.formats.sequence_scores import SequenceScores
@@ -17,7 +17,7 @@ class VllmSequenceScorer:
     solution without steps is nothing to read and scores 0, without asking.
     """
 
-    def __init__(self, engine: Exchange, model: str, scores: SequenceScores) -> None:
+    def __init__(self, engine: EngineHTTP, model: str, scores: SequenceScores) -> None:
         self._engine = engine
         self._model = model
         self._scores = scores
@@ -30,12 +30,12 @@ class VllmSequenceScorer:
         lease: Lease,
     ) -> Scores:
         """One score per solution. Raises EngineError, and NoCallLeftError."""
-        asked = [solution for solution in solutions if split_steps(solution)]
-        if len(asked) > 1 and not lease.reserve_calls(len(asked) - 1):
+        scorable = [solution for solution in solutions if split_steps(solution)]
+        if len(scorable) > 1 and not lease.reserve_calls(len(scorable) - 1):
             raise NoCallLeftError
         try:
-            scored = await self._side_by_side(question, asked, lease)
-        except Fault as fault:
+            scored = await self._side_by_side(question, scorable, lease)
+        except EngineHTTPError as fault:
             raise fault.as_error(role="orm") from fault
         values = iter(value for value, _ in scored)
         return Scores(
@@ -64,7 +64,7 @@ class VllmSequenceScorer:
 
 
 async def classify(
-    engine: Exchange,
+    engine: EngineHTTP,
     model: str,
     scores: SequenceScores,
     question: str,
@@ -83,5 +83,5 @@ async def classify(
     try:
         value = scores.decode([item.probs for item in response.data])
     except ValueError as error:
-        raise Fault(reason="wrong_scores", problem=str(error)) from error  # numbers only
+        raise EngineHTTPError(reason="wrong_scores", problem=str(error)) from error  # numbers only
     return value, response.usage.prompt_tokens

@@ -1,4 +1,4 @@
-"""An engine as HTTP: what it is asked through, what goes wrong, and how answers are parsed.
+"""An engine as HTTP: requests, what can go wrong, and how answers are parsed.
 
 An answer is in memory four times at most (received, joined, parsed, text), and costs no more work
 than its `size` in bytes and MAX_VALUES values of JSON.
@@ -21,7 +21,7 @@ _TOO_MANY_VALUES: Final = "JSON of too many or too long values"
 _Shape = TypeVar("_Shape", bound=BaseModel)
 
 
-class Fault(Exception):
+class EngineHTTPError(Exception):
     """An exchange with an engine gave no usable answer."""
 
     def __init__(
@@ -55,7 +55,7 @@ class Fault(Exception):
         )
 
 
-class Exchange(Protocol):
+class EngineHTTP(Protocol):
     """An engine as HTTP: what `VllmEngine` does and what guards it."""
 
     async def post(
@@ -97,7 +97,7 @@ def parse(shape: type[_Shape], body: bytes) -> _Shape:
     try:
         return shape.model_validate_json(body)
     except ValidationError as error:
-        raise Fault(reason="bad_response", problem=first_problem(error)) from None
+        raise EngineHTTPError(reason="bad_response", problem=first_problem(error)) from None
 
 
 def first_problem(error: ValidationError) -> str:
@@ -115,8 +115,8 @@ def check_values(content: bytes) -> None:
         return
     strings = content.replace(rb"\\", b"").replace(rb"\"", b"")  # without escaped quotes
     if strings.count(b'"') > 4 * MAX_VALUES:
-        raise Fault(reason="bad_response", problem=_TOO_MANY_VALUES)
+        raise EngineHTTPError(reason="bad_response", problem=_TOO_MANY_VALUES)
     outside = b"".join(strings.split(b'"')[::2])
     marks = sum(map(outside.count, (b"[", b"{", b",", b":")))
     if marks > MAX_VALUES or len(outside) > _BYTES_PER_VALUE * MAX_VALUES:
-        raise Fault(reason="bad_response", problem=_TOO_MANY_VALUES)
+        raise EngineHTTPError(reason="bad_response", problem=_TOO_MANY_VALUES)

@@ -1,16 +1,16 @@
-"""Whether a server can play the family it was given: asked once, when it becomes healthy.
+"""Whether a server can play the family it was given: checked once, when it becomes healthy.
 
 A tokenizer that merges or splits a separator, a server that pools at another token, a model with
 another head, a chat template that closes a turn that is to be gone on with: each would cost
 every answer its scores or its refinement. So a small example goes the whole way first, and what
-does not fit is told in a sentence. The example's own text is all that these sentences quote.
+does not fit is explained in a sentence. The example's own text is all that these sentences quote.
 """
 
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
 from glore.engines.classify import classify
-from glore.engines.exchange import Exchange, Fault, parse
+from glore.engines.exchange import EngineHTTP, EngineHTTPError, parse
 from glore.engines.generating import conversation
 from glore.engines.ports import Lease
 from glore.engines.scoring import options
@@ -28,14 +28,14 @@ SOLUTION: Final = "\n".join(STEPS)
 _REFUSALS: Final = frozenset({400, 404, 405, 422})
 
 
-def stepwise(engine: Exchange, model: str, scores: ScoreFormat) -> Check:
+def stepwise(engine: EngineHTTP, model: str, scores: ScoreFormat) -> Check:
     """The tokenizer keeps every separator whole, and the server scores just those."""
 
     async def check(timeout: float) -> str | None:
         lease = Lease(timeout)
         text = scores.encode(QUESTION, STEPS)
-        asked = {"model": model, "prompt": text, "return_token_strs": True}
-        tokenized = parse(TokenizeResponse, await engine.post("/tokenize", asked, lease=lease))
+        request = {"model": model, "prompt": text, "return_token_strs": True}
+        tokenized = parse(TokenizeResponse, await engine.post("/tokenize", request, lease=lease))
         wanted = scores.prompt_rows + len(STEPS)
         found = (tokenized.token_strs or ()).count(scores.separator)
         if found != wanted:
@@ -56,32 +56,32 @@ def stepwise(engine: Exchange, model: str, scores: ScoreFormat) -> Check:
             )
         return None
 
-    return _refusals_told(model, check)
+    return _with_refusals_explained(model, check)
 
 
-def sequence(engine: Exchange, model: str, scores: SequenceScores) -> Check:
+def sequence(engine: EngineHTTP, model: str, scores: SequenceScores) -> Check:
     """The server gives one label per conversation."""
 
     async def check(timeout: float) -> str | None:
         try:
             await classify(engine, model, scores, QUESTION, SOLUTION, Lease(timeout))
-        except Fault as fault:
+        except EngineHTTPError as fault:
             if fault.reason != "wrong_scores":
                 raise
             return f"{model} is no reward model with one label: {fault.__cause__}"
         return None
 
-    return _refusals_told(model, check)
+    return _with_refusals_explained(model, check)
 
 
-def chat(engine: Exchange, model: str) -> Check:
+def chat(engine: EngineHTTP, model: str) -> Check:
     """The chat template leaves a begun turn open and unchanged, so that it can be gone on with."""
     example = ChatPrompts().local_refiner(QUESTION, SOLUTION, 1)
 
     async def check(timeout: float) -> str | None:
         lease = Lease(timeout)
-        asked = {"model": model, **conversation(example)}
-        tokenized = parse(TokenizeResponse, await engine.post("/tokenize", asked, lease=lease))
+        request = {"model": model, **conversation(example)}
+        tokenized = parse(TokenizeResponse, await engine.post("/tokenize", request, lease=lease))
         back = {"model": model, "tokens": list(tokenized.tokens)}
         body = await engine.post("/detokenize", back, lease=lease)
         text = parse(DetokenizeResponse, body).prompt
@@ -89,20 +89,20 @@ def chat(engine: Exchange, model: str) -> Check:
             return None
         return f"the chat template of {model} does not let a begun turn be gone on with"
 
-    return _refusals_told(model, check)
+    return _with_refusals_explained(model, check)
 
 
 def _id_of(tokenized: TokenizeResponse, scores: ScoreFormat) -> int:
     return tokenized.tokens[(tokenized.token_strs or ()).index(scores.separator)]
 
 
-def _refusals_told(model: str, check: Check) -> Check:
+def _with_refusals_explained(model: str, check: Check) -> Check:
     """The check, where a server that does not know the question has the wrong model on it."""
 
-    async def told(timeout: float) -> str | None:
+    async def explained(timeout: float) -> str | None:
         try:
             return await check(timeout)
-        except Fault as fault:
+        except EngineHTTPError as fault:
             if fault.status not in _REFUSALS:
                 raise
             return (
@@ -110,4 +110,4 @@ def _refusals_told(model: str, check: Check) -> Check:
                 "serves another kind of model, or has no chat template"
             )
 
-    return told
+    return explained

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from glore.engines.exchange import Exchange, Fault, parse, size_of
+from glore.engines.exchange import EngineHTTP, EngineHTTPError, parse, size_of
 from glore.engines.ports import Completion, Generation, Lease, Role
 from glore.engines.streamed import CHAT, COMPLETION, StreamedCompletion, TextBound
 from glore.engines.wire import ChatResponse, CompletionChoice, CompletionResponse
@@ -31,7 +31,7 @@ class VllmGenerator:
     is begun is left open and gone on with.
     """
 
-    def __init__(self, engine: Exchange, role: Role, model: str) -> None:
+    def __init__(self, engine: EngineHTTP, role: Role, model: str) -> None:
         self._engine = engine
         self._role = role
         self._model = model
@@ -54,8 +54,8 @@ class VllmGenerator:
             "top_p": top_p,
             "max_tokens": max_tokens,
         }
-        path, asked = _asked(prompt)
-        payload = {"model": self._model, **asked, **sampling}
+        path, content = _request_of(prompt)
+        payload = {"model": self._model, **content, **sampling}
         chat, size = isinstance(prompt, Chat), size_of(n * max_tokens)
         try:
             if on_text is None:
@@ -72,14 +72,14 @@ class VllmGenerator:
                     lease.report_tokens(streamed.tokens)
                 response = streamed.whole()
             completions = _completions(response, n, max_tokens)
-        except Fault as fault:
+        except EngineHTTPError as fault:
             raise fault.as_error(self._role) from fault
         return Generation(
             completions, response.usage.prompt_tokens, response.usage.completion_tokens
         )
 
 
-def _asked(prompt: Prompt) -> tuple[str, dict[str, object]]:
+def _request_of(prompt: Prompt) -> tuple[str, dict[str, object]]:
     """Where a prompt goes, and how it is put there."""
     if isinstance(prompt, str):
         return "/v1/completions", {"prompt": prompt}
@@ -116,11 +116,11 @@ def _completions(response: CompletionResponse, n: int, max_tokens: int) -> tuple
     """
     choices = sorted(response.choices, key=lambda choice: choice.index)
     if [choice.index for choice in choices] != list(range(n)):
-        raise Fault(reason="bad_response")
+        raise EngineHTTPError(reason="bad_response")
     if response.usage.completion_tokens > n * max_tokens:
-        raise Fault(reason="bad_response")
+        raise EngineHTTPError(reason="bad_response")
     for choice in choices:
         TextBound(max_tokens).take(choice.text)
     if any(choice.finish_reason not in _WHOLE_TEXT for choice in choices):
-        raise Fault(reason="failed")  # aborted on the server's side
+        raise EngineHTTPError(reason="failed")  # aborted on the server's side
     return tuple(Completion(choice.text, choice.finish_reason) for choice in choices)

@@ -26,7 +26,7 @@ FaultReason: TypeAlias = Literal[
     "wrong_scores",  # There are more or fewer scores than steps.
     "circuit_open",  # The engine was not called: it failed too often just now.
 ]
-# After these the engine has done nothing: no connection, an answer that says so, or not asked.
+# After these the engine has done nothing: no connection, an answer that says so, or no call.
 NOTHING_BEGUN: Final[frozenset[FaultReason]] = frozenset(
     {"unreachable", "overloaded", "circuit_open"}
 )
@@ -136,7 +136,7 @@ class Generator(Protocol):
     ) -> Generation:
         """`n` completions of `prompt`. Raises EngineError.
 
-        `on_text` asks for the text as it is written (n = 1): it is called with pieces, none of
+        `on_text` gets the text as it is written (n = 1): it is called with pieces, none of
         them empty, that make up the completion's text. EngineError may follow pieces.
         """
         ...

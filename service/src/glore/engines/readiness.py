@@ -1,6 +1,6 @@
-"""Whether the engines can work: each one's `/health` and `/v1/models`, asked side by side.
+"""Whether the engines can work: each one's `/health` and `/v1/models`, probed side by side.
 
-An engine that is healthy is also asked, once, whether it fits the families of its roles
+An engine that is healthy is also checked, once, whether it fits the families of its roles
 (`glore.engines.fitness`); when it was away in between, again.
 """
 
@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final, Protocol
 
 from glore.engines.breaker import Circuit
-from glore.engines.exchange import Exchange, Fault, parse
+from glore.engines.exchange import EngineHTTP, EngineHTTPError, parse
 from glore.engines.fitness import Check
 from glore.engines.ports import Role
 from glore.engines.wire import ModelList
@@ -59,7 +59,7 @@ class VllmProbe:
 
     def __init__(
         self,
-        engine: Exchange,
+        engine: EngineHTTP,
         models: Collection[str],
         timeout: float,
         checks: Sequence[Check] = (),
@@ -84,7 +84,7 @@ class VllmProbe:
         for check in self._checks:
             try:
                 problem = await check(self._timeout)
-            except Fault as fault:
+            except EngineHTTPError as fault:
                 return EngineStatus(_state_of(fault))
             if problem is not None:
                 return EngineStatus(EngineState.MISFIT, problem=problem)
@@ -95,7 +95,7 @@ class VllmProbe:
             await self._engine.get("/health", timeout=self._timeout)
             body = await self._engine.get("/v1/models", timeout=self._timeout)
             served = {model.id for model in parse(ModelList, body).data}
-        except Fault as fault:
+        except EngineHTTPError as fault:
             return EngineStatus(_state_of(fault))
         missing = tuple(name for name in self._models if name not in served)
         return EngineStatus(EngineState.MISSING_MODELS if missing else EngineState.READY, missing)
@@ -178,14 +178,14 @@ class Readiness:
                 self._checking.cancel()
 
     def _compare(self, name: str, before: EngineStatus | None, now: EngineStatus) -> None:
-        """Act on what has changed since the engine was asked before."""
+        """Act on what has changed since the last probe."""
         ready = now.state is EngineState.READY
         if ready and before is not None and before.state is not EngineState.READY:
             for role in self._roles.get(name, ()):
                 self._guards[role].end_rest()
 
 
-def _state_of(fault: Fault) -> EngineState:
+def _state_of(fault: EngineHTTPError) -> EngineState:
     if fault.status in _UNAUTHORIZED:
         return EngineState.UNAUTHORIZED
     if fault.status == _STARTING:

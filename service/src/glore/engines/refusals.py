@@ -51,21 +51,21 @@ def needs_models(status: int) -> bool:
 
 
 def explanation(
-    status: int, said: str, model: str, served: tuple[ServedModel, ...], key: str | None
+    status: int, body: str, model: str, served: tuple[ServedModel, ...], key: str | None
 ) -> str:
     """Why the engine refused, in words that go on after "the engine" and are safe for clients.
 
-    `said` is the excerpt of its body; `served` is empty where its models are not known.
+    `body` is the excerpt of its body; `served` is empty where its models are not known.
     """
     if status in _KEY_REFUSED:
         return "refused the gateway's key" if key else "asks for a key, and the gateway has none"
-    said = said.lower()
-    if status == _TOO_LARGE or (status in _INVALID and any(each in said for each in _TOO_LONG)):
+    body = body.lower()
+    if status == _TOO_LARGE or (status in _INVALID and any(each in body for each in _TOO_LONG)):
         return f"refused the request. The prompt is too long{_limit(model, served)}"
     if status == _NOT_FOUND and not served:
         return f"does not serve {model}, or its URL is wrong (HTTP 404)"
     missing = model not in {each.id for each in served}
-    if missing and (status == _NOT_FOUND or (served and status in _INVALID and "model" in said)):
+    if missing and (status == _NOT_FOUND or (served and status in _INVALID and "model" in body)):
         return f"does not serve {model} (it serves {_listed(served, key)})"
     return f"refused the request (HTTP {status})"
 

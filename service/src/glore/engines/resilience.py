@@ -1,4 +1,4 @@
-"""The calls to one role's engine: whether they are made, how long they take, and made again.
+"""The calls to one role's engine: whether they are made, how long they may take, and retries.
 
 A role here is an engine of its own, also where several share a server. In front of it stands a
 circuit breaker (`glore.engines.breaker`). Around each call there is a time limit of the role:
@@ -12,7 +12,7 @@ circuit breaker (`glore.engines.breaker`). Around each call there is a time limi
 - A trial of a circuit that was open has the time after which a call is late, twice as much after
   each that fails: an engine that has become slow is found again.
 
-A call is made again when nothing was begun: there was no connection, or the server said that it is
+A call is retried when nothing was begun: there was no connection, or the server said that it is
 overloaded. Once in a call, a connection kept open from an earlier request that closed without an
 answer counts as such: most likely the server had closed it for its age. vLLM sends nothing of a
 whole answer before it is done, so the work may be done twice: that retry is made only if the
@@ -37,7 +37,7 @@ from glore.engines.breaker import (
     CircuitChange,
     OnChange,
 )
-from glore.engines.exchange import MAX_RESPONSE_BYTES, Exchange, Fault
+from glore.engines.exchange import MAX_RESPONSE_BYTES, EngineHTTP, EngineHTTPError
 from glore.engines.ports import (
     NOTHING_BEGUN,
     FaultReason,
@@ -166,7 +166,7 @@ class ResilientEngine:
 
     def __init__(
         self,
-        engine: Exchange,
+        engine: EngineHTTP,
         *,
         limits: RoleLimits,
         like: CallTimes | None = None,
@@ -190,7 +190,7 @@ class ResilientEngine:
         self._sleep = sleep
         self._rng = rng or random.Random()
         self._on_change = on_change
-        self.retries = 0  # calls that were made again so far
+        self.retries = 0  # retries so far
         self.openings = 0  # of its circuit so far
 
     @property
@@ -248,7 +248,7 @@ class ResilientEngine:
         for attempt in itertools.count(1):
             try:
                 return await self._once(send, lease, limit, end, last)
-            except Fault as fault:
+            except EngineHTTPError as fault:
                 wait = wait_before(attempt, self._retrying, self._rng)
                 repeated = fault.reused and not believed and fault.reason not in _SAFE
                 believed = believed or repeated
@@ -275,7 +275,7 @@ class ResilientEngine:
         call = None if self._refuses() else self._breaker.admits()
         if call is None:
             lease.refund_call()
-            raise Fault(reason="circuit_open")
+            raise EngineHTTPError(reason="circuit_open")
         if call.trial:
             longer = limit.late * 2.0 ** min(self._failed_trials, 16)
             end = min(last, call.began + min(longer, limit.longest_trial))
@@ -284,8 +284,8 @@ class ResilientEngine:
                 given = await send(lease.within(end - call.began))
         except _TooManyLateError:
             self._breaker.given_up(call)
-            raise Fault(reason="timeout") from None
-        except Fault as fault:
+            raise EngineHTTPError(reason="timeout") from None
+        except EngineHTTPError as fault:
             own = fault.reason == "timeout" and fault.status is None and end < last
             if own and limit.counts:
                 self._failed_trials += call.trial

@@ -1,12 +1,12 @@
 """Stepwise reward models on a vLLM pooling server: the StepScorer and OutcomeScorer ports.
 
-A family (`glore.formats.scores.ScoreFormat`) says what is asked and how rows become scores. A
+A family (`glore.formats.scores.ScoreFormat`) says what is sent and how rows become scores. A
 count that does not match is `wrong_scores`.
 """
 
 from collections.abc import Sequence
 
-from glore.engines.exchange import Exchange, Fault, parse, size_of
+from glore.engines.exchange import EngineHTTP, EngineHTTPError, parse, size_of
 from glore.engines.ports import Lease, Scores
 from glore.engines.wire import PoolingItem, PoolingResponse
 from glore.formats.scores import ORM_COLUMN, SORM_COLUMN, NewlineScores, ScoreFormat
@@ -16,7 +16,7 @@ from glore.formats.steps import split_steps
 class VllmStepScorer:
     """Fills the StepScorer port: the SORM on a pooling server."""
 
-    def __init__(self, engine: Exchange, model: str, scores: ScoreFormat | None = None) -> None:
+    def __init__(self, engine: EngineHTTP, model: str, scores: ScoreFormat | None = None) -> None:
         self._engine = engine
         self._model = model
         self._scores = scores or NewlineScores(SORM_COLUMN)
@@ -35,7 +35,7 @@ class VllmStepScorer:
             values, tokens = await _pool(
                 self._engine, self._model, self._scores, question, (steps,), lease
             )
-        except Fault as fault:
+        except EngineHTTPError as fault:
             raise fault.as_error(role="sorm") from fault
         return Scores(values[0], tokens)
 
@@ -47,7 +47,7 @@ class VllmOutcomeScorer:
     and scores 0, without asking.
     """
 
-    def __init__(self, engine: Exchange, model: str, scores: ScoreFormat | None = None) -> None:
+    def __init__(self, engine: EngineHTTP, model: str, scores: ScoreFormat | None = None) -> None:
         self._engine = engine
         self._model = model
         self._scores = scores or NewlineScores(ORM_COLUMN)
@@ -68,14 +68,14 @@ class VllmOutcomeScorer:
             values, tokens = await _pool(
                 self._engine, self._model, self._scores, question, scored, lease
             )
-        except Fault as fault:
+        except EngineHTTPError as fault:
             raise fault.as_error(role="orm") from fault
         last = iter(values)
         return Scores(tuple(next(last)[-1] if steps else 0.0 for steps in texts), tokens)
 
 
 async def _pool(
-    engine: Exchange,
+    engine: EngineHTTP,
     model: str,
     scores: ScoreFormat,
     question: str,
@@ -89,18 +89,18 @@ async def _pool(
     body = await engine.post("/pooling", payload, lease=lease, size=size)
     response = parse(PoolingResponse, body)
     if sorted(item.index for item in response.data) != list(range(len(texts))):
-        raise Fault(reason="wrong_scores")
+        raise EngineHTTPError(reason="wrong_scores")
 
-    def place(item: PoolingItem) -> int:
+    def index(item: PoolingItem) -> int:
         return item.index
 
     try:
         values = [
             scores.decode(item.data, len(steps))
-            for item, steps in zip(sorted(response.data, key=place), solutions, strict=True)
+            for item, steps in zip(sorted(response.data, key=index), solutions, strict=True)
         ]
     except (ValueError, IndexError) as error:  # another count, no such column, or outside 0..1
-        raise Fault(reason="wrong_scores", problem=str(error)) from error  # numbers only
+        raise EngineHTTPError(reason="wrong_scores", problem=str(error)) from error  # numbers only
     return values, response.usage.prompt_tokens
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Final, TypeAlias
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from glore.engines.exchange import Fault, check_values
+from glore.engines.exchange import EngineHTTPError, check_values
 from glore.engines.wire import (
     ChatChunk,
     CompletionChoice,
@@ -38,7 +38,7 @@ class TextBound:
         self._characters -= len(text)
         self._lines -= text.count("\n")
         if self._characters < 0 or self._lines < 0:
-            raise Fault(reason="bad_response")
+            raise EngineHTTPError(reason="bad_response")
 
 
 class StreamedCompletion:
@@ -65,7 +65,7 @@ class StreamedCompletion:
         """Read the next event. Raises Fault."""
         self._events_left -= 1
         if self._done or self._events_left < 0:
-            raise Fault(reason="bad_response")
+            raise EngineHTTPError(reason="bad_response")
         if data == _DONE:
             self._done = True
             return
@@ -76,7 +76,7 @@ class StreamedCompletion:
             self.tokens = max(self.tokens, chunk.usage.completion_tokens)
         for choice in chunk.choices:
             if choice.index != 0 or self._finish_reason is not None:
-                raise Fault(reason="bad_response")
+                raise EngineHTTPError(reason="bad_response")
             self._finish_reason = choice.finish_reason
             if choice.text:
                 self._left.take(choice.text)
@@ -86,7 +86,7 @@ class StreamedCompletion:
     def whole(self) -> CompletionResponse:
         """The completion, once its stream has ended. Raises Fault when that was too early."""
         if not self._done or self._finish_reason is None or self._usage is None:
-            raise Fault(reason="bad_response")
+            raise EngineHTTPError(reason="bad_response")
         text = "".join(self._texts)
         choice = CompletionChoice(index=0, text=text, finish_reason=self._finish_reason)
         return CompletionResponse(choices=(choice,), usage=self._usage)
@@ -96,7 +96,7 @@ class StreamedCompletion:
         try:
             chunk = self._chunks.validate_json(data)
         except ValidationError:
-            raise Fault(reason="bad_response") from None  # its text would quote the event
+            raise EngineHTTPError(reason="bad_response") from None  # its text would quote the event
         if isinstance(chunk, StreamFailure):
-            raise Fault(reason="failed", begun=True)
+            raise EngineHTTPError(reason="failed", begun=True)
         return chunk

@@ -19,7 +19,7 @@ from aiohttp import hdrs
 
 from glore.engines import refusals
 from glore.engines.connection import PIECE_BYTES, SMALL_BYTES, EngineConnector, TurnBudget
-from glore.engines.exchange import MAX_RESPONSE_BYTES, Fault, parse
+from glore.engines.exchange import MAX_RESPONSE_BYTES, EngineHTTPError, parse
 from glore.engines.ports import FaultReason, Lease
 from glore.engines.sse import EventReader, EventTooLongError
 from glore.engines.wire import ModelList, ServedModel
@@ -29,9 +29,9 @@ _LEAST_LINE: Final = 32  # bytes of a line of a stream, on average
 # connection which the server is about to close.
 _KEEP_ALIVE_S: Final = 4.0
 _CONNECT_S: Final = 5.0
-_EXCERPT_S: Final = 0.25  # to read the beginning of a body that tells of an error
+_EXCERPT_S: Final = 0.25  # to read the beginning of a body that explains an error
 _MODELS_TIMEOUT_S: Final = 1.0
-_MODELS_TTL_S: Final = 10.0  # a list of models is asked for again after it
+_MODELS_TTL_S: Final = 10.0  # a list of models is fetched again after it
 _OK: Final = 200
 _SERVER_ERRORS: Final = 500
 _CLIENT_ERRORS: Final = 400
@@ -113,7 +113,9 @@ class VllmEngine:
                             await self._budget.room(len(data))
                         on_data(data)
             except EventTooLongError:
-                raise Fault(reason="bad_response", problem="an event that is too long") from None
+                raise EngineHTTPError(
+                    reason="bad_response", problem="an event that is too long"
+                ) from None
 
         await self._ask(path, payload, lease.timeout, read)
 
@@ -137,7 +139,7 @@ class VllmEngine:
         end = loop.time() + timeout
         try:
             return await self._exchange("POST", path, json.dumps(payload).encode(), timeout, read)
-        except Fault as fault:
+        except EngineHTTPError as fault:
             if fault.reason == "rejected" and fault.status is not None:
                 needed = refusals.needs_models(fault.status)
                 served = await self._models(end - loop.time()) if needed else ()
@@ -153,13 +155,13 @@ class VllmEngine:
         async with self._asking_models:
             if loop.time() >= self._models_until:
                 self._models_until = loop.time() + _MODELS_TTL_S
-                with suppress(Fault):
+                with suppress(EngineHTTPError):
                     body = await self.get("/v1/models", timeout=min(_MODELS_TIMEOUT_S, seconds))
                     self._served = parse(ModelList, body).data
             return self._served
 
     async def _excerpt(self, response: aiohttp.ClientResponse) -> str:
-        """The beginning of a body that tells of an error, as far as it comes at once."""
+        """The beginning of a body that explains an error, as far as it comes at once."""
         body = b""
         with suppress(TimeoutError, aiohttp.ClientError):
             async with asyncio.timeout(_EXCERPT_S):
@@ -185,7 +187,7 @@ class VllmEngine:
     ) -> _Read:
         limit = min(timeout, self._timeout)
         if limit <= 0:
-            raise Fault(reason="timeout")
+            raise EngineHTTPError(reason="timeout")
         headers = {"Content-Type": "application/json"} if body is not None else None
         begun, status = False, _OK
         connection = _Connection()
@@ -205,21 +207,25 @@ class VllmEngine:
                 if status != _OK:
                     raise _fault(status, await self._excerpt(response))
                 if response.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
-                    raise Fault(reason="bad_response", problem="encoded, which was not asked for")
+                    raise EngineHTTPError(
+                        reason="bad_response", problem="encoded, which was not asked for"
+                    )
                 begun = True
                 return await read(response)
         except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError) as error:
-            raise Fault(reason="unreachable") from error
+            raise EngineHTTPError(reason="unreachable") from error
         except TimeoutError as error:
             if status != _OK:  # while its body was read
                 raise _fault(status) from error
-            raise Fault(reason="timeout") from error
+            raise EngineHTTPError(reason="timeout") from error
         except aiohttp.ClientConnectionError as error:  # closed or reset
             unanswered = connection.reused and not begun
             problem = "the connection closed before the answer was complete"
-            raise Fault(reason="failed", problem=problem, begun=begun, reused=unanswered) from error
+            raise EngineHTTPError(
+                reason="failed", problem=problem, begun=begun, reused=unanswered
+            ) from error
         except aiohttp.ClientError as error:  # cut off, badly encoded, or not HTTP at all
-            raise Fault(reason="bad_response", problem=type(error).__name__) from error
+            raise EngineHTTPError(reason="bad_response", problem=type(error).__name__) from error
 
 
 @asynccontextmanager
@@ -271,11 +277,11 @@ async def _pieces(response: aiohttp.ClientResponse, size: int) -> AsyncIterator[
     async for piece in response.content.iter_any():
         size -= len(piece)
         if size < 0:
-            raise Fault(reason="bad_response", problem="a body that is too long")
+            raise EngineHTTPError(reason="bad_response", problem="a body that is too long")
         yield piece
 
 
-def _fault(status: int, excerpt: str = "") -> Fault:
+def _fault(status: int, excerpt: str = "") -> EngineHTTPError:
     """The fault that a status other than 200 stands for."""
     if status >= _SERVER_ERRORS:
         reason = _FAULTS_BY_STATUS.get(status, "failed")
@@ -284,4 +290,4 @@ def _fault(status: int, excerpt: str = "") -> Fault:
     else:
         reason = "bad_response"
     explanation = f"answered with HTTP {status}"
-    return Fault(reason=reason, status=status, excerpt=excerpt, explanation=explanation)
+    return EngineHTTPError(reason=reason, status=status, excerpt=excerpt, explanation=explanation)

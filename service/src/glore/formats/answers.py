@@ -140,8 +140,8 @@ def parse_answer(solution: str) -> str | None:
 def stated_answer(step: str) -> str | None:
     """What a step that begins with `####` says after it; None for a heading or any other step."""
     text = step.strip()
-    said = text.removeprefix(ANSWER_MARK).strip()
-    return said or None if text.startswith(ANSWER_MARK) and not _is_heading(said) else None
+    stated = text.removeprefix(ANSWER_MARK).strip()
+    return stated or None if text.startswith(ANSWER_MARK) and not _is_heading(stated) else None
 
 
 def plain_number(text: str) -> str | None:

@@ -10,12 +10,12 @@ def mark(solution: str, index: int) -> str:
 
     Raises IndexError when there is no such step.
     """
-    kept = prefix_before(solution, index)
-    rest = solution[len(kept) :]
+    prefix = prefix_before(solution, index)
+    rest = solution[len(prefix) :]
     if not rest.strip():
         message = f"no step {index} to mark"
         raise IndexError(message)
-    return f"{kept}{BAD} {rest}"
+    return f"{prefix}{BAD} {rest}"
 
 
 def corrected_step(solution: str, index: int, start: int, end: int, right: str) -> str:

@@ -36,7 +36,7 @@ class MathShepherdScores:
 
         A question or step that holds the tag as a word gives a count that does not match.
         """
-        lines = (f"{_numbered(step, place)} {STEP_TAG}" for place, step in enumerate(steps, 1))
+        lines = (f"{_numbered(step, number)} {STEP_TAG}" for number, step in enumerate(steps, 1))
         return f"{normalise_question(question)} " + "\n".join(lines)
 
     def decode(self, rows: Sequence[Sequence[float]], steps: int) -> tuple[float, ...]:
@@ -49,7 +49,7 @@ class MathShepherdScores:
         return tuple(probability(difference) for (difference,) in rows)
 
 
-def _numbered(step: str, place: int) -> str:
+def _numbered(step: str, number: int) -> str:
     answer = stated_answer(step)
     text = step.strip() if answer is None else f"The answer is: {answer}"
-    return text if _NUMBERED.match(text) else f"Step {place}: {text}"
+    return text if _NUMBERED.match(text) else f"Step {number}: {text}"

@@ -43,7 +43,6 @@ def local_refiner_prompt(question: str, draft: str, first_error: int, corrected:
     such step.
     """
     marked = mark(draft, first_error).strip()
-    kept = prefix_before(draft, first_error)
-    return (
-        f"Question: {normalise_question(question)}\nDraft:\n{marked}\n{_SOLUTION}{kept}{corrected}"
-    )
+    prefix = prefix_before(draft, first_error)
+    whole = normalise_question(question)
+    return f"Question: {whole}\nDraft:\n{marked}\n{_SOLUTION}{prefix}{corrected}"

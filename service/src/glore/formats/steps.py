@@ -1,6 +1,6 @@
-"""A solution as steps: one non-blank line is one step, with its place in the text.
+"""A solution as steps: one non-blank line is one step, with its offset in the text.
 
-Places are character offsets, so the text before a step can be kept byte for byte
+Offsets count characters, so the text before a step can be kept byte for byte
 (GLoRe, section 4: the local refiner rewrites from the first error on).
 """
 

@@ -106,7 +106,7 @@ def _end_of_unbraced(text: str, start: int) -> int:
 
 
 def _closing_braces(text: str) -> dict[int, int]:
-    """The place of the closing brace by that of the opening one."""
+    """The index of each closing brace by that of its opening one."""
     closing, opened = {}, []
     for match in _BRACE.finditer(text):
         if match[0] == "{":

@@ -18,7 +18,7 @@ from glore.formats.steps import prefix_before, split_steps
 from glore.formats.writing import Prompt, PromptFormat, RoleFormats
 from glore.refinement.budget import SpareBudget, StageFailedError, Usage, call_within
 from glore.refinement.judging import solutions_to_rerank
-from glore.refinement.progress import Delta, Tell
+from glore.refinement.progress import Delta, OnProgress
 from glore.refinement.state import ranking_failed, stage_of
 from glore.refinement.types import (
     Action,
@@ -75,11 +75,11 @@ class Engines:
     verifiers: tuple[Verifier, ...] = ()
 
 
-class Calls:
+class StageRunner:
     """Performs the actions of one request; its time starts when this is made.
 
-    `clock` gives monotonic seconds. With `tell`, the draft and the refinements are asked for
-    as they are written, and it is told of their texts.
+    `clock` gives monotonic seconds. With `on_progress`, texts are streamed from the engines,
+    and it gets them as they are written.
     """
 
     def __init__(
@@ -87,15 +87,15 @@ class Calls:
         task: Task,
         engines: Engines,
         clock: Callable[[], float],
-        tell: Tell | None = None,
+        on_progress: OnProgress | None = None,
     ) -> None:
         self._task = task
         self._engines = engines
         self._clock = clock
-        self._tell = tell
+        self._on_progress = on_progress
         self._start = clock()
         self._stopped: set[Action] = set()
-        # what may be spent beyond what was promised to the actions
+        # what actions may use beyond what was promised to them
         self.spare = SpareBudget(task.budget.deadline)
 
     def elapsed(self) -> float:
@@ -108,7 +108,7 @@ class Calls:
         An engine's failure is an event; anything else it raises propagates.
         """
         stage = stage_of(action)
-        # The rerank makes up for a draft's score that fails: no further call is spent on it.
+        # The rerank makes up for a draft's score that fails: no further call is made for it.
         early = isinstance(action, ScoreDraftOutcome)
         usage = Usage(SpareBudget(self._task.budget.deadline) if early else self.spare)
         started = self.elapsed()
@@ -175,7 +175,7 @@ class Calls:
                     temperature=sampling.temperature,
                     max_tokens=action.max_tokens,
                     seconds=self._time_left(),
-                    on_text=self._teller(Stage.DRAFT),
+                    on_text=self._text_callback(Stage.DRAFT),
                 )
             )
             more = group.create_task(
@@ -260,7 +260,7 @@ class Calls:
         solution = state.candidates[action.base].solution
         prompt = refiner.global_refiner(self._task.question, solution)
         engine = self._engines.global_refiner
-        on_text = self._teller(Stage.REFINE_GLOBALLY, action.base, action.round)
+        on_text = self._text_callback(Stage.REFINE_GLOBALLY, action.base, action.round)
         written = await self._write(engine, prompt, action, usage, on_text)
         return Refined(
             await self._candidate(CandidateKind.GLOBAL, written, refiner, base=action.base)
@@ -274,7 +274,7 @@ class Calls:
             corrected = corrected_step(solution, step, found.start, found.end, found.expected)
         prompt = refiner.local_refiner(self._task.question, solution, step, corrected)
         engine = self._engines.local_refiner
-        on_text = self._teller(Stage.REFINE_LOCALLY, action.base, action.round)
+        on_text = self._text_callback(Stage.REFINE_LOCALLY, action.base, action.round)
         written = await self._write(engine, prompt, action, usage, on_text)
         prefix = prefix_before(solution, step) + corrected
         return Refined(
@@ -369,16 +369,16 @@ class Calls:
         usage.prompt_tokens += scores.prompt_tokens
         return _checked(scores.values, len(solutions))
 
-    def _teller(self, stage: Stage, base: int = 0, number: int = 1) -> _OnText | None:
-        """What takes the text of a stage as it is written; None when nobody asks for it."""
-        tell = self._tell
-        return None if tell is None else lambda text: tell(Delta(stage, text, base, number))
+    def _text_callback(self, stage: Stage, base: int = 0, number: int = 1) -> _OnText | None:
+        """What gets the text of a stage as it is written; None without `on_progress`."""
+        report = self._on_progress
+        return None if report is None else lambda text: report(Delta(stage, text, base, number))
 
     def _time_left(self) -> float:
         return self._task.budget.deadline - self.elapsed()
 
     def _time_left_before_rerank(self) -> float:
-        """The time left, less what is kept for reranking if there is any to come."""
+        """The time left, less what is reserved for reranking if there is any to come."""
         reserve = self._task.budget.rerank_reserve if self._task.plan.ranks else 0.0
         return self._time_left() - reserve
 

@@ -1,6 +1,6 @@
 """The caps of a request: what of its engine calls and tokens an action may use. Pure.
 
-What reranking needs is kept for it.
+What reranking needs is reserved for it.
 """
 
 from typing import Final
@@ -55,7 +55,7 @@ def spare_tokens(state: State) -> int:
 def largest_draft(state: State) -> Draft:
     """The draft, with as many samples of full length as the caps allow, or one cut short."""
     most = max_tokens(state)
-    samples = min(_samples_asked(state.task), _most_samples(state))
+    samples = min(_samples_wanted(state.task), _most_samples(state))
     if samples == 0:
         return Draft(samples=0, max_tokens=most, sample_max_tokens=0)
     rest = tokens_left(state) - most
@@ -66,7 +66,7 @@ def largest_draft(state: State) -> Draft:
     return Draft(samples=samples, max_tokens=most, sample_max_tokens=sample_max_tokens)
 
 
-def _samples_asked(task: Task) -> int:
+def _samples_wanted(task: Task) -> int:
     return task.sampling.n - 1 if task.strategy is Strategy.BEST_OF_N else 0
 
 
@@ -75,12 +75,12 @@ def _most_samples(state: State) -> int:
     left = calls_left(state) - _CALLS_WITH_SAMPLES
     if state.ranked_singly:
         return max(0, left)
-    return _samples_asked(state.task) if left >= 0 else 0
+    return _samples_wanted(state.task) if left >= 0 else 0
 
 
 def missing_samples(state: State, action: Draft) -> tuple[Degradation, ...]:
-    """What to report when the caps allow fewer samples than were asked for."""
-    if action.samples == _samples_asked(state.task):
+    """What to report when the caps allow fewer samples than were requested."""
+    if action.samples == _samples_wanted(state.task):
         return ()
     too_few_calls = action.samples == _most_samples(state)
     reason = DegradedReason.CALL_CAP if too_few_calls else DegradedReason.TOKEN_CAP

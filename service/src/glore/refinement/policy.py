@@ -6,8 +6,8 @@ done with it; the rerank then scores the refinements that differ from the draft.
 `gated` refines only a draft that does not pass; `adaptive` also writes one candidate after the
 other, and ends at the first that passes. While the best candidate does not pass and rounds are
 left, another round refines that one.
-The caps on engine calls and generated tokens are kept here: an action that does not fit is
-given up and reported, and what reranking needs is kept for it. Time is the runner's business.
+The caps on engine calls and generated tokens hold here. An action that does not fit is skipped
+and reported. What reranking needs is reserved for it. The runner watches the time.
 """
 
 from dataclasses import replace
@@ -276,7 +276,7 @@ def _tried_from(state: State, base: int) -> bool:
 
 
 def _sorm_failed(state: State) -> bool:
-    """Whether some step scores were asked for and did not come."""
+    """Whether some step scores were requested and did not come."""
     return any(
         isinstance(action, ScoreSteps) and state.candidates[action.candidate].step_scores is None
         for action in state.ended

@@ -1,4 +1,4 @@
-"""What is told of a question while it is being answered."""
+"""Progress of a question while it is being answered."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ class Delta:
     """Text, never empty, that a stage has just written: the draft or one of the refinements.
 
     All deltas of a stage together are what its model wrote: not yet stripped or read as its
-    family is, and for the local refinement without the steps that are kept. A stage may fail
+    family is, and for the local refinement without the prefix that it keeps. A stage may fail
     after its deltas.
     """
 
@@ -23,12 +23,12 @@ class Delta:
 
 
 @dataclass(frozen=True, slots=True)
-class Advanced:
+class StageDone:
     """An event, and the state after it."""
 
     event: Event
     state: State
 
 
-Progress: TypeAlias = Delta | Advanced
-Tell: TypeAlias = Callable[[Progress], None]  # called in the event loop; never blocks
+Progress: TypeAlias = Delta | StageDone
+OnProgress: TypeAlias = Callable[[Progress], None]  # called in the event loop; never blocks

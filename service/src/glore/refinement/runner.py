@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from glore.refinement.calls import Calls, Engines
+from glore.refinement.calls import Engines, StageRunner
 from glore.refinement.caps import spare_calls, spare_tokens
 from glore.refinement.judging import FirstError, critique_of, first_error
 from glore.refinement.policy import advance, useless
-from glore.refinement.progress import Advanced, Tell
+from glore.refinement.progress import OnProgress, StageDone
 from glore.refinement.state import apply
 from glore.refinement.types import (
     TIMED_OUT,
@@ -30,7 +30,7 @@ __all__ = ["Engines", "NoDraftError", "Outcome", "refine"]
 class NoDraftError(Exception):
     """There is no draft, so there is no answer. `missing` says why and is safe for clients.
 
-    `state` is where the request ended; its costs are what was spent on it.
+    `state` is where the request ended; its costs are what it used.
     """
 
     def __init__(self, missing: Degradation, state: State) -> None:
@@ -75,25 +75,28 @@ class Outcome:
 
 
 async def refine(
-    task: Task, engines: Engines, clock: Callable[[], float], tell: Tell | None = None
+    task: Task, engines: Engines, clock: Callable[[], float], on_progress: OnProgress | None = None
 ) -> Outcome:
     """Answer one question within its budget.
 
-    `clock` gives monotonic seconds. `tell` is told of the draft and the refinements as they are
-    written, which the engines are then asked for, and of every event once it has been applied.
+    `clock` gives monotonic seconds. `on_progress` gets the draft and the refinements as they are
+    written (the engines then stream), and every event once it has been applied.
 
     Raises NoDraftError. Cancelling it cancels every engine call in flight. Anything an engine
     raises that is no EngineError is a bug and propagates, in an ExceptionGroup.
     """
-    calls = Calls(task, engines, clock, tell)
-    state, selection = await _run(State(task, ranked_singly=engines.ranked_singly), calls, tell)
+    calls = StageRunner(task, engines, clock, on_progress)
+    start = State(task, ranked_singly=engines.ranked_singly)
+    state, selection = await _run(start, calls, on_progress)
     if selection is None:
         missing = [each for each in state.degraded if each.stage is Stage.DRAFT]
         raise NoDraftError(missing[-1], state)  # missing samples were reported before
     return Outcome(state=state, selection=selection, seconds=calls.elapsed())
 
 
-async def _run(state: State, calls: Calls, tell: Tell | None) -> tuple[State, Selection | None]:
+async def _run(
+    state: State, calls: StageRunner, on_progress: OnProgress | None
+) -> tuple[State, Selection | None]:
     """Start what the policy names and feed back what ends, until it says Finish.
 
     What it no longer needs is cancelled.
@@ -120,5 +123,5 @@ async def _run(state: State, calls: Calls, tell: Tell | None) -> tuple[State, Se
                 del running[task]
                 event, cost = task.result()
                 state = apply(state, event, cost)
-                if tell is not None:
-                    tell(Advanced(event, state))
+                if on_progress is not None:
+                    on_progress(StageDone(event, state))

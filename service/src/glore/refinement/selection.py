@@ -70,7 +70,7 @@ def _highest(state: State, rivals: Sequence[int], values: Sequence[float]) -> in
 
 
 def _unranked(state: State) -> Selection:
-    """What `draft`, `global` and `local` asked for, or the draft when it is all there is."""
+    """What `draft`, `global` and `local` name, or the draft when it is all there is."""
     strategy = state.task.strategy
     wanted = {Strategy.GLOBAL: CandidateKind.GLOBAL, Strategy.LOCAL: CandidateKind.LOCAL}.get(
         strategy, CandidateKind.DRAFT

@@ -85,7 +85,7 @@ def in_flight(state: State) -> frozenset[Action]:
 
 
 def calls_left(state: State) -> int:
-    """Engine calls that are neither made nor promised to an action in flight."""
+    """Engine calls that are neither used nor promised to an action in flight."""
     promised = sum(calls_of(action) for action in in_flight(state))
     return state.task.budget.max_calls - state.engine_calls - state.reserved_calls - promised
 
@@ -174,8 +174,8 @@ def _gives(action: Action, event: Event) -> bool:
     match action, event:
         case _, (Failed(action=source) | Stopped(action=source)):
             return source == action
-        case ScoreSteps(candidate=asked), StepsScored(candidate=given):
-            return asked == given
+        case ScoreSteps(candidate=wanted), StepsScored(candidate=given):
+            return wanted == given
         case (
             (Draft(), Drafted(candidates=(_, *_)))
             | (RefineGlobally(), Refined(candidate=Candidate(kind=CandidateKind.GLOBAL)))
@@ -199,11 +199,11 @@ def _cut_short(
             granted = [action.max_tokens]
         case _:
             return ()
-    asked = state.task.sampling.max_tokens
+    wanted = state.task.sampling.max_tokens
     return tuple(
         Degradation(stage_of(action), DegradedReason.TOKEN_CAP)
         for candidate, tokens in zip(written, granted, strict=True)
-        if candidate.finish_reason == "length" and tokens < asked
+        if candidate.finish_reason == "length" and tokens < wanted
     )
 
 

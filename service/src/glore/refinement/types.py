@@ -1,4 +1,4 @@
-"""The words of the algorithm as frozen values. Read this file first.
+"""The vocabulary of the algorithm as frozen values. Read this file first.
 
 A request becomes a `Task`. The policy looks at a `State` and names `Action`s; the runner
 carries them out and feeds each result back as an `Event`; when the policy says `Finish`,
@@ -137,7 +137,7 @@ class Budget:
     deadline: float  # seconds from the start of the request
     max_calls: int  # engine calls
     max_generated_tokens: int
-    rerank_reserve: float = 1.0  # seconds kept for reranking while refinements run
+    rerank_reserve: float = 1.0  # seconds reserved for reranking while refinements run
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +192,7 @@ class Cost:
     seconds: float
     engine_calls: int
     prompt_tokens: int
-    generated_tokens: int  # known: as engines counted them, those of lost calls as far as told
+    generated_tokens: int  # as engines counted them; of failed calls those reported
     lost_tokens: int = 0  # granted to calls that were lost, and perhaps generated unseen
     outcome: StageOutcome = "ok"
 
@@ -220,7 +220,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class ScoreSteps:
-    """Score the steps of the candidate at this place in `State.candidates` with the SORM."""
+    """Score the steps of the candidate with this index in `State.candidates` with the SORM."""
 
     candidate: int
 
@@ -274,7 +274,7 @@ class Rerank:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The winner (its place in `State.candidates`) and why it won."""
+    """The winner (its index in `State.candidates`) and why it won."""
 
     candidate: int
     reason: SelectionReason
@@ -299,7 +299,7 @@ class Drafted:
     """The draft first, then the samples. Never empty.
 
     When the call for the draft failed and samples are there, the first of them is the draft.
-    `degraded` tells what is missing.
+    `degraded` says what is missing.
     """
 
     candidates: tuple[Candidate, ...]
@@ -330,7 +330,7 @@ class DraftOutcomeScored:
 
 @dataclass(frozen=True, slots=True)
 class Reranked:
-    """ORM scores, one per candidate in the state, in order; None for those not asked for."""
+    """ORM scores, one per candidate in the state, in order; None for those not scored."""
 
     scores: tuple[float | None, ...]
 

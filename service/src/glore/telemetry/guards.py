@@ -11,7 +11,7 @@ from glore.engines.ports import Role
 from glore.engines.readiness import EngineState, EngineStatus
 
 
-class Guarded(Protocol):
+class HasCircuit(Protocol):
     """An engine behind a breaker and retries."""
 
     @property
@@ -33,7 +33,7 @@ class Guarded(Protocol):
 class GuardCollector(Collector):
     """The circuit of each role, how often it opened, and its retries."""
 
-    def __init__(self, engines: Mapping[Role, Guarded]) -> None:
+    def __init__(self, engines: Mapping[Role, HasCircuit]) -> None:
         self._engines = engines
 
     def collect(self) -> Iterator[Metric]:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 
 from glore.api.openai.document import LIST_ERRORS, RETRIEVE_ERRORS
-from glore.errors import FieldFault, ModelNotFoundError
+from glore.errors import FieldError, ModelNotFoundError
 from glore.refinement.types import Strategy
 
 STRATEGIES: Final[Mapping[str, Strategy]] = {
@@ -56,7 +56,7 @@ def strategy_of(model: str) -> Strategy:
         return STRATEGIES[model]
     except KeyError:
         message = f"There is no such model; the models are {', '.join(STRATEGIES)}."
-        raise ModelNotFoundError(message, (FieldFault("model", message),)) from None
+        raise ModelNotFoundError(message, (FieldError("model", message),)) from None
 
 
 def _model(name: str) -> Model:

@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from glore.api.answering import answer
-from glore.api.callers import Left
+from glore.api.answering import solve_once
+from glore.api.callers import ClientBudgetDep
 from glore.api.context import Context, context_of
 from glore.api.openai.chunks import CHUNK_SCHEMA, Chunks
 from glore.api.openai.completion import ChatCompletion, Head
@@ -30,7 +30,7 @@ async def complete(
     body: ChatRequest,
     request: Request,
     context: Annotated[Context, Depends(context_of)],
-    left: Left,
+    left: ClientBudgetDep,
 ) -> ChatCompletion | Response:
     """Answer the question that the messages make as `POST /solve` would.
 
@@ -46,4 +46,4 @@ async def complete(
         options = body.stream_options
         chunks = Chunks(head, include_usage=bool(options and options.include_usage))
         return EventStreamResponse(task, context, chunks, late=True)
-    return ChatCompletion.of(await answer(task, request, context), head)
+    return ChatCompletion.of(await solve_once(task, request, context), head)

@@ -16,7 +16,7 @@ from glore.api.openai.completion import FinishReason, Head, Trace, Usage, ending
 from glore.api.openai.errors import ErrorResponse
 from glore.api.problems import Problem
 from glore.api.schemas import SolveResponse
-from glore.refinement.progress import Advanced, Delta
+from glore.refinement.progress import Delta, StageDone
 
 DONE: Final = "[DONE]"
 _SCHEMAS: Final = "#/components/schemas/{model}"
@@ -94,7 +94,7 @@ def describe_chunks(schemas: dict[str, Any]) -> None:
 
 
 class Chunks:
-    """The wording of one stream. `include_usage` asks for a last chunk with the tokens."""
+    """The encoder of one stream. `include_usage` asks for a last chunk with the tokens."""
 
     def __init__(self, head: Head, *, include_usage: bool) -> None:
         self._head = head
@@ -103,13 +103,13 @@ class Chunks:
         self._start = _json(same | {"model": head.model})[:-1]  # of every chunk
         self._role: dict[str, str] = {"role": "assistant", "content": ""}  # of the first delta
 
-    def told(self, item: Delta | Advanced | SolveResponse) -> bytes:
+    def encode(self, item: Delta | StageDone | SolveResponse) -> bytes:
         """Its chunks, one after the other; with the response, all that are left."""
         if isinstance(item, SolveResponse):
             return b"".join(self._answer(item))
         return b"".join(self._empty(event) for event in events_of(item))
 
-    def failed(self, problem: Problem) -> bytes:
+    def encode_error(self, problem: Problem) -> bytes:
         """The error, on which OpenAI's clients raise an APIError."""
         return _data(ErrorResponse.of(problem).model_dump_json())
 

@@ -10,7 +10,7 @@ from glore.api.problems import problem_of
 from glore.errors import (
     BodyTooLargeError,
     BodyTooLateError,
-    FieldFault,
+    FieldError,
     InvalidRequestError,
     ModelNotFoundError,
     NoDraftInTimeError,
@@ -54,14 +54,14 @@ _OF_ALL: Final = (
     BodyTooLateError("The body was not there within 30 s."),
 )
 _UNKNOWN: Final = ModelNotFoundError(
-    "", (FieldFault("model", "There is no such model; the models are glore."),)
+    "", (FieldError("model", "There is no such model; the models are glore."),)
 )
 LIST_ERRORS: Final = _documented(*_OF_ALL)
 RETRIEVE_ERRORS: Final = _documented(*_OF_ALL, _UNKNOWN)
 CHAT_ERRORS: Final = _documented(
     *_OF_ALL,
     _UNKNOWN,
-    InvalidRequestError("", (FieldFault("n", refusal("n")[1], "extra_forbidden"),)),
+    InvalidRequestError("", (FieldError("n", refusal("n")[1], "extra_forbidden"),)),
     UnsupportedMediaTypeError("Send the body as JSON, with Content-Type: application/json."),
     StudentRejectedError(
         "The student's engine refused the request. The prompt is too long for its model."

@@ -18,7 +18,7 @@ from glore.api.openai.parameters import UNSUPPORTED_VALUE, refusal
 from glore.api.problems import TOO_LONG, Problem
 from glore.errors import (
     BodyTooLargeError,
-    FieldFault,
+    FieldError,
     InvalidRequestError,
     NoDraftInTimeError,
     RateLimitedError,
@@ -71,7 +71,7 @@ class ErrorResponse(BaseModel):
     error: ErrorDetail
 
     @classmethod
-    def of(cls, problem: Problem, faults: Sequence[FieldFault] = ()) -> Self:
+    def of(cls, problem: Problem, faults: Sequence[FieldError] = ()) -> Self:
         """The problem with these faults; their order is kept."""
         slug = problem.type.rpartition("/")[2]
         code = _CODES.get(slug, slug.replace("-", "_"))
@@ -85,7 +85,7 @@ class ErrorResponse(BaseModel):
         return cls(error=ErrorDetail(message=message, type=kind, param=param, code=first_code))
 
 
-def respond(problem: Problem, faults: Sequence[FieldFault], headers: Mapping[str, str]) -> Response:
+def respond(problem: Problem, faults: Sequence[FieldError], headers: Mapping[str, str]) -> Response:
     """The problem in OpenAI's shape; a field that is not acceptable is 400 there, not 422."""
     status = problem.status
     if status == HTTPStatus.UNPROCESSABLE_ENTITY:
@@ -103,7 +103,7 @@ def _type_of(status: int) -> str:
     return "invalid_request_error"
 
 
-def _detail(fault: FieldFault, code: str) -> tuple[str | None, str, str]:
+def _detail(fault: FieldError, code: str) -> tuple[str | None, str, str]:
     """Parameter, code and message; without the tags of unions that pydantic puts into a name."""
     param = None if fault.field == "body" else _TAG.sub("", fault.field)
     if fault.kind == "extra_forbidden" and param is not None:

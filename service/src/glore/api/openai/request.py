@@ -27,7 +27,7 @@ from glore.api.schemas import (
     whole,
 )
 from glore.api.solve import task_of
-from glore.errors import FieldFault, InvalidRequestError
+from glore.errors import FieldError, InvalidRequestError
 from glore.refinement.types import Strategy, Task
 
 _MOST_STOPS: Final = 4
@@ -159,8 +159,8 @@ def chat_task(body: ChatRequest, limits: Limits) -> Task:
         raise invalid_request([_renamed(fault) for fault in error.faults]) from None
 
 
-def _renamed(fault: FieldFault) -> FieldFault:
+def _renamed(fault: FieldError) -> FieldError:
     """A fault of `POST /solve`'s field at the field of the chat that it came from."""
     if fault.field == "question":
-        return FieldFault("messages", fault.message, fault.kind)
-    return FieldFault(f"glore.{fault.field.removeprefix('sampling.')}", fault.message, fault.kind)
+        return FieldError("messages", fault.message, fault.kind)
+    return FieldError(f"glore.{fault.field.removeprefix('sampling.')}", fault.message, fault.kind)

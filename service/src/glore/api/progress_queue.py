@@ -1,7 +1,7 @@
 """A question that is told of while it is answered: shared by all that stream.
 
-    async with telling(task, context, record) as told:
-        async for item in told:  # Turn, then Delta | Advanced, and as the last the SolveResponse
+    async with run_streaming(task, context, record) as queue:
+        async for item in queue:  # Admitted, then Delta | StageDone, and last the SolveResponse
             ...
 
 Silence may come before each of them. Iterating raises OverloadedError before the question has its
@@ -16,12 +16,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Final, Self, TypeAlias
 
-from glore.api.answering import found, lost, turn
+from glore.api.answering import admitted, failed, finished
 from glore.api.context import Context
 from glore.api.record import RequestRecord
 from glore.api.schemas import SolveResponse
 from glore.api.waiting import WaitTimer
-from glore.refinement.progress import Advanced, Delta, Progress
+from glore.refinement.progress import Delta, Progress, StageDone
 from glore.refinement.runner import NoDraftError, refine
 from glore.refinement.types import Stage, Task
 
@@ -29,17 +29,17 @@ JOIN_S: Final = 0.02  # how long a delta may wait for others
 
 
 @dataclass(frozen=True, slots=True)
-class Silence:
+class Heartbeat:
     """Nothing was told for `Context.heartbeat` seconds: time for a sign of life."""
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class Admitted:
     """The question has waited for its turn, and is worked on from now on."""
 
 
 _Source: TypeAlias = tuple[Stage, int, int]  # of a text: stage, base, round
-Told: TypeAlias = Turn | Delta | Advanced | Silence | SolveResponse
+StreamItem: TypeAlias = Admitted | Delta | StageDone | Heartbeat | SolveResponse
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class _Text:
     parts: list[str]
 
 
-class Telling:
+class ProgressQueue:
     """What is told of a question, in order; the response comes last.
 
     Deltas that wait to be read are joined, those of each stage between two events to one. They wait
@@ -60,7 +60,7 @@ class Telling:
 
     def __init__(self, heartbeat: float) -> None:
         self._loop = asyncio.get_running_loop()
-        self._untold: deque[Turn | Advanced | _Text] = deque()
+        self._unread: deque[Admitted | StageDone | _Text] = deque()
         self._joinable: dict[_Source, _Text] = {}  # those that no event follows
         self._begun: set[_Source] = set()  # the texts that have had a delta
         self._work: asyncio.Task[SolveResponse] | None = None  # once it has ended
@@ -73,16 +73,16 @@ class Telling:
 
     def begin(self) -> None:
         """It is the question's turn."""
-        self._untold.append(Turn())
+        self._unread.append(Admitted())
         self._wake()
 
-    def tell(self, progress: Progress) -> None:
+    def put(self, progress: Progress) -> None:
         """Keep it until it is read."""
         if isinstance(progress, Delta):
-            self._tell_delta(progress)
+            self._put_delta(progress)
             return
         self._joinable.clear()
-        self._untold.append(progress)
+        self._unread.append(progress)
         self._wake()
 
     def end(self, work: asyncio.Task[SolveResponse]) -> None:
@@ -99,16 +99,16 @@ class Telling:
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Told:
-        while not (self._due and self._untold):
+    async def __anext__(self) -> StreamItem:
+        while not (self._due and self._unread):
             if self._over:
                 raise StopAsyncIteration
             if self._work is not None:
                 self._over = True
                 return self._work.result()
             if not await self._news():
-                return Silence()
-        item = self._untold.popleft()
+                return Heartbeat()
+        item = self._unread.popleft()
         if not isinstance(item, _Text):
             return item
         source = _source(item.first)
@@ -116,14 +116,14 @@ class Telling:
             del self._joinable[source]
         return replace(item.first, text="".join(item.parts))
 
-    def _tell_delta(self, delta: Delta) -> None:
+    def _put_delta(self, delta: Delta) -> None:
         source = _source(delta)
         waiting = self._joinable.get(source)
         if waiting is not None:
             waiting.parts.append(delta.text)
             return
         text = self._joinable[source] = _Text(delta, [delta.text])
-        self._untold.append(text)
+        self._unread.append(text)
         if source not in self._begun:
             self._begun.add(source)
             self._wake()
@@ -162,28 +162,30 @@ def _source(delta: Delta) -> _Source:
 
 
 @asynccontextmanager
-async def telling(task: Task, context: Context, record: RequestRecord) -> AsyncIterator[Telling]:
+async def run_streaming(
+    task: Task, context: Context, record: RequestRecord
+) -> AsyncIterator[ProgressQueue]:
     """The wait for a turn and the work on a question; both are stopped when the block is left.
 
     The turn ends with the work, however slow its reader is.
     """
-    told = Telling(context.heartbeat)
+    queue = ProgressQueue(context.heartbeat)
 
     async def work() -> SolveResponse:
         with context.metrics.solving():
             try:
-                async with context.drain.work(), turn(task, context, record.client) as timely:
-                    told.begin()
-                    outcome = await refine(timely, context.engines, context.clock, told.tell)
+                async with context.drain.work(), admitted(task, context, record.client) as timely:
+                    queue.begin()
+                    outcome = await refine(timely, context.engines, context.clock, queue.put)
             except NoDraftError as error:
-                raise lost(error, record, context) from error
-        return found(outcome, record, context)
+                raise failed(error, record, context) from error
+        return finished(outcome, record, context)
 
     working = asyncio.create_task(work())
-    working.add_done_callback(told.end)
+    working.add_done_callback(queue.end)
     try:
-        yield told
+        yield queue
     finally:
-        told.close()
+        queue.close()
         working.cancel()
         await asyncio.gather(working, return_exceptions=True)

@@ -6,23 +6,23 @@ from typing import TypeAlias
 
 import pytest
 
+from glore.api.progress_queue import JOIN_S, Admitted, Heartbeat, ProgressQueue, StreamItem
 from glore.api.schemas import SolveResponse
-from glore.api.telling import JOIN_S, Silence, Telling, Told, Turn
 from glore.errors import NoDraftInTimeError
-from glore.refinement.progress import Advanced, Delta
+from glore.refinement.progress import Delta, StageDone
 from glore.refinement.types import Reranked, Stage, State
 from tests.service import virtual
 from tests.service.refinement.builders import task
 
 PATIENT = 60.0
-EVENT = Advanced(Reranked(()), State(task()))
+EVENT = StageDone(Reranked(()), State(task()))
 
 
 def delta(text: str, stage: Stage = Stage.DRAFT) -> Delta:
     return Delta(stage, text)
 
 
-async def ended(telling: Telling, error: Exception | None = None) -> SolveResponse:
+async def ended(telling: ProgressQueue, error: Exception | None = None) -> SolveResponse:
     """End a telling with a response or an error."""
     response = SolveResponse.model_construct(id="solve_1")
 
@@ -38,21 +38,21 @@ async def ended(telling: Telling, error: Exception | None = None) -> SolveRespon
 
 
 async def test_what_is_read_at_once_comes_as_it_was_told() -> None:
-    telling = Telling(PATIENT)
+    telling = ProgressQueue(PATIENT)
     for item in (delta("a"), delta("b"), EVENT, delta("c")):
-        telling.tell(item)
+        telling.put(item)
         assert await anext(telling) == item
 
 
 async def test_what_is_read_late_is_joined_between_events() -> None:
-    telling = Telling(PATIENT)
+    telling = ProgressQueue(PATIENT)
     for _ in range(100):
-        telling.tell(delta("a"))
-    telling.tell(EVENT)
+        telling.put(delta("a"))
+    telling.put(EVENT)
     for _ in range(100):
-        telling.tell(delta("b", Stage.REFINE_GLOBALLY))
-        telling.tell(delta("c", Stage.REFINE_LOCALLY))
-    telling.tell(EVENT)
+        telling.put(delta("b", Stage.REFINE_GLOBALLY))
+        telling.put(delta("c", Stage.REFINE_LOCALLY))
+    telling.put(EVENT)
     response = await ended(telling)
     assert [item async for item in telling] == [
         delta("a" * 100),
@@ -65,36 +65,36 @@ async def test_what_is_read_late_is_joined_between_events() -> None:
 
 
 async def test_a_turn_comes_before_what_is_told_in_it() -> None:
-    telling = Telling(0.01)
-    assert await anext(telling) == Silence()
+    telling = ProgressQueue(0.01)
+    assert await anext(telling) == Heartbeat()
     telling.begin()
-    telling.tell(delta("a"))
-    telling.tell(delta("b"))
+    telling.put(delta("a"))
+    telling.put(delta("b"))
     response = await ended(telling)
-    assert [item async for item in telling] == [Turn(), delta("ab"), response]
+    assert [item async for item in telling] == [Admitted(), delta("ab"), response]
 
 
 async def test_a_reader_waits_for_news() -> None:
-    telling = Telling(PATIENT)
+    telling = ProgressQueue(PATIENT)
     reader = asyncio.ensure_future(anext(telling))
     await asyncio.sleep(0)
     assert not reader.done()
-    telling.tell(delta("a"))
+    telling.put(delta("a"))
     assert await reader == delta("a")
 
 
 async def test_silence_is_told_again_and_again() -> None:
-    telling = Telling(0.01)
-    assert [await anext(telling), await anext(telling)] == [Silence(), Silence()]
-    telling.tell(delta("a"))
+    telling = ProgressQueue(0.01)
+    assert [await anext(telling), await anext(telling)] == [Heartbeat(), Heartbeat()]
+    telling.put(delta("a"))
     assert await anext(telling) == delta("a")
     response = await ended(telling)
     assert [item async for item in telling] == [response]
 
 
 async def test_an_error_comes_after_what_was_told() -> None:
-    telling = Telling(PATIENT)
-    telling.tell(delta("a"))
+    telling = ProgressQueue(PATIENT)
+    telling.put(delta("a"))
     await ended(telling, NoDraftInTimeError("no draft"))
     assert await anext(telling) == delta("a")
     with pytest.raises(NoDraftInTimeError):
@@ -106,7 +106,7 @@ async def test_an_error_comes_after_what_was_told() -> None:
 # --- joining, in virtual time ---------------------------------------------------------------
 
 
-Timed: TypeAlias = tuple[float, Told]  # seconds from the start
+Timed: TypeAlias = tuple[float, StreamItem]  # seconds from the start
 
 
 def read_in_time(*schedule: Timed, heartbeat: float = PATIENT) -> list[Timed]:
@@ -114,7 +114,7 @@ def read_in_time(*schedule: Timed, heartbeat: float = PATIENT) -> list[Timed]:
 
     async def work() -> list[Timed]:
         loop = asyncio.get_running_loop()
-        telling, got = Telling(heartbeat), list[Timed]()
+        telling, got = ProgressQueue(heartbeat), list[Timed]()
 
         async def read() -> None:
             async for item in telling:
@@ -124,8 +124,8 @@ def read_in_time(*schedule: Timed, heartbeat: float = PATIENT) -> list[Timed]:
         await asyncio.sleep(0)
         for due, item in schedule:
             await asyncio.sleep(due - loop.time())
-            assert isinstance(item, Delta | Advanced)
-            telling.tell(item)
+            assert isinstance(item, Delta | StageDone)
+            telling.put(item)
         await ended(telling)
         await reader
         telling.close()
@@ -134,7 +134,7 @@ def read_in_time(*schedule: Timed, heartbeat: float = PATIENT) -> list[Timed]:
     return virtual.run(work())
 
 
-def every(seconds: float, items: Iterable[Told]) -> list[Timed]:
+def every(seconds: float, items: Iterable[StreamItem]) -> list[Timed]:
     return [(seconds * place, item) for place, item in enumerate(items)]
 
 
@@ -186,18 +186,18 @@ def test_the_end_does_not_wait() -> None:
 def test_a_sign_of_life_comes_when_the_reader_has_waited_so_long() -> None:
     told: list[Timed] = [(23.0, EVENT), (24.0, delta("a")), (50.0, EVENT)]
     got = read_in_time(*told, heartbeat=10.0)
-    times = [at for at, item in got if item == Silence()]
+    times = [at for at, item in got if item == Heartbeat()]
     assert times == [10, 20, 34, 44]
-    assert [pair for pair in got if pair[1] != Silence()] == told
+    assert [pair for pair in got if pair[1] != Heartbeat()] == told
 
 
 @pytest.mark.parametrize(("item", "most"), [(EVENT, 1), (delta("a"), 2)])
 def test_many_items_take_no_timer_each(
-    monkeypatch: pytest.MonkeyPatch, item: Delta | Advanced, most: int
+    monkeypatch: pytest.MonkeyPatch, item: Delta | StageDone, most: int
 ) -> None:
     async def work() -> int:
         timers = virtual.timers(monkeypatch)
-        telling = Telling(PATIENT)
+        telling = ProgressQueue(PATIENT)
 
         async def read() -> None:
             async for _ in telling:
@@ -205,7 +205,7 @@ def test_many_items_take_no_timer_each(
 
         reader = asyncio.create_task(read())
         for _ in range(1000):
-            telling.tell(item)
+            telling.put(item)
             await asyncio.sleep(0)
             await asyncio.sleep(0)
         await ended(telling)

@@ -38,6 +38,7 @@ _SECTIONS: Final = {
     "host": "Process",
     "thresholds_file": "Algorithm",
     "max_deadline": "Limits",
+    "feedback_remembered": "Feedback",
     "drain_delay": "Shutdown",
     "max_batches": "Batches",
     "api_keys": "Keys, rates, origins",

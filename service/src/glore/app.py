@@ -15,7 +15,7 @@ from typing import TypeAlias
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
-from glore.api import batch, docs_page, health, page, solve
+from glore.api import batch, docs_page, feedback, health, page, solve
 from glore.api.access import AccessMiddleware, Authenticator
 from glore.api.admission import Admission, BatchLimiter
 from glore.api.bodies import BodyMemory, BodyMiddleware, BodyRules
@@ -58,6 +58,7 @@ from glore.role_settings import ROLES, EngineSettings
 from glore.settings import Settings, load_settings
 from glore.startup import build_of, limits_of, log_settings, version
 from glore.telemetry.engine_log import EngineLog
+from glore.telemetry.feedback import AnswerMemory
 from glore.telemetry.guards import EngineCollector, GuardCollector
 from glore.telemetry.logs import configure_logs
 from glore.telemetry.metering import metered
@@ -133,6 +134,8 @@ def create_app(
     metrics.waiting.set_function(lambda: admission.waiting)
     metrics.running.set_function(lambda: admission.running)
     metrics.batches.set_function(lambda: batch_limiter.taken)
+    answers = AnswerMemory(settings.feedback_remembered)
+    metrics.feedback.remembered.set_function(lambda: len(answers))
     metrics.describe(build_of(settings), limits_of(settings))
     opened = connect or partial(connect_vllm, settings, engine_log=engine_log)
     drained = drain or Drain()
@@ -154,6 +157,7 @@ def create_app(
                 ),
                 readiness=readiness,
                 metrics=metrics,
+                answers=answers,
                 limits=limits,
                 gate=gate,
                 admission=admission,
@@ -184,6 +188,7 @@ def create_app(
     )
     app.include_router(solve.router)
     app.include_router(batch.router)
+    app.include_router(feedback.router)
     app.include_router(chat.router)
     app.include_router(catalog.router)
     app.include_router(health.router)

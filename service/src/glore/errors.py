@@ -11,6 +11,7 @@
             ├── UnauthorizedError            401    unauthorized
             ├── RateLimitedError             429    rate-limited
             ├── ModelNotFoundError           404    model-not-found
+            ├── AnswerNotFoundError          404    answer-not-found
             ├── InvalidRequestError          422    invalid-request
             ├── UnsupportedMediaTypeError    415    unsupported-media-type
             ├── UnsupportedEncodingError     415    unsupported-encoding
@@ -18,6 +19,8 @@
             ├── BodyTooLargeError            413    body-too-large
             ├── ClientGoneError              499    client-gone (for logs; nobody reads it)
             ├── IdempotencyMismatchError     409    idempotency-mismatch
+            ├── FeedbackConflictError        409    feedback-conflict
+            ├── AmbiguousIdError             409    ambiguous-id
             ├── OverloadedError              503    overloaded
             ├── ShuttingDownError            503    shutting-down
             ├── StoreUnavailableError        503    store-unavailable
@@ -100,6 +103,30 @@ class ModelNotFoundError(ProblemError):
     status = 404
     slug = "model-not-found"
     title = "There is no such model"
+
+
+class AnswerNotFoundError(ProblemError):
+    """No answer with this id is remembered, or it is another caller's."""
+
+    status = 404
+    slug = "answer-not-found"
+    title = "There is no such answer"
+
+
+class FeedbackConflictError(ProblemError):
+    """The answer was judged before, and otherwise."""
+
+    status = 409
+    slug = "feedback-conflict"
+    title = "The answer was judged otherwise before"
+
+
+class AmbiguousIdError(ProblemError):
+    """The id is that of a request with several answers."""
+
+    status = 409
+    slug = "ambiguous-id"
+    title = "The id names several answers"
 
 
 class UnsupportedMediaTypeError(ProblemError):

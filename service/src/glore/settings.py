@@ -223,6 +223,14 @@ class Settings(BaseSettings):
         description="Seconds of silence in a stream or batch, after which a heartbeat is sent.",
     )
 
+    feedback_remembered: int = Field(
+        default=10_000,
+        ge=0,
+        le=1_000_000,
+        description="Answers that `POST /feedback` can judge, in the memory of this process. "
+        "0: none.",
+    )
+
     drain_delay: Annotated[float, Field(ge=0, le=600, allow_inf_nan=False)] = Field(
         default=5.0,
         description="Seconds after SIGTERM in which the gateway is not ready and still listens.",

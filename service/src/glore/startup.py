@@ -107,6 +107,10 @@ def limits_of(settings: Settings) -> dict[str, tuple[str, float]]:
         ),
         "limit_rounds": ("Rounds of refinement of one question, at most.", settings.max_rounds),
         "limit_question_characters": ("Characters of a question, at most.", settings.max_question),
+        "limit_feedback_remembered": (
+            "Answers that can be judged, at most.",
+            settings.feedback_remembered,
+        ),
         "limit_body_bytes": ("Bytes of the body of a single question.", settings.max_body),
     }
 

@@ -1,4 +1,4 @@
-"""The four calls that a gateway answers, each by both clients: what befalls one befalls all."""
+"""The five calls that a gateway answers, each by both clients: what befalls one befalls all."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -46,6 +46,8 @@ class Call:
                 return client.stream(QUESTION, timeout=timeout)
             case "batch":
                 return client.solve_batch([QUESTION], timeout=timeout)
+            case "feedback":
+                return client.feedback("solve_1", correct=True, timeout=timeout)
             case _:
                 return client.ready(timeout=timeout)
 
@@ -54,7 +56,7 @@ CALLS = pytest.mark.parametrize(
     "call",
     [
         pytest.param(Call(name, is_async), id=f"{name}-{'async' if is_async else 'sync'}")
-        for name in ("solve", "stream", "batch", "ready")
+        for name in ("solve", "stream", "batch", "feedback", "ready")
         for is_async in (False, True)
     ],
 )

@@ -13,7 +13,16 @@ from glore.api.schemas import SolveOptions, SolveRequest
 from glore.api.solve import task_of
 from glore.app import create_app
 from glore.settings import Settings
-from glore_client import Problem, Question, Readiness, Sampling, SolveEvent, SolveResult, Strategy
+from glore_client import (
+    Feedback,
+    Problem,
+    Question,
+    Readiness,
+    Sampling,
+    SolveEvent,
+    SolveResult,
+    Strategy,
+)
 from glore_client.batches import BrokenLine, ErrorLine, LastLine, OkLine
 from glore_client.events import READERS
 from glore_client.questions import EVENTS, NDJSON, BatchCall, shared_by_all, solve_call
@@ -91,7 +100,12 @@ def content(document: Schema, path: str) -> Schema:
 
 @pytest.mark.parametrize(
     ("model", "name"),
-    [(SolveResult, "SolveResponse"), (Readiness, "Ready"), (LastLine, "BatchDone")],
+    [
+        (SolveResult, "SolveResponse"),
+        (Feedback, "FeedbackResponse"),
+        (Readiness, "Ready"),
+        (LastLine, "BatchDone"),
+    ],
 )
 def test_every_field_of_an_answer_is_typed(
     model: type[BaseModel], name: str, document: Schema

@@ -32,7 +32,7 @@ NGINX = (
 )
 ONCE = RetryPolicy(max_retries=0)
 URLS = {"solve": "POST {}/solve", "stream": "POST {}/solve", "batch": "POST {}/solve/batch"}
-URLS["ready"] = "GET {}/readyz"
+URLS |= {"feedback": "POST {}/feedback", "ready": "GET {}/readyz"}
 
 
 def failure(call: Call, base: str = "http://gateway", **client: Any) -> GloreError:

@@ -27,8 +27,10 @@ from glore_client import (
     DraftDelta,
     DraftWritten,
     Failed,
+    Feedback,
     FirstError,
     GatewayTimeout,
+    NotFound,
     RefinedDelta,
     RefinedWritten,
     SelectedEvent,
@@ -201,6 +203,34 @@ async def test_the_callers_own_time_is_passed_on(settings: Settings) -> None:
     async with gateway(settings, stuck) as (url, _), AsyncClient(url) as client:
         result = await client.solve(QUESTION, deadline=60.0, timeout=4.0)
     assert result.degraded  # the gateway knew of the 4 s, and gave what it had by then
+
+
+async def test_answers_are_judged_with_and_without_await(settings: Settings) -> None:
+    async with gateway(settings, Simulated()) as (url, _), AsyncClient(url) as client:
+        first = await client.solve(QUESTION)
+        told = await client.feedback(first, expected_answer=first.answer)
+        assert (told.id, told.correct, told.choice) == (first.id, True, "right")
+        with pytest.raises(Conflict):
+            await client.feedback(first.id, correct=False)
+
+        def judge() -> tuple[Feedback, Feedback]:
+            with Client(url) as blocking:
+                second = blocking.solve(QUESTION, request_id="mine")
+                told = blocking.feedback("mine", correct=False)
+                assert told.id == second.id
+                return told, blocking.feedback(second, correct=False)
+
+        told, again = await asyncio.to_thread(judge)
+        assert (told.correct, told.repeated, again.repeated) == (False, False, True)
+        with pytest.raises(NotFound):
+            await client.feedback("solve_nobody", correct=True)
+
+
+@pytest.mark.parametrize("verdict", [{}, {"correct": True, "expected_answer": "1"}])
+async def test_a_verdict_is_one_of_two(verdict: dict[str, Any]) -> None:
+    async with AsyncClient("http://127.0.0.1:9") as client:
+        with pytest.raises(ValueError, match="either correct or expected_answer"):
+            await client.feedback("solve_1", **verdict)
 
 
 async def test_a_budget_is_kept(settings: Settings) -> None:

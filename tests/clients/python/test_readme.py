@@ -63,7 +63,7 @@ def test_its_calls_have_these_arguments() -> None:
     calls = re.findall(r"^- `(\w+)\((.*?)\)`", README, re.MULTILINE)
     assert [name for name, _ in calls] == [
         "Client",
-        *("solve", "stream", "solve_many", "solve_batch", "ready"),
+        *("solve", "stream", "solve_many", "solve_batch", "feedback", "ready"),
     ]
     for name, arguments in calls:
         real = inspect.signature(Client if name == "Client" else getattr(Client, name)).parameters

@@ -26,6 +26,7 @@ async def test_all_paths_are_described(document: dict[str, Any]) -> None:
     assert set(document["paths"]) == {
         "/solve",
         "/solve/batch",
+        "/feedback",
         "/v1/chat/completions",
         "/v1/models",
         "/v1/models/{model}",

@@ -33,7 +33,7 @@ LONGEST_ERROR: Final = 64 * 1024  # bytes, decoded; of a longer error body the r
 _A_MOMENT: Final = 1.0  # seconds for the beginning of an answer that is only quoted
 _QUOTED: Final = 500  # characters of a problem that an error quotes
 _REQUEST_ID: Final = re.compile(r"[!-~]{1,200}")
-_PATHS: Final = ("/solve/batch", "/solve", "/readyz")
+_PATHS: Final = ("/solve/batch", "/solve", "/feedback", "/readyz")
 # What nginx, Apache and Go say to plain http on a port for https.
 _WANTS_HTTPS: Final = re.compile(rb"HTTPS (port|server)|SSL-enabled", re.IGNORECASE)
 

@@ -25,7 +25,7 @@ from glore_client.questions import (
     shared_by_all,
     solve_call,
 )
-from glore_client.results import Readiness, SolveResult
+from glore_client.results import Feedback, Readiness, SolveResult
 from glore_client.retries import RetryPolicy
 from glore_client.steps import Flow
 from glore_client.telling import Told, tell
@@ -136,6 +136,24 @@ class Calls:
             request_id=_id_of_call(request_id),
         )
         return solve_batch(call, self._retry, self._clock)
+
+    def _judging(
+        self,
+        answer: SolveResult | str,
+        correct: bool | None,
+        expected_answer: str | None,
+        timeout: float,
+    ) -> Flow[Feedback]:
+        if (correct is None) == (expected_answer is None):
+            message = "feedback takes either correct or expected_answer"
+            raise ValueError(message)
+        require_time("timeout", timeout)
+        verdict: dict[str, object] = {"id": answer if isinstance(answer, str) else answer.id}
+        if correct is not None:
+            verdict["correct"] = correct
+        else:
+            verdict["expected_answer"] = expected_answer
+        return exchange.feedback(verdict, uuid.uuid4().hex, timeout, self._retry, self._clock)
 
     def _readying(self, timeout: float) -> Flow[Readiness]:
         require_time("timeout", timeout)

@@ -25,7 +25,7 @@ from glore_client.many import Ask, Lent, solve_many, solve_many_blocking
 from glore_client.outcomes import Answered, Failed, Outcome
 from glore_client.progress import Progress
 from glore_client.questions import CallOptions, Question, SolveOptions
-from glore_client.results import Readiness, SolveResult
+from glore_client.results import Feedback, Readiness, SolveResult
 from glore_client.retries import RetryPolicy
 from glore_client.steps import Flow
 from glore_client.streams import AsyncStream, Stream
@@ -143,6 +143,21 @@ class Client(Calls):
         """
         flow = self._batching(questions, idempotency_key, timeout, silence, request_id, options)
         return self._items(flow)
+
+    def feedback(
+        self,
+        answer: SolveResult | str,
+        *,
+        correct: bool | None = None,
+        expected_answer: str | None = None,
+        timeout: float = READY_TIMEOUT,
+    ) -> Feedback:
+        """Tell the gateway whether an answer was right, for its metrics. Raises GloreError.
+
+        `answer` is the result, its id, or the id of its request. Raises ValueError unless there is
+        one of `correct` and `expected_answer`, and for a time that is none.
+        """
+        return self._value(self._judging(answer, correct, expected_answer, timeout))
 
     def ready(self, *, timeout: float = READY_TIMEOUT) -> Readiness:
         """Whether the gateway and its engines can answer, asked once. Raises GloreError.
@@ -280,6 +295,17 @@ class AsyncClient(Calls):
         """
         flow = self._batching(questions, idempotency_key, timeout, silence, request_id, options)
         return self._items(flow)
+
+    async def feedback(
+        self,
+        answer: SolveResult | str,
+        *,
+        correct: bool | None = None,
+        expected_answer: str | None = None,
+        timeout: float = READY_TIMEOUT,
+    ) -> Feedback:
+        """Tell the gateway whether an answer was right; see `Client.feedback`."""
+        return await self._value(self._judging(answer, correct, expected_answer, timeout))
 
     async def ready(
         self,

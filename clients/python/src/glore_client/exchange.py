@@ -1,13 +1,14 @@
-"""The calls that have one answer: `solve` and `ready`, as flows of steps."""
+"""The calls that have one answer: `solve`, `feedback` and `ready`, as flows of steps."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+import httpx2
 from pydantic import ValidationError
 
-from glore_client.answers import LONGEST_ERROR, error_of, result_of, whole
+from glore_client.answers import LONGEST_ERROR, error_of, result_of, validated, whole
 from glore_client.errors import GloreError
 from glore_client.questions import SolveCall
-from glore_client.results import Readiness, SolveResult
+from glore_client.results import Feedback, Readiness, SolveResult
 from glore_client.retries import RetryPolicy, Tries
 from glore_client.steps import Flow, Give, Pause, Send
 
@@ -29,6 +30,33 @@ def solve(call: SolveCall, policy: RetryPolicy, clock: Callable[[], float]) -> F
         yield Pause(wait)
         tries.again()
     yield Give(result)
+
+
+def feedback(
+    verdict: Mapping[str, object],
+    request_id: str,
+    timeout: float,
+    policy: RetryPolicy,
+    clock: Callable[[], float],
+) -> Flow[Feedback]:
+    """Judge an answer, and again where that failed: twice the same is once. Raises GloreError."""
+    tries = Tries(policy, clock, timeout)
+    while True:
+        headers = {"Accept": "application/json", "X-Request-ID": request_id}
+        send = Send("POST", "/feedback", headers, verdict, timeout - tries.elapsed)
+        try:
+            answer = yield from whole(send, tries, request_id, LONGEST_ERROR)
+            if answer.response.status_code != httpx2.codes.OK:
+                raise error_of(answer)
+            told = validated(Feedback.model_validate_json, answer.content, answer.origin)
+            break
+        except GloreError as error:
+            wait = tries.wait(error, repeatable=True)
+            if wait is None:
+                raise
+        yield Pause(wait)
+        tries.again()
+    yield Give(told)
 
 
 def ready(request_id: str, timeout: float, clock: Callable[[], float]) -> Flow[Readiness]:

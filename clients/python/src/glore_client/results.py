@@ -166,6 +166,20 @@ class SolveResult(Received):
         return as_html(self)
 
 
+class Feedback(Received):
+    """What a verdict on an answer comes to. `draft_correct` is None where it cannot be known."""
+
+    id: str  # of the answer
+    request_id: str  # of the request that asked for it
+    strategy: str
+    kind: str  # of the candidate that won
+    correct: bool
+    draft_correct: bool | None = None
+    change: str  # "mended", "spoilt", "kept_right", "kept_wrong" or "unknown"
+    choice: str  # "right", "regret" (a right candidate was there), "none_right" or "unknown"
+    repeated: bool = False  # whether the verdict had been given before
+
+
 class Readiness(Received):
     """Whether the gateway can answer, and the state of each engine."""
 

@@ -64,6 +64,7 @@ def count_answer(outcome: Outcome, record: RequestRecord, context: Context) -> S
     """Count an answered question, one of perhaps many of its request; its response."""
     context.metrics.solved(outcome)
     solve_id = f"solve_{uuid.uuid4().hex}"
+    context.answers.remember(outcome, solve_id, record.request_id, record.client)
     return SolveResponse.of(outcome, solve_id=solve_id, request_id=record.request_id)
 
 

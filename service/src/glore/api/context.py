@@ -14,6 +14,7 @@ from glore.batches.store import Store
 from glore.engines.readiness import Readiness
 from glore.refinement.runner import Engines
 from glore.refinement.types import Strategy
+from glore.telemetry.feedback import AnswerMemory
 from glore.telemetry.metrics import Metrics
 
 
@@ -45,6 +46,7 @@ class Context:
     engines: Engines
     readiness: Readiness
     metrics: Metrics
+    answers: AnswerMemory
     limits: Limits
     gate: Authenticator
     admission: Admission

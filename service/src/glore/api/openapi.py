@@ -17,8 +17,11 @@ from glore.api.examples import RESPONSE, problem
 from glore.api.openai.document import describe
 from glore.api.problems import MEDIA_TYPE, Problem
 from glore.errors import (
+    AmbiguousIdError,
+    AnswerNotFoundError,
     BodyTooLargeError,
     BodyTooLateError,
+    FeedbackConflictError,
     IdempotencyMismatchError,
     InvalidRequestError,
     NoDraftInTimeError,
@@ -171,6 +174,24 @@ BATCH_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
+FEEDBACK_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
+    **{status: SOLVE_ERRORS[status] for status in (400, 408, 413, 415)},
+    404: _documented(
+        AnswerNotFoundError, "This gateway remembers no answer of yours with this id."
+    ),
+    409: _also(
+        _documented(FeedbackConflictError, "This answer was judged before, and otherwise."),
+        _documented(AmbiguousIdError, "This request has 3 answers: send the id of one of them."),
+    ),
+    422: _documented(
+        InvalidRequestError,
+        "1 field is not acceptable: body",
+        [{"field": "body", "message": "Value error, either `correct` or `expected_answer`"}],
+    ),
+    503: _documented(OverloadedError, "The memory for bodies is used up.", retry_after=5),
+}
+
+
 def install_openapi(app: FastAPI, limits: Limits, *, asks_for_a_key: bool) -> None:
     """Make `app` describe its errors, headers, limits and keys; the document is built once."""
 
@@ -191,7 +212,7 @@ def install_openapi(app: FastAPI, limits: Limits, *, asks_for_a_key: bool) -> No
             describe(schema, limits)
             schema["components"]["securitySchemes"] = {_SCHEME: _SECURITY_SCHEME}
             for path, operations in schema["paths"].items():
-                if "post" in operations:
+                if "post" in operations and path != "/feedback":
                     parameters = operations["post"].setdefault("parameters", [])
                     parameters[:0] = BUDGET_PARAMETERS
                 for operation in operations.values():

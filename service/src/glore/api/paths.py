@@ -8,7 +8,9 @@ from typing import Final
 
 _OPENAI_PREFIX: Final = "/v1"
 _A_MODEL: Final = "/v1/models/"  # whose name may be any
-_OWN: Final = re.compile(r"/(solve|solve/batch|livez|readyz|health|metrics|docs|openapi\.json)$")
+_OWN: Final = re.compile(
+    r"/(solve|solve/batch|feedback|livez|readyz|health|metrics|docs|openapi\.json)$"
+)
 _OPENAI: Final = re.compile(r"/(chat/completions|models|models/[^/]+)$")
 _OPENAI_ONLY: Final = re.compile(r"/(completions|responses|embeddings|files|batches)$")  # not here
 _SLASHES: Final = re.compile(r"//+")

@@ -25,6 +25,7 @@ from prometheus_client.exposition import choose_encoder
 from glore.refinement.runner import Outcome
 from glore.refinement.types import State
 from glore.telemetry.buckets import SECONDS, SHORT_SECONDS
+from glore.telemetry.feedback import FeedbackMetrics
 from glore.telemetry.labels import (
     FAULTS,
     NO_STRATEGY,
@@ -149,6 +150,7 @@ class Metrics:
             ["operation"],
             registry=registry,
         )
+        self.feedback = FeedbackMetrics(registry)
         self.refinements = RefinementMetrics(registry, tuple(verifiers))
         self._problems = frozenset(problems())
         self._begin()

@@ -14,7 +14,7 @@ from typing import Final
 from glore.engines.ports import EngineError, Generation, Generator, Lease, Scores, StepScorer
 from glore.formats.steps import split_steps
 from glore.formats.writing import Prompt
-from glore.refinement.types import Task
+from glore.refinement.types import Job
 
 _UNKNOWN: Final = 1.0  # the score of a step that nobody waits for
 
@@ -25,7 +25,7 @@ class EarlyScores:
 
     student: Generator
     sorm: StepScorer
-    task: Task
+    job: Job
     early: bool = False  # whether the local refinement did not wait for the SORM
     _text: str = ""
     _known: tuple[float, ...] = ()
@@ -92,14 +92,14 @@ class EarlyScores:
         while not self._over and len(steps := self._written()) > len(self._known):
             try:
                 scores = await self.sorm.score_steps(
-                    self.task.question, steps, lease=Lease(self.task.budget.deadline)
+                    self.job.question, steps, lease=Lease(self.job.budget.deadline)
                 )
             except EngineError:
                 return
             self._known = scores.values
 
     def _shows_error(self) -> bool:
-        return any(score < self.task.threshold for score in self._known)
+        return any(score < self.job.threshold for score in self._known)
 
     def _written(self) -> list[str]:
         """The steps that are whole: a line that has not ended may go on."""

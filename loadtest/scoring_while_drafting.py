@@ -24,7 +24,7 @@ from pydantic import AnyHttpUrl
 from glore.app import connect_vllm
 from glore.engines.ports import Lease, Scores, StepScorer
 from glore.refinement.runner import Engines, refine
-from glore.refinement.types import Budget, Sampling, Strategy, Task
+from glore.refinement.types import Budget, Job, Sampling, Strategy
 from glore.role_settings import EngineSettings
 from glore.settings import Settings
 from loadtest.early_scores import EarlyScores
@@ -89,22 +89,22 @@ class Measured:
     early: bool
 
 
-Way = Callable[[Task, Engines], Awaitable[Measured]]
+Way = Callable[[Job, Engines], Awaitable[Measured]]
 
 
-async def after(task: Task, engines: Engines) -> Measured:
+async def after(job: Job, engines: Engines) -> Measured:
     """The gateway's own way."""
     started = time.perf_counter()
-    await refine(task, engines, time.monotonic, lambda _: None)
+    await refine(job, engines, time.monotonic, lambda _: None)
     return Measured(time.perf_counter() - started, early=False)
 
 
-async def meanwhile(task: Task, engines: Engines) -> Measured:
+async def meanwhile(job: Job, engines: Engines) -> Measured:
     """The other way."""
-    early = EarlyScores(engines.student, engines.sorm, task)
+    early = EarlyScores(engines.student, engines.sorm, job)
     started = time.perf_counter()
     chosen = replace(engines, student=early, sorm=early)
-    await refine(task, chosen, time.monotonic, lambda _: None)
+    await refine(job, chosen, time.monotonic, lambda _: None)
     await early.finish()
     return Measured(time.perf_counter() - started, early.early)
 
@@ -113,31 +113,31 @@ WAYS: Final[Mapping[str, Way]] = MappingProxyType({"after": after, "while": mean
 
 
 async def ask_all(
-    way: Way, tasks: Sequence[Task], engines: Engines, in_flight: int
+    way: Way, jobs: Sequence[Job], engines: Engines, in_flight: int
 ) -> list[Measured]:
     """Every question, `in_flight` of them at a time."""
     places = asyncio.Semaphore(in_flight)
 
-    async def ask(task: Task) -> Measured:
+    async def ask(job: Job) -> Measured:
         async with places:
-            return await way(task, engines)
+            return await way(job, engines)
 
-    return await asyncio.gather(*(ask(task) for task in tasks))
+    return await asyncio.gather(*(ask(job) for job in jobs))
 
 
-async def compare(engines: Engines, tasks: Sequence[Task], in_flight: int, rounds: int) -> str:
+async def compare(engines: Engines, jobs: Sequence[Job], in_flight: int, rounds: int) -> str:
     """A row of the table: each way once a round, by turns."""
     measured: dict[str, list[Measured]] = {name: [] for name in WAYS}
     counting = {name: CountingSorm(engines.sorm) for name in WAYS}
     for turn in range(rounds):
         for name in sorted(WAYS, reverse=bool(turn % 2)):
             counted = replace(engines, sorm=counting[name])
-            measured[name] += await ask_all(WAYS[name], tasks, counted, in_flight)
+            measured[name] += await ask_all(WAYS[name], jobs, counted, in_flight)
     pairs = list(zip(measured["after"], measured["while"], strict=True))
     calls = " | ".join(f"{counting[name].calls / len(pairs):.1f}" for name in WAYS)
     helped = [pair for pair in pairs if pair[1].early]
     return (
-        f"| {tasks[0].strategy.value} | {in_flight} | {_means(pairs)} "
+        f"| {jobs[0].strategy.value} | {in_flight} | {_means(pairs)} "
         f"| {len(helped)}/{len(pairs)} | {_means(helped)} | {calls} |"
     )
 
@@ -152,10 +152,10 @@ def _means(pairs: Sequence[tuple[Measured, Measured]]) -> str:
     return f"{first:.3f} | {second:.3f} | {second / first:.2f}"
 
 
-def tasks_of(strategy: Strategy, count: int, threshold: float) -> list[Task]:
+def jobs_of(strategy: Strategy, count: int, threshold: float) -> list[Job]:
     """So many questions, the same every time."""
     return [
-        Task(
+        Job(
             question=(
                 f"Tom has {3 + number % 7} boxes with {5 + number} pens each. "
                 f"He gives away {1 + number % 5} pens. How many pens are left?"
@@ -211,9 +211,9 @@ async def compare_all(given: argparse.Namespace) -> None:
         _say("|---" + "|---:" * (_HEAD.count("|") - 2) + "|")
         async with pair as engines:
             for strategy in given.strategies:
-                tasks = tasks_of(strategy, given.questions, threshold)
+                jobs = jobs_of(strategy, given.questions, threshold)
                 for in_flight in given.in_flight:
-                    _say(await compare(engines, tasks, in_flight, given.rounds))
+                    _say(await compare(engines, jobs, in_flight, given.rounds))
         _say("")
 
 

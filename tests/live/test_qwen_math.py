@@ -31,12 +31,12 @@ from glore.refinement.types import (
     Budget,
     Candidate,
     CandidateKind,
+    Job,
     Refined,
     RefineLocally,
     Sampling,
     State,
     Strategy,
-    Task,
 )
 from glore.role_settings import EngineSettings, Families, ModelNames
 from glore.settings import Settings
@@ -224,7 +224,7 @@ async def test_a_local_refinement_keeps_the_text_before_the_error_byte_for_byte(
     prm: TinyServer, writer: TinyServer
 ) -> None:
     draft = "Tom  has 3 boxes.\n\n 3 x 12 = 36 pens. \n36 - 7 = 28.\n#### 28"
-    task = Task(
+    job = Job(
         question=QUESTION,
         strategy=Strategy.LOCAL,
         sampling=Sampling(temperature=0.0),
@@ -233,9 +233,9 @@ async def test_a_local_refinement_keeps_the_text_before_the_error_byte_for_byte(
         gate=0.5,
     )
     candidate = Candidate(CandidateKind.DRAFT, draft, "28", "stop")
-    state = State(task, candidates=(candidate,))
+    state = State(job, candidates=(candidate,))
     async with connect_vllm(settings_of(prm, writer)) as connected:
-        calls = StageRunner(task, connected.engines, time.monotonic)
+        calls = StageRunner(job, connected.engines, time.monotonic)
         event, cost = await calls.perform(RefineLocally(first_error=2, max_tokens=16), state)
     assert isinstance(event, Refined)
     kept = "Tom  has 3 boxes.\n\n 3 x 12 = 36 pens. \n"

@@ -9,7 +9,7 @@ import pytest
 from glore.engines.generating import VllmGenerator
 from glore.engines.ports import Generation, Lease
 from glore.engines.vllm import open_engine
-from glore.formats.chat import Chat, Message
+from glore.formats.chat import Chat, ChatTurn
 from glore.formats.prompts import student_prompt
 from glore.formats.writing import Prompt
 
@@ -38,7 +38,7 @@ def told(service: Service, **body: object) -> Iterator[Event]:
 
 
 @pytest.mark.parametrize(
-    "prompt", [student_prompt(QUESTION), Chat((Message("user", QUESTION),))], ids=["text", "chat"]
+    "prompt", [student_prompt(QUESTION), Chat((ChatTurn("user", QUESTION),))], ids=["text", "chat"]
 )
 async def test_a_streamed_text_is_the_whole_one(service: Service, prompt: Prompt) -> None:
     async with open_engine(service.generation, api_key=None, timeout=500) as engine:

@@ -9,14 +9,14 @@ import pytest_asyncio
 from glore.refinement.runner import Engines, refine
 from glore.refinement.types import Stage, Strategy
 from loadtest.early_scores import EarlyScores
-from loadtest.scoring_while_drafting import Profile, compare, main, simulated, tasks_of
+from loadtest.scoring_while_drafting import Profile, compare, jobs_of, main, simulated
 from loadtest.simulation.settings import Timing
 from tests.service.clock import ManualClock
 from tests.service.refinement.fakes import FakeSorm
 
 THRESHOLD = 0.5
 QUICK = Profile(Timing(between_tokens=0.003), Timing())
-(TASK, *_) = tasks_of(Strategy.LOCAL, 1, THRESHOLD)
+(TASK, *_) = jobs_of(Strategy.LOCAL, 1, THRESHOLD)
 
 
 @pytest_asyncio.fixture
@@ -27,12 +27,12 @@ async def engines() -> AsyncIterator[Engines]:
 
 async def test_early_scores_lead_to_the_same_answer(engines: Engines) -> None:
     begun_early = 0
-    for task in tasks_of(Strategy.LOCAL, 8, THRESHOLD):
-        early = EarlyScores(engines.student, engines.sorm, task)
+    for job in jobs_of(Strategy.LOCAL, 8, THRESHOLD):
+        early = EarlyScores(engines.student, engines.sorm, job)
         eager = replace(engines, student=early, sorm=early)
-        outcome = await refine(task, eager, ManualClock(), lambda _: None)
+        outcome = await refine(job, eager, ManualClock(), lambda _: None)
         await early.finish()
-        plain = await refine(task, engines, ManualClock(), lambda _: None)
+        plain = await refine(job, engines, ManualClock(), lambda _: None)
         assert outcome.first_error == plain.first_error
         assert outcome.selected.solution == plain.selected.solution
         begun_early += early.early
@@ -49,7 +49,7 @@ async def test_a_sorm_that_fails_costs_the_refinement_as_always(engines: Engines
 
 
 async def test_a_row_tells_both_ways(engines: Engines) -> None:
-    row = await compare(engines, tasks_of(Strategy.LOCAL, 6, THRESHOLD), in_flight=3, rounds=1)
+    row = await compare(engines, jobs_of(Strategy.LOCAL, 6, THRESHOLD), in_flight=3, rounds=1)
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     assert cells[:2] == ["local", "3"]
     assert float(cells[2]) > 0

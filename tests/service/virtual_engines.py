@@ -21,7 +21,7 @@ from glore.app import connect_vllm, create_app
 from glore.engines.exchange import MAX_RESPONSE_BYTES, EngineHTTPError
 from glore.engines.ports import Lease, Role
 from glore.refinement.runner import refine
-from glore.refinement.types import Budget, Sampling, Strategy, Task
+from glore.refinement.types import Budget, Job, Sampling, Strategy
 from glore.role_settings import EngineSettings
 from glore.settings import Settings
 from loadtest.simulation import shapes, writing
@@ -103,10 +103,10 @@ async def gateway(
         yield app
 
 
-def task(strategy: Strategy, deadline: float) -> Task:
+def job(strategy: Strategy, deadline: float) -> Job:
     """A question."""
     budget = Budget(deadline, max_calls=16, max_generated_tokens=8192, rerank_reserve=1.0)
-    return Task("How many?", strategy, Sampling(), budget, threshold=0.5, gate=0.5)
+    return Job("How many?", strategy, Sampling(), budget, threshold=0.5, gate=0.5)
 
 
 @dataclass
@@ -122,7 +122,7 @@ class Clients:
         clock = self.context.clock
         while True:
             began = clock()
-            async with admitted(task(strategy, deadline), self.context, ANONYMOUS) as timely:
+            async with admitted(job(strategy, deadline), self.context, ANONYMOUS) as timely:
                 outcome = await refine(timely, self.context.engines, clock)
             self.seconds.append(clock() - began)
             self.degraded.update(f"{d.stage}:{d.reason}" for d in outcome.state.degraded)
@@ -136,14 +136,14 @@ async def closed_loop(
 ) -> dict[Strategy, Clients]:
     """So many clients of each strategy, each with one question at a time, for so long."""
     found = {strategy: Clients(app.state.context) for strategy in clients}
-    tasks = [
+    jobs = [
         asyncio.create_task(found[strategy].ask(strategy, deadline))
         for strategy, count in clients.items()
         for _ in range(count)
     ]
     await asyncio.sleep(seconds)
-    for each in tasks:
+    for each in jobs:
         each.cancel()
-    ended = await asyncio.gather(*tasks, return_exceptions=True)
+    ended = await asyncio.gather(*jobs, return_exceptions=True)
     assert {type(each) for each in ended} == {asyncio.CancelledError}
     return found

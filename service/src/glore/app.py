@@ -44,7 +44,7 @@ from glore.engines.exchange import EngineHTTP
 from glore.engines.fitness import Check
 from glore.engines.generating import VllmGenerator
 from glore.engines.ports import OutcomeScorer, Role
-from glore.engines.readiness import Probe, Readiness, VllmProbe
+from glore.engines.readiness import Probe, ReadinessMonitor, VllmProbe
 from glore.engines.resilience import CallTimes, ResilientEngine, RoleLimits
 from glore.engines.scoring import VllmOutcomeScorer, VllmStepScorer
 from glore.engines.vllm import VllmEngine, open_engine
@@ -144,7 +144,7 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with opened() as connected, _store(settings, metrics) as store:
             metrics.registry.register(GuardCollector(connected.guards))
-            readiness = Readiness(
+            readiness = ReadinessMonitor(
                 connected.probes,
                 time.monotonic,
                 guards=connected.guards,

@@ -10,7 +10,7 @@ from glore.api.batch_body import digest_of
 from glore.api.batch_schemas import BatchQuestion, resolved
 from glore.api.examples import DEGRADED, RESPONSE
 from glore.api.schemas import SolveOptions, SolveRequest
-from glore.api.solve import task_of
+from glore.api.solve import job_of
 from glore.app import create_app
 from glore.settings import Settings
 from glore_client import (
@@ -183,7 +183,7 @@ def test_the_gateway_takes_what_the_client_sends(strategy: Strategy) -> None:
     draws = strategy == "best_of_n"
     sampling = FULL.sampling if draws else Sampling(temperature=0.7)
     call = solve_call(FULL.text, {"strategy": strategy, "sampling": sampling}, "r")
-    task = task_of(SolveRequest.model_validate(call.send(0.0).body), LIMITS)
+    task = job_of(SolveRequest.model_validate(call.send(0.0).body), LIMITS)
     assert task.strategy == strategy
     assert task.budget.deadline == 60.0
     assert task.sampling.temperature == 0.7
@@ -193,7 +193,7 @@ def test_the_gateway_takes_what_the_client_sends(strategy: Strategy) -> None:
 
 def test_what_is_to_be_verified_reaches_the_task() -> None:
     call = solve_call(FULL, {"rounds": 3, "verify": True}, "r")
-    task = task_of(SolveRequest.model_validate(call.send(0.0).body), LIMITS)
+    task = job_of(SolveRequest.model_validate(call.send(0.0).body), LIMITS)
     assert (task.rounds, task.verify, task.correct) == (2, False, True)
 
 

@@ -8,10 +8,10 @@ from glore.refinement.types import (
     Budget,
     Candidate,
     CandidateKind,
+    Job,
     Sampling,
     State,
     Strategy,
-    Task,
 )
 from glore.verifiers.arithmetic import Arithmetic
 from glore_models.data.problems import Problem
@@ -90,9 +90,9 @@ def test_a_perfect_selector_finds_what_there_is_and_verifiers_find_it_here(found
 def made(*candidates: tuple[str, bool, float, bool]) -> Candidates:
     """Candidates of one question: text, whether it is refuted, ORM score, whether it is right."""
     findings = Arithmetic().check("", [FALSE.splitlines()[0]])
-    task = Task("q", Strategy.GLORE, Sampling(), Budget(1, 1, 1), threshold=0.5, gate=None)
+    job = Job("q", Strategy.GLORE, Sampling(), Budget(1, 1, 1), threshold=0.5, gate=None)
     state = State(
-        task,
+        job,
         tuple(
             Candidate(
                 CandidateKind.SAMPLE if index else CandidateKind.DRAFT,

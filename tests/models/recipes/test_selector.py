@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from glore_models.data.rollouts import PrefixRollouts
-from glore_models.recipes.selector import Kind, Mixed, mixed, pair_of, within
+from glore_models.recipes.selector import Labels, MixedQuestion, mixed, pair_of, within
 from glore_models.training.adapters import AdapterConfig, ScoresOf, train_pair_scorer
 from glore_models.training.examples import ScoreExample, ScorePair
 from glore_models.training.likelihood import LogLikelihood
@@ -28,7 +28,7 @@ def test_questions_are_mixed_that_have_solutions_of_both_kinds() -> None:
         rollouts("late", 2, ("a", True), ("b", False)),
     ]
     (one,) = mixed(rows, (1,))
-    assert one == Mixed("both?", {"First.\na": True, "First.\nb": False})
+    assert one == MixedQuestion("both?", {"First.\na": True, "First.\nb": False})
     both, late = mixed(rows, (1, 2))
     assert both.right["First.\nSecond.\nc"]
     assert late.question == "late?"
@@ -36,8 +36,8 @@ def test_questions_are_mixed_that_have_solutions_of_both_kinds() -> None:
 
 def test_within_counts_the_pairs_of_a_right_and_a_wrong_solution() -> None:
     questions = [
-        Mixed("a", {"1": True, "2": False, "3": False}),
-        Mixed("b", {"1": False, "2": True}),
+        MixedQuestion("a", {"1": True, "2": False, "3": False}),
+        MixedQuestion("b", {"1": False, "2": True}),
     ]
     area = within(questions, [[0.5, 0.4, 0.5], [0.9, 0.1]])
     assert area is not None
@@ -53,9 +53,9 @@ def test_within_counts_the_pairs_of_a_right_and_a_wrong_solution() -> None:
     ],
 )
 def test_labels_are_outcomes_equations_or_both(
-    kind: Kind, right: tuple[int, ...], wrong: tuple[int, ...]
+    kind: Labels, right: tuple[int, ...], wrong: tuple[int, ...]
 ) -> None:
-    pair = pair_of(Mixed("q", {RIGHT: True, WRONG: False}), kind, random.Random(1))
+    pair = pair_of(MixedQuestion("q", {RIGHT: True, WRONG: False}), kind, random.Random(1))
     assert (pair.right.labels, pair.wrong.labels) == (right, wrong)
     assert pair.wrong.steps == ("It is 3 + 4 = 8.", "#### 8")
 

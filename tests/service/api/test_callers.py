@@ -7,7 +7,7 @@ import httpx2
 import pytest
 
 from glore.api.callers import ClientBudget
-from glore.refinement.types import Budget, Sampling, Strategy, Task
+from glore.refinement.types import Budget, Job, Sampling, Strategy
 from tests.service.lines import lines_of
 
 BODY = {"question": "How many?"}
@@ -19,7 +19,7 @@ BODIES: dict[str, object] = {
         "messages": [{"role": "user", "content": "How many?"}],
     },
 }
-TASK = Task("How many?", Strategy.GLORE, Sampling(), Budget(10.0, 8, 1000, 1.0), 0.5, 0.5)
+TASK = Job("How many?", Strategy.GLORE, Sampling(), Budget(10.0, 8, 1000, 1.0), 0.5, 0.5)
 
 
 @pytest.mark.parametrize(

@@ -3,20 +3,20 @@ from collections.abc import Sequence
 import pytest
 
 from glore.api.explanations import explain
-from glore.refinement.runner import Outcome
+from glore.refinement.runner import Solved
 from glore.refinement.types import (
     Budget,
     Candidate,
     CandidateKind,
     Degradation,
     DegradedReason,
+    Job,
     Sampling,
     Selection,
     SelectionReason,
     Stage,
     State,
     Strategy,
-    Task,
 )
 
 KINDS = {
@@ -34,10 +34,10 @@ def outcome(
     *,
     strategy: Strategy = Strategy.GLORE,
     degraded: tuple[Degradation, ...] = (),
-) -> Outcome:
-    task = Task("1 + 1?", strategy, Sampling(), Budget(60.0, 9, 999), threshold=0.5, gate=0.4)
-    state = State(task, candidates=tuple(candidates), degraded=degraded)
-    return Outcome(state, Selection(place, reason), seconds=1.0)
+) -> Solved:
+    job = Job("1 + 1?", strategy, Sampling(), Budget(60.0, 9, 999), threshold=0.5, gate=0.4)
+    state = State(job, candidates=tuple(candidates), degraded=degraded)
+    return Solved(state, Selection(place, reason), seconds=1.0)
 
 
 def candidate(
@@ -132,5 +132,5 @@ LOST = (
         ),
     ],
 )
-def test_each_reason_reads_as_one_sentence(given: Outcome, sentence: str) -> None:
+def test_each_reason_reads_as_one_sentence(given: Solved, sentence: str) -> None:
     assert explain(given) == sentence

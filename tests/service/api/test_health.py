@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from glore.app import create_app
 from glore.engines.breaker import Circuit
 from glore.engines.ports import Role
-from glore.engines.readiness import EngineState, EngineStatus, Readiness
+from glore.engines.readiness import EngineState, EngineStatus, ReadinessMonitor
 from glore.role_settings import RoleEngines
 from glore.settings import Settings
 from tests.service.fakes import QUESTION, FakeEngines, FakeProbe
@@ -103,7 +103,7 @@ async def test_an_open_circuit_is_as_an_engine_that_is_down(
         def end_rest(self) -> None:
             raise AssertionError
 
-    readiness = Readiness({}, time.monotonic, guards={role: Guard(circuit)})
+    readiness = ReadinessMonitor({}, time.monotonic, guards={role: Guard(circuit)})
     app.state.context = replace(app.state.context, readiness=readiness)
     response = await client.get("/readyz")
     assert response.status_code == (503 if status == "not_ready" else 200)

@@ -12,10 +12,10 @@ from glore.errors import NoDraftInTimeError
 from glore.refinement.progress import Delta, StageDone
 from glore.refinement.types import Reranked, Stage, State
 from tests.service import virtual
-from tests.service.refinement.builders import task
+from tests.service.refinement.builders import job
 
 PATIENT = 60.0
-EVENT = StageDone(Reranked(()), State(task()))
+EVENT = StageDone(Reranked(()), State(job()))
 
 
 def delta(text: str, stage: Stage = Stage.DRAFT) -> Delta:

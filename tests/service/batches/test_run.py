@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from glore.batches.run import Answer, BatchLimits, BatchRun, FinishedQuestion, StoppedError
+from glore.batches.run import BatchLimits, BatchRun, FinishedQuestion, QuestionAnswer, StoppedError
 from glore.batches.sqlite import SqliteStore, open_sqlite
 from glore.batches.store import BatchName, NothingKept, StoreFailedError
 
@@ -28,12 +28,12 @@ class Client:
         self.stop = asyncio.Event()
         self.broken_off: set[int] = set()
 
-    async def ask(self, index: int) -> Answer | None:
+    async def ask(self, index: int) -> QuestionAnswer | None:
         self.asked.append(index)
         await self.may.wait()
         if index in self.broken_off:
             return None
-        return Answer(f"{self.name}{index}", ok=True)
+        return QuestionAnswer(f"{self.name}{index}", ok=True)
 
     async def busy(self) -> None:
         """Wait until it is asked as many questions as it is ever asked at once."""
@@ -88,10 +88,10 @@ async def test_once_it_is_late_what_is_left_is_told_and_neither_claimed_nor_wait
 ) -> None:
     first, late = Client("first"), False
 
-    async def ask(index: int) -> Answer:
+    async def ask(index: int) -> QuestionAnswer:
         nonlocal late
         late = index > 0
-        return Answer("late" if late else "in time", ok=not late)
+        return QuestionAnswer("late" if late else "in time", ok=not late)
 
     assert await store.claim(NAME, 4, "other", 60)
     pace = BatchLimits(concurrency=1, lease=60, poll=0.02)
@@ -241,9 +241,9 @@ async def test_told_to_stop_before_it_began_it_tells_and_asks_nothing(store: Sql
 async def test_told_to_stop_it_wakes_who_waits_for_the_last_question(store: SqliteStore) -> None:
     client = Client("x")
 
-    async def ask(index: int) -> Answer | None:
+    async def ask(index: int) -> QuestionAnswer | None:
         if index == 0:
-            return Answer("first", ok=True)
+            return QuestionAnswer("first", ok=True)
         await client.stop.wait()
         return None
 

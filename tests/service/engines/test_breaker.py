@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glore.engines.breaker import Admitted, BreakerSettings, Circuit, CircuitBreaker
+from glore.engines.breaker import AdmittedCall, BreakerSettings, Circuit, CircuitBreaker
 from glore.engines.ports import FaultReason
 from tests.service.clock import ManualClock
 
@@ -18,7 +18,7 @@ def breaker() -> tuple[CircuitBreaker, ManualClock]:
     return CircuitBreaker(SETTINGS, clock), clock
 
 
-def admitted(one: CircuitBreaker) -> Admitted:
+def admitted(one: CircuitBreaker) -> AdmittedCall:
     call = one.admits()
     assert call is not None
     return call
@@ -118,7 +118,7 @@ def test_after_it_has_closed_the_first_rest_is_short_again() -> None:
     assert one.seconds_left == 2
 
 
-REPORTS: dict[str, Callable[[CircuitBreaker, Admitted], None]] = {
+REPORTS: dict[str, Callable[[CircuitBreaker, AdmittedCall], None]] = {
     "success": CircuitBreaker.succeeded,
     "failure": lambda one, call: one.failed(call, "failed"),
     "refusal": lambda one, call: one.failed(call, "rejected"),
@@ -129,7 +129,7 @@ REPORTS: dict[str, Callable[[CircuitBreaker, Admitted], None]] = {
 
 @pytest.mark.parametrize("report", REPORTS.values(), ids=REPORTS)
 def test_what_began_before_the_opening_does_not_decide_the_trial(
-    report: Callable[[CircuitBreaker, Admitted], None],
+    report: Callable[[CircuitBreaker, AdmittedCall], None],
 ) -> None:
     one, clock = breaker()
     stale = [admitted(one) for _ in range(4)]
@@ -166,7 +166,7 @@ EVENTS = st.sampled_from(["begun", "ok", "failed", "timeout", "gone", "wait"])
 @given(st.lists(EVENTS, max_size=60))
 def test_it_never_refuses_for_longer_than_its_longest_rest(events: list[str]) -> None:
     one, clock = breaker()
-    under_way: list[Admitted | None] = []
+    under_way: list[AdmittedCall | None] = []
     for event in events:
         if event == "wait":
             clock.advance(1)

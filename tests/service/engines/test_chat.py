@@ -7,7 +7,7 @@ import pytest
 from glore.engines.generating import VllmGenerator, conversation
 from glore.engines.ports import Completion, EngineError, Generation, Lease
 from glore.engines.vllm import VllmEngine
-from glore.formats.chat import Chat, ChatPrompts, Message
+from glore.formats.chat import Chat, ChatPrompts, ChatTurn
 from tests.service.engines.fake_vllm import FakeVllm, chat_completion
 
 CHAT = "/v1/chat/completions"
@@ -22,7 +22,7 @@ async def generate(engine: VllmEngine, chat: Chat, n: int = 1) -> Generation:
 
 async def test_a_conversation_opens_a_turn(server: FakeVllm, engine: VllmEngine) -> None:
     server.gives(CHAT, chat_completion("1 + 1 = 2\n#### 2"))
-    chat = Chat((Message("user", "1 + 1?"),))
+    chat = Chat((ChatTurn("user", "1 + 1?"),))
     assert await generate(engine, chat) == Generation(
         (Completion("1 + 1 = 2\n#### 2", "stop"),), 7, 5
     )
@@ -60,13 +60,13 @@ async def test_a_turn_without_text_is_a_bad_response(
     answer["choices"][0]["message"] = message
     server.sends(CHAT, json.dumps(answer).encode())
     with pytest.raises(EngineError) as caught:
-        await generate(engine, Chat((Message("user", "?"),)))
+        await generate(engine, Chat((ChatTurn("user", "?"),)))
     assert (caught.value.role, caught.value.reason) == ("local_refiner", "bad_response")
 
 
 @pytest.mark.parametrize("begun", ["", "\n", " "])
 def test_a_turn_that_is_begun_with_nothing_is_a_new_one(begun: str) -> None:
-    asked = conversation(Chat((Message("user", "?"),), begun))
+    asked = conversation(Chat((ChatTurn("user", "?"),), begun))
     assert asked == {
         "messages": [{"role": "user", "content": "?"}],
         "add_generation_prompt": True,

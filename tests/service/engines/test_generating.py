@@ -12,7 +12,7 @@ from glore.engines.ports import Completion, EngineError, FaultReason, Generation
 from glore.engines.sse import MAX_EVENT_BYTES
 from glore.engines.streamed import CHARACTERS_PER_TOKEN
 from glore.engines.vllm import VllmEngine
-from glore.formats.chat import Chat, Message
+from glore.formats.chat import Chat, ChatTurn
 from glore.formats.writing import Prompt
 from tests.service.engines.fake_vllm import (
     FakeVllm,
@@ -74,7 +74,7 @@ async def test_a_text_is_told_as_it_is_written(server: FakeVllm, engine: VllmEng
 async def test_a_turn_is_told_as_it_is_written(server: FakeVllm, engine: VllmEngine) -> None:
     server.streams(CHAT, as_events(*chat_stream("1 + 1", " = 2")), "whole")
     told: list[str] = []
-    generation = await generate(engine, told, Chat((Message("user", "1 + 1?"),)))
+    generation = await generate(engine, told, Chat((ChatTurn("user", "1 + 1?"),)))
     assert generation == Generation((Completion("1 + 1 = 2", "stop"),), 7, 5)
     assert told == ["1 + 1", " = 2"]
     assert server.bodies[0]["stream"] is True

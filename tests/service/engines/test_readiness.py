@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from glore.engines.breaker import Circuit
-from glore.engines.readiness import EngineState, EngineStatus, Readiness, VllmProbe
+from glore.engines.readiness import EngineState, EngineStatus, ReadinessMonitor, VllmProbe
 from glore.engines.vllm import VllmEngine, open_engine
 from tests.service.engines.fake_vllm import FakeVllm
 from tests.service.fakes import FakeProbe
@@ -73,7 +73,7 @@ async def test_no_connection_is_unreachable() -> None:
 async def test_a_round_of_probes_is_remembered_and_shared() -> None:
     now = 0.0
     probes = {"generation": FakeProbe(), "scoring": FakeProbe()}
-    readiness = Readiness(probes, lambda: now, ttl=1.0)
+    readiness = ReadinessMonitor(probes, lambda: now, ttl=1.0)
     first, second = await asyncio.gather(readiness.check(), readiness.check())
     assert first == second == {name: EngineStatus(EngineState.READY) for name in probes}
     assert [probe.checks for probe in probes.values()] == [1, 1]
@@ -100,7 +100,7 @@ async def test_roles_of_an_engine_that_becomes_ready_rest_no_longer() -> None:
     now = 0.0
     probes = {"generation": FakeProbe(), "scoring": FakeProbe()}
     student, orm = FakeGuard(), FakeGuard()
-    readiness = Readiness(
+    readiness = ReadinessMonitor(
         probes,
         lambda: now,
         guards={"student": student, "orm": orm},
@@ -131,7 +131,7 @@ async def test_engines_are_watched_only_while_a_circuit_is_open() -> None:
         if len(slept) == 6:
             raise asyncio.CancelledError
 
-    readiness = Readiness({"scoring": probe}, lambda: now, guards={"orm": orm})
+    readiness = ReadinessMonitor({"scoring": probe}, lambda: now, guards={"orm": orm})
     with pytest.raises(asyncio.CancelledError):
         await readiness.watch(sleep)
     assert slept == [0, 0, 0, 1, 2, 3]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glore.formats.chat import Message
+from glore.formats.chat import ChatTurn
 from glore.formats.scores import ScoreCountError
 from glore.formats.sequence_scores import SequenceScores
 
@@ -15,8 +15,8 @@ SCORES = SequenceScores()
 
 def test_question_and_solution_are_the_two_turns() -> None:
     assert SCORES.encode(" How many?\n", "One.\n#### 1\n") == (
-        Message("user", "How many?"),
-        Message("assistant", "One.\n#### 1"),
+        ChatTurn("user", "How many?"),
+        ChatTurn("assistant", "One.\n#### 1"),
     )
 
 

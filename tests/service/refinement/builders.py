@@ -11,6 +11,7 @@ from glore.refinement.policy import advance
 from glore.refinement.state import apply, stage_of, tokens_of
 from glore.refinement.types import (
     Action,
+    ActionFailed,
     Budget,
     Candidate,
     CandidateKind,
@@ -21,8 +22,8 @@ from glore.refinement.types import (
     Drafted,
     DraftOutcomeScored,
     Event,
-    Failed,
     Finish,
+    Job,
     Refined,
     RefineGlobally,
     RefineLocally,
@@ -36,7 +37,6 @@ from glore.refinement.types import (
     State,
     StepsScored,
     Strategy,
-    Task,
 )
 from glore.verifiers.arithmetic import Arithmetic
 
@@ -45,7 +45,7 @@ GLOBAL = "Three bags of 4 are 12.\n#### 12"
 LOCAL = "Tom has 3 bags.\n3 * 4 = 12\n#### 12"
 
 
-def task(
+def job(
     strategy: Strategy = Strategy.GLORE,
     *,
     max_calls: int = 20,
@@ -59,8 +59,8 @@ def task(
     rounds: int = 1,
     verify: bool = True,
     correct: bool = False,
-) -> Task:
-    return Task(
+) -> Job:
+    return Job(
         question="How many sweets are in 3 bags of 4?",
         strategy=strategy,
         sampling=Sampling(temperature=temperature, max_tokens=max_tokens, n=n),
@@ -119,8 +119,8 @@ def first_error_step(state: State) -> int | None:
     return error.step if error else None
 
 
-def failed(action: Action, reason: FaultReason | DegradedReason | None = None) -> Failed:
-    return Failed(action, Degradation(stage_of(action), reason or "unreachable"))
+def failed(action: Action, reason: FaultReason | DegradedReason | None = None) -> ActionFailed:
+    return ActionFailed(action, Degradation(stage_of(action), reason or "unreachable"))
 
 
 def cost(action: Action, *, calls: int = 1, tokens: int = 0, lost: int = 0) -> Cost:
@@ -135,7 +135,7 @@ def source(state: State, event: Event) -> Action:
         DraftOutcomeScored: (ScoreDraftOutcome,),
         Reranked: (Rerank,),
     }
-    if isinstance(event, Failed):
+    if isinstance(event, ActionFailed):
         return event.action
     if isinstance(event, Refined):
         writes = {
@@ -155,7 +155,7 @@ def after(state: State, *events: Event) -> State:
     state, _ = advance(state)
     for event in events:
         action = source(state, event)
-        lost = tokens_of(action) if isinstance(event, Failed) else 0
+        lost = tokens_of(action) if isinstance(event, ActionFailed) else 0
         state, _ = advance(apply(state, event, cost(action, lost=lost)))
     return state
 

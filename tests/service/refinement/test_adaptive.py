@@ -9,6 +9,7 @@ from glore.refinement.types import (
     Drafted,
     DraftOutcomeScored,
     Event,
+    Job,
     Refined,
     RefineGlobally,
     RefineLocally,
@@ -22,7 +23,6 @@ from glore.refinement.types import (
     State,
     StepsScored,
     Strategy,
-    Task,
 )
 from tests.service.refinement.builders import (
     DRAFT,
@@ -32,12 +32,12 @@ from tests.service.refinement.builders import (
     checked,
     failed,
     finish,
-    task,
+    job,
 )
 
 SOUND = "3 * 4 = 12\n#### 12"
 SLIPS = "2 + 2 = 5\n5 * 2 = 11\n#### 11"  # two false equations
-ADAPTIVE = task(Strategy.ADAPTIVE, gate=None)
+ADAPTIVE = job(Strategy.ADAPTIVE, gate=None)
 KIND_OF = {
     RefineGlobally: CandidateKind.GLOBAL,
     RefineLocally: CandidateKind.LOCAL,
@@ -53,7 +53,7 @@ def written(kind: CandidateKind, solution: str, base: int | None = 0) -> Refined
     return Refined(checked(kind, solution, base))
 
 
-def walk(chosen: Task, *solutions: str) -> tuple[State, list[object]]:
+def walk(chosen: Job, *solutions: str) -> tuple[State, list[object]]:
     """The state once these solutions were written in turn, and what was begun for each."""
     begun: list[object] = []
     state = after(State(chosen), draft(solutions[0]))
@@ -91,7 +91,7 @@ def test_when_none_passes_the_orm_ranks_them_all() -> None:
 
 
 def test_a_gate_asks_for_step_scores_of_what_no_verifier_refutes() -> None:
-    gated = task(Strategy.ADAPTIVE, gate=0.5)
+    gated = job(Strategy.ADAPTIVE, gate=0.5)
     state = after(State(gated), draft(SOUND))
     assert in_flight(state) == {ScoreSteps(0)}
     assert finish(after(state, StepsScored(0, (0.9, 0.9)))) == Selection(
@@ -106,7 +106,7 @@ def test_a_gate_asks_for_step_scores_of_what_no_verifier_refutes() -> None:
 
 
 def test_without_the_sorm_a_gate_lets_nothing_pass() -> None:
-    state = after(State(task(Strategy.ADAPTIVE)), draft(SOUND), failed(ScoreSteps(0)))
+    state = after(State(job(Strategy.ADAPTIVE)), draft(SOUND), failed(ScoreSteps(0)))
     assert in_flight(state) == {RefineGlobally(100)}
 
 
@@ -124,7 +124,7 @@ def test_a_refiner_that_fails_is_passed_over() -> None:
 
 def test_corrections_go_first_and_on_as_long_as_the_error_moves() -> None:
     first = "2 + 2 = 4\n4 * 2 = 9\n#### 9"
-    chosen = task(Strategy.ADAPTIVE, gate=None, correct=True)
+    chosen = job(Strategy.ADAPTIVE, gate=None, correct=True)
     state, begun = walk(chosen, SLIPS, first)
     (action,) = in_flight(state)
     assert [getattr(each, "first_error", None) for each in (*begun, action)] == [0, 1]
@@ -147,7 +147,7 @@ def test_a_correction_needs_a_decimal() -> None:
 
 @pytest.mark.parametrize("scores", [(0.1, 0.1, 0.1), (0.9, 0.9, 0.9), None])
 def test_the_first_refuted_step_goes_before_step_scores(scores: tuple[float, ...] | None) -> None:
-    state = after(State(task()), draft())
+    state = after(State(job()), draft())
     if scores is not None:
         state = after(state, StepsScored(0, scores))
     error = first_error(state)
@@ -156,14 +156,14 @@ def test_the_first_refuted_step_goes_before_step_scores(scores: tuple[float, ...
 
 
 def test_glore_refines_locally_without_waiting_for_step_scores() -> None:
-    state = after(State(task()), draft())
+    state = after(State(job()), draft())
     assert in_flight(state) == {RefineGlobally(100), RefineLocally(1, 100), ScoreSteps(0)}
-    plain = after(State(task()), draft(SOUND))
+    plain = after(State(job()), draft(SOUND))
     assert in_flight(plain) == {RefineGlobally(100), ScoreSteps(0)}
 
 
 def test_gated_refines_what_is_refuted_whatever_its_scores() -> None:
-    state = after(State(task(Strategy.GATED)), draft())
+    state = after(State(job(Strategy.GATED)), draft())
     assert RefineGlobally(100) in in_flight(state)
 
 
@@ -172,7 +172,7 @@ def test_gated_refines_what_is_refuted_whatever_its_scores() -> None:
 
 def ranked(*solutions: str, scores: tuple[float | None, ...]) -> Selection | None:
     """The selection of `glore` among the draft, the global and the local refinement."""
-    state = after(State(task()), draft(solutions[0]))
+    state = after(State(job()), draft(solutions[0]))
     events: list[Event] = []
     for action in sorted(in_flight(state), key=repr):
         match action:
@@ -209,7 +209,7 @@ def test_the_orm_ranks_what_no_verifier_refutes() -> None:
 
 
 def test_the_next_round_refines_the_best_candidate_sampled() -> None:
-    state, _ = walk(task(Strategy.ADAPTIVE, gate=None, rounds=2), SLIPS, DRAFT, SLIPS, SLIPS)
+    state, _ = walk(job(Strategy.ADAPTIVE, gate=None, rounds=2), SLIPS, DRAFT, SLIPS, SLIPS)
     state = after(state, Reranked((0.9, 0.1, 0.9, 0.9)))
     assert (state.round, state.base) == (2, 1)  # the fewest false equations
     assert in_flight(state) == {RefineGlobally(100, base=1, round=2)}
@@ -218,7 +218,7 @@ def test_the_next_round_refines_the_best_candidate_sampled() -> None:
 
 
 def test_rounds_of_glore_refine_both_ways_until_the_best_passes() -> None:
-    chosen = task(rounds=3, gate=None)
+    chosen = job(rounds=3, gate=None)
     state = after(State(chosen), draft())
     state = after(state, StepsScored(0, (0.1, 0.1, 0.1)))
     state = after(state, written(CandidateKind.GLOBAL, DRAFT), written(CandidateKind.LOCAL, SLIPS))
@@ -234,7 +234,7 @@ def test_rounds_of_glore_refine_both_ways_until_the_best_passes() -> None:
 def test_a_round_begins_only_while_calls_are_left_to_refine_and_rank(
     max_calls: int, rounds: int
 ) -> None:
-    chosen = task(Strategy.ADAPTIVE, gate=None, rounds=3, max_calls=max_calls)
+    chosen = job(Strategy.ADAPTIVE, gate=None, rounds=3, max_calls=max_calls)
     state, _ = walk(chosen, *[SLIPS] * 4)
     state = after(state, Reranked((0.1,) * 4))
     if rounds == 2:
@@ -243,7 +243,7 @@ def test_a_round_begins_only_while_calls_are_left_to_refine_and_rank(
 
 
 def test_what_an_earlier_round_ranked_wins_when_the_last_was_not_ranked() -> None:
-    state, _ = walk(task(Strategy.ADAPTIVE, gate=None, rounds=2), DRAFT, DRAFT, SLIPS, SLIPS)
+    state, _ = walk(job(Strategy.ADAPTIVE, gate=None, rounds=2), DRAFT, DRAFT, SLIPS, SLIPS)
     state = after(state, Reranked((0.2, 0.2, 0.7, 0.7)))
     for kind in (CandidateKind.GLOBAL, CandidateKind.LOCAL, CandidateKind.SAMPLE):
         state = after(state, written(kind, "2 + 2 = 7\n#### 7"))

@@ -7,11 +7,12 @@ import pytest
 from glore.engines.ports import EngineError, FaultReason, NoCallLeftError
 from glore.refinement.caps import spare_calls, spare_tokens
 from glore.refinement.policy import advance, useless
-from glore.refinement.runner import NoDraftError, Outcome, refine
+from glore.refinement.runner import NoDraftError, Solved, refine
 from glore.refinement.state import apply
 from glore.refinement.types import (
     Degradation,
     DegradedReason,
+    Job,
     Rerank,
     ScoreSteps,
     SelectionReason,
@@ -19,7 +20,6 @@ from glore.refinement.types import (
     State,
     Stopped,
     Strategy,
-    Task,
 )
 from tests.service.refinement.builders import DRAFT as TEXT
 from tests.service.refinement.builders import (
@@ -27,13 +27,13 @@ from tests.service.refinement.builders import (
     cost,
     drafted,
     failed,
+    job,
     refined_globally,
-    task,
 )
 from tests.service.refinement.fakes import FakeClock, FakeEngines
 
 
-async def solve(fakes: FakeEngines, chosen: Task) -> Outcome:
+async def solve(fakes: FakeEngines, chosen: Job) -> Solved:
     return await refine(chosen, fakes.engines(), FakeClock())
 
 
@@ -43,22 +43,22 @@ async def solve(fakes: FakeEngines, chosen: Task) -> Outcome:
 def test_a_draft_may_be_asked_for_again_at_the_cost_of_refinements(
     strategy: Strategy, spare: int
 ) -> None:
-    assert spare_calls(after(State(task(strategy, max_calls=5)))) == spare
+    assert spare_calls(after(State(job(strategy, max_calls=5)))) == spare
 
 
 def test_while_the_draft_is_scored_the_local_refinement_and_the_rerank_are_left_alone() -> None:
-    state = after(State(task(max_calls=7)), drafted())  # one made, two in flight, two ahead
+    state = after(State(job(max_calls=7)), drafted())  # one made, two in flight, two ahead
     assert spare_calls(state) == 2
-    state = after(State(task(Strategy.LOCAL, max_calls=7)), drafted())
+    state = after(State(job(Strategy.LOCAL, max_calls=7)), drafted())
     assert spare_calls(state) == 4
-    state = after(State(task(Strategy.GATED, max_calls=7)), drafted())  # one in flight, three ahead
+    state = after(State(job(Strategy.GATED, max_calls=7)), drafted())  # one in flight, three ahead
     assert spare_calls(state) == 2
 
 
 def test_where_the_orm_is_asked_for_each_candidate_a_call_is_kept_for_each() -> None:
-    state = after(State(task(Strategy.BEST_OF_N, n=4, max_calls=9), ranked_singly=True))
+    state = after(State(job(Strategy.BEST_OF_N, n=4, max_calls=9), ranked_singly=True))
     assert spare_calls(state) == 3  # two in flight, four to rank
-    state = after(State(task(max_calls=9), ranked_singly=True), drafted())
+    state = after(State(job(max_calls=9), ranked_singly=True), drafted())
     assert spare_calls(state) == 2  # one made, two in flight, one ahead, three to rank
     state = after(state, refined_globally())
     assert spare_calls(state) == 2
@@ -67,7 +67,7 @@ def test_where_the_orm_is_asked_for_each_candidate_a_call_is_kept_for_each() -> 
 async def test_a_cap_that_retries_use_up_costs_refinements_and_says_so() -> None:
     fakes = FakeEngines()
     fakes.student.draft.wants = 2
-    outcome = await solve(fakes, task(max_calls=5))
+    outcome = await solve(fakes, job(max_calls=5))
     assert fakes.student.draft.took == 2
     assert outcome.state.engine_calls == 5
     assert {Degradation(Stage.SCORE, DegradedReason.CALL_CAP)} == set(outcome.state.degraded)
@@ -78,7 +78,7 @@ async def test_retries_in_flight_count_before_they_end() -> None:
     fakes = FakeEngines()
     fakes.sorm.wants = fakes.global_refiner.wants = 3
     fakes.global_refiner.gate = asyncio.Event()
-    answer = asyncio.create_task(solve(fakes, task(max_calls=6)))
+    answer = asyncio.create_task(solve(fakes, job(max_calls=6)))
     await fakes.local_refiner.arrived.wait()
     assert fakes.sorm.took + fakes.global_refiner.took == 1
     fakes.global_refiner.gate.set()
@@ -90,7 +90,7 @@ async def test_retries_in_flight_count_before_they_end() -> None:
 async def test_no_call_left_is_told_as_such() -> None:
     fakes = FakeEngines()
     fakes.orm.fault = NoCallLeftError()
-    outcome = await solve(fakes, task())
+    outcome = await solve(fakes, job())
     assert Degradation(Stage.RERANK, DegradedReason.CALL_CAP) in outcome.state.degraded
     assert outcome.selection.reason is SelectionReason.STEP_SCORE
 
@@ -100,12 +100,12 @@ async def test_a_draft_without_a_call_to_spare_is_not_asked_for_again() -> None:
     fakes.student.draft.wants = 1
     fakes.student.draft.fault = EngineError("student", "overloaded")
     with pytest.raises(NoDraftError):
-        await solve(fakes, task(Strategy.DRAFT, max_calls=1))
+        await solve(fakes, job(Strategy.DRAFT, max_calls=1))
     assert fakes.student.draft.took == 0
 
 
 def test_nothing_is_useless_while_every_score_may_come() -> None:
-    state = after(State(task(Strategy.BEST_OF_N)), drafted(TEXT, "#### 1", "#### 2"))
+    state = after(State(job(Strategy.BEST_OF_N)), drafted(TEXT, "#### 1", "#### 2"))
     state = after(state, failed(Rerank()))
     assert {ScoreSteps(0), ScoreSteps(1), ScoreSteps(2)} <= state.started
     assert useless(state) == frozenset()
@@ -129,7 +129,7 @@ async def test_scores_that_cannot_be_of_use_any_more_are_cancelled() -> None:
 
     fakes.sorm.on_call = fail_the_second
     async with asyncio.timeout(10):
-        outcome = await solve(fakes, task(Strategy.BEST_OF_N))
+        outcome = await solve(fakes, job(Strategy.BEST_OF_N))
     assert fakes.sorm.cancelled == 2
     assert outcome.state.engine_calls == 6
     assert outcome.selection.reason is SelectionReason.FALLBACK
@@ -138,7 +138,7 @@ async def test_scores_that_cannot_be_of_use_any_more_are_cancelled() -> None:
 # --- tokens of calls that are lost -----------------------------------------------------------
 
 
-def spent(outcome: Outcome, stage: Stage) -> tuple[int, int]:
+def spent(outcome: Solved, stage: Stage) -> tuple[int, int]:
     """Tokens of a stage that are known, and those that may have been generated unseen."""
     (cost,) = [cost for cost in outcome.state.costs if cost.stage is stage]
     return cost.generated_tokens, cost.lost_tokens
@@ -162,7 +162,7 @@ async def test_a_refinement_that_fails_has_cost_what_it_told(
 ) -> None:
     fakes = FakeEngines()
     fakes.global_refiner.fault, fakes.global_refiner.tells = reason, tells
-    outcome = await solve(fakes, task())
+    outcome = await solve(fakes, job())
     assert spent(outcome, Stage.REFINE_GLOBALLY) == (known, lost)
     assert outcome.state.generated_tokens == known + 10  # the draft, the local refinement
     assert outcome.state.lost_tokens == lost
@@ -172,7 +172,7 @@ async def test_a_refinement_that_fails_has_cost_what_it_told(
 async def test_a_refinement_stopped_by_the_deadline_has_cost_what_it_told() -> None:
     fakes = FakeEngines()
     fakes.global_refiner.gate, fakes.global_refiner.tells = asyncio.Event(), 30
-    outcome = await solve(fakes, task(deadline=30.0, rerank_reserve=29.95))
+    outcome = await solve(fakes, job(deadline=30.0, rerank_reserve=29.95))
     assert Degradation(Stage.REFINE_GLOBALLY, DegradedReason.DEADLINE) in outcome.state.degraded
     assert spent(outcome, Stage.REFINE_GLOBALLY) == (30, 70)
 
@@ -180,7 +180,7 @@ async def test_a_refinement_stopped_by_the_deadline_has_cost_what_it_told() -> N
 async def test_a_draft_that_is_late_beside_samples_has_cost_what_it_told() -> None:
     fakes = FakeEngines()
     fakes.student.draft.gate, fakes.student.draft.tells = asyncio.Event(), 30
-    outcome = await solve(fakes, task(Strategy.BEST_OF_N, deadline=30.0, rerank_reserve=29.95))
+    outcome = await solve(fakes, job(Strategy.BEST_OF_N, deadline=30.0, rerank_reserve=29.95))
     assert spent(outcome, Stage.DRAFT) == (30 + 10, 70)
 
 
@@ -188,7 +188,7 @@ async def test_a_question_without_a_draft_tells_what_was_spent() -> None:
     fakes = FakeEngines()
     fakes.student.draft.fault, fakes.student.draft.tells = "failed", 30
     with pytest.raises(NoDraftError) as caught:
-        await solve(fakes, task(Strategy.DRAFT))
+        await solve(fakes, job(Strategy.DRAFT))
     assert (caught.value.state.generated_tokens, caught.value.state.lost_tokens) == (30, 70)
 
 
@@ -196,7 +196,7 @@ async def test_what_an_answer_told_on_its_way_is_not_counted_twice() -> None:
     fakes = FakeEngines()
     fakes.global_refiner.tells = 4
     fakes.local_refiner.text, fakes.local_refiner.tells = " ", 4  # blank, but an answer
-    outcome = await solve(fakes, task())
+    outcome = await solve(fakes, job())
     assert outcome.state.generated_tokens == 15
     assert outcome.state.lost_tokens == 0
 
@@ -204,17 +204,17 @@ async def test_what_an_answer_told_on_its_way_is_not_counted_twice() -> None:
 async def test_the_tokens_of_a_lost_attempt_are_missing_later() -> None:
     fakes = FakeEngines()
     fakes.student.draft.repeats = 1
-    outcome = await solve(fakes, task(Strategy.GLOBAL, max_generated_tokens=240))
+    outcome = await solve(fakes, job(Strategy.GLOBAL, max_generated_tokens=240))
     assert spent(outcome, Stage.DRAFT) == (5, 100)
     assert outcome.state.engine_calls == 3
     assert outcome.state.generated_tokens == 10  # which is all that is known
     fakes = FakeEngines()
     fakes.student.draft.repeats = 1
-    await solve(fakes, task(Strategy.GLOBAL, max_generated_tokens=205))
+    await solve(fakes, job(Strategy.GLOBAL, max_generated_tokens=205))
     assert fakes.global_refiner.asked[0].max_tokens == 100
     fakes = FakeEngines()
     fakes.student.draft.repeats = 1
-    await solve(fakes, task(Strategy.GLOBAL, max_generated_tokens=200))
+    await solve(fakes, job(Strategy.GLOBAL, max_generated_tokens=200))
     assert fakes.global_refiner.asked[0].max_tokens == 95
 
 
@@ -222,25 +222,25 @@ async def test_the_tokens_of_a_lost_attempt_are_missing_later() -> None:
 async def test_work_is_repeated_only_if_its_tokens_are_there_once_more(cap: int, took: int) -> None:
     fakes = FakeEngines()
     fakes.student.draft.repeats = 3
-    await solve(fakes, task(Strategy.DRAFT, max_generated_tokens=cap))
+    await solve(fakes, job(Strategy.DRAFT, max_generated_tokens=cap))
     assert fakes.student.draft.took == took
 
 
 async def test_samples_are_repeated_at_the_cost_of_all_of_them() -> None:
     fakes = FakeEngines()
     fakes.student.samples.repeats = 1
-    await solve(fakes, task(Strategy.BEST_OF_N, n=3, max_generated_tokens=499))
+    await solve(fakes, job(Strategy.BEST_OF_N, n=3, max_generated_tokens=499))
     assert fakes.student.samples.took == 0
     fakes = FakeEngines()
     fakes.student.samples.repeats = 1
-    outcome = await solve(fakes, task(Strategy.BEST_OF_N, n=3, max_generated_tokens=500))
+    outcome = await solve(fakes, job(Strategy.BEST_OF_N, n=3, max_generated_tokens=500))
     assert spent(outcome, Stage.DRAFT) == (15, 200)
 
 
 async def test_scores_are_repeated_without_tokens() -> None:
     fakes = FakeEngines()
     fakes.sorm.repeats = fakes.orm.repeats = 1
-    outcome = await solve(fakes, task(max_generated_tokens=300))
+    outcome = await solve(fakes, job(max_generated_tokens=300))
     assert fakes.sorm.took == fakes.orm.took == 1
     assert outcome.state.lost_tokens == 0
 
@@ -249,7 +249,7 @@ async def test_tokens_that_are_repeated_in_flight_count_before_they_end() -> Non
     fakes = FakeEngines()
     fakes.global_refiner.repeats = fakes.local_refiner.repeats = 1
     fakes.global_refiner.gate, fakes.sorm.gate = asyncio.Event(), asyncio.Event()
-    answer = asyncio.create_task(solve(fakes, task(max_generated_tokens=345)))
+    answer = asyncio.create_task(solve(fakes, job(max_generated_tokens=345)))
     while not fakes.global_refiner.took:
         await asyncio.sleep(0)
     fakes.sorm.gate.set()
@@ -262,11 +262,11 @@ async def test_tokens_that_are_repeated_in_flight_count_before_they_end() -> Non
 
 
 def test_while_the_draft_is_scored_the_tokens_of_refinements_to_come_are_left_alone() -> None:
-    state = after(State(task(max_generated_tokens=350)), drafted())  # 100 of them in flight
+    state = after(State(job(max_generated_tokens=350)), drafted())  # 100 of them in flight
     assert spare_tokens(state) == 150
-    state = after(State(task(Strategy.GATED, max_generated_tokens=350)), drafted())
+    state = after(State(job(Strategy.GATED, max_generated_tokens=350)), drafted())
     assert spare_tokens(state) == 150
-    state = after(State(task(Strategy.GATED, max_generated_tokens=150)), drafted())
+    state = after(State(job(Strategy.GATED, max_generated_tokens=150)), drafted())
     assert spare_tokens(state) == 0
-    state = after(State(task(Strategy.BEST_OF_N, max_generated_tokens=350)))
+    state = after(State(job(Strategy.BEST_OF_N, max_generated_tokens=350)))
     assert spare_tokens(state) == 50

@@ -8,13 +8,14 @@ from glore.engines.ports import FaultReason
 from glore.refinement.caps import spare_calls
 from glore.refinement.judging import solutions_to_rerank
 from glore.refinement.policy import advance, useless
-from glore.refinement.runner import Outcome, refine
+from glore.refinement.runner import Solved, refine
 from glore.refinement.state import apply, in_flight
 from glore.refinement.types import (
     Degradation,
     DegradedReason,
     DraftOutcomeScored,
     Event,
+    Job,
     Rerank,
     Reranked,
     ScoreDraftOutcome,
@@ -26,7 +27,6 @@ from glore.refinement.types import (
     StepsScored,
     Stopped,
     Strategy,
-    Task,
 )
 from tests.service.refinement.builders import (
     DRAFT,
@@ -37,9 +37,9 @@ from tests.service.refinement.builders import (
     drafted,
     failed,
     finish,
+    job,
     refined_globally,
     refined_locally,
-    task,
 )
 from tests.service.refinement.fakes import FakeClock, FakeEngines
 
@@ -48,20 +48,20 @@ WRONG_STEP = StepsScored(0, (0.9, 0.2, 0.1))
 NO_WRONG_STEP = StepsScored(0, (0.9, 0.9, 0.9))
 
 
-async def solve(fakes: FakeEngines, chosen: Task | None = None) -> Outcome:
-    return await refine(chosen or task(), fakes.engines(), FakeClock())
+async def solve(fakes: FakeEngines, chosen: Job | None = None) -> Solved:
+    return await refine(chosen or job(), fakes.engines(), FakeClock())
 
 
-def refining(chosen: Task | None = None, *, singly: bool = False) -> State:
+def refining(chosen: Job | None = None, *, singly: bool = False) -> State:
     """Both refinements are being written."""
-    return after(State(chosen or task(), ranked_singly=singly), drafted(), WRONG_STEP)
+    return after(State(chosen or job(), ranked_singly=singly), drafted(), WRONG_STEP)
 
 
 # --- when -------------------------------------------------------------------------------
 
 
 def test_it_waits_for_the_step_scores_and_runs_beside_the_refinements() -> None:
-    state = after(State(task()), drafted())
+    state = after(State(job()), drafted())
     assert EARLY not in state.started
     assert EARLY in in_flight(after(state, WRONG_STEP))
     assert EARLY in in_flight(after(state, NO_WRONG_STEP))
@@ -69,7 +69,7 @@ def test_it_waits_for_the_step_scores_and_runs_beside_the_refinements() -> None:
 
 
 def test_it_is_left_to_the_rerank_when_nothing_is_being_refined() -> None:
-    state = after(State(task()), drafted(), refined_globally(), NO_WRONG_STEP)
+    state = after(State(job()), drafted(), refined_globally(), NO_WRONG_STEP)
     assert in_flight(state) == {Rerank()}
     assert solutions_to_rerank(state) == (DRAFT, GLOBAL)
 
@@ -85,7 +85,7 @@ def test_it_is_left_to_the_rerank_when_nothing_is_being_refined() -> None:
 def test_it_is_not_wanted_where_no_refinements_are_ranked(
     strategy: Strategy, events: tuple[Event, ...]
 ) -> None:
-    assert EARLY not in after(State(task(strategy)), *events).started
+    assert EARLY not in after(State(job(strategy)), *events).started
 
 
 # --- which call ---------------------------------------------------------------------------
@@ -93,10 +93,10 @@ def test_it_is_not_wanted_where_no_refinements_are_ranked(
 
 @pytest.mark.parametrize(("singly", "enough"), [(False, 5), (True, 7)])
 def test_it_takes_a_call_that_nothing_else_needs(singly: bool, enough: int) -> None:
-    without = refining(task(max_calls=enough), singly=singly)
+    without = refining(job(max_calls=enough), singly=singly)
     assert EARLY not in without.started
     assert without.degraded == ()
-    state = refining(task(max_calls=enough + 1), singly=singly)
+    state = refining(job(max_calls=enough + 1), singly=singly)
     assert EARLY in in_flight(state)
     assert spare_calls(state) == 0
     state = after(state, failed(EARLY), refined_globally(), refined_locally())
@@ -105,7 +105,7 @@ def test_it_takes_a_call_that_nothing_else_needs(singly: bool, enough: int) -> N
 
 
 def test_a_score_that_came_is_a_call_fewer_for_an_orm_that_is_asked_for_each_candidate() -> None:
-    state = refining(task(max_calls=8), singly=True)
+    state = refining(job(max_calls=8), singly=True)
     assert spare_calls(after(state, DraftOutcomeScored(0.3))) == 1
 
 
@@ -214,7 +214,7 @@ def test_an_orm_that_did_not_answer_in_time_is_not_waited_for_again(
 
 
 def test_the_sorm_then_scores_all_candidates_or_none() -> None:
-    state = after(refining(task(max_calls=6)), failed(EARLY, "timeout"))
+    state = after(refining(job(max_calls=6)), failed(EARLY, "timeout"))
     state = after(state, refined_globally(), refined_locally())
     assert in_flight(state) == set()
     assert finish(state) == Selection(1, SelectionReason.AGREEMENT)
@@ -224,7 +224,7 @@ def test_the_sorm_then_scores_all_candidates_or_none() -> None:
 async def test_the_sorm_then_may_use_all_the_time_that_is_left() -> None:
     fakes = FakeEngines()
     fakes.orm.fault = "timeout"
-    chosen = task(Strategy.GATED, deadline=30.0, rerank_reserve=4.0)
+    chosen = job(Strategy.GATED, deadline=30.0, rerank_reserve=4.0)
     outcome = await solve(fakes, chosen)
     assert len(fakes.orm.asked) == 1
     assert [asked.timeout for asked in fakes.sorm.asked] == [13.0, 30.0, 30.0]

@@ -22,6 +22,7 @@ from glore.refinement.state import (
 from glore.refinement.types import (
     TIMED_OUT,
     Action,
+    ActionFailed,
     CandidateKind,
     Cost,
     Degradation,
@@ -30,8 +31,8 @@ from glore.refinement.types import (
     Drafted,
     DraftOutcomeScored,
     Event,
-    Failed,
     Finish,
+    Job,
     Refined,
     RefineGlobally,
     RefineLocally,
@@ -44,9 +45,8 @@ from glore.refinement.types import (
     State,
     StepsScored,
     Strategy,
-    Task,
 )
-from tests.service.refinement.builders import checked, first_error_step, task
+from tests.service.refinement.builders import checked, first_error_step, job
 
 # One of each stage and the SORM on every one of eight candidates; in each further round five more
 # and the SORM on three candidates, and on every step a correction.
@@ -59,8 +59,8 @@ SOLUTIONS = ["#### 1", "#### 2", "a\n#### 1", "b\nc\n#### 2", "no answer"]
 REFUTED = ["b\n1 + 1 = 3\n#### 3", "1 + 1 = 3\n#### 3", "2 + 2 = 5\n5 + 1 = 7\n#### 7"]
 solutions = st.sampled_from([*SOLUTIONS, *REFUTED, "1 + 1 = 2\n2 + 1 = 4\n#### 4"])
 reasons = st.sampled_from(DegradedReason) | st.sampled_from(FAULT_REASONS)
-tasks = st.builds(
-    task,
+jobs = st.builds(
+    job,
     strategy=st.sampled_from(Strategy),
     max_calls=st.integers(0, 14),
     max_generated_tokens=st.integers(0, 1200),
@@ -79,7 +79,7 @@ class Walk:
     Unless it is `thrifty`, actions take more than was promised to them.
     """
 
-    def __init__(self, data: st.DataObject, chosen: Task, *, thrifty: bool = False) -> None:
+    def __init__(self, data: st.DataObject, chosen: Job, *, thrifty: bool = False) -> None:
         self.data = data
         self.thrifty = thrifty
         self.state = State(chosen)
@@ -121,12 +121,12 @@ class Walk:
         taken = granted and more_calls and draw(st.integers(0, spare_tokens(self.state)))
         self.tokens += used + taken
         if draw(st.booleans()):
-            event: Event = Failed(action, Degradation(stage_of(action), draw(reasons)))
+            event: Event = ActionFailed(action, Degradation(stage_of(action), draw(reasons)))
             calls = draw(st.integers(0, calls_of(action)))
         else:
             event, calls = self.success(action), calls_of(action)
         known, lost = used, taken
-        if isinstance(event, Failed) or (isinstance(event, Drafted) and event.degraded):
+        if isinstance(event, ActionFailed) or (isinstance(event, Drafted) and event.degraded):
             known = draw(st.integers(0, used))
             lost += granted - known
         calls += more_calls
@@ -162,14 +162,14 @@ class Walk:
 
     def accepted(self) -> bool:
         """Whether the draft is the answer because it passes."""
-        gated = self.state.task.plan.gated and bool(self.state.candidates)
+        gated = self.state.job.plan.gated and bool(self.state.candidates)
         return gated and bool(passes(self.state, 0))
 
 
 @many
-@given(st.data(), tasks)
+@given(st.data(), jobs)
 def test_it_ends_with_a_selection_exactly_when_there_is_a_draft(
-    data: st.DataObject, chosen: Task
+    data: st.DataObject, chosen: Job
 ) -> None:
     walk = Walk(data, chosen)
     finish = walk.run()
@@ -179,8 +179,8 @@ def test_it_ends_with_a_selection_exactly_when_there_is_a_draft(
 
 
 @many
-@given(st.data(), tasks)
-def test_nothing_is_started_twice(data: st.DataObject, chosen: Task) -> None:
+@given(st.data(), jobs)
+def test_nothing_is_started_twice(data: st.DataObject, chosen: Job) -> None:
     walk = Walk(data, chosen)
     walk.run()
     started = [action for step in walk.steps for action in step]
@@ -196,8 +196,8 @@ def test_nothing_is_started_twice(data: st.DataObject, chosen: Task) -> None:
 
 
 @many
-@given(st.data(), tasks)
-def test_the_caps_hold(data: st.DataObject, chosen: Task) -> None:
+@given(st.data(), jobs)
+def test_the_caps_hold(data: st.DataObject, chosen: Job) -> None:
     walk = Walk(data, chosen)
     walk.run()
     assert walk.calls <= chosen.budget.max_calls
@@ -214,8 +214,8 @@ def test_the_caps_hold(data: st.DataObject, chosen: Task) -> None:
 
 
 @many
-@given(st.data(), tasks)
-def test_no_candidate_wins_against_one_scored_higher(data: st.DataObject, chosen: Task) -> None:
+@given(st.data(), jobs)
+def test_no_candidate_wins_against_one_scored_higher(data: st.DataObject, chosen: Job) -> None:
     walk = Walk(data, chosen)
     selection = walk.run().selection
     if selection is None or not chosen.plan.ranks or walk.accepted():
@@ -243,9 +243,9 @@ def test_no_candidate_wins_against_one_scored_higher(data: st.DataObject, chosen
 
 
 @many
-@given(st.data(), tasks)
+@given(st.data(), jobs)
 def test_no_refuted_candidate_wins_against_one_that_is_not(
-    data: st.DataObject, chosen: Task
+    data: st.DataObject, chosen: Job
 ) -> None:
     walk = Walk(data, chosen)
     selection = walk.run().selection
@@ -258,8 +258,8 @@ def test_no_refuted_candidate_wins_against_one_that_is_not(
 
 
 @many
-@given(st.data(), tasks)
-def test_rounds_end_with_the_first_candidate_that_passes(data: st.DataObject, chosen: Task) -> None:
+@given(st.data(), jobs)
+def test_rounds_end_with_the_first_candidate_that_passes(data: st.DataObject, chosen: Job) -> None:
     walk = Walk(data, chosen)
     walk.run()
     assert walk.state.round <= chosen.rounds
@@ -279,9 +279,9 @@ def test_rounds_end_with_the_first_candidate_that_passes(data: st.DataObject, ch
 
 
 @many
-@given(st.data(), tasks)
+@given(st.data(), jobs)
 def test_more_than_one_ranked_candidate_always_gets_its_rerank_call(
-    data: st.DataObject, chosen: Task
+    data: st.DataObject, chosen: Job
 ) -> None:
     """Unless it has nothing to score, or the ORM let the draft wait in vain."""
     walk = Walk(data, chosen)
@@ -292,7 +292,7 @@ def test_more_than_one_ranked_candidate_always_gets_its_rerank_call(
         assert not started
     elif not started and len(rivals) > 1 and not passes(walk.state, len(walk.state.candidates) - 1):
         (early,) = (event for event in walk.events if is_early(event))
-        if isinstance(early, Failed):
+        if isinstance(early, ActionFailed):
             assert early.degradation.reason in TIMED_OUT
         else:
             assert len({each.solution for each in rivals}) == 1
@@ -300,14 +300,14 @@ def test_more_than_one_ranked_candidate_always_gets_its_rerank_call(
 
 def is_early(event: Event) -> bool:
     """Whether it is how scoring the draft's outcome ended."""
-    early = isinstance(event, Failed) and event.action == ScoreDraftOutcome()
+    early = isinstance(event, ActionFailed) and event.action == ScoreDraftOutcome()
     return early or isinstance(event, DraftOutcomeScored)
 
 
 @many
-@given(st.data(), tasks)
+@given(st.data(), jobs)
 def test_the_global_refiner_starts_in_the_step_in_which_scoring_starts(
-    data: st.DataObject, chosen: Task
+    data: st.DataObject, chosen: Job
 ) -> None:
     roomy = replace(chosen.budget, max_calls=20, max_generated_tokens=100_000)
     walk = Walk(data, replace(chosen, strategy=Strategy.GLORE, budget=roomy), thrifty=True)
@@ -320,8 +320,8 @@ def test_the_global_refiner_starts_in_the_step_in_which_scoring_starts(
 
 
 @many
-@given(st.data(), tasks)
-def test_a_missing_stage_is_always_reported(data: st.DataObject, chosen: Task) -> None:
+@given(st.data(), jobs)
+def test_a_missing_stage_is_always_reported(data: st.DataObject, chosen: Job) -> None:
     """Without a degradation, the strategy has all the candidates it promises."""
     walk = Walk(data, chosen)
     walk.run()

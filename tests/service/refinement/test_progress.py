@@ -5,40 +5,40 @@ import asyncio
 import pytest
 
 from glore.refinement.judging import critique_of
-from glore.refinement.progress import Delta, Progress, StageDone
-from glore.refinement.runner import NoDraftError, Outcome, refine
+from glore.refinement.progress import Delta, ProgressItem, StageDone
+from glore.refinement.runner import NoDraftError, Solved, refine
 from glore.refinement.types import (
+    ActionFailed,
     CandidateKind,
     Drafted,
     DraftOutcomeScored,
-    Failed,
+    Job,
     Refined,
     Reranked,
     Stage,
     StepsScored,
     Strategy,
-    Task,
 )
-from tests.service.refinement.builders import DRAFT, GLOBAL, LOCAL, first_error_step, task
+from tests.service.refinement.builders import DRAFT, GLOBAL, LOCAL, first_error_step, job
 from tests.service.refinement.fakes import FakeClock, FakeEngines
 
 TAIL = "3 * 4 = 12\n#### 12"
 
 
-async def solve(fakes: FakeEngines, told: list[Progress], chosen: Task | None = None) -> Outcome:
-    return await refine(chosen or task(), fakes.engines(), FakeClock(), told.append)
+async def solve(fakes: FakeEngines, told: list[ProgressItem], chosen: Job | None = None) -> Solved:
+    return await refine(chosen or job(), fakes.engines(), FakeClock(), told.append)
 
 
-def text_of(told: list[Progress], stage: Stage) -> str:
+def text_of(told: list[ProgressItem], stage: Stage) -> str:
     return "".join(each.text for each in told if isinstance(each, Delta) and each.stage is stage)
 
 
-def advanced(told: list[Progress]) -> list[StageDone]:
+def advanced(told: list[ProgressItem]) -> list[StageDone]:
     return [each for each in told if isinstance(each, StageDone)]
 
 
 async def test_every_event_is_told_with_the_state_after_it() -> None:
-    told: list[Progress] = []
+    told: list[ProgressItem] = []
     outcome = await solve(FakeEngines(), told)
     kinds = [type(each.event) for each in advanced(told)]
     assert kinds[0] is Drafted
@@ -65,7 +65,7 @@ async def test_every_event_is_told_with_the_state_after_it() -> None:
 
 
 async def test_texts_are_told_while_they_are_written() -> None:
-    fakes, told = FakeEngines(), list[Progress]()
+    fakes, told = FakeEngines(), list[ProgressItem]()
     fakes.student.draft.gate = asyncio.Event()
     run = asyncio.create_task(solve(fakes, told))
     await fakes.student.draft.arrived.wait()
@@ -95,7 +95,7 @@ async def test_texts_are_told_while_they_are_written() -> None:
 
 async def test_telling_changes_nothing() -> None:
     quiet, fakes = FakeEngines(), FakeEngines()
-    outcome = await refine(task(), quiet.engines(), FakeClock())
+    outcome = await refine(job(), quiet.engines(), FakeClock())
     assert await solve(fakes, []) == outcome
     assert [c.solution for c in outcome.state.candidates] == [DRAFT, GLOBAL, LOCAL]
     for engines, streamed in ((quiet, False), (fakes, True)):
@@ -104,8 +104,8 @@ async def test_telling_changes_nothing() -> None:
 
 
 async def test_of_best_of_n_only_the_draft_is_streamed() -> None:
-    fakes, told = FakeEngines(), list[Progress]()
-    outcome = await solve(fakes, told, task(Strategy.BEST_OF_N))
+    fakes, told = FakeEngines(), list[ProgressItem]()
+    outcome = await solve(fakes, told, job(Strategy.BEST_OF_N))
     assert [asked.streamed for asked in fakes.student.samples.asked] == [False]
     assert text_of(told, Stage.DRAFT) == DRAFT
     (drafted, _) = advanced(told)
@@ -114,13 +114,13 @@ async def test_of_best_of_n_only_the_draft_is_streamed() -> None:
 
 
 async def test_a_refinement_that_fails_is_told_as_such_after_its_text() -> None:
-    fakes, told = FakeEngines(), list[Progress]()
+    fakes, told = FakeEngines(), list[ProgressItem]()
     fakes.global_refiner.fault = "bad_response"
     await solve(fakes, told)
     assert text_of(told, Stage.REFINE_GLOBALLY) == GLOBAL
     events = [each.event for each in advanced(told)]
     assert any(
-        isinstance(event, Failed) and event.degradation.stage is Stage.REFINE_GLOBALLY
+        isinstance(event, ActionFailed) and event.degradation.stage is Stage.REFINE_GLOBALLY
         for event in events
     )
     assert not any(
@@ -130,10 +130,10 @@ async def test_a_refinement_that_fails_is_told_as_such_after_its_text() -> None:
 
 
 async def test_a_draft_that_fails_is_told_before_it_is_raised() -> None:
-    fakes, told = FakeEngines(), list[Progress]()
+    fakes, told = FakeEngines(), list[ProgressItem]()
     fakes.student.draft.fault = "failed"
     with pytest.raises(NoDraftError):
         await solve(fakes, told)
     assert text_of(told, Stage.DRAFT) == DRAFT
     (last,) = advanced(told)
-    assert isinstance(last.event, Failed)
+    assert isinstance(last.event, ActionFailed)

@@ -7,31 +7,31 @@ import pytest
 
 from glore.engines.ports import FaultReason
 from glore.formats.prompts import global_refiner_prompt, local_refiner_prompt, student_prompt
-from glore.refinement.runner import NoDraftError, Outcome, refine
+from glore.refinement.runner import NoDraftError, Solved, refine
 from glore.refinement.types import (
     CandidateKind,
     Cost,
     Degradation,
     DegradedReason,
+    Job,
     Selection,
     SelectionReason,
     Stage,
     Strategy,
-    Task,
 )
-from tests.service.refinement.builders import DRAFT, GLOBAL, LOCAL, task
+from tests.service.refinement.builders import DRAFT, GLOBAL, LOCAL, job
 from tests.service.refinement.fakes import FakeClock, FakeEngines, FakeGenerator
 
 
-async def solve(fakes: FakeEngines, chosen: Task | None = None) -> Outcome:
-    return await refine(chosen or task(), fakes.engines(), FakeClock())
+async def solve(fakes: FakeEngines, chosen: Job | None = None) -> Solved:
+    return await refine(chosen or job(), fakes.engines(), FakeClock())
 
 
-def kinds(outcome: Outcome) -> list[CandidateKind]:
+def kinds(outcome: Solved) -> list[CandidateKind]:
     return [candidate.kind for candidate in outcome.state.candidates]
 
 
-def costs_of(outcome: Outcome, stage: Stage) -> list[Cost]:
+def costs_of(outcome: Solved, stage: Stage) -> list[Cost]:
     return [cost for cost in outcome.state.costs if cost.stage is stage]
 
 
@@ -51,7 +51,7 @@ async def test_glore_drafts_scores_refines_twice_and_ranks() -> None:
 
 
 async def test_each_engine_reads_its_own_prompt() -> None:
-    fakes, chosen = FakeEngines(), task()
+    fakes, chosen = FakeEngines(), job()
     await solve(fakes, chosen)
     question = chosen.question
     assert fakes.student.draft.asked[0].prompt == student_prompt(question)
@@ -65,7 +65,7 @@ async def test_the_local_refinement_keeps_the_text_before_the_first_error() -> N
     fakes = FakeEngines()
     fakes.student.draft.text = "  One\r\n\n \tTwo 13\nThree\n\n"
     fakes.local_refiner.text = "\n\n  Two 12\n#### 12 \n"
-    outcome = await solve(fakes, task(Strategy.LOCAL))
+    outcome = await solve(fakes, job(Strategy.LOCAL))
     local = outcome.selected
     assert outcome.draft.solution == "One\r\n\n \tTwo 13\nThree"
     assert local.solution == "One\r\n\nTwo 12\n#### 12"
@@ -75,7 +75,7 @@ async def test_the_local_refinement_keeps_the_text_before_the_first_error() -> N
 
 async def test_sampling_settings_reach_the_engines() -> None:
     fakes = FakeEngines()
-    chosen = task(temperature=0.3, max_tokens=64)
+    chosen = job(temperature=0.3, max_tokens=64)
     await solve(fakes, replace(chosen, sampling=replace(chosen.sampling, top_p=0.9)))
     for engine in (fakes.student.draft, fakes.global_refiner, fakes.local_refiner):
         (asked,) = engine.asked
@@ -87,7 +87,7 @@ async def test_best_of_n_draws_all_samples_in_one_warmer_call(
     temperature: float, of_samples: float
 ) -> None:
     fakes = FakeEngines()
-    outcome = await solve(fakes, task(Strategy.BEST_OF_N, temperature=temperature))
+    outcome = await solve(fakes, job(Strategy.BEST_OF_N, temperature=temperature))
     (draft,), (samples,) = fakes.student.draft.asked, fakes.student.samples.asked
     assert (draft.n, draft.temperature) == (1, temperature)
     assert (samples.n, samples.temperature) == (2, of_samples)
@@ -115,7 +115,7 @@ async def test_no_first_error_is_no_degradation() -> None:
 async def test_a_cut_off_completion_says_so() -> None:
     fakes = FakeEngines()
     fakes.student.draft.finish_reason = "length"
-    outcome = await solve(fakes, task(Strategy.DRAFT))
+    outcome = await solve(fakes, job(Strategy.DRAFT))
     assert outcome.selected.finish_reason == "length"
 
 
@@ -127,7 +127,7 @@ async def test_costs_are_kept_per_stage() -> None:
 
     fakes.student.draft.on_call = lambda: pass_seconds(2.0)
     fakes.orm.on_call = lambda: pass_seconds(0.5)
-    outcome = await refine(task(), fakes.engines(), clock)
+    outcome = await refine(job(), fakes.engines(), clock)
     costs = {cost.stage: cost for cost in outcome.state.costs}
     assert set(costs) == set(Stage)
     draft, (early, rerank) = costs[Stage.DRAFT], costs_of(outcome, Stage.RERANK)
@@ -225,7 +225,7 @@ async def test_scores_that_make_no_sense_are_refused(
 async def test_samples_that_fail_leave_the_draft() -> None:
     fakes = FakeEngines()
     fakes.student.samples.fault = "overloaded"
-    outcome = await solve(fakes, task(Strategy.BEST_OF_N))
+    outcome = await solve(fakes, job(Strategy.BEST_OF_N))
     assert outcome.selection == Selection(0, SelectionReason.ONLY_CANDIDATE)
     assert outcome.state.degraded == (Degradation(Stage.DRAFT, "overloaded"),)
     assert outcome.state.engine_calls == 2
@@ -234,7 +234,7 @@ async def test_samples_that_fail_leave_the_draft() -> None:
 async def test_the_first_sample_stands_in_for_a_draft_that_failed() -> None:
     fakes = FakeEngines()
     fakes.student.draft.fault = "failed"
-    outcome = await solve(fakes, task(Strategy.BEST_OF_N))
+    outcome = await solve(fakes, job(Strategy.BEST_OF_N))
     assert kinds(outcome) == [CandidateKind.DRAFT, CandidateKind.SAMPLE]
     assert outcome.state.degraded == (Degradation(Stage.DRAFT, "failed"),)
 
@@ -242,7 +242,7 @@ async def test_the_first_sample_stands_in_for_a_draft_that_failed() -> None:
 async def test_blank_samples_are_left_out() -> None:
     fakes = FakeEngines()
     fakes.student.samples.samples = (" ", "#### 12")
-    outcome = await solve(fakes, task(Strategy.BEST_OF_N))
+    outcome = await solve(fakes, job(Strategy.BEST_OF_N))
     assert [c.solution for c in outcome.state.candidates] == [DRAFT, "#### 12"]
     assert outcome.state.degraded == (Degradation(Stage.DRAFT, "bad_response"),)
 
@@ -264,7 +264,7 @@ async def test_missing_samples_do_not_hide_why_there_is_no_draft() -> None:
     fakes = FakeEngines()
     fakes.student.draft.fault = "timeout"
     with pytest.raises(NoDraftError) as caught:
-        await solve(fakes, task(Strategy.BEST_OF_N, max_calls=2))
+        await solve(fakes, job(Strategy.BEST_OF_N, max_calls=2))
     assert caught.value.reason == "timeout"
     assert caught.value.state.degraded == (
         Degradation(Stage.DRAFT, DegradedReason.CALL_CAP),
@@ -281,7 +281,7 @@ async def test_a_blank_draft_is_no_draft() -> None:
 
 async def test_a_cap_that_forbids_the_draft_is_told() -> None:
     with pytest.raises(NoDraftError) as caught:
-        await solve(FakeEngines(), task(max_calls=0))
+        await solve(FakeEngines(), job(max_calls=0))
     assert caught.value.reason is DegradedReason.CALL_CAP
     assert not caught.value.timed_out
 

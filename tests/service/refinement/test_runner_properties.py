@@ -12,9 +12,9 @@ from glore.engines.ports import FaultReason
 from glore.formats.critique import BAD
 from glore.formats.prompts import student_prompt
 from glore.formats.steps import prefix_before, split_steps
-from glore.refinement.runner import NoDraftError, Outcome, refine
-from glore.refinement.types import CandidateKind, Strategy, Task
-from tests.service.refinement.builders import first_error_step, task
+from glore.refinement.runner import NoDraftError, Solved, refine
+from glore.refinement.types import CandidateKind, Job, Strategy
+from tests.service.refinement.builders import first_error_step, job
 from tests.service.refinement.fakes import FakeClock, FakeEngines, FakeGenerator
 
 texts = st.text(st.sampled_from("ab1 \t\n\r\v\x1c\x85\u2028é#🍬"), max_size=30)
@@ -43,20 +43,20 @@ def worlds(draw: st.DrawFn) -> FakeEngines:
     return fakes
 
 
-def outcome_of(fakes: FakeEngines, chosen: Task) -> Outcome | None:
+def outcome_of(fakes: FakeEngines, chosen: Job) -> Solved | None:
     ended = end_of(fakes, chosen)
-    return ended if isinstance(ended, Outcome) else None
+    return ended if isinstance(ended, Solved) else None
 
 
-def end_of(fakes: FakeEngines, chosen: Task) -> Outcome | NoDraftError:
+def end_of(fakes: FakeEngines, chosen: Job) -> Solved | NoDraftError:
     try:
         return asyncio.run(refine(chosen, fakes.engines(), FakeClock()))
     except NoDraftError as error:
         return error
 
 
-tasks = st.builds(
-    task,
+jobs = st.builds(
+    job,
     strategy=st.sampled_from(Strategy),
     max_calls=st.integers(1, 12),
     max_generated_tokens=st.integers(1, 1000),
@@ -65,9 +65,9 @@ tasks = st.builds(
 
 
 @many
-@given(worlds(), tasks)
+@given(worlds(), jobs)
 def test_the_text_before_the_first_error_is_kept_byte_for_byte(
-    fakes: FakeEngines, chosen: Task
+    fakes: FakeEngines, chosen: Job
 ) -> None:
     outcome = outcome_of(fakes, chosen)
     count = first_error_step(outcome.state) if outcome is not None else None
@@ -89,8 +89,8 @@ def test_the_text_before_the_first_error_is_kept_byte_for_byte(
 
 
 @many
-@given(worlds(), tasks)
-def test_there_is_an_answer_whenever_there_is_a_draft(fakes: FakeEngines, chosen: Task) -> None:
+@given(worlds(), jobs)
+def test_there_is_an_answer_whenever_there_is_a_draft(fakes: FakeEngines, chosen: Job) -> None:
     outcome = outcome_of(fakes, chosen)
     draft = fakes.student.draft
     drafted = draft.fault is None and draft.text.strip()
@@ -102,17 +102,17 @@ def test_there_is_an_answer_whenever_there_is_a_draft(fakes: FakeEngines, chosen
 
 
 @many
-@given(worlds(), tasks)
+@given(worlds(), jobs)
 def test_what_the_engines_saw_is_what_is_counted_and_within_the_caps(
-    fakes: FakeEngines, chosen: Task
+    fakes: FakeEngines, chosen: Job
 ) -> None:
     check_spending(fakes, chosen)
 
 
 @many
-@given(worlds(), tasks)
+@given(worlds(), jobs)
 def test_an_orm_that_needs_a_call_for_each_candidate_is_asked_only_when_they_are_there(
-    fakes: FakeEngines, chosen: Task
+    fakes: FakeEngines, chosen: Job
 ) -> None:
     fakes.orm.singly = True
     end_of(fakes, chosen)
@@ -120,16 +120,16 @@ def test_an_orm_that_needs_a_call_for_each_candidate_is_asked_only_when_they_are
 
 
 @settings(max_examples=40, deadline=None)
-@given(worlds(), tasks, st.lists(st.booleans(), min_size=6, max_size=6))
+@given(worlds(), jobs, st.lists(st.booleans(), min_size=6, max_size=6))
 def test_so_it_is_when_engines_hang_until_time_is_up(
-    fakes: FakeEngines, chosen: Task, hang: list[bool]
+    fakes: FakeEngines, chosen: Job, hang: list[bool]
 ) -> None:
     for engine, hangs in zip(fakes.all(), hang, strict=True):
         engine.gate = asyncio.Event() if hangs else None
     check_spending(fakes, replace(chosen, budget=replace(chosen.budget, deadline=0.02)))
 
 
-def check_spending(fakes: FakeEngines, chosen: Task) -> None:
+def check_spending(fakes: FakeEngines, chosen: Job) -> None:
     """Calls and tokens are within the caps, and told: those that nobody saw as lost."""
     state = end_of(fakes, chosen).state
     calls = sum(engine.made for engine in fakes.all())
@@ -142,8 +142,8 @@ def check_spending(fakes: FakeEngines, chosen: Task) -> None:
 
 
 @many
-@given(worlds(), tasks)
-def test_the_draft_is_first_and_no_two_lines_are_joined(fakes: FakeEngines, chosen: Task) -> None:
+@given(worlds(), jobs)
+def test_the_draft_is_first_and_no_two_lines_are_joined(fakes: FakeEngines, chosen: Job) -> None:
     outcome = outcome_of(fakes, chosen)
     if outcome is None:
         return

@@ -4,26 +4,26 @@ import asyncio
 
 import pytest
 
-from glore.refinement.runner import NoDraftError, Outcome, refine
+from glore.refinement.runner import NoDraftError, Solved, refine
 from glore.refinement.types import (
     CandidateKind,
     Degradation,
     DegradedReason,
+    Job,
     Selection,
     SelectionReason,
     Stage,
     Strategy,
-    Task,
 )
-from tests.service.refinement.builders import GLOBAL, LOCAL, task
+from tests.service.refinement.builders import GLOBAL, LOCAL, job
 from tests.service.refinement.fakes import FakeClock, FakeEngine, FakeEngines
 
 
-async def solve(fakes: FakeEngines, chosen: Task | None = None) -> Outcome:
-    return await refine(chosen or task(), fakes.engines(), FakeClock())
+async def solve(fakes: FakeEngines, chosen: Job | None = None) -> Solved:
+    return await refine(chosen or job(), fakes.engines(), FakeClock())
 
 
-def kinds(outcome: Outcome) -> list[CandidateKind]:
+def kinds(outcome: Solved) -> list[CandidateKind]:
     return [candidate.kind for candidate in outcome.state.candidates]
 
 
@@ -47,7 +47,7 @@ async def test_the_global_refiner_runs_beside_scoring_and_local_refinement() -> 
 async def test_the_samples_are_drawn_beside_the_draft() -> None:
     fakes = FakeEngines()
     fakes.student.draft.gate = fakes.student.samples.gate = asyncio.Event()
-    answer = asyncio.create_task(solve(fakes, task(Strategy.BEST_OF_N)))
+    answer = asyncio.create_task(solve(fakes, job(Strategy.BEST_OF_N)))
     await fakes.student.draft.arrived.wait()
     await fakes.student.samples.arrived.wait()
     fakes.student.draft.gate.set()
@@ -79,7 +79,7 @@ async def test_cancelling_a_request_cancels_every_call_in_flight(
     held = [by_name[name] for name in names]
     for engine in held:
         engine.gate = asyncio.Event()
-    answer = asyncio.create_task(solve(fakes, task(strategy)))
+    answer = asyncio.create_task(solve(fakes, job(strategy)))
     for engine in held:
         await engine.arrived.wait()
     answer.cancel()
@@ -100,7 +100,7 @@ async def test_every_call_gets_what_is_left_of_the_one_deadline() -> None:
 
     for engine in fakes.all():
         engine.on_call = pass_two_seconds
-    await refine(task(deadline=30.0, rerank_reserve=3.0), fakes.engines(), clock)
+    await refine(job(deadline=30.0, rerank_reserve=3.0), fakes.engines(), clock)
     assert fakes.student.draft.asked[0].timeout == 30.0
     assert fakes.global_refiner.asked[0].timeout == 25.0
     assert fakes.sorm.asked[0].timeout == 23.0
@@ -110,13 +110,13 @@ async def test_every_call_gets_what_is_left_of_the_one_deadline() -> None:
 
 async def test_an_unranked_strategy_keeps_no_time_for_reranking() -> None:
     fakes = FakeEngines()
-    await solve(fakes, task(Strategy.GLOBAL, deadline=30.0, rerank_reserve=3.0))
+    await solve(fakes, job(Strategy.GLOBAL, deadline=30.0, rerank_reserve=3.0))
     assert fakes.global_refiner.asked[0].timeout == 30.0
 
 
 async def test_samples_leave_time_for_reranking() -> None:
     fakes = FakeEngines()
-    await solve(fakes, task(Strategy.BEST_OF_N, deadline=30.0, rerank_reserve=3.0))
+    await solve(fakes, job(Strategy.BEST_OF_N, deadline=30.0, rerank_reserve=3.0))
     assert fakes.student.draft.asked[0].timeout == 30.0
     assert fakes.student.samples.asked[0].timeout == 27.0
 
@@ -124,14 +124,14 @@ async def test_samples_leave_time_for_reranking() -> None:
 async def test_step_scores_in_place_of_the_orm_may_use_its_time() -> None:
     fakes = FakeEngines()
     fakes.orm.fault = "failed"
-    await solve(fakes, task(deadline=30.0, rerank_reserve=3.0))
+    await solve(fakes, job(deadline=30.0, rerank_reserve=3.0))
     assert [asked.timeout for asked in fakes.sorm.asked] == [27.0, 30.0, 30.0]
 
 
 async def test_a_refinement_that_takes_too_long_is_stopped_in_time_for_reranking() -> None:
     fakes = FakeEngines()
     fakes.global_refiner.gate = asyncio.Event()
-    outcome = await solve(fakes, task(deadline=30.0, rerank_reserve=29.95))
+    outcome = await solve(fakes, job(deadline=30.0, rerank_reserve=29.95))
     assert fakes.global_refiner.cancelled == 1
     assert kinds(outcome) == [CandidateKind.DRAFT, CandidateKind.LOCAL]
     assert outcome.selection == Selection(1, SelectionReason.OUTCOME_SCORE)
@@ -146,7 +146,7 @@ async def test_at_the_deadline_the_best_candidate_so_far_is_the_answer() -> None
 
     fakes.student.draft.on_call = run_late
     fakes.orm.gate = asyncio.Event()
-    outcome = await refine(task(deadline=10.0, rerank_reserve=0.0), fakes.engines(), clock)
+    outcome = await refine(job(deadline=10.0, rerank_reserve=0.0), fakes.engines(), clock)
     assert fakes.orm.cancelled == 2  # the draft's score, and the rerank
     assert len(fakes.sorm.asked) == 1
     assert outcome.selection == Selection(1, SelectionReason.AGREEMENT)
@@ -160,7 +160,7 @@ async def test_no_call_is_made_without_time() -> None:
         clock.now += 61.0
 
     fakes.student.draft.on_call = run_late
-    outcome = await refine(task(), fakes.engines(), clock)
+    outcome = await refine(job(), fakes.engines(), clock)
     assert outcome.state.engine_calls == 1
     assert fakes.global_refiner.asked == fakes.sorm.asked == []
     assert outcome.selection == Selection(0, SelectionReason.ONLY_CANDIDATE)
@@ -171,7 +171,7 @@ async def test_no_draft_within_the_deadline_is_told_from_a_failing_engine() -> N
     fakes = FakeEngines()
     fakes.student.draft.gate = asyncio.Event()
     with pytest.raises(NoDraftError) as caught:
-        await solve(fakes, task(deadline=0.02))
+        await solve(fakes, job(deadline=0.02))
     assert caught.value.reason is DegradedReason.DEADLINE
     assert caught.value.timed_out
     assert fakes.student.draft.cancelled == 1
@@ -180,7 +180,7 @@ async def test_no_draft_within_the_deadline_is_told_from_a_failing_engine() -> N
 async def test_the_draft_is_kept_when_only_the_samples_are_late() -> None:
     fakes = FakeEngines()
     fakes.student.samples.gate = asyncio.Event()
-    outcome = await solve(fakes, task(Strategy.BEST_OF_N, deadline=30.0, rerank_reserve=29.98))
+    outcome = await solve(fakes, job(Strategy.BEST_OF_N, deadline=30.0, rerank_reserve=29.98))
     assert kinds(outcome) == [CandidateKind.DRAFT]
     assert outcome.state.degraded == (Degradation(Stage.DRAFT, DegradedReason.DEADLINE),)
     assert fakes.student.samples.cancelled == 1
@@ -189,7 +189,7 @@ async def test_the_draft_is_kept_when_only_the_samples_are_late() -> None:
 async def test_a_late_draft_leaves_the_samples_time_for_reranking() -> None:
     fakes = FakeEngines()
     fakes.student.draft.gate = asyncio.Event()
-    outcome = await solve(fakes, task(Strategy.BEST_OF_N, deadline=30.0, rerank_reserve=29.95))
+    outcome = await solve(fakes, job(Strategy.BEST_OF_N, deadline=30.0, rerank_reserve=29.95))
     assert fakes.student.draft.cancelled == 1
     assert len(outcome.state.candidates) == 2
     assert outcome.selection.reason is SelectionReason.OUTCOME_SCORE
@@ -201,7 +201,7 @@ async def test_a_late_draft_without_samples_has_the_whole_deadline() -> None:
     fakes.student.samples.fault = "failed"
     held = fakes.student.draft.gate = asyncio.Event()
     answer = asyncio.create_task(
-        solve(fakes, task(Strategy.BEST_OF_N, deadline=30.0, rerank_reserve=29.999))
+        solve(fakes, job(Strategy.BEST_OF_N, deadline=30.0, rerank_reserve=29.999))
     )
     await fakes.student.draft.arrived.wait()
     await asyncio.sleep(0.05)
@@ -212,7 +212,7 @@ async def test_a_late_draft_without_samples_has_the_whole_deadline() -> None:
 async def test_gated_refines_nothing_while_the_draft_is_scored() -> None:
     fakes = FakeEngines()
     held = fakes.sorm.gate = asyncio.Event()
-    answer = asyncio.create_task(solve(fakes, task(Strategy.GATED)))
+    answer = asyncio.create_task(solve(fakes, job(Strategy.GATED)))
     await fakes.sorm.arrived.wait()
     assert fakes.global_refiner.asked == fakes.local_refiner.asked == []
     held.set()
@@ -222,7 +222,7 @@ async def test_gated_refines_nothing_while_the_draft_is_scored() -> None:
 async def test_scores_that_do_not_come_leave_gated_time_to_refine() -> None:
     fakes = FakeEngines()
     fakes.sorm.gate = asyncio.Event()
-    outcome = await solve(fakes, task(Strategy.GATED, deadline=0.4, rerank_reserve=0.1))
+    outcome = await solve(fakes, job(Strategy.GATED, deadline=0.4, rerank_reserve=0.1))
     assert fakes.sorm.asked[0].timeout == pytest.approx(0.15)
     assert kinds(outcome) == [CandidateKind.DRAFT, CandidateKind.GLOBAL]
     assert outcome.state.degraded == (Degradation(Stage.SCORE, DegradedReason.DEADLINE),)

@@ -7,11 +7,11 @@ import pytest
 
 from glore.refinement.selection import select
 from glore.refinement.types import CandidateKind, Selection, SelectionReason, State, Strategy
-from tests.service.refinement.builders import drafted, task, with_scores
+from tests.service.refinement.builders import drafted, job, with_scores
 
 
 def candidates(*solutions: str) -> State:
-    return State(task(Strategy.BEST_OF_N), candidates=drafted(*solutions).candidates)
+    return State(job(Strategy.BEST_OF_N), candidates=drafted(*solutions).candidates)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_agreement_on_very_long_numbers_takes_no_time() -> None:
     draft = drafted("#### 1").candidates[0]
     made = [replace(draft, answer=each) for each in (*digits, digits[3])]
     began = time.process_time()
-    chosen = select(State(task(Strategy.BEST_OF_N), candidates=tuple(made)))
+    chosen = select(State(job(Strategy.BEST_OF_N), candidates=tuple(made)))
     assert time.process_time() - began < 0.05
     assert chosen == Selection(3, SelectionReason.AGREEMENT)
 
@@ -62,7 +62,7 @@ def test_which_refinement_came_first_decides_nothing(scored: str) -> None:
         replace(draft, kind=CandidateKind.GLOBAL, solution="#### 2", answer="2"),
     ]
     for refined in (made, made[::-1]):
-        state = State(task(Strategy.GLORE), candidates=(draft, *refined))
+        state = State(job(Strategy.GLORE), candidates=(draft, *refined))
         if scored == "outcome":
             state = with_scores(state, outcome=(0.2, 0.7, 0.7))
         elif scored == "steps":
@@ -88,4 +88,4 @@ def test_step_scores_of_some_candidates_decide_nothing() -> None:
 
 
 def test_nothing_is_selected_without_a_candidate() -> None:
-    assert select(State(task())) is None
+    assert select(State(job())) is None

@@ -14,16 +14,16 @@ from typing import Any, Final, TypeAlias
 from glore.engines.ports import Lease
 from glore.formats.answers import parse_answer, same_answer
 from glore.formats.prompts import student_prompt
-from glore.refinement.runner import Outcome, refine
+from glore.refinement.runner import Solved, refine
 from glore.refinement.selection import select
 from glore.refinement.types import (
     Budget,
     Candidate,
     CandidateKind,
+    Job,
     Sampling,
     State,
     Strategy,
-    Task,
     gate_of,
 )
 from glore.verifiers.checking import check_solution
@@ -207,13 +207,13 @@ class _Known:
         right = same_answer(outcome.selected.answer, problem.answer)
         return Answered(right, state.generated_tokens, len(state.candidates))
 
-    async def _refined(self, problem: Problem, way: Way) -> Outcome:
+    async def _refined(self, problem: Problem, way: Way) -> Solved:
         engines = engines_of(self.batches, self.verifiers)
         return await refine(self._task(problem, way), engines, lambda: 0.0)
 
-    def _task(self, problem: Problem, way: Way) -> Task:
+    def _task(self, problem: Problem, way: Way) -> Job:
         verified = way.verify and bool(self.verifiers)
-        return Task(
+        return Job(
             question=problem.question,
             strategy=way.strategy,
             sampling=Sampling(

@@ -26,20 +26,20 @@ from glore_models.evaluation.estimates import Estimate, auc_within, pairs_won
 from glore_models.evaluation.paper.ports import RunModels
 from glore_models.training.examples import ScoreExample, ScorePair
 
-Kind: TypeAlias = Literal["pairs", "equations", "both"]
+Labels: TypeAlias = Literal["pairs", "equations", "both"]
 Score: TypeAlias = Callable[[str, str], float]  # question, solution
 _MARK: Final = 50_000  # tokens between two measurements
 
 
 @dataclass(frozen=True, slots=True)
-class Mixed:
+class MixedQuestion:
     """A question with right and wrong solutions, all different: whether each is right, by text."""
 
     question: str
     right: Mapping[str, bool]
 
 
-def mixed(rows: Iterable[PrefixRollouts], kept: Sequence[int]) -> list[Mixed]:
+def mixed(rows: Iterable[PrefixRollouts], kept: Sequence[int]) -> list[MixedQuestion]:
     """The questions of rollouts from so many steps on that have solutions of both kinds."""
     found: dict[str, tuple[str, dict[str, bool]]] = {}
     for row in rows:
@@ -49,13 +49,15 @@ def mixed(rows: Iterable[PrefixRollouts], kept: Sequence[int]) -> list[Mixed]:
             for text, right in zip(row.continuations, row.right, strict=True):
                 texts[(prefix + text).strip()] = right
     return [
-        Mixed(question, texts)
+        MixedQuestion(question, texts)
         for question, texts in found.values()
         if len(set(texts.values())) == 2  # noqa: PLR2004 - right and wrong
     ]
 
 
-def within(questions: Sequence[Mixed], scores: Sequence[Sequence[float]]) -> Estimate | None:
+def within(
+    questions: Sequence[MixedQuestion], scores: Sequence[Sequence[float]]
+) -> Estimate | None:
     """The AUC within questions; `scores` of each question are in the order of its texts."""
     return auc_within(
         [
@@ -65,7 +67,7 @@ def within(questions: Sequence[Mixed], scores: Sequence[Sequence[float]]) -> Est
     )
 
 
-def pair_of(question: Mixed, kind: Kind, rng: random.Random) -> ScorePair:
+def pair_of(question: MixedQuestion, kind: Labels, rng: random.Random) -> ScorePair:
     """One right and one wrong solution, with the labels that the loss of this kind wants.
 
     "pairs" labels the last step by the outcome, "equations" the steps with an equals sign by
@@ -79,7 +81,7 @@ def pair_of(question: Mixed, kind: Kind, rng: random.Random) -> ScorePair:
     )
 
 
-def _example(question: str, solution: str, kind: Kind, *, outcome: int) -> ScoreExample:
+def _example(question: str, solution: str, kind: Labels, *, outcome: int) -> ScoreExample:
     steps = steps_of(solution)
     labels = [-1] * len(steps)
     if kind != "pairs":
@@ -92,7 +94,7 @@ def _example(question: str, solution: str, kind: Kind, *, outcome: int) -> Score
     return ScoreExample(question, steps, tuple(labels))
 
 
-def train(run: Path, kind: Kind, tokens: int, questions: Sequence[Mixed]) -> None:
+def train(run: Path, kind: Labels, tokens: int, questions: Sequence[MixedQuestion]) -> None:
     """Train on about so many tokens, and print the AUC on `questions` as it goes."""
     from transformers import AutoTokenizer
 
@@ -143,7 +145,7 @@ def train(run: Path, kind: Kind, tokens: int, questions: Sequence[Mixed]) -> Non
     )
 
 
-def untrained(run: Path, questions: Sequence[Mixed]) -> dict[str, list[list[float]]]:
+def untrained(run: Path, questions: Sequence[MixedQuestion]) -> dict[str, list[list[float]]]:
     """By name, the scores of each question's texts that need no training."""
     from glore_models.training.likelihood import LogLikelihood
     from glore_models.training.scoring import StepScorer

@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias, get_args
 
 from glore_models.sampling.port import MakeSampler, Sampler
 
-Kind: TypeAlias = Literal["local", "vllm", "ray"]
+SamplerKind: TypeAlias = Literal["local", "vllm", "ray"]
 
 
 class ChoiceError(ValueError):
@@ -40,8 +40,10 @@ class SamplerChoice:
     api_key: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        if self.kind not in get_args(Kind):
-            message = f"no sampler {self.kind!r}; the samplers are {', '.join(get_args(Kind))}"
+        if self.kind not in get_args(SamplerKind):
+            message = (
+                f"no sampler {self.kind!r}; the samplers are {', '.join(get_args(SamplerKind))}"
+            )
             raise ChoiceError(message)
         if self.kind != "ray" and (self.ray_address or self.ray_dir):
             message = f"the sampler {self.kind} knows no Ray; choose the sampler ray"

@@ -19,13 +19,13 @@ from glore.errors import (
     StudentRejectedError,
     StudentUnavailableError,
 )
-from glore.refinement.runner import NoDraftError, Outcome, refine
-from glore.refinement.types import Task
+from glore.refinement.runner import NoDraftError, Solved, refine
+from glore.refinement.types import Job
 
 _WAITING_SHARE: Final = 0.5  # of the deadline, at most, may be used in the queue
 
 
-async def solve_once(task: Task, request: Request, context: Context) -> SolveResponse:
+async def solve_once(job: Job, request: Request, context: Context) -> SolveResponse:
     """The answer to a question, once it has a slot.
 
     Raises OverloadedError, RateLimitedError, ShuttingDownError, what `no_draft_problem` gives
@@ -34,7 +34,7 @@ async def solve_once(task: Task, request: Request, context: Context) -> SolveRes
     record = record_of(request.scope)
     with context.metrics.solving():
         try:
-            work = _with_slot(task, context, record.client)
+            work = _with_slot(job, context, record.client)
             outcome = await while_connected(request.receive, work)
         except NoDraftError as error:
             raise failed(error, record, context) from error
@@ -42,25 +42,25 @@ async def solve_once(task: Task, request: Request, context: Context) -> SolveRes
 
 
 @asynccontextmanager
-async def admitted(task: Task, context: Context, client: str) -> AsyncIterator[Task]:
-    """A slot to work in, and the task with what the queue has left of its deadline.
+async def admitted(job: Job, context: Context, client: str) -> AsyncIterator[Job]:
+    """A slot to work in, and the job with what the queue has left of its deadline.
 
     Raises OverloadedError, RateLimitedError.
     """
     arrived = context.clock()
-    async with context.admission.slot(task.budget.deadline * _WAITING_SHARE, client):
-        left = task.budget.deadline - (context.clock() - arrived)
-        yield replace(task, budget=with_deadline(task.budget, left))
+    async with context.admission.slot(job.budget.deadline * _WAITING_SHARE, client):
+        left = job.budget.deadline - (context.clock() - arrived)
+        yield replace(job, budget=with_deadline(job.budget, left))
 
 
-def finished(outcome: Outcome, record: RequestRecord, context: Context) -> SolveResponse:
+def finished(outcome: Solved, record: RequestRecord, context: Context) -> SolveResponse:
     """Count and note an answered question; its response."""
     response = count_answer(outcome, record, context)
     _note(record, outcome, response.id)
     return response
 
 
-def count_answer(outcome: Outcome, record: RequestRecord, context: Context) -> SolveResponse:
+def count_answer(outcome: Solved, record: RequestRecord, context: Context) -> SolveResponse:
     """Count an answered question, one of perhaps many of its request; its response."""
     context.metrics.solved(outcome)
     solve_id = f"solve_{uuid.uuid4().hex}"
@@ -85,12 +85,12 @@ def no_draft_problem(error: NoDraftError) -> ProblemError:
     return StudentUnavailableError(f"The student gave no draft: {error.reason}.{why}")
 
 
-async def _with_slot(task: Task, context: Context, client: str) -> Outcome:
-    async with context.drain.work(), admitted(task, context, client) as timely:
+async def _with_slot(job: Job, context: Context, client: str) -> Solved:
+    async with context.drain.work(), admitted(job, context, client) as timely:
         return await refine(timely, context.engines, context.clock)
 
 
-def _note(record: RequestRecord, outcome: Outcome, solve_id: str) -> None:
+def _note(record: RequestRecord, outcome: Solved, solve_id: str) -> None:
     """What the log line tells of an answered question: ids and numbers, no text."""
     state = outcome.state
     record.fields.update(

@@ -85,10 +85,10 @@ class LinesResponse(Response):
             record.fields.update(client_gone=True, problem=type_of(error))
 
     async def _tell_all(self, send: Send, record: RequestRecord) -> None:
-        context, tasks = self._context, self._batch.tasks
+        context, jobs = self._context, self._batch.jobs
         name = BatchName(str(record.fields.get("key", "")), self._key or "")
         store, replayed = await self._begin(name)
-        context.gate.count_more(record.client, max(0, len(tasks) - replayed - 1))
+        context.gate.count_more(record.client, max(0, len(jobs) - replayed - 1))
         counts: Counter[str] = Counter()
 
         async def on_finished(finished: FinishedQuestion) -> None:
@@ -97,10 +97,10 @@ class LinesResponse(Response):
             context.metrics.batch_questions.labels(outcome).inc()
             await writer.write(_line(finished, self._batch.ids[finished.index]))
 
-        asking = BatchWorker(tasks, self._left, self._arrived, context, record)
+        asking = BatchWorker(jobs, self._left, self._arrived, context, record)
         work = BatchRun(
             name,
-            len(tasks),
+            len(jobs),
             store,
             asking.answer,
             on_finished,
@@ -126,7 +126,7 @@ class LinesResponse(Response):
             _log.exception("unhandled error in a batch", extra={"fields": fields})
             broken = internal_problem(record.request_id)
         finally:
-            record.fields.update(questions=len(tasks), **counts)
+            record.fields.update(questions=len(jobs), **counts)
         ok, errors = counts["ok"] + counts["replayed"], counts["error"]
         last: BatchDone | BatchBroken = BatchDone(done=True, ok=ok, errors=errors)
         if broken is not None:

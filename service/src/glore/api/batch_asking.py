@@ -11,10 +11,10 @@ from glore.api.callers import ClientBudget
 from glore.api.context import Context
 from glore.api.problems import Problem, internal_problem, problem_of
 from glore.api.record import RequestRecord
-from glore.batches.run import Answer
+from glore.batches.run import QuestionAnswer
 from glore.errors import NoDraftInTimeError, ProblemError, ShuttingDownError
-from glore.refinement.runner import NoDraftError, Outcome, refine
-from glore.refinement.types import Task
+from glore.refinement.runner import NoDraftError, Solved, refine
+from glore.refinement.types import Job
 
 _log: Final = logging.getLogger("glore.batches")
 
@@ -28,13 +28,13 @@ class BatchWorker:
 
     def __init__(
         self,
-        tasks: Sequence[Task],
+        jobs: Sequence[Job],
         left: ClientBudget,
         arrived: float,
         context: Context,
         record: RequestRecord,
     ) -> None:
-        self._tasks = tasks
+        self._tasks = jobs
         self._left = left
         self._context = context
         self._record = record
@@ -44,7 +44,7 @@ class BatchWorker:
         """Whether the time of the batch is up: every answer is a problem then."""
         return self._seconds_left <= 0
 
-    async def answer(self, index: int) -> Answer | None:
+    async def answer(self, index: int) -> QuestionAnswer | None:
         """The result of one question, or the problem; None where the gateway's end broke it off.
 
         Never raises.
@@ -64,9 +64,9 @@ class BatchWorker:
             _log.exception("unhandled error in a batch", extra={"fields": fields})
             return _failed(internal_problem(request_id))
         result = count_answer(outcome, self._record, self._context)
-        return Answer(result.model_dump_json(), ok=True)
+        return QuestionAnswer(result.model_dump_json(), ok=True)
 
-    async def _with_slot(self, task: Task) -> Outcome:
+    async def _with_slot(self, job: Job) -> Solved:
         """Raises NoDraftError, NoDraftInTimeError, ShuttingDownError."""
         context = self._context
         async with context.drain.work():
@@ -75,17 +75,17 @@ class BatchWorker:
                 raise NoDraftInTimeError(message)
             async with context.admission.batch_slot(self._seconds_left, self._record.client):
                 with context.metrics.solving():
-                    return await refine(self._bound(task), context.engines, context.clock)
+                    return await refine(self._bound(job), context.engines, context.clock)
 
-    def _bound(self, task: Task) -> Task:
-        """The task with no more of each than the caller has left now."""
+    def _bound(self, job: Job) -> Job:
+        """The job with no more of each than the caller has left now."""
         milliseconds = max(0, math.ceil(self._seconds_left * 1000))
-        return replace(self._left, deadline_ms=milliseconds).bound(task)
+        return replace(self._left, deadline_ms=milliseconds).bound(job)
 
     @property
     def _seconds_left(self) -> float:
         return self._ends - self._context.clock()
 
 
-def _failed(problem: Problem) -> Answer:
-    return Answer(problem.model_dump_json(exclude_none=True), ok=False)
+def _failed(problem: Problem) -> QuestionAnswer:
+    return QuestionAnswer(problem.model_dump_json(exclude_none=True), ok=False)

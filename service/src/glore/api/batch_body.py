@@ -18,9 +18,9 @@ from glore.api.context import Limits
 from glore.api.json_text import JsonText, check_size
 from glore.api.problems import MAX_FAULTS, MAX_NAME, field_faults, invalid_request
 from glore.api.schemas import SolveOptions, SolveRequest
-from glore.api.solve import task_of
+from glore.api.solve import job_of
 from glore.errors import FieldError, InvalidRequestError, UnsupportedMediaTypeError
-from glore.refinement.types import Task
+from glore.refinement.types import Job
 
 NDJSON: Final = "application/x-ndjson"
 _FORM: Final = "v2"  # of a digest; v1 was a hash alone, with the defaults of its version in it
@@ -53,7 +53,7 @@ class Batch:
     """What is asked; `digest` tells it from other batches."""
 
     ids: Sequence[str | None]
-    tasks: Sequence[Task]
+    jobs: Sequence[Job]
     digest: str
 
 
@@ -158,7 +158,7 @@ async def _checked(fields: dict[str, object], questions: list[object], limits: L
         raise invalid_request(field_faults(error.errors())) from None
     ids: list[str | None] = []
     requests: list[SolveRequest] = []
-    tasks: list[Task] = []
+    jobs: list[Job] = []
     faults: list[FieldError] = []
     pauses = _Pauses(_QUESTIONS_AT_ONCE)
     for index, each in enumerate(questions):
@@ -166,7 +166,7 @@ async def _checked(fields: dict[str, object], questions: list[object], limits: L
         try:
             question = BatchQuestion.model_validate(each)
             request = resolved(options, question)
-            tasks.append(task_of(request, limits))
+            jobs.append(job_of(request, limits))
         except ValidationError as error:
             faults += _at(field, field_faults(error.errors()))
         except InvalidRequestError as error:
@@ -179,7 +179,7 @@ async def _checked(fields: dict[str, object], questions: list[object], limits: L
         await pauses.after()
     if faults:
         raise invalid_request(faults[:MAX_FAULTS])
-    return Batch(ids, tasks, await digest_of(ids, requests))
+    return Batch(ids, jobs, await digest_of(ids, requests))
 
 
 def _at(field: str, faults: Iterable[FieldError]) -> Iterator[FieldError]:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from glore.api.header_fields import header_parameters, read_headers
 from glore.api.schemas import MIN_DEADLINE_MS
-from glore.refinement.types import Budget, Task
+from glore.refinement.types import Budget, Job
 
 DEADLINE_HEADER: Final = "Glore-Deadline-Ms"
 CALLS_HEADER: Final = "Glore-Max-Engine-Calls"
@@ -27,15 +27,15 @@ class ClientBudget:
     engine_calls: int = ANY_NUMBER
     generated_tokens: int = ANY_NUMBER
 
-    def bound(self, task: Task) -> Task:
-        """The task with the smaller of both budgets."""
+    def bound(self, job: Job) -> Job:
+        """The job with the smaller of both budgets."""
         budget = replace(
-            task.budget,
-            max_calls=min(task.budget.max_calls, self.engine_calls),
-            max_generated_tokens=min(task.budget.max_generated_tokens, self.generated_tokens),
+            job.budget,
+            max_calls=min(job.budget.max_calls, self.engine_calls),
+            max_generated_tokens=min(job.budget.max_generated_tokens, self.generated_tokens),
         )
         deadline = min(budget.deadline, self.deadline_ms / 1000)
-        return replace(task, budget=with_deadline(budget, deadline))
+        return replace(job, budget=with_deadline(budget, deadline))
 
 
 def with_deadline(budget: Budget, deadline: float) -> Budget:

@@ -11,7 +11,7 @@ from glore.api.admission import Admission, BatchLimiter
 from glore.api.draining import Drain
 from glore.batches.run import BatchLimits
 from glore.batches.store import Store
-from glore.engines.readiness import Readiness
+from glore.engines.readiness import ReadinessMonitor
 from glore.refinement.runner import Engines
 from glore.refinement.types import Strategy
 from glore.telemetry.feedback import AnswerMemory
@@ -44,7 +44,7 @@ class Context:
     """The parts of a running gateway."""
 
     engines: Engines
-    readiness: Readiness
+    readiness: ReadinessMonitor
     metrics: Metrics
     answers: AnswerMemory
     limits: Limits

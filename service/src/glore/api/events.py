@@ -71,7 +71,7 @@ class FirstError(BaseModel):
         return cls(
             index=error.step if error else None,
             found_by=error.found_by if error else None,
-            threshold=state.task.threshold,
+            threshold=state.job.threshold,
             critique=critique_of(state),
         )
 

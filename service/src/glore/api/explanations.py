@@ -3,7 +3,7 @@
 from typing import Final, assert_never
 
 from glore.refinement.judging import contenders
-from glore.refinement.runner import Outcome
+from glore.refinement.runner import Solved
 from glore.refinement.types import Candidate, CandidateKind, SelectionReason, Strategy
 
 _NAMES: Final = {
@@ -14,7 +14,7 @@ _NAMES: Final = {
 }
 
 
-def explain(outcome: Outcome) -> str:
+def explain(outcome: Solved) -> str:
     """One sentence for people; programs read `reason`."""
     winner = outcome.selected
     name = _NAMES[winner.kind]
@@ -43,26 +43,26 @@ def explain(outcome: Outcome) -> str:
             assert_never(never)
 
 
-def _only_candidate(outcome: Outcome, name: str) -> str:
+def _only_candidate(outcome: Solved, name: str) -> str:
     if outcome.state.degraded:
         missing = ", ".join(dict.fromkeys(item.stage.value for item in outcome.state.degraded))
         return f"{_capital(name)} was all there was to choose from; missing: {missing}."
     return f"{_capital(name)} was all there was to choose from."
 
 
-def _strategy(outcome: Outcome, name: str) -> str:
-    task = outcome.state.task
-    strategy = task.strategy
-    if task.plan.gated:
-        if task.gate is None:
+def _strategy(outcome: Solved, name: str) -> str:
+    job = outcome.state.job
+    strategy = job.strategy
+    if job.plan.gated:
+        if job.gate is None:
             return "No verifier refutes the draft: it was not refined."
-        return f"No step of the draft scored below the gate, {task.gate:.2f}: it was not refined."
+        return f"No step of the draft scored below the gate, {job.gate:.2f}: it was not refined."
     if strategy is Strategy.LOCAL and outcome.selected.kind is CandidateKind.DRAFT:
         return "No step scored below the threshold, so there was nothing to refine in the draft."
     return f"The strategy `{strategy.value}` returns {name} without ranking."
 
 
-def _outcome_score(outcome: Outcome, name: str) -> str:
+def _outcome_score(outcome: Solved, name: str) -> str:
     score = _score(outcome.selected)
     rivals, among = _rivals(outcome)
     if outcome.selected.kind is CandidateKind.DRAFT:
@@ -80,7 +80,7 @@ def _of_the_draft(draft: Candidate) -> str:
     return f"the draft is refuted, with {first.claimed}{source} in place of {first.expected}"
 
 
-def _agreement(outcome: Outcome, name: str) -> str:
+def _agreement(outcome: Solved, name: str) -> str:
     answer = outcome.selected.answer
     candidates = outcome.state.candidates
     votes = sum(candidates[index].answer == answer for index in contenders(candidates))
@@ -91,7 +91,7 @@ def _agreement(outcome: Outcome, name: str) -> str:
     )
 
 
-def _rivals(outcome: Outcome) -> tuple[int, str]:
+def _rivals(outcome: Solved) -> tuple[int, str]:
     """How many candidates were ranked, and words that say so where not all were."""
     candidates = outcome.state.candidates
     rivals = len(contenders(candidates))

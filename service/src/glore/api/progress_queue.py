@@ -1,6 +1,6 @@
 """A question that is told of while it is answered: shared by all that stream.
 
-    async with run_streaming(task, context, record) as queue:
+    async with run_streaming(job, context, record) as queue:
         async for item in queue:  # Admitted, then Delta | StageDone, and last the SolveResponse
             ...
 
@@ -21,9 +21,9 @@ from glore.api.context import Context
 from glore.api.record import RequestRecord
 from glore.api.schemas import SolveResponse
 from glore.api.waiting import WaitTimer
-from glore.refinement.progress import Delta, Progress, StageDone
+from glore.refinement.progress import Delta, ProgressItem, StageDone
 from glore.refinement.runner import NoDraftError, refine
-from glore.refinement.types import Stage, Task
+from glore.refinement.types import Job, Stage
 
 JOIN_S: Final = 0.02  # how long a delta may wait for others
 
@@ -76,7 +76,7 @@ class ProgressQueue:
         self._unread.append(Admitted())
         self._wake()
 
-    def put(self, progress: Progress) -> None:
+    def put(self, progress: ProgressItem) -> None:
         """Keep it until it is read."""
         if isinstance(progress, Delta):
             self._put_delta(progress)
@@ -163,7 +163,7 @@ def _source(delta: Delta) -> _Source:
 
 @asynccontextmanager
 async def run_streaming(
-    task: Task, context: Context, record: RequestRecord
+    job: Job, context: Context, record: RequestRecord
 ) -> AsyncIterator[ProgressQueue]:
     """The wait for a turn and the work on a question; both are stopped when the block is left.
 
@@ -174,7 +174,7 @@ async def run_streaming(
     async def work() -> SolveResponse:
         with context.metrics.solving():
             try:
-                async with context.drain.work(), admitted(task, context, record.client) as timely:
+                async with context.drain.work(), admitted(job, context, record.client) as timely:
                     queue.begin()
                     outcome = await refine(timely, context.engines, context.clock, queue.put)
             except NoDraftError as error:

@@ -1,6 +1,6 @@
 """Where `sampling.n` may stand, in the words of JSON Schema: beside `best_of_n` only.
 
-`glore.api.solve.task_of` checks the same. Of a batch it sees each question with the batch's
+`glore.api.solve.job_of` checks the same. Of a batch it sees each question with the batch's
 options, so in a batch both may come from either place.
 """
 

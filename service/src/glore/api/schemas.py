@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from glore.api.explanations import explain
 from glore.api.sample_count import ONLY_WHERE_IT_COUNTS
 from glore.formats.steps import split_steps
-from glore.refinement.runner import Outcome
+from glore.refinement.runner import Solved
 from glore.refinement.types import (
     Candidate,
     CandidateKind,
@@ -138,7 +138,7 @@ class SolveRequest(SolveOptions):
 
     question: Annotated[
         str,
-        Field(min_length=1, json_schema_extra={"pattern": VISIBLE}),  # the most: `task_of`
+        Field(min_length=1, json_schema_extra={"pattern": VISIBLE}),  # the most: `job_of`
         AfterValidator(_not_blank),
     ]
 
@@ -215,7 +215,7 @@ class DraftOut(BaseModel):
     critique: str | None = Field(description="The marked draft that the local refiner read.")
 
     @classmethod
-    def of(cls, outcome: Outcome) -> Self:
+    def of(cls, outcome: Solved) -> Self:
         """The draft's steps; scores are None when it was not scored."""
         scores = outcome.draft.step_scores
         return cls(
@@ -227,7 +227,7 @@ class DraftOut(BaseModel):
             ],
             first_error=outcome.first_error.step if outcome.first_error else None,
             first_error_by=outcome.first_error.found_by if outcome.first_error else None,
-            threshold=outcome.state.task.threshold,
+            threshold=outcome.state.job.threshold,
             critique=outcome.critique,
         )
 
@@ -265,7 +265,7 @@ class UsageOut(BaseModel):
     stages: list[StageOut]
 
     @classmethod
-    def of(cls, outcome: Outcome) -> Self:
+    def of(cls, outcome: Solved) -> Self:
         """Sums over the stages, and the stages."""
         costs = outcome.state.costs
         return cls(
@@ -300,13 +300,13 @@ class SolveResponse(BaseModel):
     degraded: list[DegradedOut]
 
     @classmethod
-    def of(cls, outcome: Outcome, *, solve_id: str, request_id: str) -> Self:
+    def of(cls, outcome: Solved, *, solve_id: str, request_id: str) -> Self:
         """The response to an answered question."""
         selected = outcome.selected
         return cls(
             id=solve_id,
             request_id=request_id,
-            strategy=outcome.state.task.strategy,
+            strategy=outcome.state.job.strategy,
             answer=selected.answer,
             solution=selected.solution,
             selected=SelectedOut(

@@ -19,7 +19,7 @@ from glore.api.schemas import SolveRequest, SolveResponse
 from glore.api.stream import MEDIA_TYPE as EVENT_STREAM
 from glore.api.stream import EventStreamResponse
 from glore.errors import FieldError, UnsupportedMediaTypeError
-from glore.refinement.types import Budget, Sampling, Strategy, Task, gate_of
+from glore.refinement.types import Budget, Job, Sampling, Strategy, gate_of
 
 _MOST_VALUES: Final = 4000  # in a body; a conversation of 1,000 messages has fewer
 
@@ -69,14 +69,14 @@ async def solve(
     """
     strategy = body.strategy or context.limits.strategy
     record_of(request.scope).ask(strategy.value)
-    task = left.bound(task_of(body, context.limits))
+    job = left.bound(job_of(body, context.limits))
     if prefers_events(",".join(request.headers.getlist("accept"))):
-        return EventStreamResponse(task, context, SolveEvents())
-    return await solve_once(task, request, context)
+        return EventStreamResponse(job, context, SolveEvents())
+    return await solve_once(job, request, context)
 
 
-def task_of(body: SolveRequest, limits: Limits) -> Task:
-    """The task of a request within the server's limits.
+def job_of(body: SolveRequest, limits: Limits) -> Job:
+    """The job of a request within the server's limits.
 
     Raises InvalidRequestError for a question or a part of the budget beyond the server's, and for
     a number of candidates where none are drawn. A deadline that was not given is the smaller of
@@ -109,7 +109,7 @@ def task_of(body: SolveRequest, limits: Limits) -> Task:
         raise invalid_request(faults)
     strategy = body.strategy or limits.strategy
     deadline = min(body.deadline_ms, most) / 1000
-    return Task(
+    return Job(
         question=body.question,
         strategy=strategy,
         sampling=Sampling(

@@ -15,7 +15,7 @@ from glore.api.record import RequestRecord, record_of
 from glore.api.schemas import SolveResponse
 from glore.errors import ClientGoneError, ProblemError
 from glore.refinement.progress import Delta, StageDone
-from glore.refinement.types import Task
+from glore.refinement.types import Job
 
 MEDIA_TYPE: Final = "text/event-stream"
 HEARTBEAT: Final = b": heartbeat\n\n"
@@ -46,11 +46,11 @@ class EventStreamResponse(Response):
     media_type = MEDIA_TYPE
 
     def __init__(
-        self, task: Task, context: Context, encoder: EventEncoder, *, late: bool = False
+        self, job: Job, context: Context, encoder: EventEncoder, *, late: bool = False
     ) -> None:
         super().__init__(headers=_HEADERS)
         del self.headers["content-length"]
-        self._task = task
+        self._task = job
         self._context = context
         self._encoder = encoder
         self._late = late

@@ -26,7 +26,7 @@ class StoppedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class QuestionAnswer:
     """How one question ended: a result, or the error that it gives this time; both as JSON."""
 
     text: str
@@ -38,7 +38,7 @@ class FinishedQuestion:
     """An answer on its way to the client; `replayed` if it was found in the store."""
 
     index: int
-    answer: Answer
+    answer: QuestionAnswer
     replayed: bool
 
 
@@ -51,7 +51,7 @@ class BatchLimits:
     poll: float = 0.25
 
 
-AnswerQuestion: TypeAlias = Callable[[int], Awaitable[Answer | None]]
+AnswerQuestion: TypeAlias = Callable[[int], Awaitable[QuestionAnswer | None]]
 OnFinished: TypeAlias = Callable[[FinishedQuestion], Awaitable[None]]
 IsLate: TypeAlias = Callable[[], bool]
 
@@ -183,7 +183,9 @@ class BatchRun:
                 return
             result = await self._store.read(self._name, index)
             if result is not None:  # else it was purged just now
-                await self._finish(FinishedQuestion(index, Answer(result, ok=True), replayed=True))
+                await self._finish(
+                    FinishedQuestion(index, QuestionAnswer(result, ok=True), replayed=True)
+                )
 
     async def _finish(self, finished: FinishedQuestion) -> None:
         async with self._telling:

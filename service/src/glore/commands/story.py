@@ -33,7 +33,7 @@ _WORDS = {
 
 
 @dataclass(slots=True)
-class Refinement:
+class RefinementView:
     """A refinement, or a sample drawn after the draft, as far as it is written."""
 
     kind: str
@@ -51,7 +51,7 @@ class AskView:
     steps: tuple[str, ...] = ()  # of the whole draft
     scores: dict[int, tuple[float, ...]] = field(default_factory=dict)  # by candidate, of its steps
     first_error: FirstError | None = None  # of the draft
-    refinements: list[Refinement] = field(default_factory=list)
+    refinements: list[RefinementView] = field(default_factory=list)
     candidates: dict[int, Candidate] = field(default_factory=dict)  # whole ones, by index
     result: SolveResult | None = None
 
@@ -88,7 +88,7 @@ class AskView:
                 return
         prefix = self._prefix(delta.base) if delta.kind == "local_refinement" else ""
         text = prefix + delta.text
-        self.refinements.append(Refinement(delta.kind, delta.base, delta.round, text))
+        self.refinements.append(RefinementView(delta.kind, delta.base, delta.round, text))
 
     def _complete(self, candidate: Candidate) -> None:
         """Take the whole text. An older gateway names no base: it refines the draft."""
@@ -98,7 +98,7 @@ class AskView:
                 each.text, each.is_whole = candidate.solution, True
                 return
         self.refinements.append(
-            Refinement(candidate.kind, candidate.base, 1, candidate.solution, is_whole=True)
+            RefinementView(candidate.kind, candidate.base, 1, candidate.solution, is_whole=True)
         )
 
     def _prefix(self, base: int) -> str:

@@ -46,7 +46,7 @@ class BreakerSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Admitted:
+class AdmittedCall:
     """A call that may be made; to be handed back, once, with what became of it."""
 
     generation: int  # of the breaker when the call began
@@ -100,16 +100,16 @@ class CircuitBreaker:
             return 0.0
         return max(0.0, self._opened + self._rest - self._clock())
 
-    def admits(self) -> Admitted | None:
+    def admits(self) -> AdmittedCall | None:
         """A call that may be made now, or None. Every admitted call must be reported back."""
         circuit = self.circuit
         trial = circuit is Circuit.HALF_OPEN and not self._trying
         if not trial and circuit is not Circuit.CLOSED:
             return None
         self._trying = trial
-        return Admitted(self._generation, trial, self._clock())
+        return AdmittedCall(self._generation, trial, self._clock())
 
-    def succeeded(self, call: Admitted) -> None:
+    def succeeded(self, call: AdmittedCall) -> None:
         """It was answered, whatever the answer was."""
         if call.generation != self._generation:
             return
@@ -118,7 +118,7 @@ class CircuitBreaker:
         self._timeouts = self._in_turn = 0
         self._note(failed=False)
 
-    def failed(self, call: Admitted, reason: FaultReason) -> None:
+    def failed(self, call: AdmittedCall, reason: FaultReason) -> None:
         """It was not answered soundly: an answer of any kind still shows an engine that is well."""
         if reason == "timeout":
             self.given_up(call)
@@ -127,7 +127,7 @@ class CircuitBreaker:
         elif call.generation == self._generation:
             self._failed(call, reason)
 
-    def timed_out(self, call: Admitted) -> None:
+    def timed_out(self, call: AdmittedCall) -> None:
         """It was not answered in the time that the role has."""
         if call.generation == self._generation:
             self._timeouts += 1
@@ -136,7 +136,7 @@ class CircuitBreaker:
                 self._last_timeout = self._clock()
             self._failed(call, "timeout")
 
-    def given_up(self, call: Admitted) -> None:
+    def given_up(self, call: AdmittedCall) -> None:
         """It was cancelled: nothing was learned, and the next call may be the trial."""
         if call.trial and call.generation == self._generation:
             self._trying = False
@@ -146,7 +146,7 @@ class CircuitBreaker:
         if self._opened is not None:
             self._rest = 0.0
 
-    def _failed(self, call: Admitted, reason: FaultReason) -> None:
+    def _failed(self, call: AdmittedCall, reason: FaultReason) -> None:
         settings = self._settings
         if call.trial:
             rest = min(2 * max(self._rest, settings.rest / 2), settings.longest_rest)

@@ -101,7 +101,7 @@ class VllmProbe:
         return EngineStatus(EngineState.MISSING_MODELS if missing else EngineState.READY, missing)
 
 
-class Guarded(Protocol):
+class HasBreaker(Protocol):
     """A role's engine behind a circuit breaker."""
 
     @property
@@ -114,7 +114,7 @@ class Guarded(Protocol):
         ...
 
 
-class Readiness:
+class ReadinessMonitor:
     """The state of every engine, remembered for `ttl` seconds so that probing stays cheap.
 
     An engine that was not ready and is again is tried at once: the circuits of its `roles` rest no
@@ -127,7 +127,7 @@ class Readiness:
         clock: Callable[[], float],
         *,
         ttl: float = 1.0,
-        guards: Mapping[Role, Guarded] = MappingProxyType({}),
+        guards: Mapping[Role, HasBreaker] = MappingProxyType({}),
         roles: Mapping[str, Sequence[Role]] = MappingProxyType({}),
     ) -> None:
         self._probes = dict(probes)

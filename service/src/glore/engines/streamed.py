@@ -15,10 +15,10 @@ from glore.engines.wire import (
     StreamFailure,
 )
 
-Chunks: TypeAlias = TypeAdapter[CompletionChunk | ChatChunk | StreamFailure]
+ChunkAdapter: TypeAlias = TypeAdapter[CompletionChunk | ChatChunk | StreamFailure]
 _IN_ORDER: Final = Field(union_mode="left_to_right")  # a failure is rare, and looked for last
-COMPLETION: Final[Chunks] = TypeAdapter(Annotated[CompletionChunk | StreamFailure, _IN_ORDER])
-CHAT: Final[Chunks] = TypeAdapter(Annotated[ChatChunk | StreamFailure, _IN_ORDER])
+COMPLETION: Final[ChunkAdapter] = TypeAdapter(Annotated[CompletionChunk | StreamFailure, _IN_ORDER])
+CHAT: Final[ChunkAdapter] = TypeAdapter(Annotated[ChatChunk | StreamFailure, _IN_ORDER])
 _DONE: Final = b"[DONE]"
 # The longest tokens in use are runs of 128 spaces; a text of nothing else is still within bounds.
 CHARACTERS_PER_TOKEN: Final = 128
@@ -50,7 +50,9 @@ class StreamedCompletion:
     does not until the end has written at least one for each text.
     """
 
-    def __init__(self, chunks: Chunks, on_text: Callable[[str], None], max_tokens: int) -> None:
+    def __init__(
+        self, chunks: ChunkAdapter, on_text: Callable[[str], None], max_tokens: int
+    ) -> None:
         self._chunks = chunks
         self._on_text = on_text
         self._left = TextBound(max_tokens)

@@ -24,7 +24,7 @@ _DISPLAYED = {"\\[": "\\]", "$$": "$$"}  # what begins a displayed formula, and 
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class ChatTurn:
     """One turn of a conversation."""
 
     role: Literal["user", "assistant"]
@@ -38,7 +38,7 @@ class Chat:
     `begun` is the start of the assistant's turn, to be gone on with; empty for a new turn.
     """
 
-    messages: tuple[Message, ...]
+    messages: tuple[ChatTurn, ...]
     begun: str = ""
 
 
@@ -79,7 +79,7 @@ class ChatPrompts:
 
 
 def _ask(content: str) -> Chat:
-    return Chat((Message("user", content),))
+    return Chat((ChatTurn("user", content),))
 
 
 def _problem(question: str) -> str:

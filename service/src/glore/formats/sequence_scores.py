@@ -12,16 +12,16 @@ Source of the response shape: vLLM's `POST /classify`, `data[i]["probs"]`, logit
 
 from collections.abc import Sequence
 
-from glore.formats.chat import Message
+from glore.formats.chat import ChatTurn
 from glore.formats.scores import check_count, check_width, probability
 
 
 class SequenceScores:
     """The family of reward models with one score per text."""
 
-    def encode(self, question: str, solution: str) -> tuple[Message, ...]:
+    def encode(self, question: str, solution: str) -> tuple[ChatTurn, ...]:
         """The two turns to score."""
-        return Message("user", question.strip()), Message("assistant", solution.strip())
+        return ChatTurn("user", question.strip()), ChatTurn("assistant", solution.strip())
 
     def decode(self, rows: Sequence[Sequence[float]]) -> float:
         """The score in 0..1; rows: 1 x 1 logit.

@@ -48,7 +48,7 @@ class SpareBudget:
 
 
 @dataclass(slots=True)
-class Usage:
+class StageUsage:
     """What one action has used so far."""
 
     spare: SpareBudget
@@ -102,7 +102,7 @@ class _Reported:
 class CallLease(Lease):
     """The lease of one call of a port, on the budget of its request."""
 
-    usage: Usage
+    usage: StageUsage
     reported: _Reported
 
     @property
@@ -144,7 +144,7 @@ class CallLease(Lease):
 
 
 async def call_within(
-    seconds: float, usage: Usage, call: Callable[[Lease], Awaitable[_T]], granted: int = 0
+    seconds: float, usage: StageUsage, call: Callable[[Lease], Awaitable[_T]], granted: int = 0
 ) -> _T:
     """One call of a port, stopped after `seconds`; not made when there are none.
 

@@ -16,12 +16,13 @@ from glore.formats.answers import parse_answer
 from glore.formats.critique import corrected_step
 from glore.formats.steps import prefix_before, split_steps
 from glore.formats.writing import Prompt, PromptFormat, RoleFormats
-from glore.refinement.budget import SpareBudget, StageFailedError, Usage, call_within
+from glore.refinement.budget import SpareBudget, StageFailedError, StageUsage, call_within
 from glore.refinement.judging import solutions_to_rerank
 from glore.refinement.progress import Delta, OnProgress
 from glore.refinement.state import ranking_failed, stage_of
 from glore.refinement.types import (
     Action,
+    ActionFailed,
     Candidate,
     CandidateKind,
     Cost,
@@ -31,8 +32,8 @@ from glore.refinement.types import (
     Drafted,
     DraftOutcomeScored,
     Event,
-    Failed,
     Finish,
+    Job,
     Refined,
     RefineGlobally,
     RefineLocally,
@@ -46,7 +47,6 @@ from glore.refinement.types import (
     State,
     StepsScored,
     Stopped,
-    Task,
     Writing,
 )
 from glore.verifiers.checking import check_solution
@@ -84,19 +84,19 @@ class StageRunner:
 
     def __init__(
         self,
-        task: Task,
+        job: Job,
         engines: Engines,
         clock: Callable[[], float],
         on_progress: OnProgress | None = None,
     ) -> None:
-        self._task = task
+        self._task = job
         self._engines = engines
         self._clock = clock
         self._on_progress = on_progress
         self._start = clock()
         self._stopped: set[Action] = set()
         # what actions may use beyond what was promised to them
-        self.spare = SpareBudget(task.budget.deadline)
+        self.spare = SpareBudget(job.budget.deadline)
 
     def elapsed(self) -> float:
         """Seconds since the start of the request."""
@@ -110,13 +110,13 @@ class StageRunner:
         stage = stage_of(action)
         # The rerank makes up for a draft's score that fails: no further call is made for it.
         early = isinstance(action, ScoreDraftOutcome)
-        usage = Usage(SpareBudget(self._task.budget.deadline) if early else self.spare)
+        usage = StageUsage(SpareBudget(self._task.budget.deadline) if early else self.spare)
         started = self.elapsed()
         event: Event
         try:
             event = await self._event(action, state, usage)
         except StageFailedError as failed:
-            event = Failed(action, Degradation(stage, failed.reason, failed.explanation))
+            event = ActionFailed(action, Degradation(stage, failed.reason, failed.explanation))
         except asyncio.CancelledError:
             if action not in self._stopped:
                 raise
@@ -134,12 +134,12 @@ class StageRunner:
         )
 
     def stop(self, action: Action, task: asyncio.Task[tuple[Event, Cost]]) -> None:
-        """Cancel the task that performs `action`; it ends with `Stopped`."""
+        """Cancel the job that performs `action`; it ends with `Stopped`."""
         if action not in self._stopped:
             self._stopped.add(action)
             task.cancel()
 
-    async def _event(self, action: Action, state: State, usage: Usage) -> Event:
+    async def _event(self, action: Action, state: State, usage: StageUsage) -> Event:
         match action:
             case Draft():
                 return await self._draft(action, usage)
@@ -161,7 +161,7 @@ class StageRunner:
             case _:
                 assert_never(action)
 
-    async def _draft(self, action: Draft, usage: Usage) -> Drafted:
+    async def _draft(self, action: Draft, usage: StageUsage) -> Drafted:
         """The draft and the samples, in two calls side by side; either may fail.
 
         Once there are samples, the draft leaves time for reranking as they do.
@@ -211,7 +211,7 @@ class StageRunner:
 
     async def _draw(
         self,
-        usage: Usage,
+        usage: StageUsage,
         *,
         n: int,
         temperature: float,
@@ -238,7 +238,9 @@ class StageRunner:
         texts = tuple(text for text in completions[:n] if text.text.strip())
         return texts, None if len(texts) == n else StageFailedError("bad_response")
 
-    async def _score_steps(self, action: ScoreSteps, state: State, usage: Usage) -> StepsScored:
+    async def _score_steps(
+        self, action: ScoreSteps, state: State, usage: StageUsage
+    ) -> StepsScored:
         solution = state.candidates[action.candidate].solution
         steps = [step.text for step in split_steps(solution)]
         if ranking_failed(state):
@@ -255,7 +257,9 @@ class StageRunner:
         usage.prompt_tokens += scores.prompt_tokens
         return StepsScored(action.candidate, _checked(scores.values, len(steps)))
 
-    async def _refine_globally(self, action: RefineGlobally, state: State, usage: Usage) -> Refined:
+    async def _refine_globally(
+        self, action: RefineGlobally, state: State, usage: StageUsage
+    ) -> Refined:
         refiner = self._engines.formats.global_refiner
         solution = state.candidates[action.base].solution
         prompt = refiner.global_refiner(self._task.question, solution)
@@ -266,7 +270,9 @@ class StageRunner:
             await self._candidate(CandidateKind.GLOBAL, written, refiner, base=action.base)
         )
 
-    async def _refine_locally(self, action: RefineLocally, state: State, usage: Usage) -> Refined:
+    async def _refine_locally(
+        self, action: RefineLocally, state: State, usage: StageUsage
+    ) -> Refined:
         solution = state.candidates[action.base].solution
         refiner = self._engines.formats.local_refiner
         step, corrected = action.first_error, ""
@@ -281,7 +287,7 @@ class StageRunner:
             await self._candidate(CandidateKind.LOCAL, written, refiner, prefix, base=action.base)
         )
 
-    async def _sample(self, action: Sample, usage: Usage) -> Refined:
+    async def _sample(self, action: Sample, usage: StageUsage) -> Refined:
         student = self._engines.formats.student
         prompt = student.student(self._task.question)
         written = await self._write(self._engines.student, prompt, action, usage, None)
@@ -292,7 +298,7 @@ class StageRunner:
         engine: Generator,
         prompt: Prompt,
         action: Writing,
-        usage: Usage,
+        usage: StageUsage,
         on_text: _OnText | None,
     ) -> Completion:
         """One more text: sampled, unless it is a refinement of the first round or a correction."""
@@ -319,7 +325,7 @@ class StageRunner:
         self,
         engine: Generator,
         prompt: Prompt,
-        usage: Usage,
+        usage: StageUsage,
         *,
         n: int,
         temperature: float,
@@ -345,11 +351,11 @@ class StageRunner:
         usage.add(generation)
         return generation.completions
 
-    async def _score_draft_outcome(self, state: State, usage: Usage) -> DraftOutcomeScored:
+    async def _score_draft_outcome(self, state: State, usage: StageUsage) -> DraftOutcomeScored:
         (score,) = await self._outcome_scores((state.candidates[0].solution,), usage)
         return DraftOutcomeScored(score)
 
-    async def _rerank(self, state: State, usage: Usage) -> Reranked:
+    async def _rerank(self, state: State, usage: StageUsage) -> Reranked:
         """Equal solutions are sent once, and none whose score is known or on its way."""
         solutions = solutions_to_rerank(state)
         scores = await self._outcome_scores(solutions, usage)
@@ -357,7 +363,9 @@ class StageRunner:
         score_of.update(zip(solutions, scores, strict=True))
         return Reranked(tuple(score_of.get(each.solution) for each in state.candidates))
 
-    async def _outcome_scores(self, solutions: Sequence[str], usage: Usage) -> tuple[float, ...]:
+    async def _outcome_scores(
+        self, solutions: Sequence[str], usage: StageUsage
+    ) -> tuple[float, ...]:
         """One for each solution, 0..1; all the time left may be used. Raises StageFailedError."""
         scores = await call_within(
             self._time_left(),
@@ -415,7 +423,7 @@ class StageRunner:
 
 def _outcome_of(event: Event) -> StageOutcome:
     match event:
-        case Failed():
+        case ActionFailed():
             return "failed"
         case Stopped():
             return "stopped"

@@ -20,6 +20,7 @@ from glore.refinement.types import (
     Degradation,
     DegradedReason,
     Draft,
+    Job,
     RefineGlobally,
     RefineLocally,
     Rerank,
@@ -28,7 +29,6 @@ from glore.refinement.types import (
     Stage,
     State,
     Strategy,
-    Task,
 )
 
 _CALLS_WITH_SAMPLES: Final = 3  # the draft, the samples, the rerank
@@ -48,26 +48,26 @@ def spare_calls(state: State) -> int:
 
 def spare_tokens(state: State) -> int:
     """As `spare_calls`, in tokens: the refinements still to be promised may be of full length."""
-    ahead = _refinements_ahead(state) * state.task.sampling.max_tokens
+    ahead = _refinements_ahead(state) * state.job.sampling.max_tokens
     return max(0, tokens_left(state) - ahead)
 
 
 def largest_draft(state: State) -> Draft:
     """The draft, with as many samples of full length as the caps allow, or one cut short."""
     most = max_tokens(state)
-    samples = min(_samples_wanted(state.task), _most_samples(state))
+    samples = min(_samples_wanted(state.job), _most_samples(state))
     if samples == 0:
         return Draft(samples=0, max_tokens=most, sample_max_tokens=0)
     rest = tokens_left(state) - most
-    sample_max_tokens = min(state.task.sampling.max_tokens, rest)
+    sample_max_tokens = min(state.job.sampling.max_tokens, rest)
     if sample_max_tokens == 0:
         return Draft(samples=0, max_tokens=most, sample_max_tokens=0)
     samples = min(samples, rest // sample_max_tokens)
     return Draft(samples=samples, max_tokens=most, sample_max_tokens=sample_max_tokens)
 
 
-def _samples_wanted(task: Task) -> int:
-    return task.sampling.n - 1 if task.strategy is Strategy.BEST_OF_N else 0
+def _samples_wanted(job: Job) -> int:
+    return job.sampling.n - 1 if job.strategy is Strategy.BEST_OF_N else 0
 
 
 def _most_samples(state: State) -> int:
@@ -75,12 +75,12 @@ def _most_samples(state: State) -> int:
     left = calls_left(state) - _CALLS_WITH_SAMPLES
     if state.ranked_singly:
         return max(0, left)
-    return _samples_wanted(state.task) if left >= 0 else 0
+    return _samples_wanted(state.job) if left >= 0 else 0
 
 
 def missing_samples(state: State, action: Draft) -> tuple[Degradation, ...]:
     """What to report when the caps allow fewer samples than were requested."""
-    if action.samples == _samples_wanted(state.task):
+    if action.samples == _samples_wanted(state.job):
         return ()
     too_few_calls = action.samples == _most_samples(state)
     reason = DegradedReason.CALL_CAP if too_few_calls else DegradedReason.TOKEN_CAP
@@ -89,7 +89,7 @@ def missing_samples(state: State, action: Draft) -> tuple[Degradation, ...]:
 
 def max_tokens(state: State) -> int:
     """How long one more generation may get."""
-    return min(state.task.sampling.max_tokens, tokens_left(state))
+    return min(state.job.sampling.max_tokens, tokens_left(state))
 
 
 def refusal(state: State, action: Action) -> DegradedReason | None:
@@ -118,7 +118,7 @@ def _calls_needed(state: State, action: Action) -> int:
 
 def _rank_calls(state: State, more: int = 0) -> int:
     """The calls of the rerank to come, of the candidates known or in flight and `more`."""
-    if not state.task.plan.ranks or Rerank(state.round) in state.started or ranking_failed(state):
+    if not state.job.plan.ranks or Rerank(state.round) in state.started or ranking_failed(state):
         return 0
     if not state.ranked_singly:
         return 1
@@ -150,7 +150,7 @@ def _drafting(state: State) -> Draft | None:
 
 def _refinements_ahead(state: State) -> int:
     """How many may follow in this round from what is in flight, other than from a draft."""
-    plan = state.task.plan
+    plan = state.job.plan
     if (
         _drafting(state) is not None
         or plan.in_turn

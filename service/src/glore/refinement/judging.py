@@ -31,7 +31,7 @@ def first_error(state: State, index: int = 0) -> FirstError | None:
     refuted = first_refuted_step(candidate.findings)
     if refuted is not None:
         return FirstError(refuted, candidate.findings[0].verifier)
-    low = steps.first_error(candidate.step_scores or (), state.task.threshold)
+    low = steps.first_error(candidate.step_scores or (), state.job.threshold)
     return None if low is None else FirstError(low, SORM)
 
 
@@ -57,11 +57,11 @@ def passes(state: State, index: int) -> bool | None:
     candidate = state.candidates[index]
     if candidate.findings:
         return False
-    if state.task.gate is None:
+    if state.job.gate is None:
         return True
     if candidate.step_scores is None:
         return None
-    return min(candidate.step_scores, default=-1.0) >= state.task.gate
+    return min(candidate.step_scores, default=-1.0) >= state.job.gate
 
 
 def contenders(candidates: tuple[Candidate, ...]) -> tuple[int, ...]:

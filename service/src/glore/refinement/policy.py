@@ -130,7 +130,7 @@ def _gate(state: State) -> Action | None:
 
 def _refinement(state: State) -> Action | None:
     """The next candidate of this round."""
-    plan = state.task.plan
+    plan = state.job.plan
     judged = _judged(state)
     if judged is not None:
         verdict = passes(state, judged)
@@ -145,7 +145,7 @@ def _refinement(state: State) -> Action | None:
 
 def _judged(state: State) -> int | None:
     """The index of the candidate that is the answer if it passes; None if there is none."""
-    plan = state.task.plan
+    plan = state.job.plan
     if plan.in_turn:
         return len(state.candidates) - 1
     return 0 if plan.gated and state.round == 1 else None
@@ -153,7 +153,7 @@ def _judged(state: State) -> int | None:
 
 def _next_in_turn(state: State) -> Action | None:
     """Corrections first: they are short. Then a global and a local refinement, then a sample."""
-    corrected = _corrected(state) if state.task.correct else None
+    corrected = _corrected(state) if state.job.correct else None
     if corrected is not None and not _tried_from(state, corrected):
         found = correction(state.candidates[corrected])
         if found is not None:
@@ -188,12 +188,12 @@ def _local(state: State) -> Action | None:
         return None
     base = state.candidates[state.base]
     error, scoring = first_error(state, state.base), ScoreSteps(state.base)
-    shown = state.base == 0 and not state.task.plan.in_turn
+    shown = state.base == 0 and not state.job.plan.in_turn
     if base.step_scores is None and scoring not in state.started and (error is None or shown):
         return scoring
     if error is None:
         return None
-    found = correction(base) if state.task.correct else None
+    found = correction(base) if state.job.correct else None
     return RefineLocally(error.step, max_tokens(state), state.base, state.round, found)
 
 
@@ -202,7 +202,7 @@ def _early_outcome(state: State) -> Action | None:
 
     Not beside its step scores: the local refinement waits for those. A refuted draft hardly wins.
     """
-    plan = state.task.plan
+    plan = state.job.plan
     if not plan.ranks or plan.in_turn or ScoreDraftOutcome() in state.started:
         return None
     if state.candidates[0].findings or state.candidates[0].outcome_score is not None:
@@ -215,7 +215,7 @@ def _early_outcome(state: State) -> Action | None:
 
 def _ranking(state: State) -> Action | None:
     """Rerank once all candidates are there; without the ORM, let the SORM score them all."""
-    plan = state.task.plan
+    plan = state.job.plan
     if not plan.ranks or len(state.candidates) == 1:
         return None
     if plan.in_turn and passes(state, len(state.candidates) - 1):
@@ -246,11 +246,11 @@ def _goes_on(state: State) -> bool:
 
 def _may_go_on(state: State) -> bool:
     """Whether rounds, calls and tokens are left for one more refinement that is then ranked."""
-    plan = state.task.plan
+    plan = state.job.plan
     if not (plan.ranks and plan.refines_globally) or not state.candidates:
         return False
     calls = calls_left(state) > calls_of(Rerank())
-    return state.round < state.task.rounds and calls and tokens_left(state) > 0
+    return state.round < state.job.rounds and calls and tokens_left(state) > 0
 
 
 def _best(state: State) -> int:

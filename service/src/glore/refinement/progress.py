@@ -30,5 +30,5 @@ class StageDone:
     state: State
 
 
-Progress: TypeAlias = Delta | StageDone
-OnProgress: TypeAlias = Callable[[Progress], None]  # called in the event loop; never blocks
+ProgressItem: TypeAlias = Delta | StageDone
+OnProgress: TypeAlias = Callable[[ProgressItem], None]  # called in the event loop; never blocks

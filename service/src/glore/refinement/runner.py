@@ -18,13 +18,13 @@ from glore.refinement.types import (
     Degradation,
     Event,
     Finish,
+    Job,
     Selection,
     Stage,
     State,
-    Task,
 )
 
-__all__ = ["Engines", "NoDraftError", "Outcome", "refine"]
+__all__ = ["Engines", "NoDraftError", "Solved", "refine"]
 
 
 class NoDraftError(Exception):
@@ -46,7 +46,7 @@ class NoDraftError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Solved:
     """How a question was answered: the last state, the winner, and the whole time in seconds."""
 
     state: State
@@ -75,8 +75,8 @@ class Outcome:
 
 
 async def refine(
-    task: Task, engines: Engines, clock: Callable[[], float], on_progress: OnProgress | None = None
-) -> Outcome:
+    job: Job, engines: Engines, clock: Callable[[], float], on_progress: OnProgress | None = None
+) -> Solved:
     """Answer one question within its budget.
 
     `clock` gives monotonic seconds. `on_progress` gets the draft and the refinements as they are
@@ -85,13 +85,13 @@ async def refine(
     Raises NoDraftError. Cancelling it cancels every engine call in flight. Anything an engine
     raises that is no EngineError is a bug and propagates, in an ExceptionGroup.
     """
-    calls = StageRunner(task, engines, clock, on_progress)
-    start = State(task, ranked_singly=engines.ranked_singly)
+    calls = StageRunner(job, engines, clock, on_progress)
+    start = State(job, ranked_singly=engines.ranked_singly)
     state, selection = await _run(start, calls, on_progress)
     if selection is None:
         missing = [each for each in state.degraded if each.stage is Stage.DRAFT]
         raise NoDraftError(missing[-1], state)  # missing samples were reported before
-    return Outcome(state=state, selection=selection, seconds=calls.elapsed())
+    return Solved(state=state, selection=selection, seconds=calls.elapsed())
 
 
 async def _run(

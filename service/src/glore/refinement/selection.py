@@ -28,10 +28,10 @@ def select(state: State) -> Selection | None:
     """
     if not state.candidates:
         return None
-    if not state.task.plan.ranks:
+    if not state.job.plan.ranks:
         return _unranked(state)
     if len(state.candidates) == 1:
-        accepted = state.task.plan.gated and passes(state, 0)
+        accepted = state.job.plan.gated and passes(state, 0)
         return Selection(
             0, SelectionReason.ACCEPTED if accepted else SelectionReason.ONLY_CANDIDATE
         )
@@ -71,7 +71,7 @@ def _highest(state: State, rivals: Sequence[int], values: Sequence[float]) -> in
 
 def _unranked(state: State) -> Selection:
     """What `draft`, `global` and `local` name, or the draft when it is all there is."""
-    strategy = state.task.strategy
+    strategy = state.job.strategy
     wanted = {Strategy.GLOBAL: CandidateKind.GLOBAL, Strategy.LOCAL: CandidateKind.LOCAL}.get(
         strategy, CandidateKind.DRAFT
     )

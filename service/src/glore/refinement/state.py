@@ -6,6 +6,7 @@ from typing import assert_never
 from glore.refinement.types import (
     TIMED_OUT,
     Action,
+    ActionFailed,
     Candidate,
     CandidateKind,
     Cost,
@@ -15,7 +16,6 @@ from glore.refinement.types import (
     Drafted,
     DraftOutcomeScored,
     Event,
-    Failed,
     Finish,
     Refined,
     RefineGlobally,
@@ -87,14 +87,14 @@ def in_flight(state: State) -> frozenset[Action]:
 def calls_left(state: State) -> int:
     """Engine calls that are neither used nor promised to an action in flight."""
     promised = sum(calls_of(action) for action in in_flight(state))
-    return state.task.budget.max_calls - state.engine_calls - state.reserved_calls - promised
+    return state.job.budget.max_calls - state.engine_calls - state.reserved_calls - promised
 
 
 def tokens_left(state: State) -> int:
     """Tokens that are neither generated, lost nor granted to an action in flight."""
     promised = sum(tokens_of(action) for action in in_flight(state))
     used = state.generated_tokens + state.lost_tokens + state.reserved_tokens
-    return max(0, state.task.budget.max_generated_tokens - used - promised)
+    return max(0, state.job.budget.max_generated_tokens - used - promised)
 
 
 def ranking_failed(state: State) -> bool:
@@ -153,9 +153,9 @@ def apply(state: State, event: Event, cost: Cost) -> State:
             return _with_draft_outcome(state, event)
         case Reranked():
             return _with_outcome_scores(state, event)
-        case Failed() if not _rerank_repeats(state, event):
+        case ActionFailed() if not _rerank_repeats(state, event):
             return degrade(state, event.degradation)
-        case Failed() | Stopped():
+        case ActionFailed() | Stopped():
             return state
         case _:
             assert_never(event)
@@ -172,7 +172,7 @@ def _source(state: State, event: Event) -> Action:
 
 def _gives(action: Action, event: Event) -> bool:
     match action, event:
-        case _, (Failed(action=source) | Stopped(action=source)):
+        case _, (ActionFailed(action=source) | Stopped(action=source)):
             return source == action
         case ScoreSteps(candidate=wanted), StepsScored(candidate=given):
             return wanted == given
@@ -199,7 +199,7 @@ def _cut_short(
             granted = [action.max_tokens]
         case _:
             return ()
-    wanted = state.task.sampling.max_tokens
+    wanted = state.job.sampling.max_tokens
     return tuple(
         Degradation(stage_of(action), DegradedReason.TOKEN_CAP)
         for candidate, tokens in zip(written, granted, strict=True)
@@ -207,7 +207,7 @@ def _cut_short(
     )
 
 
-def _rerank_repeats(state: State, event: Failed) -> bool:
+def _rerank_repeats(state: State, event: ActionFailed) -> bool:
     """Whether what failed is tried again: the draft's outcome score, by a rerank still to come.
 
     An ORM that did not answer in time is not waited for twice.

@@ -1,6 +1,6 @@
 """The vocabulary of the algorithm as frozen values. Read this file first.
 
-A request becomes a `Task`. The policy looks at a `State` and names `Action`s; the runner
+A request becomes a `Job`. The policy looks at a `State` and names `Action`s; the runner
 carries them out and feeds each result back as an `Event`; when the policy says `Finish`,
 the state and the `Selection` in it are the answer.
 """
@@ -63,7 +63,7 @@ PLANS: Final[Mapping[Strategy, Plan]] = MappingProxyType(
 
 
 def gate_of(strategy: Strategy, gate: float, *, verified: bool) -> float | None:
-    """The gate that a task gets: none where a strategy in turns has verifiers to stop it.
+    """The gate that a job gets: none where a strategy in turns has verifiers to stop it.
 
     They were chosen over step scores on validation questions.
     """
@@ -141,7 +141,7 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class Job:
     """One question and how it is to be answered."""
 
     question: str
@@ -336,7 +336,7 @@ class Reranked:
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class ActionFailed:
     """An action that gave nothing: its stage is not tried again."""
 
     action: Action
@@ -351,7 +351,7 @@ class Stopped:
 
 
 Event: TypeAlias = (
-    Drafted | StepsScored | Refined | DraftOutcomeScored | Reranked | Failed | Stopped
+    Drafted | StepsScored | Refined | DraftOutcomeScored | Reranked | ActionFailed | Stopped
 )
 
 
@@ -362,7 +362,7 @@ Event: TypeAlias = (
 class State:
     """Everything known about one request so far."""
 
-    task: Task
+    job: Job
     candidates: tuple[Candidate, ...] = ()  # the draft first, in order of arrival after it
     round: int = 1  # of refinement
     base: int = 0  # the index of the candidate that this round refines

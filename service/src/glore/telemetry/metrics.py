@@ -22,7 +22,7 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import choose_encoder
 
-from glore.refinement.runner import Outcome
+from glore.refinement.runner import Solved
 from glore.refinement.types import State
 from glore.telemetry.buckets import SECONDS, SHORT_SECONDS
 from glore.telemetry.feedback import FeedbackMetrics
@@ -217,7 +217,7 @@ class Metrics:
         with self.in_flight.track_inprogress():
             yield
 
-    def solved(self, outcome: Outcome) -> None:
+    def solved(self, outcome: Solved) -> None:
         """Count what one answered question went through."""
         self.refinements.solved(outcome)
 

@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from glore.formats.steps import split_steps
 from glore.refinement.judging import passes
-from glore.refinement.runner import Outcome
+from glore.refinement.runner import Solved
 from glore.refinement.types import (
     PLANS,
     CandidateKind,
@@ -178,10 +178,10 @@ class RefinementMetrics:
         known(self.gate, _VERDICTS.values(), gated)
         known(self.degraded, STAGES, DEGRADED_REASONS)
 
-    def solved(self, outcome: Outcome) -> None:
+    def solved(self, outcome: Solved) -> None:
         """Count what one answered question went through."""
         state = outcome.state
-        strategy = state.task.strategy.value
+        strategy = state.job.strategy.value
         selected = outcome.selected
         self.selected.labels(selected.kind.value, strategy).inc()
         self.selections.labels(outcome.selection.reason.value, strategy).inc()
@@ -195,7 +195,7 @@ class RefinementMetrics:
 
     def used(self, state: State) -> None:
         """Count what one question cost and what was missing, answered or not."""
-        strategy = state.task.strategy.value
+        strategy = state.job.strategy.value
         for cost in state.costs:
             self._cost(cost, strategy)
         for degradation in state.degraded:
@@ -207,7 +207,7 @@ class RefinementMetrics:
         self.prompt_tokens.labels(stage, role, strategy).inc(cost.prompt_tokens)
         self.generated_tokens.labels(stage, role, strategy).inc(cost.generated_tokens)
 
-    def _draft(self, outcome: Outcome, strategy: str) -> None:
+    def _draft(self, outcome: Solved, strategy: str) -> None:
         """What its scores and the verifiers say of the draft."""
         draft, error = outcome.draft, outcome.first_error
         if error is not None:
@@ -217,7 +217,7 @@ class RefinementMetrics:
             self.first_error_position.labels(error.found_by).observe(error.step / max(1, steps))
         if draft.step_scores:
             self.lowest_score.labels(strategy).observe(min(draft.step_scores))
-        if outcome.state.task.plan.gated:
+        if outcome.state.job.plan.gated:
             self.gate.labels(_VERDICTS[passes(outcome.state, 0)], strategy).inc()
 
     def _candidates(self, state: State, strategy: str) -> None:

@@ -62,7 +62,10 @@ def _is_separator(claim: Claim, stop: Token, prior: Token) -> bool:
         touches = stop.end == tokens[first].start
         thousands = re.match("[0-9]{3}(?![0-9])", tokens[first].text) is not None
         return touches or (thousands and prior.kind is Kind.NUMBER)
-    label = stop.start == prior.end and tokens[max(0, first - 3)].kind in {Kind.WORD, Kind.LINE}
+    label = stop.start == prior.end and tokens[max(0, first - 3)].kind in {
+        Kind.WORD,
+        Kind.LINE,
+    }
     return stop.text == ":" and prior.kind is Kind.NUMBER and not label
 
 
@@ -73,7 +76,11 @@ def _is_minus(claim: Claim, line: Token, prior: Token) -> bool:
     first = claim.equation.left.node
     first = first.terms[0][1] if isinstance(first, Sum) else first
     negative = claim.left - 2 * value_of(first).exact
-    return negative == claim.right or prior.kind in {Kind.NUMBER, Kind.CLOSE, Kind.PERCENT}
+    return negative == claim.right or prior.kind in {
+        Kind.NUMBER,
+        Kind.CLOSE,
+        Kind.PERCENT,
+    }
 
 
 def _belongs_to_words(claim: Claim) -> bool:

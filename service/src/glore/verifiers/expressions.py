@@ -66,7 +66,7 @@ class Product:
 
 
 @dataclass(frozen=True, slots=True)
-class Mixed:
+class MixedNumber:
     """A whole number with a fraction behind it."""
 
     whole: "Node"
@@ -81,7 +81,7 @@ class Power:
     exponent: "Node"
 
 
-Node: TypeAlias = Number | Sum | Product | Mixed | Power
+Node: TypeAlias = Number | Sum | Product | MixedNumber | Power
 
 
 class Value(NamedTuple):
@@ -102,7 +102,7 @@ def numbers(node: Node) -> Iterator[Number]:
         case Product(factors):
             for factor in factors:
                 yield from numbers(factor.node)
-        case Mixed(left, right) | Power(left, right):
+        case MixedNumber(left, right) | Power(left, right):
             yield from numbers(left)
             yield from numbers(right)
 
@@ -134,7 +134,7 @@ def divides(node: Node) -> bool:
             return any(divides(term) for _, term in terms)
         case Product(factors):
             return any(factor.operator == "/" or divides(factor.node) for factor in factors)
-        case Mixed():
+        case MixedNumber():
             return True
     return False
 
@@ -148,7 +148,7 @@ def value_of(node: Node, reading: Reading = Reading.STANDARD) -> Value:
             value = _sum(terms, reading)
         case Product(factors):
             value = _product(factors, reading)
-        case Mixed(whole, fraction):
+        case MixedNumber(whole, fraction):
             value = _mixed(value_of(whole, reading), value_of(fraction, reading), reading)
         case Power(base, exponent):
             value = _power(value_of(base, reading), value_of(exponent, reading).exact)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from glore.verifiers.expressions import Factor, Mixed, Node, Number, Power, Product, Sum
+from glore.verifiers.expressions import Factor, MixedNumber, Node, Number, Power, Product, Sum
 from glore.verifiers.tokens import Kind, Token
 from glore.verifiers.words import PROSE
 
@@ -107,7 +107,7 @@ class Reader:
         number = Number(token.text, token.start, token.end)
         fraction = self._fraction(depth) if token.text.isdigit() else None
         if fraction is not None and _is_proper(fraction):
-            return Mixed(number, fraction)
+            return MixedNumber(number, fraction)
         self._at = here + 1
         return number
 

@@ -83,12 +83,18 @@ _RULES: Final = (
     ),
     (Kind.FRACTION, rf"\\[dt]?frac{_END}"),
     (Kind.RELATION, r"[<>=!:]=|=>|->|[<>≤≥≠→⇒⟹∴]"),
-    (Kind.RELATION, rf"\\(?:leq?|geq?|neq?|lt|gt|to|implies|iff|therefore|[A-Za-z]*arrow){_END}"),
+    (
+        Kind.RELATION,
+        rf"\\(?:leq?|geq?|neq?|lt|gt|to|implies|iff|therefore|[A-Za-z]*arrow){_END}",
+    ),
     (Kind.EQUALS, r"="),
     (Kind.ABOUT, rf"[≈≃≅]|\\(?:approx|simeq|cong){_END}"),
     (Kind.WORD, rf"/\s?{_LETTER}{{2,}}+(?:[/-]{_LETTER}+)*+|(?<=[0-9])-{_LETTER}{{3,}}+"),
     (Kind.WORD, r"°(?:\s?[CF](?!\w))?|\^\s?\{?\s?\\circ\s?\}?|¢"),
-    (Kind.OPERATOR, rf"\\(?:times|cdot|ast|div){_END}|\\\*|\*\*|[{_MINUS}{_TIMES}{_DIVIDE}+^²³]"),
+    (
+        Kind.OPERATOR,
+        rf"\\(?:times|cdot|ast|div){_END}|\\\*|\*\*|[{_MINUS}{_TIMES}{_DIVIDE}+^²³]",
+    ),
     (Kind.OPERATOR, rf"[xX](?={_FACTOR})"),
     (Kind.STOP, r"[?!]+|[.,;:—]"),
     (Kind.OPEN, r"[(\[{]"),
@@ -107,7 +113,13 @@ _SPELLED: Final = {
     "**": "^",
 }
 _MOST_TOKENS: Final = 3000  # about 15,000 characters of prose
-_BEFORE_TIMES: Final = (Kind.NUMBER, Kind.CLOSE, Kind.PERCENT, Kind.WORD, Kind.MONEY)
+_BEFORE_TIMES: Final = (
+    Kind.NUMBER,
+    Kind.CLOSE,
+    Kind.PERCENT,
+    Kind.WORD,
+    Kind.MONEY,
+)
 _VARIABLE_X: Final = re.compile(rf"[xX](?<!{_LETTER}[xX])(?!{_LETTER}|{_FACTOR})")
 
 

@@ -7,7 +7,7 @@ import httpx2
 import pytest
 from openai import AsyncOpenAI, BadRequestError
 
-from glore.api.openai.request import ChatRequest, chat_task
+from glore.api.openai.request import ChatRequest, chat_job
 from tests.service.api.openai.conftest import LIMITS
 from tests.service.api.openai.test_request import CALL, create
 from tests.service.fakes import LOCAL, QUESTION, FakeEngines
@@ -19,7 +19,7 @@ AGAIN = {"role": "user", "content": "And with 5 bags?"}
 
 def question_of(*messages: dict[str, Any]) -> str:
     body = ChatRequest.model_validate({"model": "glore", "messages": list(messages)})
-    return chat_task(body, LIMITS).question
+    return chat_job(body, LIMITS).question
 
 
 def answered(content: object, **fields: object) -> dict[str, Any]:

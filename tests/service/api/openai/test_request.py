@@ -10,7 +10,7 @@ from pydantic import AnyHttpUrl, ValidationError
 
 from glore.api.openai import parameters
 from glore.api.openai.parameters import Hints
-from glore.api.openai.request import ChatRequest, chat_task
+from glore.api.openai.request import ChatRequest, chat_job
 from glore.api.schemas import SamplingIn
 from glore.app import create_app
 from glore.refinement.types import Sampling, Strategy
@@ -276,23 +276,23 @@ def body(**fields: object) -> ChatRequest:
 
 def test_what_is_honoured_reaches_the_task() -> None:
     options = {"deadline_ms": 900, "max_engine_calls": 4, "max_generated_tokens": 99, "n": 5}
-    task = chat_task(
+    job = chat_job(
         body(model="glore-best-of-n", temperature=0.5, top_p=0.9, max_tokens=70, glore=options),
         LIMITS,
     )
-    assert task.question == QUESTION
-    assert task.strategy is Strategy.BEST_OF_N
-    assert task.sampling == Sampling(temperature=0.5, top_p=0.9, max_tokens=70, n=5)
-    assert task.budget.deadline == 0.9
-    assert (task.budget.max_calls, task.budget.max_generated_tokens) == (4, 99)
+    assert job.question == QUESTION
+    assert job.strategy is Strategy.BEST_OF_N
+    assert job.sampling == Sampling(temperature=0.5, top_p=0.9, max_tokens=70, n=5)
+    assert job.budget.deadline == 0.9
+    assert (job.budget.max_calls, job.budget.max_generated_tokens) == (4, 99)
 
 
 def test_rounds_verifiers_and_corrections_reach_the_task() -> None:
-    task = chat_task(body(model="glore-adaptive", glore={"rounds": 2, "verify": False}), LIMITS)
-    assert task.strategy is Strategy.ADAPTIVE
-    assert (task.rounds, task.verify, task.correct) == (2, False, False)
-    task = chat_task(body(glore={"correct": True}), LIMITS)
-    assert (task.rounds, task.verify, task.correct) == (1, True, True)
+    job = chat_job(body(model="glore-adaptive", glore={"rounds": 2, "verify": False}), LIMITS)
+    assert job.strategy is Strategy.ADAPTIVE
+    assert (job.rounds, job.verify, job.correct) == (2, False, False)
+    job = chat_job(body(glore={"correct": True}), LIMITS)
+    assert (job.rounds, job.verify, job.correct) == (1, True, True)
 
 
 async def test_the_clients_extra_body_turns_verifiers_off(openai: AsyncOpenAI) -> None:
@@ -304,11 +304,11 @@ async def test_the_clients_extra_body_turns_verifiers_off(openai: AsyncOpenAI) -
 
 
 def test_what_is_left_out_is_as_for_solve() -> None:
-    task = chat_task(body(temperature=None, glore={}), LIMITS)
-    assert task.strategy is Strategy.GLORE
-    assert task.sampling == Sampling()
-    assert task.budget.deadline == 60.0
-    assert (task.budget.max_calls, task.budget.max_generated_tokens) == (16, 8192)
+    job = chat_job(body(temperature=None, glore={}), LIMITS)
+    assert job.strategy is Strategy.GLORE
+    assert job.sampling == Sampling()
+    assert job.budget.deadline == 60.0
+    assert (job.budget.max_calls, job.budget.max_generated_tokens) == (16, 8192)
 
 
 @pytest.mark.parametrize(
@@ -325,7 +325,7 @@ def test_what_is_left_out_is_as_for_solve() -> None:
     ],
 )
 def test_the_smaller_bound_on_tokens_counts(given: dict[str, Any], most: int) -> None:
-    assert chat_task(body(**given), LIMITS).sampling.max_tokens == most
+    assert chat_job(body(**given), LIMITS).sampling.max_tokens == most
 
 
 def test_the_bound_on_tokens_is_that_of_solve() -> None:

@@ -30,7 +30,7 @@ class Model(BaseModel):
     owned_by: Literal["glore"] = "glore"
 
 
-class ModelList(BaseModel):
+class ModelCatalog(BaseModel):
     """All of them."""
 
     object: Literal["list"] = "list"
@@ -38,9 +38,9 @@ class ModelList(BaseModel):
 
 
 @router.get("/v1/models", summary="The models that can be asked", responses=LIST_ERRORS)
-async def list_models() -> ModelList:
+async def list_models() -> ModelCatalog:
     """`glore` is the whole refinement; the others are `gated`, its parts and `best_of_n`."""
-    return ModelList(data=[_model(name) for name in STRATEGIES])
+    return ModelCatalog(data=[_model(name) for name in STRATEGIES])
 
 
 @router.get("/v1/models/{model}", summary="One model", responses=RETRIEVE_ERRORS)

@@ -11,7 +11,7 @@ from glore.api.context import Context, context_of
 from glore.api.openai.chunks import CHUNK_SCHEMA, Chunks
 from glore.api.openai.completion import ChatCompletion, Head
 from glore.api.openai.document import CHAT_ERRORS
-from glore.api.openai.request import ChatRequest, chat_task
+from glore.api.openai.request import ChatRequest, chat_job
 from glore.api.record import record_of
 from glore.api.solve import require_json
 from glore.api.stream import MEDIA_TYPE, EventStreamResponse
@@ -40,10 +40,10 @@ async def complete(
     cancels all work.
     """
     record_of(request.scope).ask(body.strategy.value)
-    task = left.bound(chat_task(body, context.limits))
+    job = left.bound(chat_job(body, context.limits))
     head = Head(body.model, stop=body.stop or (), ignored=body.ignored)
     if body.stream:
         options = body.stream_options
         chunks = Chunks(head, include_usage=bool(options and options.include_usage))
-        return EventStreamResponse(task, context, chunks, late=True)
-    return ChatCompletion.of(await solve_once(task, request, context), head)
+        return EventStreamResponse(job, context, chunks, late=True)
+    return ChatCompletion.of(await solve_once(job, request, context), head)

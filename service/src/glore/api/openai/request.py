@@ -26,9 +26,9 @@ from glore.api.schemas import (
     TopP,
     whole,
 )
-from glore.api.solve import task_of
+from glore.api.solve import job_of
 from glore.errors import FieldError, InvalidRequestError
-from glore.refinement.types import Strategy, Task
+from glore.refinement.types import Job, Strategy
 
 _MOST_STOPS: Final = 4
 
@@ -77,7 +77,7 @@ def _describe(schema: dict[str, Any]) -> None:
     schema["allOf"] = [_COUNTED]
 
 
-# Candidates are counted where they are drawn only; `task_of` checks the same.
+# Candidates are counted where they are drawn only; `job_of` checks the same.
 _COUNTED: Final[dict[str, Any]] = {
     "anyOf": [
         {"properties": {"glore": {"properties": {"n": {"type": "null"}}}}},
@@ -133,8 +133,8 @@ class ChatRequest(Hints):
         return [*names, "seed"] if samples and self.seed is not None else names
 
 
-def chat_task(body: ChatRequest, limits: Limits) -> Task:
-    """The task of a request within the server's limits.
+def chat_job(body: ChatRequest, limits: Limits) -> Job:
+    """The job of a request within the server's limits.
 
     Raises ModelNotFoundError, and InvalidRequestError for a question or a part of the budget beyond
     the server's, and for a number of candidates where none are drawn.
@@ -154,7 +154,7 @@ def chat_task(body: ChatRequest, limits: Limits) -> Task:
     if body.glore:
         fields |= body.glore.model_dump(exclude={"n"}, exclude_unset=True)
     try:
-        return task_of(SolveRequest.model_validate(fields), limits)
+        return job_of(SolveRequest.model_validate(fields), limits)
     except InvalidRequestError as error:
         raise invalid_request([_renamed(fault) for fault in error.faults]) from None
 

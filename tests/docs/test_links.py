@@ -11,6 +11,8 @@ from tests.docs.pages import ROOT, pages, without_blocks
 # [text](target) and ![text](target); a target has no blank and is no address of the Internet.
 _CODE = re.compile(r"`[^`\n]*`")
 _LINK = re.compile(r"\]\((?!https?://|mailto:)([^)\s]+)\)")
+_SOURCE = re.compile(r"`((?:[\w.-]+/)+[\w-]+\.py)`")
+_SOURCES = (ROOT, ROOT / "service/src/glore", ROOT / "tests/service")
 _HEADING = re.compile(r"^#{1,6} +(.*?) *#*$", re.MULTILINE)
 
 
@@ -40,6 +42,12 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         assert file.is_relative_to(ROOT), link
         assert file.exists(), link
         assert not anchor or anchor in anchors(file), link
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_source_file_that_is_named_exists(page: Path) -> None:
+    for name in _SOURCE.findall(without_blocks(page.read_text(encoding="utf-8"))):
+        assert any((folder / name).exists() for folder in _SOURCES), name
 
 
 def test_the_links_are_found() -> None:

@@ -54,7 +54,7 @@ def test_its_programs_run(block: str, printed: str, capsys: pytest.CaptureFixtur
 
 
 def test_it_shows_what_print_shows() -> None:
-    (shown,) = re.findall(r"```text\n(.*?)\n```", README, re.DOTALL)
+    shown, _ = re.findall(r"```text\n(.*?)\n```", README, re.DOTALL)
     body = samples.result(selected=1, is_refuted=True)
     assert shown == str(SolveResult.model_validate(body))
 

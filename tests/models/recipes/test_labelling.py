@@ -103,7 +103,7 @@ def test_todays_labels_are_those_of_the_kept_run(tmp_path: Path) -> None:
     assert counts == {name: count for name, count in kept.items() if name != "seconds"}
     rollouts = read_jsonl(run.path("rollouts.jsonl"), PrefixRollouts)
     of_wrong = [row for row in rollouts if not sample_is_right(row)]
-    assert len(of_wrong) == 18_751  # docs/guides/train.md: what a search has to do with at all
+    assert len(of_wrong) == 18_751  # results/training.md: what a search has to do with at all
     assert counts["binary_search_prefixes"] - len(of_wrong) == 8203
     assert len(of_wrong) - counts["binary_search_rolled_out"] == 6230
     by_prefix: dict[tuple[str, str], list[PrefixRollouts]] = defaultdict(list)

@@ -63,7 +63,7 @@ def paper() -> Recipe:
 
 
 def paper_gpu() -> Recipe:
-    """`paper` at a size for a GPU: on one its stages took 50 minutes, added up (results/gpu.md).
+    """`paper` at a size for a GPU: on one its stages took 50 minutes in all (results/training.md).
 
     Thousands of problems, more of them of the tier *all*, and batches 4 to 16 times as large; ranks
     and rates are those of `paper`, and so are the stages.

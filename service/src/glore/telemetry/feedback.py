@@ -12,7 +12,7 @@ from typing import Final, Literal, TypeAlias, get_args
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from glore.formats.answers import plain_number
-from glore.refinement.runner import Outcome
+from glore.refinement.runner import Solved
 from glore.telemetry.labels import KINDS, STRATEGIES, known
 
 LONGEST_ANSWER: Final = 100  # characters; longer ones equal nothing
@@ -81,7 +81,7 @@ class AnswerMemory:
     def __len__(self) -> int:
         return len(self._answers)
 
-    def remember(self, outcome: Outcome, solve_id: str, request_id: str, client: str) -> None:
+    def remember(self, outcome: Solved, solve_id: str, request_id: str, client: str) -> None:
         """Keep what a judgement needs of an answered question."""
         if not self._most:
             return
@@ -90,7 +90,7 @@ class AnswerMemory:
             solve_id=solve_id,
             request_id=request_id,
             client=client,
-            strategy=outcome.state.task.strategy.value,
+            strategy=outcome.state.job.strategy.value,
             kind=outcome.selected.kind.value,
             answer=plain[outcome.selection.candidate],
             draft=plain[0],

@@ -21,8 +21,8 @@ PACKAGES = {name: name.replace("-", "_") for name in FOLDERS}
 # what a module imports -> what is installed for it, where the two have different names
 BRING = {"pydantic_core": "pydantic", "reasoning_gym": "reasoning-gym", "pyarrow": "ray"}
 BRING |= {package: name for name, package in PACKAGES.items()}
-# installed for uvicorn, which finds it by its name
-BY_NAME = {"uvloop"}
+# installed for what is found by name: uvicorn's loop, the files of Swagger UI
+BY_NAME = {"fastapi-offline", "uvloop"}
 EVERY_MODULE = """
 import glore, importlib, pkgutil
 for module in pkgutil.walk_packages(glore.__path__, "glore."):

@@ -43,9 +43,16 @@ def launched() -> Iterator[Browser]:
 
 @contextmanager
 def opened_page(
-    browser: Browser, url: str, *, wait_ms: int = WAIT_MS, **how: Any
+    browser: Browser,
+    url: str,
+    *,
+    wait_ms: int = WAIT_MS,
+    ready: str = "html[data-ready]",
+    **how: Any,
 ) -> Iterator[Page]:
-    """A page in a fresh profile, ready to be used; `how` goes to Browser.new_context.
+    """A page in a fresh profile, as soon as it has the element `ready`.
+
+    `how` goes to Browser.new_context.
 
     Behind it fails for a broken policy, an exception or an error on the console.
     """
@@ -62,7 +69,7 @@ def opened_page(
     page.on("console", note)
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.goto(url)
-    page.wait_for_selector("html[data-ready]")
+    page.wait_for_selector(ready)
     try:
         yield page
         assert page.evaluate("window.violations") == []

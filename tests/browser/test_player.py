@@ -17,12 +17,12 @@ from tests.service.fakes import QUESTION, FakeEngines
 
 Start = Callable[..., str]
 Open = Callable[..., Page]
-EXAMPLES = json.loads(web._WEB["examples.json"].content)
+EXAMPLES = json.loads(web.WEB["examples.json"].content)
 IDS = [each["id"] for each in EXAMPLES]
 
 
 def recorded(name: str) -> dict[str, object]:
-    trace: dict[str, object] = json.loads(web._WEB[f"trace-{name}.json"].content)
+    trace: dict[str, object] = json.loads(web.WEB[f"trace-{name}.json"].content)
     return trace
 
 
@@ -80,6 +80,12 @@ def test_recordings_play_pause_and_end(faked: Start, opened: Open) -> None:
     expect(page.locator(".answer")).to_have_count(0)
 
 
+def stopped(page: Page) -> None:
+    """Let time pass on the page only where a test says so."""
+    page.clock.install(time=0)
+    page.clock.pause_at(1000)
+
+
 def test_speed_is_that_of_the_recording_times_the_factor(faked: Start, opened: Open) -> None:
     trace = recorded(IDS[0])
     events = trace["events"]
@@ -87,13 +93,15 @@ def test_speed_is_that_of_the_recording_times_the_factor(faked: Start, opened: O
     done = events[-1][2]
     trace["events"] = [[0.0, *events[0][1:]], [60.0, "done", done]]
     page = opened(faked())
-    page.clock.install()
+    stopped(page)
     paste(page, json.dumps(trace))
+    page.clock.run_for(100)
     expect(page.locator(".draft")).to_be_visible()
+    page.get_by_label("Speed").fill("1")
     page.clock.run_for(30_000)
     assert page.locator(".answer").count() == 0
     page.get_by_label("Speed").fill("10")
-    page.clock.run_for(2_500)
+    page.clock.run_for(2_500)  # 25 s more
     assert page.locator(".answer").count() == 0
     page.clock.run_for(1_000)
     expect(page.locator(".answer")).to_be_visible()
@@ -128,15 +136,16 @@ def test_what_the_gateway_sent_opens(faked: Start, opened: Open, *, streamed: bo
 
 def test_an_answer_plays_at_the_pace_of_its_stages(faked: Start, opened: Open) -> None:
     page = opened(faked())
-    page.clock.install()
+    stopped(page)
     paste(page, json.dumps(RESPONSE))
-    page.clock.run_for(600)
-    assert page.locator(".draft .step").count() >= 1
-    assert page.locator(".columns").count() == 0
+    page.clock.run_for(150)
+    page.get_by_label("Speed").fill("1")
+    expect(page.locator(".draft")).to_be_visible()
+    assert page.locator(".columns").count() == 0  # the draft takes 1.1 s
     page.clock.run_for(1_200)
     expect(page.locator(".column")).to_have_count(2)
     assert page.locator(".answer").count() == 0
-    page.clock.run_for(3_000)
+    page.clock.run_for(2_000)
     expect(page.locator(".answer")).to_be_visible()
 
 

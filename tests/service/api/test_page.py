@@ -13,7 +13,7 @@ from glore.keys import new_key
 from glore.settings import Settings
 from tests.service.fakes import FakeEngines
 
-NAMES = sorted(page._WEB)
+NAMES = sorted(page.WEB)
 MOST_LINES = 250
 
 
@@ -51,7 +51,7 @@ async def test_each_file_is_served_as_what_it_is_and_not_sent_twice(
 
 @pytest.mark.parametrize("name", [each for each in NAMES if not each.endswith(".json")])
 def test_files_are_small_and_make_no_markup_of_text(name: str) -> None:
-    text = page._WEB[name].content.decode()
+    text = page.WEB[name].content.decode()
     assert len(text.splitlines()) <= MOST_LINES
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b", text)
 

@@ -23,7 +23,7 @@ from glore.keys import Keyring
 OPEN_PATHS: Final = frozenset(
     {"/", "/livez", "/readyz", "/health", "/metrics", "/openapi.json", "/docs"}
 )
-_OPEN_FILES: Final = "/page/"  # of the page
+_OPEN_FILES: Final = ("/page/", "/docs/")  # of the two pages
 _BEARER: Final = re.compile(r"bearer +(\S+)", re.IGNORECASE)
 
 

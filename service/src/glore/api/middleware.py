@@ -20,7 +20,9 @@ from glore.telemetry.overhead import TimeAway, collecting
 
 REQUEST_ID_HEADER: Final = "X-Request-ID"
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-_QUIET: Final = frozenset({"/livez", "/readyz", "/health", "/metrics", "/page/{name}"})
+_QUIET: Final = frozenset(
+    {"/livez", "/readyz", "/health", "/metrics", "/page/{name}", "/docs/{name}"}
+)
 _MAX_LOGGED_PATH: Final = 200
 
 _log = logging.getLogger(f"{LOGGER}.access")
@@ -79,7 +81,7 @@ class HeadMiddleware:
 class ObserveMiddleware:
     """One log line and one count per request; a bug becomes a 500 problem.
 
-    Probes, scrapes and files of the page are logged at debug level. `routes` are those of the app,
+    Probes, scrapes and files of pages are logged at debug level. `routes` are those of the app,
     which name the paths of requests that never come to it. Needs RequestIdMiddleware around it.
     """
 

@@ -4,9 +4,7 @@ The files lie in `glore/web` and are read once. A browser may load them from her
 asks `POST /solve` as any other client does, with the visitor's key.
 """
 
-import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib import resources
 from types import MappingProxyType
 from typing import Annotated, Final
@@ -17,6 +15,7 @@ from starlette.exceptions import HTTPException
 
 import glore
 from glore.api.context import Context, context_of
+from glore.api.files import HEADERS, File
 from glore.api.schemas import DEFAULT_DEADLINE_MS
 from glore.refinement.types import Strategy
 
@@ -24,33 +23,11 @@ PATH: Final = "/"
 FILES: Final = "/page/"
 _SETTINGS: Final = f"{FILES}settings.json"
 _INDEX: Final = "index.html"
-_MEDIA_TYPES: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "css": "text/css; charset=utf-8",
-        "html": "text/html; charset=utf-8",
-        "js": "text/javascript; charset=utf-8",
-        "json": "application/json",
-        "svg": "image/svg+xml",
-    }
-)
-_POLICY: Final = (
+POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'; trusted-types 'none'"
 )
-_HEADERS: Final = {
-    "Cache-Control": "no-cache",  # asked for again each time, and not sent again while it is same
-    "Content-Security-Policy": _POLICY,
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class _File:
-    content: bytes
-    media_type: str
-    tag: str  # of this content, for If-None-Match
 
 
 class PageSettings(BaseModel):
@@ -65,18 +42,9 @@ class PageSettings(BaseModel):
     asks_for_a_key: bool
 
 
-def _read() -> Mapping[str, _File]:
-    """The files of the page, by name."""
-    files = {}
-    for file in resources.files(glore).joinpath("web").iterdir():
-        content = file.read_bytes()
-        media_type = _MEDIA_TYPES[file.name.rpartition(".")[2]]
-        tag = f'"{hashlib.sha256(content).hexdigest()[:16]}"'
-        files[file.name] = _File(content, media_type, tag)
-    return MappingProxyType(files)
-
-
-_WEB: Final = _read()
+WEB: Final[Mapping[str, File]] = MappingProxyType(
+    {file.name: File.read(file) for file in resources.files(glore).joinpath("web").iterdir()}
+)
 
 router = APIRouter(include_in_schema=False)
 
@@ -84,7 +52,7 @@ router = APIRouter(include_in_schema=False)
 @router.get(PATH)
 async def index(request: Request) -> Response:
     """The page."""
-    return _respond(_WEB[_INDEX], request)
+    return WEB[_INDEX].respond(request, POLICY)
 
 
 @router.get(_SETTINGS)
@@ -92,7 +60,7 @@ async def settings(
     request: Request, response: Response, context: Annotated[Context, Depends(context_of)]
 ) -> PageSettings:
     """What holds for every request, with or without a key."""
-    response.headers.update(_HEADERS)
+    response.headers.update({**HEADERS, "Content-Security-Policy": POLICY})
     limits = context.limits
     return PageSettings(
         version=request.app.version,
@@ -108,13 +76,6 @@ async def settings(
 @router.get(f"{FILES}{{name}}")
 async def file(name: str, request: Request) -> Response:
     """One of the files. Raises HTTPException for a name that none has."""
-    if name not in _WEB:
+    if name not in WEB:
         raise HTTPException(404)
-    return _respond(_WEB[name], request)
-
-
-def _respond(found: _File, request: Request) -> Response:
-    headers = {**_HEADERS, "ETag": found.tag}
-    if found.tag in request.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers=headers)
-    return Response(found.content, media_type=found.media_type, headers=headers)
+    return WEB[name].respond(request, POLICY)

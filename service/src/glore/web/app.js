@@ -161,7 +161,7 @@ class App {
     try {
       const trace = await file(`trace-${example.id}.json`);
       const when = new Date(trace.recorded).toLocaleDateString("en", { dateStyle: "long" });
-      const words = `Recorded on ${when} with the bundled models, strategy ${trace.request.strategy}.`;
+      const words = `Recorded on ${when} on two busy cores, strategy ${trace.request.strategy}.`;
       this.offer(trace);
       this.playback.open(trace, { expected: example.expected, words });
     } catch (error) {

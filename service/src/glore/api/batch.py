@@ -193,14 +193,14 @@ class _KeyHeader(BaseModel):
 async def solve_batch(
     request: Request, context: Annotated[Context, Depends(context_of)], left: ClientBudgetDep
 ) -> Response:
-    """Answer many questions; each is told in a line of its own as soon as it has ended.
+    """Answer many questions, with a line for each as soon as it ends.
 
-    A question that fails costs its line, not the batch. Blank writer are signs of life. The last
-    line says `done`: true when every question was finished, false when the batch broke, because the
-    gateway stops or cannot keep results; with an idempotency key it may then be asked again.
+    A question that fails costs its line, not the batch. Blank lines are heartbeats. The last line
+    says `done`: true when every question has a line, false when the gateway stops or cannot store
+    results. With an idempotency key the batch may then be sent again.
 
-    Closing the connection cancels what has not ended; with an idempotency key, what has ended is
-    kept. Each question that is asked counts against a rate. `Glore-Max-Engine-Calls` and
+    Closing the connection cancels what has not ended. With an idempotency key, results are stored.
+    Each question that runs counts against a rate. `Glore-Max-Engine-Calls` and
     `Glore-Max-Generated-Tokens` bound each question, `Glore-Deadline-Ms` the whole batch.
     """
     arrived = context.clock()

@@ -10,17 +10,17 @@ from glore.api.schemas import SolveOptions, SolveRequest, SolveResponse
 
 
 class BatchQuestion(SolveRequest):
-    """One question; what it does not say is as for the whole batch. A line of NDJSON."""
+    """One question, a line of NDJSON. Options that it leaves out are those of the batch."""
 
     model_config = ConfigDict(json_schema_extra=None)  # a question's rule depends on its batch
 
     id: Annotated[str, Field(max_length=200)] | None = Field(
-        default=None, description="The client's own name for it, given back as it is."
+        default=None, description="The client's own name for it, which its line has too."
     )
 
 
 class BatchRequest(SolveOptions):
-    """Questions, and how all of them are to be answered unless they say otherwise."""
+    """Questions, and the options of those that have none of their own."""
 
     model_config = ConfigDict(json_schema_extra={"allOf": [ONLY_WHERE_IT_COUNTS_IN_A_BATCH]})
 
@@ -38,13 +38,13 @@ def resolved(options: SolveOptions, question: BatchQuestion) -> SolveRequest:
 
 
 class BatchLine(BaseModel):
-    """One question has ended. Lines come in the order in which questions end."""
+    """The result of one question. Lines come in the order in which questions end."""
 
     index: int = Field(description="Its index in the batch, from 0.")
     id: str | None
     status: Literal["ok", "error"]
     result: SolveResponse | None = Field(description="With `ok`.")
-    error: Problem | None = Field(description="With `error`: such a question may be asked again.")
+    error: Problem | None = Field(description="With `error`. The question may be sent again.")
 
 
 class BatchDone(BaseModel):

@@ -16,7 +16,7 @@ TOKENS_HEADER: Final = "Glore-Max-Generated-Tokens"
 ANY_NUMBER: Final = 2**31 - 1  # what says nothing
 RESERVED_SHARE: Final = 0.2  # of the deadline, at most, is reserved for reranking
 _WHAT: Final = "What is left of the caller's own"
-_RULE: Final = "the smaller of this and the request's counts."
+_RULE: Final = "the smaller of it and the body's holds."
 
 
 @dataclass(frozen=True, slots=True)

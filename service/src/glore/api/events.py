@@ -33,8 +33,8 @@ class DraftWritten(BaseModel):
     """`draft`: the whole draft. It is read as its family is, so it may differ from the deltas."""
 
     candidate: CandidateOut
-    samples: list[CandidateOut] = Field(description="The further samples of `best_of_n`.")
-    steps: list[str] = Field(description="Of the draft; scores come for each of them.")
+    samples: list[CandidateOut] = Field(description="The samples of `best_of_n`.")
+    steps: list[str] = Field(description="The steps of the draft. Each gets a score.")
 
     @classmethod
     def of(cls, state: State) -> Self:
@@ -55,14 +55,17 @@ class StepScores(BaseModel):
 
 
 class FirstError(BaseModel):
-    """`first_error`: what verifiers, or the scores of its steps, say of the draft."""
+    """`first_error`: the first wrong step of the draft."""
 
     index: int | None = Field(
-        description="Of the first refuted step, else of the first below the threshold."
+        description="Index of the first refuted step, else of the first that scores below the "
+        "threshold; null without one."
     )
     found_by: str | None = Field(description="`sorm`, or the name of the verifier.")
-    threshold: float
-    critique: str | None = Field(description="The marked draft, as the local refiner reads it.")
+    threshold: float = Field(description="A step that scores below it is an error.")
+    critique: str | None = Field(
+        description="The draft with `[BAD]` before its first error, as the local refiner reads it."
+    )
 
     @classmethod
     def of(cls, state: State) -> Self:
@@ -77,11 +80,11 @@ class FirstError(BaseModel):
 
 
 class RefinedDelta(BaseModel):
-    """`refined.delta`: text added to a refinement; to the local one behind the steps it keeps."""
+    """`refined.delta`: text that was added to a refinement; steps that it keeps do not come."""
 
     kind: Literal[CandidateKind.GLOBAL, CandidateKind.LOCAL]
-    base: int = Field(description="The index of what is refined.")
-    round: int = Field(description="From 1.")
+    base: int = Field(description="Index of the refined candidate.")
+    round: int = Field(description="Round of refinement, from 1.")
     text: str
 
 

@@ -31,23 +31,23 @@ class Alive(BaseModel):
 
 
 class Ready(BaseModel):
-    """Whether the gateway should be asked, and what the state of each engine is."""
+    """Whether the gateway should get requests, and the state of each engine."""
 
     status: Literal["ready", "degraded", "not_ready", "stopping"] = Field(
-        description="`degraded`: it answers, without what an engine that is down would add."
+        description="`degraded`: it answers, without what a missing engine would add."
     )
     engines: dict[str, EngineState] = Field(description="Empty when the gateway is stopping.")
     missing_models: dict[str, list[str]] | None = Field(
         default=None,
-        description="Model names an engine should serve but does not; left out when none.",
+        description="Models that an engine should serve and does not. Absent without any.",
     )
     problems: dict[str, str] | None = Field(
         default=None,
-        description="Why an engine is a misfit for the family of a role; left out when none.",
+        description="Why an engine does not fit the family of a role. Absent without any.",
     )
     circuits: dict[Role, Circuit] | None = Field(
         default=None,
-        description="Roles whose circuit breaker is not closed: their engine fails or hangs.",
+        description="Roles whose circuit is not closed: their engine fails or hangs.",
     )
     serves: str | None = Field(
         default=None,
@@ -91,12 +91,11 @@ _READINESS: Final[dict[int | str, dict[str, Any]]] = {
     responses=_READINESS,
 )
 async def readyz(response: Response, context: Annotated[Context, Depends(context_of)]) -> Ready:
-    """Asks every engine for its health and its models; the answer is kept for a second.
+    """Asks every engine for its health and its models, once a second at most.
 
     While another engine than the student's is down the status is 200, `degraded`: gateways that
-    share the engine should not all be taken out at once.
-
-    A gateway that is stopping asks nobody: it still answers, and should be sent nothing more.
+    share the engine should not all leave their balancer at once. A gateway that is stopping asks
+    no engine: it still answers, and should get no more requests.
     """
     if context.drain.begun:
         response.status_code = 503

@@ -50,19 +50,25 @@ Temperature = Annotated[
     Field(
         ge=0,
         le=2,
-        description="0 is greedy. The further samples of `best_of_n` use at least 0.7.",
+        description="0 is greedy. The samples of `best_of_n` use at least 0.7.",
     ),
 ]
-TopP = Annotated[float, Field(gt=0, le=1)]
+TopP = Annotated[
+    float,
+    Field(gt=0, le=1, description="Nucleus sampling: the share of likely tokens to draw from."),
+]
 MaxTokens = Annotated[
-    int, Field(ge=1, le=MOST_TOKENS, description="Per solution."), BeforeValidator(whole)
+    int,
+    Field(ge=1, le=MOST_TOKENS, description="Generated tokens of each solution."),
+    BeforeValidator(whole),
 ]
 SampleCount = Annotated[
     int,
     Field(
         ge=2,
         le=8,
-        description="Candidates of `best_of_n`, the draft included; refused with another strategy.",
+        description="Candidates of `best_of_n`, the draft included. With another strategy it is "
+        "an error.",
     ),
     BeforeValidator(whole),
 ]
@@ -94,13 +100,15 @@ class BudgetIn(RequestModel):
     deadline_ms: _Integer = Field(
         default=DEFAULT_DEADLINE_MS,
         ge=MIN_DEADLINE_MS,
-        description="Time for the whole request. The server sets the most it accepts.",
+        description="Milliseconds for the whole request. The server has a limit.",
     )
     max_generated_tokens: _Positive | None = Field(
-        default=None, description="Of the whole request; the server's most if left out."
+        default=None,
+        description="Generated tokens of the whole request, at most; else the server's limit.",
     )
     max_engine_calls: _Positive | None = Field(
-        default=None, description="Of the whole request; the server's most if left out."
+        default=None,
+        description="Engine calls of the whole request, at most; else the server's limit.",
     )
 
 
@@ -109,16 +117,16 @@ class RefinementIn(BudgetIn):
 
     rounds: _Positive = Field(
         default=1,
-        description="Of refinement at most: `glore`, `gated` and `adaptive` begin another while "
-        "the best candidate does not pass. The server sets the most it accepts.",
+        description="Rounds of refinement at most. `glore`, `gated` and `adaptive` begin another "
+        "round while the best candidate does not pass. The server has a limit.",
     )
     verify: bool = Field(
         default=True, description="Whether the server's verifiers check the candidates."
     )
     correct: bool = Field(
         default=False,
-        description="Whether a local refinement goes on from the refuted step with the right value "
-        "in it, where a verifier knows that value.",
+        description="Whether a local refinement keeps the refuted step with the right value in it, "
+        "where a verifier knows that value.",
     )
 
 
@@ -126,7 +134,7 @@ class SolveOptions(RefinementIn):
     """How questions are to be answered."""
 
     strategy: Annotated[Strategy, Field(strict=False)] | None = Field(
-        default=None, description="The server's choice if left out."
+        default=None, description="How the question is answered; else the server's choice."
     )
     sampling: SamplingIn = Field(default_factory=SamplingIn)
 
@@ -144,7 +152,7 @@ class SolveRequest(SolveOptions):
 
 
 class SelectedOut(BaseModel):
-    """The winner and why it won."""
+    """The selected candidate, and why it was selected."""
 
     candidate: int = Field(description="Its index in `candidates`.")
     kind: CandidateKind
@@ -157,11 +165,11 @@ class FindingOut(BaseModel):
 
     verifier: str
     step: int = Field(description="Index of the step.")
-    start: int
-    end: int
-    claimed: str
-    expected: str = Field(description="What is right.")
-    expression: str = Field(description="What that is the value of.")
+    start: int = Field(description="Where the wrong value begins in the step.")
+    end: int = Field(description="Where it ends.")
+    claimed: str = Field(description="The wrong value.")
+    expected: str = Field(description="The right value.")
+    expression: str = Field(description="The expression that has this value.")
 
     @classmethod
     def of(cls, finding: Finding) -> Self:
@@ -174,8 +182,8 @@ class CandidateOut(BaseModel):
 
     kind: CandidateKind
     solution: str
-    answer: str | None = Field(description="The number it states after `####`, if it does.")
-    outcome_score: float | None = Field(description="The ORM's score, 0..1, if it gave one.")
+    answer: str | None = Field(description="The number that it states; null where none is certain.")
+    outcome_score: float | None = Field(description="The ORM's score, 0..1; null without one.")
     finish_reason: str = Field(description="`stop`, or `length` when it was cut off.")
     findings: list[FindingOut] = Field(description="What the verifiers refute in it.")
     base: int | None = Field(description="Of a refinement: the index of what was refined.")
@@ -199,11 +207,11 @@ class StepOut(BaseModel):
 
     index: int
     text: str
-    score: float | None = Field(description="The SORM's score, 0..1, if the draft was scored.")
+    score: float | None = Field(description="The SORM's score, 0..1; null without one.")
 
 
 class DraftOut(BaseModel):
-    """The draft as the SORM saw it."""
+    """The draft, step by step."""
 
     steps: list[StepOut]
     first_error: int | None = Field(
@@ -211,8 +219,10 @@ class DraftOut(BaseModel):
         "scores below the threshold."
     )
     first_error_by: str | None = Field(description="`sorm`, or the name of the verifier.")
-    threshold: float
-    critique: str | None = Field(description="The marked draft that the local refiner read.")
+    threshold: float = Field(description="A step that scores below it is an error.")
+    critique: str | None = Field(
+        description="The draft with `[BAD]` before its first error, as the local refiner reads it."
+    )
 
     @classmethod
     def of(cls, outcome: Solved) -> Self:
@@ -233,7 +243,7 @@ class DraftOut(BaseModel):
 
 
 class StageOut(BaseModel):
-    """One run of one stage; stages overlap, so their seconds do not add up."""
+    """One run of a stage. Stages overlap, so their seconds do not add up."""
 
     stage: Stage
     started: float = Field(description="Seconds from the start of the request.")
@@ -278,26 +288,28 @@ class UsageOut(BaseModel):
 
 
 class DegradedOut(BaseModel):
-    """A stage that gave nothing."""
+    """A stage that failed."""
 
     stage: Stage
-    reason: str = Field(description="The engine's fault, or what ran out.")
+    reason: str = Field(description="What the engine did, or which budget was used up.")
 
 
 class SolveResponse(BaseModel):
-    """The answer, and how it came about."""
+    """The answer, and how it was found."""
 
     id: str
     request_id: str
     strategy: Strategy
-    answer: str | None = Field(description="None when the selected solution states none.")
-    solution: str
+    answer: str | None = Field(
+        description="The number of the selected solution; null where none is certain."
+    )
+    solution: str = Field(description="The text of the selected candidate.")
     selected: SelectedOut
-    candidates: list[CandidateOut] = Field(description="The draft first.")
+    candidates: list[CandidateOut] = Field(description="All solutions, the draft first.")
     draft: DraftOut
-    rounds: int = Field(description="Of refinement that were begun.")
+    rounds: int = Field(description="Rounds of refinement that began.")
     usage: UsageOut
-    degraded: list[DegradedOut]
+    degraded: list[DegradedOut] = Field(description="What is missing, and why.")
 
     @classmethod
     def of(cls, outcome: Solved, *, solve_id: str, request_id: str) -> Self:

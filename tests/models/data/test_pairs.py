@@ -19,6 +19,13 @@ def test_a_global_pair_joins_a_wrong_and_a_right_sample_of_one_question() -> Non
     assert pair.completion == RIGHT
 
 
+def test_a_draft_gets_as_many_targets_as_are_wanted() -> None:
+    texts = (WRONG, RIGHT, RIGHT.replace("2 + 3", "3 + 2"))
+    samples = [make_sample("p", "q", "20", text) for text in texts]
+    assert len(global_pairs(samples, per_draft=1, seed=1)) == 1
+    assert {pair.completion for pair in global_pairs(samples, per_draft=2, seed=1)} == {*texts[1:]}
+
+
 def test_rollouts_are_samples_for_global_pairs_too() -> None:
     pairs = global_pairs([], per_draft=9, seed=1, rollouts=rollouts())
     assert {pair.completion for pair in pairs} == {RIGHT}

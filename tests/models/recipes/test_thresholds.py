@@ -16,7 +16,7 @@ from glore_models.recipes.card import card
 from glore_models.recipes.paper import smoke
 from glore_models.recipes.recipe import Recipe
 from glore_models.recipes.run import Counts, Run
-from glore_models.recipes.thresholds import Thresholds
+from glore_models.recipes.thresholds import Thresholds, best_gate
 
 ROOT = Path(__file__).parents[3]
 FILES = ("first_error", "sorm"), ("orm_first_error", "orm"), ("gate", "gate")
@@ -142,3 +142,8 @@ def test_every_threshold_is_its_curves_best_point(recipe: Recipe, tmp_path: Path
 
 def test_the_thresholds_of_the_kept_run_are_its_curves_best_points() -> None:
     assert all(0 < value < 1 for value in check_best_points(ROOT / "models" / "kept" / "paper_gpu"))
+
+
+def test_the_gate_is_the_middle_of_the_best_stretch_and_a_draft_at_the_gate_passes() -> None:
+    """Right are 0.12 to 0.50: twenty gates, of which the eleventh is taken."""
+    assert best_gate([(0.5, True), (0.1, False)]) == 0.32

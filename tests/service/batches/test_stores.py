@@ -35,7 +35,18 @@ async def test_a_result_stays_as_it_was_first(store: Store, name: BatchName) -> 
     await store.release(name, "h")
     assert await store.finished(name) == {3}
     assert await store.read(name, 3) == '{"text": "ä"}'
-    assert await store.finished(BatchName("bob", name.key)) == frozenset()
+    bobs = BatchName("bob", name.key)
+    assert await store.finished(bobs) == frozenset()
+    assert await store.read(bobs, 3) is None
+
+
+async def test_a_finished_question_is_not_claimed_again_when_its_lease_is_over(
+    store: Store, name: BatchName
+) -> None:
+    await store.begin(name, "d")
+    assert await store.claim(name, 3, "h", 0.0)
+    assert await store.finish(name, 3, "h", "{}")
+    assert not await store.claim(name, 3, "next", LEASE)
 
 
 async def test_of_many_that_claim_one_gets_it(store: Store, location: str, name: BatchName) -> None:

@@ -149,6 +149,18 @@ def test_what_began_before_the_opening_does_not_decide_the_trial(
     assert one.seconds_left == 4
 
 
+def test_successes_of_before_the_opening_do_not_count_after_it_has_closed() -> None:
+    one, clock = breaker()
+    before = [admitted(one) for _ in range(5)]
+    fail(one, 3)
+    clock.advance(SETTINGS.rest)
+    one.succeeded(admitted(one))  # the trial
+    for call in before:
+        one.succeeded(call)
+    fail(one, 3)  # of four that count
+    assert circuit_of(one) is Circuit.OPEN
+
+
 def test_failures_of_before_the_opening_do_not_open_it_again() -> None:
     one, clock = breaker()
     stale = [admitted(one) for _ in range(5)]

@@ -1,5 +1,6 @@
 """Whatever the engines do and whenever: what the policy always keeps to."""
 
+from collections import Counter
 from dataclasses import replace
 from typing import get_args
 
@@ -61,13 +62,13 @@ solutions = st.sampled_from([*SOLUTIONS, *REFUTED, "1 + 1 = 2\n2 + 1 = 4\n#### 4
 reasons = st.sampled_from(DegradedReason) | st.sampled_from(FAULT_REASONS)
 jobs = st.builds(
     job,
-    strategy=st.sampled_from(Strategy),
-    max_calls=st.integers(0, 14),
-    max_generated_tokens=st.integers(0, 1200),
+    strategy=st.sampled_from([*Strategy, Strategy.GLORE, Strategy.GATED]),
+    max_calls=st.sampled_from([20, 20, 40, 40, *range(15)]),
+    max_generated_tokens=st.sampled_from([10_000, 10_000]) | st.integers(0, 1200),
     max_tokens=st.integers(1, 200),
     n=st.integers(2, 8),
     gate=st.sampled_from([None, 0.5]),
-    rounds=st.integers(1, 4),
+    rounds=st.sampled_from([1, 2, 3, 4]),
     correct=st.booleans(),
 )
 many = settings(max_examples=200)
@@ -117,10 +118,12 @@ class Walk:
         draw = self.data.draw
         granted = tokens_of(action)
         used = draw(st.integers(0, granted))
-        more_calls = 0 if self.thrifty else draw(st.integers(0, spare_calls(self.state)))
+        takes_more = not self.thrifty and draw(st.sampled_from([False, False, False, True]))
+        more_calls = draw(st.integers(0, spare_calls(self.state))) if takes_more else 0
         taken = granted and more_calls and draw(st.integers(0, spare_tokens(self.state)))
         self.tokens += used + taken
-        if draw(st.booleans()):
+        fails = 4 if isinstance(action, Rerank | ScoreDraftOutcome) else 15  # one of so many
+        if draw(st.sampled_from([*[False] * (fails - 1), True])):
             event: Event = ActionFailed(action, Degradation(stage_of(action), draw(reasons)))
             calls = draw(st.integers(0, calls_of(action)))
         else:
@@ -164,6 +167,32 @@ class Walk:
         """Whether the draft is the answer because it passes."""
         gated = self.state.job.plan.gated and bool(self.state.candidates)
         return gated and bool(passes(self.state, 0))
+
+
+def test_the_cases_that_matter_are_among_those_that_are_drawn() -> None:
+    """A property that is seldom reached shows little: these are counted, over fixed draws."""
+    reached: Counter[str] = Counter()
+
+    @settings(max_examples=400, derandomize=True, database=None)
+    @given(st.data(), jobs)
+    def look(data: st.DataObject, chosen: Job) -> None:
+        walk = Walk(data, chosen)
+        selection = walk.run().selection
+        held = len(walk.state.candidates)
+        reached["several candidates"] += held > 1
+        reached["reranked"] += any(isinstance(event, Reranked) for event in walk.events)
+        reached["nothing degraded, several candidates"] += held > 1 and not walk.state.degraded
+        reached["degraded"] += bool(walk.state.degraded)
+        reached["another round"] += walk.state.round > 1
+        if selection is not None:
+            reached[selection.reason.value] += 1
+
+    look()
+    common = ("several candidates", "reranked", "degraded", "nothing degraded, several candidates")
+    assert min(reached[case] for case in common) >= 40, reached
+    assert reached["another round"] >= 5, reached
+    assert min(reached[each] for each in ("outcome_score", "verified", "accepted")) >= 10, reached
+    assert reached["step_score"] >= 2, reached
 
 
 @many

@@ -63,13 +63,13 @@ async def test_each_engine_reads_its_own_prompt() -> None:
 
 async def test_the_local_refinement_keeps_the_text_before_the_first_error() -> None:
     fakes = FakeEngines()
-    fakes.student.draft.text = "  One\r\n\n \tTwo 13\nThree\n\n"
+    fakes.student.draft.text = "  Oné\r\n\n \tTwo 13\nThree\n\n"
     fakes.local_refiner.text = "\n\n  Two 12\n#### 12 \n"
     outcome = await solve(fakes, job(Strategy.LOCAL))
     local = outcome.selected
-    assert outcome.draft.solution == "One\r\n\n \tTwo 13\nThree"
-    assert local.solution == "One\r\n\nTwo 12\n#### 12"
-    assert local.completion_offset == len("One\r\n\n")
+    assert outcome.draft.solution == "Oné\r\n\n \tTwo 13\nThree"
+    assert local.solution == "Oné\r\n\nTwo 12\n#### 12"
+    assert local.completion_offset == len("Oné\r\n\n")
     assert local.solution[local.completion_offset :] == "Two 12\n#### 12"
 
 

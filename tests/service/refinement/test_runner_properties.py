@@ -1,6 +1,7 @@
 """Any texts, scores and faults through the whole runner: what always holds of the outcome."""
 
 import asyncio
+from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
 from typing import get_args
@@ -17,8 +18,24 @@ from glore.refinement.types import CandidateKind, Job, Strategy
 from tests.service.refinement.builders import first_error_step, job
 from tests.service.refinement.fakes import FakeClock, FakeEngines, FakeGenerator
 
-texts = st.text(st.sampled_from("ab1 \t\n\r\v\x1c\x85\u2028é#🍬"), max_size=30)
-faults = st.none() | st.sampled_from(get_args(FaultReason))
+alphabet = st.sampled_from("ab1 \t\n\r\v\x1c\x85\u2028é#🍬")
+lines = st.text(alphabet, min_size=1, max_size=8)
+breaks = st.sampled_from(["\n", "\n\n", "\r\n\r\n", "\n \n"])
+
+
+@st.composite
+def several_lines(draw: st.DrawFn) -> str:
+    """Two to five lines, blank ones between them."""
+    parts = draw(st.lists(st.tuples(lines, breaks), min_size=2, max_size=5))
+    return "".join(text + end for text, end in parts)
+
+
+texts = st.text(alphabet, max_size=30) | several_lines()
+reasons: tuple[FaultReason, ...] = get_args(FaultReason)
+# one call of twenty fails
+faults = st.sampled_from([None] * 19 + ["any"]).flatmap(
+    lambda fault: st.none() if fault is None else st.sampled_from(reasons)
+)
 many = settings(max_examples=100)
 
 
@@ -26,18 +43,22 @@ many = settings(max_examples=100)
 def worlds(draw: st.DrawFn) -> FakeEngines:
     """Engines that write anything, score anything, and fail in any way."""
     fakes = FakeEngines()
-    fakes.student.draft.text = draw(texts)
+    fakes.student.draft.text = draw(several_lines() | texts)
     fakes.student.samples.samples = tuple(draw(st.lists(texts, max_size=4)))
     fakes.global_refiner.text = draw(texts)
-    fakes.local_refiner.text = draw(texts)
+    fakes.local_refiner.text = draw(several_lines() | texts)
     steps = len(split_steps(fakes.student.draft.text.strip()))
     scores = st.floats(0.0, 1.0)
-    fakes.sorm.values = tuple(draw(st.lists(scores, min_size=steps, max_size=steps)))
+    good = min(steps, draw(st.sampled_from([0, 1, 1, 2, 3])))  # steps before the first error
+    rest = draw(st.lists(scores, min_size=steps - good, max_size=steps - good))
+    fakes.sorm.values = (*[0.9] * good, *([0.2, *rest[1:]] if draw(st.booleans()) else rest))[
+        :steps
+    ]
     fakes.orm.singly = draw(st.booleans())
     for engine in fakes.all():
         engine.fault = draw(faults)
-        engine.wants = draw(st.integers(0, 3))
-        engine.repeats = draw(st.integers(0, 2))
+        engine.wants = draw(st.sampled_from([0, 0, 0, 1, 2, 3]))
+        engine.repeats = draw(st.sampled_from([0, 0, 0, 1, 2]))
         if isinstance(engine, FakeGenerator):
             engine.tells = draw(st.integers(0, 150))  # perhaps more than it was granted
     return fakes
@@ -57,11 +78,38 @@ def end_of(fakes: FakeEngines, chosen: Job) -> Solved | NoDraftError:
 
 jobs = st.builds(
     job,
-    strategy=st.sampled_from(Strategy),
-    max_calls=st.integers(1, 12),
-    max_generated_tokens=st.integers(1, 1000),
+    strategy=st.sampled_from([*Strategy, Strategy.GLORE, Strategy.GATED, Strategy.LOCAL]),
+    max_calls=st.sampled_from([20, 20, 20, *range(1, 13)]),
+    max_generated_tokens=st.sampled_from([10_000, 10_000, 10_000]) | st.integers(1, 1000),
     n=st.integers(2, 5),
 )
+
+
+def test_the_cases_that_matter_are_among_those_that_are_drawn() -> None:
+    """A property that is seldom reached shows little: these are counted, over fixed draws."""
+    reached: Counter[str] = Counter()
+
+    @settings(max_examples=300, derandomize=True, database=None)
+    @given(worlds(), jobs)
+    def look(fakes: FakeEngines, chosen: Job) -> None:
+        outcome = outcome_of(fakes, chosen)
+        if outcome is None:
+            return
+        held = outcome.state.candidates
+        locals_ = [each for each in held if each.kind is CandidateKind.LOCAL]
+        reached["several candidates"] += len(held) > 1
+        reached["local refinement"] += bool(locals_)
+        reached["prefix"] += any(each.completion_offset for each in locals_)
+        reached["prefix with blank lines"] += any(
+            "\n\n" in each.solution[: each.completion_offset].replace("\r", "").replace(" ", "")
+            for each in locals_
+        )
+        reached["degraded"] += bool(outcome.state.degraded)
+
+    look()
+    assert min(reached[case] for case in ("several candidates", "degraded")) >= 20, reached
+    assert min(reached[case] for case in ("local refinement", "prefix")) >= 20, reached
+    assert reached["prefix with blank lines"] >= 5, reached
 
 
 @many

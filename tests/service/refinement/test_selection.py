@@ -78,7 +78,7 @@ def test_outcome_scores_come_before_step_scores() -> None:
 
 
 def test_the_weakest_step_counts() -> None:
-    state = with_scores(candidates("#### 1", "#### 2"), steps=((0.9, 0.9, 0.2), (0.4, 0.3)))
+    state = with_scores(candidates("#### 1", "#### 2"), steps=((0.9, 0.2, 0.9), (0.4, 0.3)))
     assert select(state) == Selection(1, SelectionReason.STEP_SCORE)
 
 

@@ -33,7 +33,7 @@ def evaluate(
     ] = "draft,global,local,best_of_n,gated,glore",
     candidates: Annotated[int, typer.Option(min=2, max=8, help="Those of best_of_n.")] = 3,
     deadline: Annotated[float, typer.Option(min=0.1, help="Seconds for each question.")] = 120.0,
-    concurrency: Annotated[int, typer.Option(min=1, help="Questions asked at a time.")] = 8,
+    concurrency: Annotated[int, typer.Option(min=1, help="Questions at a time.")] = 8,
     one_pass: Annotated[
         bool,
         typer.Option("--one-pass", help="Read draft, global and local from glore's responses."),
@@ -42,7 +42,7 @@ def evaluate(
     verify: Verify = True,
     correct: Correct = False,
     out: Annotated[
-        Path | None, typer.Option(help="The run's folder; a run that stopped goes on there.")
+        Path | None, typer.Option(help="The run's folder; a run that stopped continues there.")
     ] = None,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
@@ -191,11 +191,12 @@ def train(
     recipe: Annotated[str, typer.Argument(help="The recipe's name, such as first_light.")],
     *,
     run_dir: Annotated[
-        Path | None, typer.Option(help="The run's folder (else runs/RECIPE); done stages are kept.")
+        Path | None,
+        typer.Option(help="The run's folder (else runs/RECIPE); a run continues there."),
     ] = None,
     stage: Annotated[str | None, typer.Option(help="Only this stage.")] = None,
     start_from: Annotated[
-        Path | None, typer.Option(help="Begin a new run's folder with a run that was kept.")
+        Path | None, typer.Option(help="Begin a new run's folder with a kept run.")
     ] = None,
     cache: Annotated[
         Path | None, typer.Option(help="Folder of the base model (else GLORE_CACHE).")

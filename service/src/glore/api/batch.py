@@ -158,8 +158,8 @@ class _KeyHeader(BaseModel):
         default=None,
         alias="Idempotency-Key",
         pattern=r"^[A-Za-z0-9._:-]{1,200}$",
-        description="Names the batch: its results are kept, and the same batch asked again "
-        "under this key goes on where it stopped.",
+        description="Names the batch. Its results are stored, and the same batch sent again "
+        "with this key continues where it stopped.",
     )
 
 

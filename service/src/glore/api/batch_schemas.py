@@ -48,7 +48,7 @@ class BatchLine(BaseModel):
 
 
 class BatchDone(BaseModel):
-    """The last line: every question was told. A response without a last line was cut off."""
+    """The last line: every question has one. A response without a last line was cut off."""
 
     done: Literal[True]
     ok: int
@@ -58,8 +58,8 @@ class BatchDone(BaseModel):
 class BatchBroken(BaseModel):
     """The last line of a batch that broke: the store failed, or the gateway stops.
 
-    Questions without a line have no answer. With an idempotency key what was sent is stored,
-    and the batch goes on when it is asked again.
+    Questions without a line have no answer. With an idempotency key the results are
+    stored, and the batch continues when it is sent again.
     """
 
     done: Literal[False]

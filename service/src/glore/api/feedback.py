@@ -70,7 +70,7 @@ class FeedbackResponse(BaseModel):
     """What the verdict comes to."""
 
     id: str = Field(description="Of the answer.")
-    request_id: str = Field(description="Of the request that asked for the answer.")
+    request_id: str = Field(description="The id of the answer's own request.")
     strategy: Strategy
     kind: CandidateKind = Field(description="Of the candidate that won.")
     correct: bool

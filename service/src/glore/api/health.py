@@ -145,8 +145,8 @@ def _status(
 async def metrics(request: Request, context: Annotated[Context, Depends(context_of)]) -> Response:
     """The text format of Prometheus, or OpenMetrics when asked for it.
 
-    The engines are probed for it, as for /readyz; one that does not answer within a second is told
-    of as it was before.
+    The engines are probed as for /readyz. One that does not answer within a second keeps its last
+    state.
     """
     await context.readiness.refresh(_PROBES_WITHIN)
     # in a thread: thousands of lines take tens of milliseconds, and others wait for the event loop

@@ -66,8 +66,8 @@ class Problem(BaseModel):
     retry_after: int | None = Field(
         default=None,
         ge=1,
-        description="Seconds to wait before another try, as the header Retry-After says where the "
-        "problem is a response of its own; absent where no other try is asked for.",
+        description="Seconds to wait before another try, as in Retry-After. Absent where "
+        "another try makes no sense.",
     )
 
 

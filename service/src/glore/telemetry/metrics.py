@@ -120,7 +120,7 @@ class Metrics:
         )
         self.engine_cancellations = Counter(
             "glore_engine_cancellations",
-            "Calls to engines given up because their answer was no longer wanted.",
+            "Calls to engines that were cancelled: their answer was no longer needed.",
             ["role"],
             registry=registry,
         )
@@ -140,7 +140,7 @@ class Metrics:
         )
         self.batch_questions = Counter(
             "glore_batch_questions",
-            "Questions of batches that were told, by outcome: ok, error, replayed.",
+            "Questions of batches by outcome: ok, error, replayed.",
             ["outcome"],
             registry=registry,
         )

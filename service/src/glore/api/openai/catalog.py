@@ -37,7 +37,7 @@ class ModelCatalog(BaseModel):
     data: list[Model]
 
 
-@router.get("/v1/models", summary="The models that can be asked", responses=LIST_ERRORS)
+@router.get("/v1/models", summary="List the models", responses=LIST_ERRORS)
 async def list_models() -> ModelCatalog:
     """`glore` is the whole refinement; the others are `gated`, its parts and `best_of_n`."""
     return ModelCatalog(data=[_model(name) for name in STRATEGIES])

@@ -60,8 +60,8 @@ class ErrorDetail(BaseModel):
     retry_after: int | None = Field(
         default=None,
         exclude_if=lambda wait: wait is None,
-        description="Seconds to wait before another try, as the header Retry-After says where the "
-        "error is a response of its own; absent where no other try is asked for.",
+        description="Seconds to wait before another try, as in Retry-After. Absent where "
+        "another try makes no sense.",
     )
 
 

@@ -16,7 +16,8 @@ from typing import Final
 
 from tests.docs.pages import ROOT, pages
 
-COMMANDS: Final = frozenset({"bash", "python"})
+BASH: Final = "bash"
+COMMANDS: Final = frozenset({BASH, "python"})
 SHOWN: Final = frozenset({"json", "mermaid", "nginx", "text", "toml", "yaml"})  # nothing to run
 _FENCE: Final = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _MARK: Final = re.compile(

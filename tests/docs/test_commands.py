@@ -17,7 +17,7 @@ from glore.settings import Settings
 from glore.variables import PREFIX
 from loadtest.simulation.server import running
 from loadtest.simulation.settings import Simulated, Timing
-from tests.docs.blocks import COMMANDS, SHOWN, Block, blocks
+from tests.docs.blocks import BASH, COMMANDS, SHOWN, Block, blocks
 from tests.docs.pages import ROOT
 from tests.service.listening import listening
 
@@ -86,7 +86,7 @@ def test_a_block_says_how_it_is_tested(block: Block) -> None:
 async def test_a_command_does_what_the_page_says(
     block: Block, environment: dict[str, str], gateway: str, tmp_path: Path
 ) -> None:
-    command = ["bash", "-euo", "pipefail", "-c"] if block.language == "bash" else ["python", "-c"]
+    command = ["bash", "-euo", "pipefail", "-c"] if block.language == BASH else ["python", "-c"]
     process = await asyncio.create_subprocess_exec(
         *command,
         block.text.replace(ADDRESS, gateway),

@@ -27,10 +27,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from glore.formats.prompts import continuation_prompt, student_prompt
 from glore.formats.steps import closed, prefix_before, split_steps
 from glore_models.data import sources
+from glore_models.data.examples import CompletionExample
 from glore_models.data.problems import Problem
 from glore_models.sampling.local import LocalSampler
 from glore_models.training.adapters import AdapterConfig, train_generator
-from glore_models.training.examples import CompletionExample
 from glore_models.training.loop import LoopConfig
 from glore_models.training.precision import device, fast_dtype
 

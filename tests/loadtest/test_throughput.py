@@ -7,8 +7,8 @@ import torch
 from peft import LoraConfig, get_peft_model
 from torch import nn
 
+from glore_models.data.examples import CompletionExample
 from glore_models.data.problems import Problem
-from glore_models.training.examples import CompletionExample
 from glore_models.training.precision import fast_dtype
 from loadtest import throughput
 

@@ -18,7 +18,7 @@ def killed_in(program: str, folder: Path) -> list[str]:
         [sys.executable, "-m", program, str(folder)],
         capture_output=True,
         check=True,
-        env={**os.environ, "PYTHONPATH": "."},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([".", os.environ.get("PYTHONPATH", "")])},
     )
     *killed, last = json.loads(done.stdout)
     assert last == ["", 0]

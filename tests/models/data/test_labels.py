@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from glore_models.data.examples import ScoreExample
 from glore_models.data.labels import (
     BAD,
     GOOD,
@@ -20,7 +21,6 @@ from glore_models.data.labels import (
     step_result,
 )
 from glore_models.data.rollouts import PrefixRollouts, make_sample
-from glore_models.training.examples import ScoreExample
 
 WRONG = "2 + 3 = 5\n5 * 4 = 21\n#### 21"
 OFF = CleanUps(consistent=False, used=False, balanced=False)

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from glore_models.data import sources
+from glore_models.data.sources import ProblemCounts
 from glore_models.recipes.paper import smoke
-from glore_models.recipes.recipe import Recipe, Sampled, Tiers
+from glore_models.recipes.recipe import Recipe, Sampled
 from glore_models.sampling.port import Rollout
 
 
@@ -19,7 +20,11 @@ def scripted() -> Recipe:
         student=made.orm,
         expert_iteration=replace(made.expert_iteration, training=made.orm),
         sampled=Sampled(
-            problems=Tiers(easy=4, all=0, seed=21), n=2, rollouts=2, labelled=4, max_tokens=80
+            problems=ProblemCounts(easy=4, all=0, seed=21),
+            n=2,
+            rollouts=2,
+            labelled=4,
+            max_tokens=80,
         ),
         make_sampler=lambda checkpoint, seed: sampler,  # noqa: ARG005
     )

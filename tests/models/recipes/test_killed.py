@@ -24,7 +24,11 @@ def test_killed_in_every_stage_a_run_ends_the_same(tiny_base: Path, tmp_path: Pa
         [sys.executable, "-m", "tests.models.recipes.killed", str(tiny_base), str(tmp_path)],
         stdout=subprocess.PIPE,
         check=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": "."},
+        env={
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "PYTHONPATH": os.pathsep.join([".", os.environ.get("PYTHONPATH", "")]),
+        },
     )
     attempts = json.loads(done.stdout)
     stages = list(Stages(smoke(), Run(tmp_path / "whole"), tiny_base).all())
@@ -62,7 +66,7 @@ def test_killed_at_any_write_of_its_beginning_a_run_begins_again(tmp_path: Path)
         [sys.executable, "-m", "tests.models.recipes.killed_at_start", str(kept), str(folder)],
         stdout=subprocess.PIPE,
         check=True,
-        env={**os.environ, "PYTHONPATH": "."},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([".", os.environ.get("PYTHONPATH", "")])},
     )
     starts = json.loads(done.stdout)
     assert {name: len(attempts) for name, attempts in starts.items()} == {

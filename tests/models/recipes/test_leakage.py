@@ -9,22 +9,23 @@ import pytest
 
 from glore.formats.prompts import global_refiner_prompt, local_refiner_prompt
 from glore_models.data import sources
+from glore_models.data.examples import CompletionExample
 from glore_models.data.files import write_jsonl
 from glore_models.data.labels import orm_examples
 from glore_models.data.problems import text_key
-from glore_models.data.questions import questions_in
 from glore_models.data.rollouts import make_sample
+from glore_models.data.sources import ProblemCounts, mix
+from glore_models.data.training_files import questions_in
 from glore_models.evaluation.paper.sets import SETS
 from glore_models.recipes import leakage
 from glore_models.recipes.leakage import LeakageError, check_held_out, evaluation_questions
-from glore_models.recipes.mixture import Mixture, mix
 from glore_models.recipes.paper import paper, paper_gpu
 from glore_models.recipes.recipe import Recipe
 from glore_models.recipes.run import Run
 from glore_models.recipes.sampling import tier_problems
-from glore_models.training.examples import CompletionExample
 
 RECIPE = replace(paper(), gsm8k=None)
+FILES = [f"{name}.jsonl" for name in RECIPE.training_files] + ["of_a_new_stage.jsonl"]
 KEPT = Path(__file__).parents[3] / "models" / "kept" / "paper_gpu"
 
 
@@ -65,7 +66,7 @@ def test_no_question_of_a_gsm8k_file_is_on_both_sides(tmp_path: Path) -> None:
     rows = [{"question": f"How many are {i} + 1?", "answer": f"#### {i + 1}"} for i in range(8000)]
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     held = evaluation_questions(file)["gsm8k"]
-    mixed = mix(Mixture(easy=0, all=0, gsm8k=5000, drills=0, seed=1), file)
+    mixed = mix(ProblemCounts(easy=0, all=0, gsm8k=5000, drills=0, seed=1), file)
     assert len(held) == SETS["gsm8k"].size
     assert not held & {text_key(problem.question) for problem in mixed}
 
@@ -79,7 +80,7 @@ def test_no_question_of_an_evaluation_set_is_in_the_kept_run(
         unpacked[path.name] = tmp_path / path.stem
         unpacked[path.name].write_bytes(gzip.decompress(path.read_bytes()))
     drafts = {name for name in unpacked if name.startswith(("validation_", "test_"))}
-    learnt = {f"{path.name}.gz" for path in leakage.training_files(Run(tmp_path), paper())}
+    learnt = {f"{name}.jsonl.gz" for name in paper().training_files}
     assert len(drafts) == 4
     assert learnt - unpacked.keys() == {"student_problems.jsonl.gz", "ei_1_problems.jsonl.gz"}
     held = dict(held_out)
@@ -111,11 +112,11 @@ def write_files(run: Run, question: str, only: str | None = None) -> None:
         "global_refiner.jsonl": global_refiner_prompt(question, "2 + 2 = 5\n#### 5"),
         "local_refiner.jsonl": local_refiner_prompt(question, "2 + 2 = 5\n#### 5", 0),
     }
-    for file in leakage.training_files(run, RECIPE):
-        if only in (None, file.name):
-            prompt = prompts.get(file.name)
+    for name in FILES:
+        if only in (None, name):
+            prompt = prompts.get(name)
             example = CompletionExample(prompt, "#### 4") if prompt else orm_examples([sample])[0]
-            write_jsonl(file, [example])
+            write_jsonl(run.path(name), [example])
 
 
 def test_a_clean_run_is_counted(run: Run) -> None:
@@ -125,9 +126,7 @@ def test_a_clean_run_is_counted(run: Run) -> None:
     assert counts["rows of local_refiner.jsonl"] == 1
 
 
-@pytest.mark.parametrize(
-    "file", [path.name for path in leakage.training_files(Run(Path()), RECIPE)]
-)
+@pytest.mark.parametrize("file", FILES)
 def test_a_test_question_in_any_training_file_is_found(
     run: Run, file: str, monkeypatch: pytest.MonkeyPatch, held_out: dict[str, set[str]]
 ) -> None:
@@ -135,4 +134,10 @@ def test_a_test_question_in_any_training_file_is_found(
     some = min(held_out["templates_easy"])
     write_files(run, f"  {some.upper()} ", only=file)
     with pytest.raises(LeakageError, match=f"{file} holds 1 questions of templates_easy"):
+        check_held_out(run, RECIPE)
+
+
+def test_a_training_file_that_is_missing_is_missed(run: Run) -> None:
+    run.path("sorm.jsonl").unlink()
+    with pytest.raises(FileNotFoundError):
         check_held_out(run, RECIPE)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from glore_models.recipes.paper import paper_gpu, smoke
-from glore_models.recipes.recipe import ADDING, LATER
+from glore_models.recipes.recipe import ADDITIVE_SETTINGS, LATER_SETTINGS
 from glore_models.recipes.run import OtherRecipeError, Run
 
 KEPT = Path(__file__).parents[3] / "models" / "kept" / "paper_gpu"
@@ -26,7 +26,7 @@ def test_todays_recipe_is_that_of_the_kept_run(
     assert kept["gsm8k_sha256"] != settings["gsm8k_sha256"]
     shutil.copyfile(KEPT / "recipe.json", tmp_path / "recipe.json")
     with pytest.raises(OtherRecipeError):
-        Run(tmp_path).remember(settings, ADDING, LATER)
+        Run(tmp_path).remember(settings, ADDITIVE_SETTINGS, LATER_SETTINGS)
     settings["gsm8k_sha256"] = kept["gsm8k_sha256"]
     assert json.loads(json.dumps(settings, default=str)) == kept
     Run(tmp_path).remember(settings)
@@ -40,8 +40,10 @@ def test_begun_without_its_gsm8k_file_the_kept_run_says_so_and_goes_on_with_it(
     shutil.copyfile(KEPT / "recipe.json", tmp_path / "recipe.json")
     told = r"differs in gsm8k, gsm8k_sha256 \(GLORE_GSM8K named train.jsonl then\); .+--start-from"
     with pytest.raises(OtherRecipeError, match=told):
-        Run(tmp_path).remember(paper_gpu().settings(), ADDING, LATER)
-    Run(tmp_path).remember(json.loads((KEPT / "recipe.json").read_text()), ADDING, LATER)
+        Run(tmp_path).remember(paper_gpu().settings(), ADDITIVE_SETTINGS, LATER_SETTINGS)
+    Run(tmp_path).remember(
+        json.loads((KEPT / "recipe.json").read_text()), ADDITIVE_SETTINGS, LATER_SETTINGS
+    )
 
 
 def test_a_gsm8k_file_is_known_by_what_it_holds(tmp_path: Path) -> None:

@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
+from glore_models.data.examples import ScoreExample, ScorePair
 from glore_models.data.rollouts import PrefixRollouts
 from glore_models.recipes.selector import Labels, MixedQuestion, mixed, pair_of, within
 from glore_models.training.adapters import AdapterConfig, ScoresOf, train_pair_scorer
-from glore_models.training.examples import ScoreExample, ScorePair
 from glore_models.training.likelihood import LogLikelihood
 from glore_models.training.loop import LoopConfig
 from glore_models.training.scoring import score_steps

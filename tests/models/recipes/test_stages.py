@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from glore_models.data.examples import ScoreExample
 from glore_models.data.files import read_jsonl, write_jsonl
 from glore_models.data.problems import Problem, text_key
 from glore_models.data.rollouts import PrefixRollouts, Sample
@@ -20,7 +21,6 @@ from glore_models.recipes.stages import Stages
 from glore_models.recipes.unbundle import unbundle
 from glore_models.serving.bundle import Bundle
 from glore_models.training import adapters
-from glore_models.training.examples import ScoreExample
 from glore_models.training.loop import LoopReport
 from tests.models.recipes.scripted import scripted
 from tests.models.recipes.test_thresholds import check_best_points

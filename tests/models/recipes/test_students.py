@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from glore_models.data.examples import CompletionExample
 from glore_models.data.files import read_jsonl, write_jsonl
 from glore_models.data.problems import Problem, text_key
 from glore_models.data.rollouts import Sample, make_sample
@@ -17,7 +18,6 @@ from glore_models.recipes.students import SHIPPED_STUDENT, Students, right_and_d
 from glore_models.sampling.port import Rollout, Sampler
 from glore_models.training import adapters
 from glore_models.training.adapters import AdapterConfig
-from glore_models.training.examples import CompletionExample
 from glore_models.training.loop import LoopReport
 
 

@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
+from glore_models.data.examples import CompletionExample, ScoreExample
 from glore_models.training import loop
 from glore_models.training.adapters import (
     AdapterConfig,
@@ -18,7 +19,7 @@ from glore_models.training.adapters import (
     train_generator,
     train_scorer,
 )
-from glore_models.training.examples import CompletionExample, Encoded, ScoreExample, batches
+from glore_models.training.batching import Encoded, batches
 from glore_models.training.loop import LoopConfig
 from glore_models.training.scoring import score_steps
 

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from glore_models.training import loop
-from glore_models.training.examples import Encoded
+from glore_models.training.batching import Encoded
 from glore_models.training.loop import LoopConfig, LoopReport, train
 
 EXAMPLES = [Encoded((i, i + 1), (-100, i % 2)) for i in range(60)]

@@ -8,9 +8,9 @@ from peft import PeftModel
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from glore_models.data.examples import ScoreExample
 from glore_models.training import scoring
 from glore_models.training.adapters import AdapterConfig, encode_scores, train_scorer
-from glore_models.training.examples import ScoreExample
 from glore_models.training.loop import LoopConfig
 from glore_models.training.scoring import StepScorer, score_steps
 

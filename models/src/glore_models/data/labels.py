@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal, TypeAlias
 
+from glore_models.data.examples import ScoreExample
 from glore_models.data.rollouts import PrefixRollouts, Sample, is_right, steps_of
-from glore_models.training.examples import ScoreExample
 
 GOOD, BAD, UNLABELLED = 1, 0, -1
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")

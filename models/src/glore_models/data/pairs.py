@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from glore.formats.prompts import global_refiner_prompt, local_refiner_prompt
 from glore.formats.steps import closed, prefix_before
+from glore_models.data.examples import CompletionExample
 from glore_models.data.labels import BAD, by_solution, make_consistent, raw_labels
 from glore_models.data.rollouts import PrefixRollouts, Sample, make_sample, steps_of
-from glore_models.training.examples import CompletionExample
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import random
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from glore_models.data.files import FormatError, read_user_rows, text_in
@@ -37,6 +38,54 @@ SYMBOLIC = ("easy", "all", "templates_easy", "templates_all")
 
 class SourceError(ValueError):
     """A source is not in its format, or holds too few problems; the text names it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProblemCounts:
+    """How many problems of each source, from `seed` on.
+
+    `easy` and `all` are tiers of gsm_symbolic, `gsm8k` those of a GSM8K-format file, `drills`
+    sheets of arithmetic, which the student's first problems alone have.
+    """
+
+    easy: int
+    all: int
+    gsm8k: int = 0
+    drills: int | None = None
+    seed: int
+
+
+def mix(
+    counts: ProblemCounts, gsm8k: Path | None, counted: Counter[str] | None = None
+) -> list[Problem]:
+    """Problems of the training split and drills, shuffled; `gsm8k`, `counted`: `load_counted`."""
+    counted = Counter() if counted is None else counted
+    problems = load_counted(counts, "train", gsm8k, counted)
+    problems += itertools.islice(drills(counts.seed + 3), counts.drills or 0)
+    random.Random(counts.seed).shuffle(problems)
+    return problems
+
+
+def load_counted(
+    counts: ProblemCounts, split: Split, gsm8k: Path | None, counted: Counter[str]
+) -> list[Problem]:
+    """The problems of each source, each with a seed of its own: the first, the next, the third.
+
+    Without a GSM8K file its share falls to gsm_symbolic. `counted` gets what `load` counts, with
+    the source before it: `easy_candidates`.
+    """
+    wanted = {
+        "easy": ("easy", counts.easy),
+        "all": ("all", counts.all if gsm8k else counts.all + counts.gsm8k),
+        "gsm8k": (str(gsm8k), counts.gsm8k if gsm8k else 0),
+    }
+    problems = []
+    for seed, (name, (source, n)) in enumerate(wanted.items(), start=counts.seed):
+        if n:
+            own: Counter[str] = Counter()
+            problems += load(source, n, seed, split, counted=own)
+            counted.update({f"{name}_{key}": count for key, count in own.items()})
+    return problems
 
 
 def load(

@@ -4,12 +4,14 @@ The F1 is ProcessBench's (Zheng et al. 2024): the harmonic mean of the accuracy 
 solutions (the first error named exactly) and on right ones (no error named).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from glore.formats.steps import first_error
 
 UNKNOWN = -1
+Point = TypeVar("Point")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +88,13 @@ def curve(solutions: Sequence[Labelled]) -> list[StepFigures]:
     return [figures(solutions, place / 50) for place in range(1, 50)]
 
 
-def best_threshold(solutions: Sequence[Labelled]) -> float:
-    """The threshold with the highest F1 on these (validation) solutions.
-
-    In the middle of the best stretch when several are equally good.
-    """
-    points = curve(solutions)
-    top = max(point.f1 for point in points)
-    best = [point.threshold for point in points if point.f1 == top]
+def middle_of_best(points: Sequence[Point], value: Callable[[Point], float]) -> Point:
+    """The point of a curve with the highest value; of a stretch of equals the middle one."""
+    top = max(map(value, points))
+    best = [point for point in points if value(point) == top]
     return best[len(best) // 2]
+
+
+def best_threshold(solutions: Sequence[Labelled]) -> float:
+    """The threshold with the highest F1 on these (validation) solutions."""
+    return middle_of_best(curve(solutions), lambda point: point.f1).threshold

@@ -35,7 +35,7 @@ def run_recipe(
     """
     # torch is loaded only when something is trained
     from glore_models.data.files import alone
-    from glore_models.recipes.recipe import ADDING, LATER
+    from glore_models.recipes.recipe import ADDITIVE_SETTINGS, LATER_SETTINGS
     from glore_models.recipes.run import Run
     from glore_models.recipes.stages import Stages, counted, purpose
 
@@ -47,7 +47,7 @@ def run_recipe(
         message = f"no stage {stage!r}; the stages are {', '.join(stages)}"
         raise UnknownNameError(message)
     with alone(run_dir):
-        run.remember(recipe.settings(), ADDING, LATER)
+        run.remember(recipe.settings(), ADDITIVE_SETTINGS, LATER_SETTINGS)
         wanted = tuple(stages) if stage is None else (stage,)
         for number, (each, work) in enumerate(stages.items(), start=1):
             if each in wanted and not run.is_done(each):

@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 from glore_models.data.labels import CleanUps
-from glore_models.recipes.mixture import Mixture
-from glore_models.recipes.recipe import Recipe, Sampled, Tiers
+from glore_models.data.sources import ProblemCounts
+from glore_models.recipes.recipe import Recipe, Sampled
 from glore_models.sampling.port import Sampler
 from glore_models.training.adapters import AdapterConfig
 from glore_models.training.loop import LoopConfig
@@ -22,14 +22,16 @@ def first_light() -> Recipe:
     )
     return Recipe(
         name="first_light",
-        mixture=Mixture(easy=1900, all=400, gsm8k=250, drills=450, seed=1),
+        mixture=ProblemCounts(easy=1900, all=400, gsm8k=250, drills=450, seed=1),
         gsm8k=Path(gsm8k) if gsm8k else None,
         student=AdapterConfig(
             rank=32, alpha=64, loop=LoopConfig(epochs=1, batch_tokens=1024, rate=1e-3)
         ),
-        sampled=Sampled(problems=Tiers(easy=360, all=40, seed=21), n=4, rollouts=4, labelled=250),
-        validation=Tiers(easy=60, all=0, seed=31),
-        test=Tiers(easy=100, all=0, seed=41),
+        sampled=Sampled(
+            problems=ProblemCounts(easy=360, all=40, seed=21), n=4, rollouts=4, labelled=250
+        ),
+        validation=ProblemCounts(easy=60, all=0, seed=31),
+        test=ProblemCounts(easy=100, all=0, seed=41),
         clean_ups=CleanUps(),
         drafts_per_pair=2,
         orm_samples=700,

@@ -6,6 +6,7 @@ learn from the same samples and rollouts.
 
 from collections.abc import Sequence
 
+from glore_models.data.examples import ScoreExample
 from glore_models.data.files import read_jsonl, write_jsonl
 from glore_models.data.labels import (
     BAD,
@@ -22,12 +23,10 @@ from glore_models.data.labels import (
 )
 from glore_models.data.pairs import counted_global_pairs, local_pairs
 from glore_models.data.rollouts import PrefixRollouts, Sample, steps_of
-from glore_models.data.search import compare
 from glore_models.evaluation.paper.thresholds import MATCHED
 from glore_models.recipes import sampling
 from glore_models.recipes.recipe import Recipe
 from glore_models.recipes.run import Counts, Run
-from glore_models.training.examples import ScoreExample
 
 
 class Labelling:
@@ -67,7 +66,7 @@ class Labelling:
         return counts
 
     def steps(self) -> Counts:
-        """SORM labels with what each clean-up took, those of the ablations, and binary search."""
+        """SORM labels with what each clean-up took, and those of the ablations."""
         rollouts = self._rollouts()
         counts: Counts = {}
         every = {"sorm": self.recipe.clean_ups, **self.recipe.ablations}
@@ -75,8 +74,7 @@ class Labelling:
             labelled, taken = sorm_examples(rollouts, clean_ups, self.seed)
             write_jsonl(self.run.path(f"{name}.jsonl"), labelled)
             counts |= _named(name, taken)
-        searched = compare(rollouts)
-        return {**counts, **{f"binary_search_{key}": n for key, n in searched.items()}}
+        return counts
 
     def matched(self) -> Counts:
         """The ORM's labels on what the SORM is trained on, read from its own file.

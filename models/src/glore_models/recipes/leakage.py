@@ -11,8 +11,8 @@ from pathlib import Path
 from glore_models.data import sources
 from glore_models.data.files import read_jsonl
 from glore_models.data.problems import text_key
-from glore_models.data.questions import questions_in
 from glore_models.data.rollouts import Sample
+from glore_models.data.training_files import questions_in, training_files
 from glore_models.evaluation.paper.sets import GSM8K, SETS
 from glore_models.recipes.recipe import Recipe
 from glore_models.recipes.run import Counts, Run
@@ -20,14 +20,6 @@ from glore_models.recipes.run import Counts, Run
 
 class LeakageError(Exception):
     """A question held out for evaluation stands in a training file; the text says which."""
-
-
-def training_files(run: Run, recipe: Recipe) -> list[Path]:
-    """Every file that a model of the run learns from."""
-    rounds = range(1, recipe.rounds + 1)
-    names = ["student_problems", *(f"ei_{number}_problems" for number in rounds)]
-    names += [*recipe.scorers, "local_refiner", "global_refiner"]
-    return [run.path(f"{name}.jsonl") for name in names]
 
 
 def evaluation_questions(gsm8k: Path | None) -> dict[str, set[str]]:
@@ -41,14 +33,15 @@ def evaluation_questions(gsm8k: Path | None) -> dict[str, set[str]]:
 def check_held_out(run: Run, recipe: Recipe) -> Counts:
     """How many held-out questions were looked for in how many rows; none may be found.
 
-    Raises LeakageError.
+    Raises LeakageError; FileNotFoundError where a training file of the recipe is missing.
     """
     held = evaluation_questions(recipe.gsm8k)
     for split in ("validation", "test"):
         rows = read_jsonl(run.path(f"{split}_samples.jsonl"), Sample)
         held[f"{split} drafts"] = {text_key(row.question) for row in rows}
     counts: Counts = {f"{name} questions": len(keys) for name, keys in held.items()}
-    for file in training_files(run, recipe):
+    named = [run.path(f"{name}.jsonl") for name in recipe.training_files]
+    for file in dict.fromkeys([*named, *training_files(run.folder)]):
         seen = list(questions_in(file))
         for name, keys in held.items():
             if found := keys.intersection(seen):

@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from glore_models.data.labels import CleanUps
+from glore_models.data.sources import ProblemCounts
 from glore_models.recipes.first_light import local_sampler
-from glore_models.recipes.mixture import Mixture
-from glore_models.recipes.recipe import ExpertIteration, Recipe, Sampled, Tiers
+from glore_models.recipes.recipe import ExpertIteration, Recipe, Sampled
 from glore_models.training.adapters import AdapterConfig
 from glore_models.training.loop import LoopConfig
 
@@ -26,14 +26,14 @@ def paper() -> Recipe:
     )
     return Recipe(
         name="paper",
-        mixture=Mixture(easy=2000, all=500, gsm8k=250, drills=450, seed=1),
+        mixture=ProblemCounts(easy=2000, all=500, gsm8k=250, drills=450, seed=1),
         gsm8k=Path(gsm8k) if gsm8k else None,
         student=AdapterConfig(
             rank=32, alpha=64, loop=LoopConfig(epochs=1, batch_tokens=1024, rate=1e-3)
         ),
         expert_iteration=ExpertIteration(
             rounds=1,
-            problems=Tiers(easy=400, all=150, seed=11),
+            problems=ProblemCounts(easy=400, all=150, seed=11),
             n=4,
             most=2,
             replay=450,
@@ -41,9 +41,11 @@ def paper() -> Recipe:
                 rank=32, alpha=64, loop=LoopConfig(epochs=1, batch_tokens=1024, rate=4e-4)
             ),
         ),
-        sampled=Sampled(problems=Tiers(easy=500, all=150, seed=21), n=4, rollouts=8, labelled=500),
-        validation=Tiers(easy=120, all=60, seed=31),
-        test=Tiers(easy=100, all=50, seed=41),
+        sampled=Sampled(
+            problems=ProblemCounts(easy=500, all=150, seed=21), n=4, rollouts=8, labelled=500
+        ),
+        validation=ProblemCounts(easy=120, all=60, seed=31),
+        test=ProblemCounts(easy=100, all=50, seed=41),
         clean_ups=CleanUps(),
         drafts_per_pair=3,
         orm_samples=1000,
@@ -73,21 +75,21 @@ def paper_gpu() -> Recipe:
     return replace(
         small,
         name="paper_gpu",
-        mixture=Mixture(easy=8000, all=16_000, gsm8k=5500, drills=2000, seed=1),
+        mixture=ProblemCounts(easy=8000, all=16_000, gsm8k=5500, drills=2000, seed=1),
         student=student,
         expert_iteration=ExpertIteration(
             rounds=1,
-            problems=Tiers(easy=3000, all=5000, seed=11),
+            problems=ProblemCounts(easy=3000, all=5000, seed=11),
             n=4,
             most=2,
             replay=8000,
             training=replace(student, loop=replace(student.loop, epochs=1, rate=4e-4)),
         ),
         sampled=Sampled(
-            problems=Tiers(easy=3000, all=5000, seed=21), n=8, rollouts=8, labelled=8000
+            problems=ProblemCounts(easy=3000, all=5000, seed=21), n=8, rollouts=8, labelled=8000
         ),
-        validation=Tiers(easy=500, all=500, seed=31),
-        test=Tiers(easy=500, all=500, seed=41),
+        validation=ProblemCounts(easy=500, all=500, seed=31),
+        test=ProblemCounts(easy=500, all=500, seed=41),
         orm_samples=16_000,
         orm=_in_batches(small.orm, 4096),
         sorm=_in_batches(small.sorm, 4096, epochs=2),
@@ -113,11 +115,11 @@ def smoke() -> Recipe:
         paper(),
         name="smoke",
         gsm8k=None,
-        mixture=Mixture(easy=12, all=2, gsm8k=2, drills=4, seed=1),
+        mixture=ProblemCounts(easy=12, all=2, gsm8k=2, drills=4, seed=1),
         student=student,
         expert_iteration=ExpertIteration(
             rounds=1,
-            problems=Tiers(easy=4, all=0, seed=11),
+            problems=ProblemCounts(easy=4, all=0, seed=11),
             n=2,
             most=1,
             replay=4,
@@ -125,10 +127,14 @@ def smoke() -> Recipe:
             max_tokens=80,
         ),
         sampled=Sampled(
-            problems=Tiers(easy=4, all=4, seed=21), n=4, rollouts=2, labelled=8, temperature=1.2
+            problems=ProblemCounts(easy=4, all=4, seed=21),
+            n=4,
+            rollouts=2,
+            labelled=8,
+            temperature=1.2,
         ),
-        validation=Tiers(easy=2, all=0, seed=31),
-        test=Tiers(easy=2, all=0, seed=41),
+        validation=ProblemCounts(easy=2, all=0, seed=31),
+        test=ProblemCounts(easy=2, all=0, seed=41),
         orm=short,
         sorm=short,
         global_refiner=short,

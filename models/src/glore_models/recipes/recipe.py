@@ -7,33 +7,24 @@ from pathlib import Path
 from typing import Any
 
 from glore_models.data.labels import CleanUps
+from glore_models.data.sources import ProblemCounts
 from glore_models.evaluation.paper.thresholds import MATCHED
-from glore_models.recipes.mixture import Mixture
 from glore_models.sampling.port import MakeSampler
 from glore_models.training.adapters import AdapterConfig
 
 # Settings that came later and only add stages: what a run has done already is as it would be.
-ADDING = ("orm_matched",)
+ADDITIVE_SETTINGS = ("orm_matched",)
 # Settings that runs begun before do not know, which are compared where they are.
-LATER = ("gsm8k_sha256",)
+LATER_SETTINGS = ("gsm8k_sha256",)
+REFINERS = ("local_refiner", "global_refiner")
 _ROUND = 1000  # between the seeds of two rounds: more than the seeds of one run are apart
-
-
-@dataclass(frozen=True, slots=True)
-class Tiers:
-    """How many problems of each tier of gsm_symbolic, and of the GSM8K-format file, from `seed`."""
-
-    easy: int
-    all: int
-    seed: int
-    gsm8k: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
     """How the student is sampled: `n` solutions of each problem, K rollouts of each prefix."""
 
-    problems: Tiers
+    problems: ProblemCounts
     n: int
     rollouts: int
     labelled: int  # solutions whose prefixes are rolled out
@@ -52,7 +43,7 @@ class ExpertIteration:
     """
 
     rounds: int
-    problems: Tiers
+    problems: ProblemCounts
     n: int
     most: int
     replay: int
@@ -60,7 +51,7 @@ class ExpertIteration:
     temperature: float = 0.8
     max_tokens: int = 200
 
-    def problems_of(self, number: int) -> Tiers:
+    def problems_of(self, number: int) -> ProblemCounts:
         """The problems of round `number`, counted from 1; the first has the seed as it is.
 
         A tier takes the seed, or one of the two after it, so rounds are further apart than that.
@@ -81,12 +72,12 @@ class Recipe:
     """
 
     name: str
-    mixture: Mixture
+    mixture: ProblemCounts
     gsm8k: Path | None
     student: AdapterConfig
     sampled: Sampled
-    validation: Tiers
-    test: Tiers
+    validation: ProblemCounts
+    test: ProblemCounts
     clean_ups: CleanUps
     drafts_per_pair: int
     orm_samples: int  # at most so many
@@ -106,6 +97,17 @@ class Recipe:
     def rounds(self) -> int:
         """The rounds of expert iteration; the students are numbered 0 (SFT) to this."""
         return self.expert_iteration.rounds if self.expert_iteration else 0
+
+    @property
+    def problem_files(self) -> tuple[str, ...]:
+        """The files that students 0 to `rounds` learn from, in this order, without `.jsonl`."""
+        rounds = range(1, self.rounds + 1)
+        return ("student_problems", *(f"ei_{number}_problems" for number in rounds))
+
+    @property
+    def training_files(self) -> tuple[str, ...]:
+        """Every file that a model of the run learns from, without `.jsonl`."""
+        return (*self.problem_files, *self.scorers, *REFINERS)
 
     @property
     def scorers(self) -> tuple[str, ...]:
@@ -136,4 +138,15 @@ class Recipe:
 def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return {key: _plain(each) for key, each in value.items()}
-    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value, dict_factory=_without_drills)
+    return value
+
+
+def _without_drills(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Counts of sampled problems as runs begun before have them: no drills, `gsm8k` last."""
+    values = dict(items)
+    if values.get("drills", 0) is None:
+        del values["drills"]
+        values["gsm8k"] = values.pop("gsm8k")
+    return values

@@ -17,8 +17,7 @@ from glore.formats.prompts import continuation_prompt, student_prompt
 from glore_models.data.files import append_jsonl, read_jsonl, write_jsonl
 from glore_models.data.problems import Problem, Split, text_key
 from glore_models.data.rollouts import PrefixRollouts, Sample, is_right, make_sample, steps_of
-from glore_models.recipes.mixture import load_counted
-from glore_models.recipes.recipe import Tiers
+from glore_models.data.sources import ProblemCounts, load_counted
 from glore_models.recipes.run import Counts
 from glore_models.sampling.port import Drawing, Rollout, Sampler, finished
 
@@ -28,7 +27,7 @@ _Key = TypeVar("_Key", bound=Hashable)
 
 
 def tier_problems(
-    tiers: Tiers,
+    counts: ProblemCounts,
     split: Split,
     without: Sequence[Problem] = (),
     gsm8k: Path | None = None,
@@ -40,7 +39,7 @@ def tier_problems(
     `without`.
     """
     counted = Counter() if counted is None else counted
-    problems = load_counted(tiers, split, gsm8k, counted)
+    problems = load_counted(counts, split, gsm8k, counted)
     known = {text_key(problem.question) for problem in without}
     left = [problem for problem in problems if text_key(problem.question) not in known]
     counted["known"] += len(problems) - len(left)

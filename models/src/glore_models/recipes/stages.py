@@ -7,24 +7,24 @@ from functools import partial
 from pathlib import Path
 
 from glore.formats.answers import parse_answer
+from glore_models.data.examples import CompletionExample, ScoreExample
 from glore_models.data.files import read_jsonl
 from glore_models.data.labels import UNLABELLED
 from glore_models.data.problems import Split
 from glore_models.data.rollouts import Sample, steps_of
+from glore_models.data.sources import ProblemCounts
 from glore_models.recipes import sampling
 from glore_models.recipes.bundle import write_bundle
 from glore_models.recipes.labelling import Labelling
 from glore_models.recipes.leakage import check_held_out
-from glore_models.recipes.recipe import Recipe, Tiers
+from glore_models.recipes.recipe import REFINERS, Recipe
 from glore_models.recipes.run import Counts, Run
 from glore_models.recipes.students import Students, report_counts
 from glore_models.recipes.thresholds import Thresholds
 from glore_models.sampling.port import Drawing, Sampler
 from glore_models.training import adapters
 from glore_models.training.adapters import AdapterConfig
-from glore_models.training.examples import CompletionExample, ScoreExample
 
-REFINERS = ("local_refiner", "global_refiner")
 # What a stage does; N stands for a round of expert iteration.
 _PURPOSES = {
     "problems": "draw the problems that the student learns from",
@@ -108,18 +108,18 @@ class Stages:
         counts = choosing_counts(rows, chosen)
         return {**counts, **self._roll_out(chosen, "rollouts.jsonl", config.problems.seed + 1)}
 
-    def held_out(self, split: Split, tiers: Tiers) -> Counts:
+    def held_out(self, split: Split, problems: ProblemCounts) -> Counts:
         """Greedy drafts of problems of another split, and rollouts of their prefixes."""
         config, counted = self.recipe.sampled, Counter[str]()
         path = self.run.path(f"{split}_samples.jsonl")
         drawn = sampling.sample_solutions(
-            sampling.tier_problems(tiers, split, gsm8k=self.recipe.gsm8k, counted=counted),
-            self._sampler(tiers.seed),
+            sampling.tier_problems(problems, split, gsm8k=self.recipe.gsm8k, counted=counted),
+            self._sampler(problems.seed),
             path,
             Drawing(1, 0.0, config.max_tokens),
         )
         rows = [row for row in read_jsonl(path, Sample) if len(steps_of(row.solution)) > 1]
-        rolled = self._roll_out(rows, f"{split}_rollouts.jsonl", tiers.seed + 1)
+        rolled = self._roll_out(rows, f"{split}_rollouts.jsonl", problems.seed + 1)
         tokens = drawn["tokens"] + rolled["tokens"]
         return {
             **counted,

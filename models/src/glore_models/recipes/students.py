@@ -11,12 +11,12 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
+from glore_models.data.examples import sft_example
 from glore_models.data.files import read_jsonl, write_jsonl
 from glore_models.data.problems import Problem
 from glore_models.data.rollouts import Sample, steps_of
-from glore_models.data.sources import gsm8k
+from glore_models.data.sources import gsm8k, mix
 from glore_models.recipes import sampling
-from glore_models.recipes.mixture import mix, sft_example
 from glore_models.recipes.recipe import ExpertIteration, Recipe
 from glore_models.recipes.run import Counts, Run
 from glore_models.sampling.port import Drawing
@@ -66,7 +66,7 @@ class Students:
 
     def known(self) -> list[Problem]:
         """The problems that any student was trained on."""
-        files = [self.run.path(f"{name}.jsonl") for name in self._problem_files()]
+        files = [self.run.path(f"{name}.jsonl") for name in self.recipe.problem_files]
         return [problem for file in files for problem in read_jsonl(file, Problem)]
 
     def problems(self) -> Counts:
@@ -97,11 +97,11 @@ class Students:
 
     def sample(self, iteration: ExpertIteration, number: int) -> Counts:
         """Solutions of fresh training problems by the student of the round before."""
-        tiers, counted = iteration.problems_of(number), Counter[str]()
+        problems, counted = iteration.problems_of(number), Counter[str]()
         known = self.known_before(number)
         sampled = sampling.sample_solutions(
-            sampling.tier_problems(tiers, "train", known, self.recipe.gsm8k, counted),
-            self.recipe.make_sampler(self.run.path(f"merged_{number - 1}"), tiers.seed),
+            sampling.tier_problems(problems, "train", known, self.recipe.gsm8k, counted),
+            self.recipe.make_sampler(self.run.path(f"merged_{number - 1}"), problems.seed),
             self.run.path(f"ei_{number}_samples.jsonl"),
             Drawing(iteration.n, iteration.temperature, iteration.max_tokens),
         )
@@ -134,7 +134,7 @@ class Students:
 
     def known_before(self, number: int) -> list[Problem]:
         """The problems that the students before student `number` were trained on."""
-        names = self._problem_files()[:number]
+        names = self.recipe.problem_files[:number]
         return [p for name in names for p in read_jsonl(self.run.path(f"{name}.jsonl"), Problem)]
 
     def _train(
@@ -151,10 +151,6 @@ class Students:
                 self.base, examples, config, self.run.path(name), name, start=start
             )
         )
-
-    def _problem_files(self) -> list[str]:
-        rounds = range(1, self.recipe.rounds + 1)
-        return ["student_problems", *(f"ei_{number}_problems" for number in rounds)]
 
 
 def right_and_different(samples: Sequence[Sample], most: int, seed: int) -> list[Problem]:

@@ -14,7 +14,7 @@ from glore_models.data.files import read_jsonl, write_whole
 from glore_models.data.labels import by_solution, make_consistent, raw_labels, sample_is_right
 from glore_models.data.rollouts import PrefixRollouts, steps_of
 from glore_models.evaluation.paper.thresholds import MATCHED, compared_file
-from glore_models.evaluation.steps import Labelled, best_threshold, curve, figures
+from glore_models.evaluation.steps import Labelled, best_threshold, curve, figures, middle_of_best
 from glore_models.recipes.recipe import Recipe
 from glore_models.recipes.run import Counts, Run
 from glore_models.training.scoring import score_steps
@@ -55,10 +55,7 @@ def gate_curve(drafts: Sequence[tuple[float, bool]]) -> list[GatePoint]:
 
 def best_gate(drafts: Sequence[tuple[float, bool]]) -> float:
     """The gate with the highest balanced accuracy; the middle of the best stretch."""
-    points = gate_curve(drafts)
-    top = max(point.balanced_accuracy for point in points)
-    best = [point.threshold for point in points if point.balanced_accuracy == top]
-    return best[len(best) // 2]
+    return middle_of_best(gate_curve(drafts), lambda point: point.balanced_accuracy).threshold
 
 
 class Thresholds:

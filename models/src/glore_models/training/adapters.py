@@ -24,13 +24,8 @@ from torch.nn import functional
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 
 from glore.formats.prompts import student_prompt
-from glore_models.training.examples import (
-    CompletionExample,
-    Encoded,
-    EncodedPair,
-    ScoreExample,
-    ScorePair,
-)
+from glore_models.data.examples import CompletionExample, ScoreExample, ScorePair
+from glore_models.training.batching import Encoded, EncodedPair
 from glore_models.training.loop import LoopConfig, LoopReport, train
 from glore_models.training.precision import device, fast_dtype
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from glore_models.training.examples import Encoded, batches
+from glore_models.training.batching import Encoded, batches
 
 _CHECKPOINT_SECONDS = 240.0
 

@@ -10,8 +10,8 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from glore.formats.prompts import student_prompt
+from glore_models.data.examples import ScoreExample
 from glore_models.training.adapters import encode_scores
-from glore_models.training.examples import ScoreExample
 from glore_models.training.precision import device
 
 _BATCH_TOKENS = {"cpu": 4096, "cuda": 32_768}  # padding included

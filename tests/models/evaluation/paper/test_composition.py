@@ -43,12 +43,12 @@ PLAN = Plan(
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> RunModels:
     """A run folder: two students, four adapters that have seen a few lines."""
+    from glore_models.data.examples import CompletionExample, ScoreExample
     from glore_models.training.adapters import (
         AdapterConfig,
         train_generator,
         train_scorer,
     )
-    from glore_models.training.examples import CompletionExample, ScoreExample
     from glore_models.training.loop import LoopConfig
 
     folder = tmp_path_factory.mktemp("run")

@@ -23,7 +23,7 @@ def test_a_folder_without_training_files_says_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name",
     ["student_problems", "samples", "rollouts", "ei_1_problems", "ei_2_samples", "orm_control",
-     "sorm", "sorm_ratio", "local_refiner", "global_refiner"],
+     "sorm", "sorm_ratio", "local_refiner", "global_refiner", "of_a_new_stage"],
 )  # fmt: skip
 def test_a_question_in_a_training_file_is_refused(tmp_path: Path, name: str) -> None:
     write(tmp_path / f"{name}.jsonl", {"question": "Another?"}, {"question": SEEN})
@@ -53,3 +53,10 @@ def test_unseen_templates_without_a_record_of_it_get_a_note(tmp_path: Path) -> N
     assert template_notes(tmp_path, ["templates_easy"]) == (note,)
     done.write_text('{"templates_easy questions": 250, "found": 0}', encoding="utf-8")
     assert template_notes(tmp_path, ["templates_easy"]) == ()
+
+
+def test_a_file_without_questions_is_refused(tmp_path: Path) -> None:
+    """What cannot be looked through may hold anything."""
+    write(tmp_path / "of_a_new_stage.jsonl", {"asked": SEEN})
+    with pytest.raises(ValueError, match=r"of_a_new_stage\.jsonl:1 holds no question"):
+        check_unseen(tmp_path, {"easy": PROBLEMS})

@@ -5,20 +5,8 @@ from pathlib import Path
 
 from glore_models.data.files import read_json
 from glore_models.data.problems import Problem, text_key
-from glore_models.data.questions import questions_in
+from glore_models.data.training_files import questions_in, training_files
 
-# What the models of a run learn from, and what that was made of.
-_TRAINING = (
-    "student_problems",
-    "ei_*_problems",
-    "ei_*_samples",
-    "samples",
-    "rollouts",
-    "orm*",
-    "sorm*",
-    "global_refiner",
-    "local_refiner",
-)
 _TEMPLATES = "templates_"
 
 
@@ -38,11 +26,6 @@ def check_unseen(run: Path, sets: Mapping[str, Sequence[Problem]]) -> None:
             if found := keys & seen:
                 message = f"{file} holds {len(found)} questions of the set {name}: {min(found)!r}"
                 raise TrainedOnError(message)
-
-
-def training_files(run: Path) -> list[Path]:
-    """The training files that a run folder has."""
-    return sorted({path for name in _TRAINING for path in run.glob(f"{name}.jsonl")})
 
 
 def template_notes(run: Path, sets: Iterable[str]) -> tuple[str, ...]:

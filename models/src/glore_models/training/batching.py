@@ -1,4 +1,4 @@
-"""What is trained on, and how it is put into batches. Free of torch."""
+"""Encoded examples, and how they are put into batches. Free of torch."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -7,36 +7,11 @@ from typing import Protocol, TypeVar
 
 
 @dataclass(frozen=True, slots=True)
-class CompletionExample:
-    """Text to continue and its continuation; the loss is on the continuation and its end."""
-
-    prompt: str
-    completion: str
-
-
-@dataclass(frozen=True, slots=True)
-class ScoreExample:
-    """A solution with one label per step: 1 good, 0 bad, -1 no label (no loss)."""
-
-    question: str
-    steps: tuple[str, ...]
-    labels: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Encoded:
     """Token ids and, for each, its target (a token id or a label; -100 has no loss)."""
 
     ids: tuple[int, ...]
     targets: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ScorePair:
-    """A right and a wrong solution of one question. The labels are those of `ScoreExample`."""
-
-    right: ScoreExample
-    wrong: ScoreExample
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,11 @@ from typer.testing import CliRunner, Result
 
 from glore.cli import main
 from glore_models.commands import paper
+from glore_models.data.files import write_jsonl
+from glore_models.data.run_folder import RunModels
+from glore_models.evaluation import processbench_report
 from glore_models.evaluation.paper import card
-from glore_models.evaluation.paper.machines import Machine, MadeOn
-from glore_models.evaluation.paper.ports import RunModels
-from glore_models.evaluation.paper.records import write_records
+from glore_models.evaluation.provenance import HardwareLog, Machine
 from glore_models.serving.bundle import chosen_bundle
 from tests.models.evaluation.paper.builders import RIGHT, WRONG, record
 
@@ -30,15 +31,17 @@ def run(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "thresholds.json").write_text(THRESHOLDS)
     records = [record(whole=RIGHT), record(RIGHT), record(WRONG, labels=(0,))]
-    write_records(RunModels(folder).records("ei", "easy"), records)
+    write_jsonl(RunModels(folder).records("ei", "easy"), records)
     return folder
 
 
 @pytest.fixture(autouse=True)
 def quick_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing takes seconds; what is drawn is tested where it is."""
-    monkeypatch.setattr(card, "draw_curves", lambda _tables, out: out.write_bytes(b"a picture"))
-    monkeypatch.setattr(paper, "draw_bench", lambda _judged, out: out.write_bytes(b"a picture"))
+    monkeypatch.setattr(card, "draw_tables", lambda _tables, out: out.write_bytes(b"a picture"))
+    monkeypatch.setattr(
+        processbench_report, "draw_processbench", lambda _judged, out: out.write_bytes(b"a picture")
+    )
 
 
 def glore_eval(*arguments: str | Path) -> Result:
@@ -75,13 +78,15 @@ def test_a_card_and_curves_lie_beside_the_tables(run: Path) -> None:
 
 
 def test_what_tables_and_card_leave_open_is_said(run: Path) -> None:
-    write_records(RunModels(run).records("ei", "templates_easy"), [record(set_="templates_easy")])
+    write_jsonl(RunModels(run).records("ei", "templates_easy"), [record(set_="templates_easy")])
     result = glore_eval("--paper", "--run-dir", run, "--tables-only")
     assert "Note: this run folder has no record that whole templates" in result.stdout
     assert result.stdout.count("on which machine they were measured was not recorded") == 2
     easy = glore_eval("--paper", "--run-dir", run, "--tables-only", "--sets", "easy")
     assert "Note: this run folder" not in easy.stdout
-    MadeOn(RunModels(run).phases("ei", "easy")).note("drafts.jsonl", Machine("a CPU", "float32"))
+    HardwareLog(RunModels(run).phases("ei", "easy")).note(
+        "drafts.jsonl", Machine("a CPU", "float32")
+    )
     (RunModels(run).phases("ei", "easy") / "drafts.jsonl").write_text("{}", encoding="utf-8")
     known = glore_eval("--paper", "--run-dir", run, "--tables-only", "--sets", "easy")
     assert "Seconds: a CPU, float32." in known.stdout
@@ -103,7 +108,7 @@ def test_what_asks_for_nothing_leaves_the_tables_as_they_are(
 
 def test_only_the_sets_and_students_asked_for(run: Path) -> None:
     records = RunModels(run).records("sft", "all")
-    write_records(records, [record(student="sft", set_="all")])
+    write_jsonl(records, [record(student="sft", set_="all")])
     both = glore_eval("--paper", "--run-dir", run, "--tables-only")
     assert "D · ei · easy" in both.stdout
     assert "D · sft · all" in both.stdout
@@ -158,7 +163,7 @@ def test_a_run_without_thresholds_is_one_line(tmp_path: Path) -> None:
 
 def test_records_of_other_thresholds_are_one_line(run: Path) -> None:
     stale = record(WRONG, sorm=RIGHT)  # its draft has no step below the threshold of now
-    write_records(RunModels(run).records("ei", "easy"), [stale])
+    write_jsonl(RunModels(run).records("ei", "easy"), [stale])
     result = glore_eval("--paper", "--run-dir", run, "--tables-only")
     assert_one_line(result, 1, "collected under other thresholds than those of now")
 

@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 
 from glore.cli import main
 from glore_models.commands import selectors
-from glore_models.evaluation.paper.ports import RunModels
+from glore_models.data.run_folder import RunModels
 from tests.models.evaluation.drawers import FakeDrawer, FakeScorer
 
 THRESHOLDS = '{"first_error": 0.34, "orm_first_error": 0.52, "gate": 0.6}'
@@ -39,7 +39,7 @@ class FakeComposition:
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(selectors, "Composition", FakeComposition)
+    monkeypatch.setattr(selectors, "ModelLoader", FakeComposition)
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / "thresholds.json").write_text(THRESHOLDS, encoding="utf-8")

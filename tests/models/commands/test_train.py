@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from glore.cli import main
 from glore_models.commands import train
 from glore_models.data import sources
-from glore_models.data.files import alone
+from glore_models.data.locks import lock_folder
 from glore_models.recipes.leakage import LeakageError
 from glore_models.sampling.choice import SamplerChoice
 
@@ -203,7 +203,7 @@ def test_a_run_in_use_is_one_line_and_status_1(
     carried_out: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def used(*_: object, **__: object) -> None:
-        with alone(tmp_path), alone(tmp_path):
+        with lock_folder(tmp_path), lock_folder(tmp_path):
             pass
 
     assert not carried_out

@@ -1,19 +1,7 @@
-import os
-import signal
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
-from glore_models.data.files import (
-    InUseError,
-    alone,
-    append_jsonl,
-    read_json,
-    read_jsonl,
-    write_json,
-)
-from tests.models.forked import in_a_child
+from glore_models.data.files import append_jsonl, read_json, read_jsonl, write_json
 
 
 def test_an_object_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -43,21 +31,3 @@ def test_cut_at_any_byte_a_file_gives_the_rows_before_the_cut_and_is_gone_on_wit
         assert list(read_jsonl(path, Row)) == whole
         append_jsonl(path, rows[len(whole) :])
         assert path.read_bytes() == content
-
-
-def test_a_folder_is_of_one_process_until_it_ends(tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-
-    def refused() -> None:
-        with pytest.raises(InUseError, match=f"another process works in {folder}"), alone(folder):
-            pass
-
-    def killed() -> None:
-        with alone(folder):
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    with alone(folder):
-        assert in_a_child(refused) == 0
-    assert in_a_child(killed) == signal.SIGKILL
-    with alone(folder):
-        pass

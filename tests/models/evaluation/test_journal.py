@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from glore_client import SolveResult
-from glore_models.evaluation.journal import Entry, JournalError, open_journal
+from glore_models.evaluation.journal import Entry, JournalError, Usage, open_journal, usage_of
 from tests.clients.python import samples
 
 RESULT = SolveResult.model_validate(samples.result())
@@ -110,3 +110,16 @@ def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
         open_journal(path),
     ):
         pass
+
+
+def test_every_answer_counts_once_and_every_attempt_takes_its_time(tmp_path: Path) -> None:
+    times = iter([0.0, 1.0, 2.0, 100.0, 104.0, 105.0])
+    with open_journal(tmp_path / "responses.jsonl", lambda: next(times)) as journal:
+        journal.add(Entry("p1", "glore", None, "GatewayTimeout: 504"))
+        journal.add(Entry("p2", "glore", RESULT))
+    with open_journal(tmp_path / "responses.jsonl", lambda: next(times)) as journal:
+        journal.add(Entry("p1", "glore", RESULT))
+        used = RESULT.usage
+        assert usage_of(journal) == Usage(
+            2.0 + 5.0, 2 * used.engine_calls, 2 * used.prompt_tokens, 2 * used.generated_tokens
+        )

@@ -11,9 +11,9 @@ from glore.verifiers.arithmetic import Arithmetic
 from glore_models.data import sources
 from glore_models.data.files import read_jsonl
 from glore_models.data.problems import Problem, split_of
+from glore_models.data.run_folder import read_thresholds
 from glore_models.evaluation.batches import Batches
 from glore_models.evaluation.paper.sets import FRESH_SETS
-from glore_models.evaluation.paper.thresholds import read_thresholds
 from glore_models.evaluation.selector_report import as_markdown, joined, report
 from glore_models.evaluation.selectors import MAX_TOKENS, QUESTIONS, Found, find
 

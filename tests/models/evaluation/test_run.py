@@ -8,17 +8,17 @@ import pytest
 
 from glore_client import APIConnectionError, APITimeoutError, GloreError, Sampling
 from glore_models.evaluation import run
-from glore_models.evaluation.curves import draw_curves
 from glore_models.evaluation.journal import JournalError
+from glore_models.evaluation.plots import draw_evaluation
+from glore_models.evaluation.report import Row
 from glore_models.evaluation.run import STRATEGIES, Report, evaluate
-from glore_models.evaluation.table import Row
 from tests.models.evaluation.fakes import PROBLEMS, FakeSolver, plan
 
 
 @pytest.fixture(autouse=True)
 def quick_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing takes a second; what is drawn is tested where it is."""
-    monkeypatch.setattr(run, "draw_curves", lambda _rows, _seconds, out: out.write_bytes(b"a"))
+    monkeypatch.setattr(run, "draw_evaluation", lambda _rows, _seconds, out: out.write_bytes(b"a"))
 
 
 def row(report: Report, name: str) -> Row:
@@ -117,7 +117,7 @@ async def test_the_latencies_are_those_of_what_was_answered(tmp_path: Path) -> N
 async def test_without_matplotlib_the_card_says_that_the_plot_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "draw_curves", draw_curves)
+    monkeypatch.setattr(run, "draw_evaluation", draw_evaluation)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     (tmp_path / "curves.png").write_bytes(b"of an earlier attempt")
     await evaluate(FakeSolver(), PROBLEMS, plan(), tmp_path)

@@ -15,8 +15,8 @@ from glore.refinement.types import (
 )
 from glore.verifiers.arithmetic import Arithmetic
 from glore_models.data.problems import Problem
+from glore_models.data.run_folder import Thresholds
 from glore_models.evaluation.batches import Batches
-from glore_models.evaluation.paper.thresholds import Thresholds
 from glore_models.evaluation.selector_report import as_markdown, joined, report, row
 from glore_models.evaluation.selectors import (
     DRAFT,

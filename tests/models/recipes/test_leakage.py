@@ -14,8 +14,8 @@ from glore_models.data.files import write_jsonl
 from glore_models.data.labels import orm_examples
 from glore_models.data.problems import text_key
 from glore_models.data.rollouts import make_sample
+from glore_models.data.run_folder import questions_in
 from glore_models.data.sources import ProblemCounts, mix
-from glore_models.data.training_files import questions_in
 from glore_models.evaluation.paper.sets import SETS
 from glore_models.recipes import leakage
 from glore_models.recipes.leakage import LeakageError, check_held_out, evaluation_questions

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from glore_models.data.files import InUseError, alone
+from glore_models.data.locks import InUseError, lock_folder
 from glore_models.recipes import run_recipe, stages
 from glore_models.recipes.first_light import first_light
 from glore_models.recipes.paper import paper, smoke
@@ -87,7 +87,7 @@ def test_a_run_that_another_process_carries_out_is_left_alone(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Both would append to the same files, and count what the other has drawn."""
-    with alone(run.folder), pytest.raises(InUseError):
+    with lock_folder(run.folder), pytest.raises(InUseError):
         run_recipe("paper", run.folder, base=Path("base"))
     assert capsys.readouterr().out == ""
     assert not run.counts()

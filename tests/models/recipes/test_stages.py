@@ -13,7 +13,7 @@ from glore_models.data.examples import ScoreExample
 from glore_models.data.files import read_jsonl, write_jsonl
 from glore_models.data.problems import Problem, text_key
 from glore_models.data.rollouts import PrefixRollouts, Sample
-from glore_models.evaluation.paper.thresholds import read_thresholds
+from glore_models.data.run_folder import read_thresholds
 from glore_models.recipes import UnknownNameError, run_recipe
 from glore_models.recipes.paper import paper, smoke
 from glore_models.recipes.run import OtherRecipeError, Run

@@ -10,7 +10,7 @@ import pytest
 
 from glore_models.data.files import write_jsonl
 from glore_models.data.rollouts import PrefixRollouts
-from glore_models.evaluation.paper.thresholds import read_thresholds
+from glore_models.data.run_folder import read_thresholds
 from glore_models.recipes import thresholds
 from glore_models.recipes.card import card
 from glore_models.recipes.paper import smoke

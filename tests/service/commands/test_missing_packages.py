@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from glore.installation import EXTRAS
-from glore_models.evaluation.paper.ports import RunModels
-from glore_models.evaluation.paper.records import write_records
+from glore_models.data.files import write_jsonl
+from glore_models.data.run_folder import RunModels
 from tests.models.evaluation.paper.builders import RIGHT, WRONG, record
 from tests.service.gateway import fake_gateway
 from tests.service.processes import free_port
@@ -106,7 +106,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
     content = {"first_error": 0.34, "orm_first_error": 0.52, "gate": 0.6}
     (run / "thresholds.json").write_text(json.dumps(content))
     records = [record(whole=RIGHT), record(RIGHT), record(WRONG, labels=(0,))]
-    write_records(RunModels(run).records("ei", "easy"), records)
+    write_jsonl(RunModels(run).records("ei", "easy"), records)
     cache = ["--cache", str(folder / "cache")]
     train = ["train", "smoke", "--run-dir", str(folder / "new"), *cache]
     tables = ["eval", "--paper", "--run-dir", str(run), "--sets", "easy"]

@@ -23,8 +23,8 @@ from glore_client import AsyncClient, Client, GloreError, Readiness
 from glore_models.data import sources
 from glore_models.data.problems import Problem, Split
 from glore_models.evaluation.journal import JournalError
+from glore_models.evaluation.report import as_text
 from glore_models.evaluation.run import Plan, Report, evaluate, report_as_json
-from glore_models.evaluation.table import as_text
 
 GENERATED: Final = 400  # problems of a source without an end, when nothing is said
 SPLITS: Final[Mapping[str, Split | None]] = MappingProxyType(

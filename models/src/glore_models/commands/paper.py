@@ -3,13 +3,12 @@
 What loads models is imported when it is needed.
 """
 
-import hashlib
 import importlib.util
 import json
 import os
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,53 +20,45 @@ from glore import installation
 from glore.commands.errors import CommandFailedError, WrongArgumentError
 from glore.verifiers.arithmetic import Arithmetic
 from glore.verifiers.catalog import load_verifiers, names_in
-from glore_models.data.files import InUseError, alone, write_json, write_whole
+from glore_models.data.locks import InUseError
 from glore_models.data.problems import Problem
-from glore_models.evaluation.paper import flagged
-from glore_models.evaluation.paper.bench_card import bench_card
-from glore_models.evaluation.paper.bench_curves import draw_bench
-from glore_models.evaluation.paper.card import write_card
-from glore_models.evaluation.paper.collect import Plan
-from glore_models.evaluation.paper.composition import (
-    Composition,
+from glore_models.data.run_folder import STUDENTS, RunModels, ThresholdsError, read_thresholds
+from glore_models.evaluation.paper.loaders import (
     bundle_scorers,
     engine_clock,
     run_scorers,
 )
-from glore_models.evaluation.paper.gathering import (
+from glore_models.evaluation.paper.pipeline import (
     MissingRecordsError,
     OtherThresholdsError,
-    Wanted,
-    check_thresholds,
-    collect_all,
-    missing_note,
-    read_all,
-)
-from glore_models.evaluation.paper.held_out import TrainedOnError, check_unseen, template_notes
-from glore_models.evaluation.paper.locating import Difference, Located, difference
-from glore_models.evaluation.paper.machines import MadeOn
-from glore_models.evaluation.paper.markdown import NOTES, located
-from glore_models.evaluation.paper.phases import OtherModelsError
-from glore_models.evaluation.paper.ports import STUDENTS, RunModels
-from glore_models.evaluation.paper.processbench import (
-    MarkedSolution,
-    ProcessBenchError,
-    judge_solutions,
-    read_processbench,
+    RecordKeys,
+    report_tables,
 )
 from glore_models.evaluation.paper.records import RecordError
 from glore_models.evaluation.paper.report import as_json as tables_as_json
-from glore_models.evaluation.paper.report import difference_as_json, located_as_json, write_report
-from glore_models.evaluation.paper.sets import ALL_SETS, GSM8K, SETS, parse_sizes
-from glore_models.evaluation.paper.tables import make_tables
-from glore_models.evaluation.paper.thresholds import ThresholdsError, read_thresholds
-from glore_models.evaluation.picture import CURVES, shown
+from glore_models.evaluation.paper.sets import (
+    ALL_SETS,
+    GSM8K,
+    SETS,
+    TrainedOnError,
+    check_unseen,
+    parse_sizes,
+)
+from glore_models.evaluation.processbench import (
+    MarkedSolution,
+    ProcessBenchError,
+    flagged,
+    flagged_as_markdown,
+    read_processbench,
+)
+from glore_models.evaluation.processbench_report import report_processbench
+from glore_models.evaluation.provenance import OtherModelsError
 from glore_models.serving.bundle import chosen_bundle
 from glore_models.serving.cache import Cache, default_cache
 from glore_models.serving.errors import ServingError
 
 if TYPE_CHECKING:
-    from glore_models.evaluation.paper.composition import LazyScorer
+    from glore_models.evaluation.paper.loaders import LazyScorer
 
 _NEEDED = ("torch", "transformers", "peft", "safetensors", "tqdm", "reasoning_gym")
 
@@ -106,82 +97,41 @@ def run_paper(options: PaperOptions, *, paper: bool, as_json: bool) -> None:
 def run_tables(options: PaperOptions, *, as_json: bool) -> None:
     """Collect what is missing, count, write the card, write and print the tables."""
     models = RunModels(folder_of_run(options.run_dir))
-    wanted = Wanted(students_named(options.students), sizes_of(options), options.gsm8k)
+    wanted = RecordKeys(students_named(options.students), sizes_of(options), options.gsm8k)
     with failures():
-        thresholds = read_thresholds(models.thresholds)
-        if options.tables_only:
-            records = read_all(models, wanted)
-            check_thresholds(models, records, thresholds)
-        else:
+        if not options.tables_only:
             check_installed()
-            plan = Plan(options.labelled, thresholds.first_error, thresholds.orm_first_error)
-            made = Composition(models)
-            records = collect_all(models, wanted, plan, made.ports, engine_clock())
-        machines = {key: MadeOn(models.phases(*key)).timed() for key in records}
-        notes = (
-            *missing_note(wanted, records),
-            *template_notes(models.folder, (name for _, name in records)),
-        )
-        tables = make_tables(records, thresholds, machines, notes)
-        command = this_command()
-        text = write_report(models.tables, tables, command)
-        write_card(models, records, tables, command)
+        labelled = None if options.tables_only else options.labelled
+        tables, text = report_tables(models, wanted, labelled, this_command())
     typer.echo(f"Tables and card: {models.tables}", err=True)
-    typer.echo(json.dumps(tables_as_json(tables, command), indent=1) if as_json else text.rstrip())
+    content = tables_as_json(tables, this_command())
+    typer.echo(json.dumps(content, indent=1) if as_json else text.rstrip())
 
 
 def run_processbench(file: Path, *, run_dir: Path | None, as_json: bool) -> None:
     """Score a ProcessBench file with a run's reward models, or those of the bundle.
 
-    Scores, table and card are kept in the run folder, or in `runs`; what was killed goes on.
+    Scores, table and card are stored in the run folder, or in `runs`.
     """
     solutions = _marked(file)
     with failures():
-        sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
         models = RunModels(folder_of_run(run_dir)) if run_dir else None
-        bundle = chosen_bundle()
-        thresholds = read_thresholds(models.thresholds if models else bundle.thresholds)
+        thresholds = read_thresholds(models.thresholds if models else chosen_bundle().thresholds)
         if models:
             asked = [Problem(s.id, s.question, "", "", file.name) for s in solutions]
             check_unseen(models.folder, {file.name: asked})
         check_installed()
-        scorers = run_scorers(models) if models else _bundled()
-        weights = {role: scorer.identity for role, scorer in scorers.items()}
-        out = models.folder / "processbench" if models else Path("runs") / "processbench"
-        with alone(out):
-            kept = {role: out / f"{role}-{of}.jsonl" for role, of in weights.items()}
-            found = judge_solutions(
-                solutions,
-                scorers,
-                thresholds,
-                kept,
-                engine_clock(),
-                lambda role: scorers[role].load(),
-            )
-            rows = tuple(each.located for each in found.values())
-            differences = [difference(rows[0], row, None) for row in rows[1:]]
-            content = {
-                "command": this_command(),
-                "file": file.name,
-                "n": len(solutions),
-                "A": [located_as_json(row) for row in rows],
-                "A_differences": [difference_as_json(row) for row in differences],
-            }
-            text = _markdown(rows, differences, file, len(solutions))
-            write_json(out / file.stem / "table.json", content)
-            write_whole(out / file.stem / "table.md", text + "\n")
-            plot = shown(
-                lambda png: draw_bench(found, png),
-                out / file.stem / CURVES,
-                "F1, right solutions left alone and first errors found, against the threshold",
-            )
-            card = bench_card(
-                file.name, sha256, solutions, thresholds, weights, found,
-                command=this_command(), plot=plot,
-            )  # fmt: skip
-            write_whole(out / file.stem / "CARD.md", card)
-    typer.echo(f"Table and card: {out / file.stem}", err=True)
-    typer.echo(json.dumps(content, indent=1) if as_json else text)
+        report = report_processbench(
+            file,
+            solutions,
+            run_scorers(models) if models else _bundled(),
+            thresholds,
+            models.folder / "processbench" if models else Path("runs") / "processbench",
+            command=this_command(),
+            clock=engine_clock(),
+        )
+    typer.echo(f"Table and card: {report.folder}", err=True)
+    typer.echo(json.dumps(report.content, indent=1) if as_json else report.text)
 
 
 def run_verifiers(file: Path, *, as_json: bool) -> None:
@@ -192,7 +142,7 @@ def run_verifiers(file: Path, *, as_json: bool) -> None:
     except ValueError as error:
         message = f"GLORE_VERIFIERS: {error}"
         raise WrongArgumentError(message) from error
-    rows = flagged.flagged(solutions, verifiers)
+    rows = flagged(solutions, verifiers)
     if as_json:
         content = {
             "command": this_command(),
@@ -203,7 +153,7 @@ def run_verifiers(file: Path, *, as_json: bool) -> None:
         return
     names = ", ".join(each.name for each in verifiers) or "no verifier"
     head = f"n = {len(rows)} solutions of {file.name}, {names}. `{this_command()}`"
-    typer.echo("\n".join([head, "", *flagged.as_markdown(rows)]))
+    typer.echo("\n".join([head, "", *flagged_as_markdown(rows)]))
 
 
 def _marked(file: Path) -> list[MarkedSolution]:
@@ -214,19 +164,6 @@ def _marked(file: Path) -> list[MarkedSolution]:
         raise WrongArgumentError(message) from error
     except ProcessBenchError as error:
         raise WrongArgumentError(str(error)) from error
-
-
-def _markdown(
-    rows: Sequence[Located], differences: Sequence[Difference], file: Path, n: int
-) -> str:
-    lines = [
-        f"n = {n} solutions of {file.name}. `{this_command()}`",
-        "",
-        *located(rows, differences),
-        "",
-        NOTES["A"],
-    ]
-    return "\n".join(lines)
 
 
 def folder_of_run(run_dir: Path | None) -> Path:

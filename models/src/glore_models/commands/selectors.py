@@ -19,16 +19,14 @@ from glore_models.commands.paper import (
     students_named,
     this_command,
 )
-from glore_models.data.files import alone as alone_in
 from glore_models.data.files import write_json, write_jsonl, write_whole
+from glore_models.data.locks import lock_folder as alone_in
 from glore_models.data.problems import Problem
+from glore_models.data.run_folder import RunModels, Thresholds, read_thresholds
 from glore_models.evaluation.batches import Batches, MissingTextError
-from glore_models.evaluation.paper.composition import Composition
-from glore_models.evaluation.paper.held_out import check_unseen
-from glore_models.evaluation.paper.phases import Stamps
-from glore_models.evaluation.paper.ports import RunModels
-from glore_models.evaluation.paper.sets import FRESH_SETS, load_set
-from glore_models.evaluation.paper.thresholds import Thresholds, read_thresholds
+from glore_models.evaluation.paper.loaders import ModelLoader
+from glore_models.evaluation.paper.sets import FRESH_SETS, check_unseen, load_set
+from glore_models.evaluation.provenance import Provenance
 from glore_models.evaluation.selector_report import Report, as_markdown, as_values, joined, report
 from glore_models.evaluation.selectors import MAX_TOKENS, QUESTIONS, Found, find
 
@@ -58,7 +56,7 @@ def run_selectors(options: PaperOptions, *, as_json: bool, alone: bool) -> None:
         if not options.tables_only:
             check_installed()
         reports: list[Report] = []
-        composition = Composition(models)
+        composition = ModelLoader(models)
         for student in students:
             found = {
                 name: _find(
@@ -77,7 +75,7 @@ def run_selectors(options: PaperOptions, *, as_json: bool, alone: bool) -> None:
 
 
 def _find(
-    composition: Composition,
+    composition: ModelLoader,
     student: str,
     name: str,
     problems: Sequence[Problem],
@@ -91,7 +89,7 @@ def _find(
     if not tables_only:
         of_writers = {role: ports.identities[role] for role in _WRITERS}
         of_scorers = {role: ports.identities[role] for role in ("student", *_SCORERS)}
-        stamps = Stamps(folder)
+        stamps = Provenance(folder)
         stamps.check("texts.jsonl", {**of_writers, "max_tokens": MAX_TOKENS})
         stamps.check("scores.jsonl", of_scorers)
     batches = Batches(

@@ -12,7 +12,7 @@ import typer
 from glore import installation
 from glore.commands.errors import CommandFailedError, WrongArgumentError
 from glore_models.data import sources
-from glore_models.data.files import InUseError
+from glore_models.data.locks import InUseError
 from glore_models.recipes import RECIPES, UnknownNameError, run_recipe
 from glore_models.recipes.keep import unpack
 from glore_models.recipes.run import OtherRecipeError

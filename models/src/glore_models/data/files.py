@@ -1,12 +1,11 @@
 """What every stage reads and writes: JSONL files of frozen dataclasses, JSON, and whole files."""
 
 import codecs
-import fcntl
 import json
 import os
 import reprlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -23,36 +22,28 @@ else:
 _GZIP = b"\x1f\x8b"
 
 
-class InUseError(ValueError):
-    """Another process works in the same folder."""
-
-
 class FormatError(ValueError):
     """A user's file is not in its format; the text names it, and the line, in one line."""
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Holds the folder, made if need be, for this process. Raises InUseError, or OSError.
+def whole_file(path: Path) -> Iterator[Path]:
+    """A path to write to. What stands there at the end is `path`; without an end, `path` stays.
 
-    However the process ends, the folder is free again.
+    Raises OSError.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            message = f"another process works in {folder}"
-            raise InUseError(message) from error
-        yield
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.partial")
+    yield partial
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
+    partial.replace(path)
 
 
 def write_whole(path: Path, text: str) -> None:
     """Write all of `text`, or leave what was there. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(path.suffix + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    with whole_file(path) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -68,26 +59,30 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 def write_jsonl(path: Path, rows: "Iterable[DataclassInstance]") -> int:
     """Write all rows, or nothing at all: the file appears when it is whole. Returns the count."""
-    partial = path.with_suffix(path.suffix + ".partial")
     count = 0
-    with partial.open("w", encoding="utf-8") as file:
+    with whole_file(path) as partial, partial.open("w", encoding="utf-8") as file:
         for row in rows:
-            file.write(json.dumps(asdict(row), ensure_ascii=False) + "\n")
+            file.write(_line(asdict(row)))
             count += 1
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
     return count
 
 
 def append_jsonl(path: Path, rows: "Iterable[DataclassInstance]") -> None:
-    """Append rows, after taking away a last line that a kill cut off."""
-    _drop_cut_line(path)
+    """Append rows, after taking away a last line that a kill cut off; on the disk at the end."""
+    append_lines(path, map(asdict, rows))
+
+
+def append_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """As `append_jsonl`, of plain values."""
+    drop_cut_line(path)
     with path.open("a", encoding="utf-8") as file:
-        for row in rows:
-            file.write(json.dumps(asdict(row), ensure_ascii=False) + "\n")
+        file.writelines(map(_line, rows))
         file.flush()
         os.fsync(file.fileno())
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    return json.dumps(row, ensure_ascii=False) + "\n"
 
 
 def read_user_rows(
@@ -154,20 +149,25 @@ def is_unicode(text: str) -> bool:
 
 
 def read_jsonl(path: Path, kind: type[T]) -> Iterator[T]:
-    """The rows of a file as `kind`; a last line without its newline is not yet a row.
+    """The rows of a file as `kind`. Lists become tuples, one level deep, so that rows are hashable.
 
-    Lists become tuples, one level deep, so that rows stay hashable.
+    A last line without its newline is not yet a row. Raises OSError or FormatError.
     """
+    for _, row in read_lines(path):
+        yield kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()})
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, Any]]:
+    """The values of the whole lines of a file with their numbers. Raises OSError or FormatError."""
     with path.open("rb") as file:  # a line may be cut off inside a character
         for number, line in enumerate(file, start=1):
             if not line.endswith(b"\n"):
                 return
-            row = parse_json(line, f"{path.name}:{number}")
-            values = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
-            yield kind(**values)
+            yield number, parse_json(line, f"{path.name}:{number}")
 
 
-def _drop_cut_line(path: Path) -> None:
+def drop_cut_line(path: Path) -> None:
+    """Take away a last line that a kill cut off, if there is a file with one."""
     if not path.exists():
         return
     with path.open("rb") as file:

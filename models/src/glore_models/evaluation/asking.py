@@ -50,7 +50,7 @@ class Solver(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class AskOptions:
     """How every question is asked; `deadline` in seconds, `candidates` is best_of_n's n.
 
     What is None is left to the gateway.
@@ -75,7 +75,7 @@ async def ask_all(
     solver: Solver,
     problems: Sequence[Problem],
     strategies: Sequence[Strategy],
-    manner: Manner,
+    manner: AskOptions,
     journal: Journal,
     on_progress: Callable[[int, int], None],
 ) -> None:
@@ -106,7 +106,7 @@ async def ask_all(
         raise errors.exceptions[0] from errors  # the others say the same
 
 
-async def _ask(solver: Solver, problem: Problem, strategy: Strategy, manner: Manner) -> Entry:
+async def _ask(solver: Solver, problem: Problem, strategy: Strategy, manner: AskOptions) -> Entry:
     try:
         result = await solver.solve(
             problem.question,

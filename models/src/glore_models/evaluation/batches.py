@@ -19,7 +19,7 @@ from glore.formats.writing import Prompt
 from glore.refinement.calls import Engines
 from glore.verifiers.ports import Verifier
 from glore_models.data.files import append_jsonl, read_jsonl
-from glore_models.evaluation.paper.ports import Scorer
+from glore_models.evaluation.paper.phases import Scorer
 from glore_models.sampling.port import Rollout
 
 _T = TypeVar("_T")

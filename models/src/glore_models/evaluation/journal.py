@@ -5,21 +5,18 @@ in place of `"result"`. Failures are asked again when the run goes on; the last 
 counts. `spent` is the time on the wall of all attempts up to that line.
 """
 
-import fcntl
-import json
 import math
-import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
 
 from pydantic import ValidationError
 
 from glore_client import SolveResult
-from glore_models.data.files import parse_json
+from glore_models.data.files import append_lines, drop_cut_line, parse_json
+from glore_models.data.locks import InUseError, lock_file
 
 _BEGIN = b'{"problem": '
 
@@ -40,9 +37,9 @@ class Entry:
 
 @dataclass(slots=True)
 class Journal:
-    """The open file and what it holds, by (problem, strategy); `before`: earlier attempts."""
+    """The file and what it holds, by (problem, strategy); `before`: earlier attempts."""
 
-    file: TextIO
+    path: Path
     clock: Callable[[], float]  # monotonic seconds
     opened: float
     before: float = 0.0
@@ -66,9 +63,7 @@ class Journal:
             line["result"] = entry.result.model_dump(mode="json")
         else:
             line["failure"] = entry.failure
-        self.file.write(json.dumps(line, ensure_ascii=False) + "\n")
-        self.file.flush()
-        os.fsync(self.file.fileno())
+        append_lines(self.path, [line])
         self.entries[entry.problem, entry.strategy] = entry
 
     def answered(self, problem: str, strategy: str) -> bool:
@@ -84,16 +79,15 @@ def open_journal(path: Path, clock: Callable[[], float] = time.monotonic) -> Ite
     A last line cut off by a kill is taken out. Raises JournalError.
     """
     opened = clock()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+", encoding="utf-8") as file:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+            stack.enter_context(lock_file(path))
+        except InUseError as error:
             message = f"another run is writing to {path}"
             raise JournalError(message) from error
+        journal = Journal(path, clock, opened)
         raw = path.read_bytes()
         whole = raw.rfind(b"\n") + 1
-        journal = Journal(file, clock, opened)
         for number, text in enumerate(raw[:whole].splitlines(), start=1):
             try:
                 line = parse_json(text, path.name)
@@ -107,8 +101,7 @@ def open_journal(path: Path, clock: Callable[[], float] = time.monotonic) -> Ite
         if cut[: len(_BEGIN)] != _BEGIN[: len(cut)]:  # somebody else's file is left as it is
             message = f"{path} does not end with a line of this journal"
             raise JournalError(message)
-        if cut:
-            file.truncate(whole)
+        drop_cut_line(path)
         yield journal
 
 
@@ -124,3 +117,24 @@ def _seconds(value: object) -> float:
         message = f"{value!r} is no time"
         raise ValueError(message)
     return seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What all answers of a folder took; `seconds` on the wall, over all attempts."""
+
+    seconds: float
+    engine_calls: int
+    prompt_tokens: int
+    generated_tokens: int
+
+
+def usage_of(journal: Journal) -> Usage:
+    """The sums over every answer that is kept; what failed has told nothing of its tokens."""
+    used = [result.usage for result in journal.results]
+    return Usage(
+        seconds=journal.spent,
+        engine_calls=sum(each.engine_calls for each in used),
+        prompt_tokens=sum(each.prompt_tokens for each in used),
+        generated_tokens=sum(each.generated_tokens for each in used),
+    )

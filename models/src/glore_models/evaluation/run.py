@@ -20,10 +20,9 @@ from typing import Any
 from glore_client import Sampling, Strategy
 from glore_models.data.files import parse_json, write_json, write_whole
 from glore_models.data.problems import Problem
-from glore_models.evaluation.asking import Manner, Solver, ask_all
-from glore_models.evaluation.card import as_card
-from glore_models.evaluation.curves import draw_curves
-from glore_models.evaluation.journal import Journal, JournalError, open_journal
+from glore_models.evaluation.asking import AskOptions, Solver, ask_all
+from glore_models.evaluation.intervals import mcnemar_exact
+from glore_models.evaluation.journal import Journal, JournalError, Usage, open_journal, usage_of
 from glore_models.evaluation.outcomes import (
     DERIVED,
     FAILED,
@@ -32,10 +31,8 @@ from glore_models.evaluation.outcomes import (
     any_candidate,
     as_asked,
 )
-from glore_models.evaluation.picture import CURVES, shown
-from glore_models.evaluation.spent import Spent, spent
-from glore_models.evaluation.stats import mcnemar_exact
-from glore_models.evaluation.table import Row, as_json, as_markdown, make_row
+from glore_models.evaluation.plots import CURVES, draw_evaluation, image_markdown
+from glore_models.evaluation.report import Row, as_card, as_json, as_markdown, make_row
 
 # Those that are asked unless others are named; `adaptive` is known too.
 STRATEGIES: tuple[Strategy, ...] = ("draft", "global", "local", "best_of_n", "gated", "glore")
@@ -123,7 +120,7 @@ class Report:
     plan: Plan
     rows: tuple[Row, ...]
     paired: tuple[Paired, ...]
-    spent: Spent
+    spent: Usage
     seconds: dict[str, tuple[float, ...]] = field(default_factory=dict)
 
 
@@ -145,7 +142,7 @@ async def evaluate(
     with open_journal(folder / "responses.jsonl", clock) as journal:
         _keep_plan(folder / "plan.json", plan, journal)
         sampling = Sampling(temperature=plan.temperature, max_tokens=plan.max_tokens)
-        manner = Manner(
+        manner = AskOptions(
             sampling,
             plan.candidates,
             plan.deadline,
@@ -178,7 +175,7 @@ def count(plan: Plan, problems: Sequence[Problem], journal: Journal) -> Report:
         name: tuple(each.seconds for each in judged if not each.failed)
         for name, judged in outcomes.items()
     }
-    return Report(plan, tuple(rows), _paired(outcomes), spent(journal), seconds)
+    return Report(plan, tuple(rows), _paired(outcomes), usage_of(journal), seconds)
 
 
 def report_as_json(report: Report) -> dict[str, Any]:
@@ -202,8 +199,8 @@ def _write(folder: Path, report: Report, *, command: str, n: int, started: datet
     }
     write_json(folder / "report.json", whole)
     write_whole(folder / "table.md", as_markdown(report.rows))
-    plot = shown(
-        lambda out: draw_curves(report.rows, report.seconds, out),
+    plot = image_markdown(
+        lambda out: draw_evaluation(report.rows, report.seconds, out),
         folder / CURVES,
         "accuracy against tokens, and how long answers take",
     )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from glore_models.evaluation.estimates import Estimate
+from glore_models.evaluation.intervals import Estimate, mcnemar_exact, wilson
 from glore_models.evaluation.selectors import (
     DRAFT,
     SELECTORS,
@@ -12,7 +12,6 @@ from glore_models.evaluation.selectors import (
     Found,
     within_questions,
 )
-from glore_models.evaluation.stats import mcnemar_exact, wilson
 
 _SCORES: Final = {
     "ORM": lambda each: each.outcome_score,

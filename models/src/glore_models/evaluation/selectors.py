@@ -29,9 +29,9 @@ from glore.refinement.types import (
 from glore.verifiers.checking import check_solution
 from glore.verifiers.ports import Finding, Verifier
 from glore_models.data.problems import Problem
+from glore_models.data.run_folder import Thresholds
 from glore_models.evaluation.batches import Batches, Text, engines_of
-from glore_models.evaluation.estimates import Estimate, auc_within
-from glore_models.evaluation.paper.thresholds import Thresholds
+from glore_models.evaluation.intervals import Estimate, auc_within
 
 QUESTIONS: Final = "questions.jsonl"  # beside texts and scores
 MAX_TOKENS: Final = 256  # of a text, as in the paper's tables

@@ -34,7 +34,7 @@ def run_recipe(
     OSError or SourceError (`glore_models.data.sources`) for a GSM8K-format file that will not do.
     """
     # torch is loaded only when something is trained
-    from glore_models.data.files import alone
+    from glore_models.data.locks import lock_folder
     from glore_models.recipes.recipe import ADDITIVE_SETTINGS, LATER_SETTINGS
     from glore_models.recipes.run import Run
     from glore_models.recipes.stages import Stages, counted, purpose
@@ -46,7 +46,7 @@ def run_recipe(
     if stage is not None and stage not in stages:
         message = f"no stage {stage!r}; the stages are {', '.join(stages)}"
         raise UnknownNameError(message)
-    with alone(run_dir):
+    with lock_folder(run_dir):
         run.remember(recipe.settings(), ADDITIVE_SETTINGS, LATER_SETTINGS)
         wanted = tuple(stages) if stage is None else (stage,)
         for number, (each, work) in enumerate(stages.items(), start=1):

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from glore_models.evaluation.card import configuration
-from glore_models.recipes.curves import draw_curves
+from glore_models.evaluation.markdown import configuration
+from glore_models.evaluation.plots import draw_run
 from glore_models.recipes.recipe import Recipe
 from glore_models.recipes.run import Counts, Run
 
@@ -24,7 +24,7 @@ def write_card(run: Run, recipe: Recipe, stages: Sequence[str], out: Path) -> No
     (out / "CARD.md").write_text(card(recipe, counts, run.seconds()), encoding="utf-8")
     losses = {stage: values["losses"] for stage, values in counts.items() if "losses" in values}
     thresholds = {role: _read(run.path(f"{role}_curve.json")) for role in recipe.scorers}
-    draw_curves(losses, thresholds, _read(run.path("gate_curve.json")), out / CURVES)
+    draw_run(losses, thresholds, _read(run.path("gate_curve.json")), out / CURVES)
 
 
 def card(recipe: Recipe, counts: dict[str, Counts], seconds: float) -> str:

@@ -19,7 +19,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from glore_models.evaluation.paper.thresholds import MATCHED
+from glore_models.data.files import whole_file
+from glore_models.data.run_folder import MATCHED
 from glore_models.serving.bundle import ROLES
 
 _ADAPTER = ("adapter_config.json", "adapter_model.safetensors", "head.safetensors")
@@ -92,10 +93,8 @@ def _fill(kept: Path, run: Path) -> None:
         target = run / name
         if name.suffix == ".gz":
             content, target = gzip.decompress(content), target.with_suffix("")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f"{target.name}.partial")
-        partial.write_bytes(content)
-        partial.replace(target)
+        with whole_file(target) as partial:
+            partial.write_bytes(content)
 
 
 def _reliance(name: Path) -> tuple[int, Path]:

@@ -23,7 +23,7 @@ from glore_models.data.labels import (
 )
 from glore_models.data.pairs import counted_global_pairs, local_pairs
 from glore_models.data.rollouts import PrefixRollouts, Sample, steps_of
-from glore_models.evaluation.paper.thresholds import MATCHED
+from glore_models.data.run_folder import MATCHED
 from glore_models.recipes import sampling
 from glore_models.recipes.recipe import Recipe
 from glore_models.recipes.run import Counts, Run

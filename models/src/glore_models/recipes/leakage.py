@@ -12,7 +12,7 @@ from glore_models.data import sources
 from glore_models.data.files import read_jsonl
 from glore_models.data.problems import text_key
 from glore_models.data.rollouts import Sample
-from glore_models.data.training_files import questions_in, training_files
+from glore_models.data.run_folder import questions_in, training_files
 from glore_models.evaluation.paper.sets import GSM8K, SETS
 from glore_models.recipes.recipe import Recipe
 from glore_models.recipes.run import Counts, Run

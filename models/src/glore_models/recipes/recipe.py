@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from glore_models.data.labels import CleanUps
+from glore_models.data.run_folder import MATCHED
 from glore_models.data.sources import ProblemCounts
-from glore_models.evaluation.paper.thresholds import MATCHED
 from glore_models.sampling.port import MakeSampler
 from glore_models.training.adapters import AdapterConfig
 

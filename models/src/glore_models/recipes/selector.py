@@ -23,8 +23,8 @@ from glore.verifiers.arithmetic import Arithmetic
 from glore_models.data.examples import ScoreExample, ScorePair
 from glore_models.data.files import read_jsonl
 from glore_models.data.rollouts import PrefixRollouts, steps_of
-from glore_models.evaluation.estimates import Estimate, auc_within, pairs_won
-from glore_models.evaluation.paper.ports import RunModels
+from glore_models.data.run_folder import RunModels
+from glore_models.evaluation.intervals import Estimate, auc_within, pairs_won
 
 Labels: TypeAlias = Literal["pairs", "equations", "both"]
 Score: TypeAlias = Callable[[str, str], float]  # question, solution

@@ -13,7 +13,7 @@ from pathlib import Path
 from glore_models.data.files import read_jsonl, write_whole
 from glore_models.data.labels import by_solution, make_consistent, raw_labels, sample_is_right
 from glore_models.data.rollouts import PrefixRollouts, steps_of
-from glore_models.evaluation.paper.thresholds import MATCHED, compared_file
+from glore_models.data.run_folder import MATCHED, compared_file
 from glore_models.evaluation.steps import Labelled, best_threshold, curve, figures, middle_of_best
 from glore_models.recipes.recipe import Recipe
 from glore_models.recipes.run import Counts, Run

@@ -10,7 +10,6 @@ Each part holds `glore.json`: the key, a hash over what it was made from, and th
 each of its files. A part is made in a folder beside it and renamed, so it is whole or absent.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -21,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from glore_models.data.locks import lock_folder
 from glore_models.serving import base
 from glore_models.serving.bundle import Bundle
 from glore_models.serving.errors import ServingError
@@ -145,13 +145,10 @@ class Cache:
     def _locked(self, report: Report) -> Iterator[None]:
         """The cache to ourselves, leftovers swept away, and room on the disk."""
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            with (self.root / "lock").open("w") as lock:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    report("waiting for another process that makes the same cache")
-                    fcntl.flock(lock, fcntl.LOCK_EX)
+            with lock_folder(
+                self.root,
+                lambda: report("waiting for another process that makes the same cache"),
+            ):
                 for leftover in self.root.glob(f"{_PARTIAL}*"):
                     shutil.rmtree(leftover)
                 yield

@@ -2,8 +2,8 @@
 
 from hypothesis import strategies as st
 
+from glore_models.data.run_folder import Thresholds
 from glore_models.evaluation.paper.records import Record, Refined, Scores, Written
-from glore_models.evaluation.paper.thresholds import Thresholds
 
 THRESHOLDS = Thresholds(first_error=0.5, orm_first_error=0.4, gate=0.6)
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from glore_models.data.problems import Problem
-from glore_models.evaluation.paper.machines import Machine
-from glore_models.evaluation.paper.ports import Ports
+from glore_models.evaluation.paper.phases import Ports
+from glore_models.evaluation.provenance import Machine
 from glore_models.sampling.port import Rollout
 
 PROBLEMS = [

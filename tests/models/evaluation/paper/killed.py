@@ -13,15 +13,15 @@ import signal
 import sys
 from pathlib import Path
 
+from glore_models.data.run_folder import RunModels
 from glore_models.evaluation.paper import phases
-from glore_models.evaluation.paper.collect import Plan
-from glore_models.evaluation.paper.gathering import Wanted, collect_all
-from glore_models.evaluation.paper.machines import Machine
-from glore_models.evaluation.paper.ports import RunModels
+from glore_models.evaluation.paper.collector import CollectPlan
+from glore_models.evaluation.paper.pipeline import RecordKeys, collect_all
+from glore_models.evaluation.provenance import Machine
 from tests.models.evaluation.paper.fakes import FakeModels, write_gsm8k
 from tests.models.forked import in_a_child
 
-PLAN = Plan(labelled=4, first_error=0.4, orm_first_error=0.5)
+PLAN = CollectPlan(labelled=4, first_error=0.4, orm_first_error=0.5)
 QUESTIONS = 6
 _FSYNC = os.fsync
 _REPLACE = Path.replace
@@ -34,7 +34,7 @@ def carry_out(folder: Path) -> None:
     models = FakeModels(machine=Machine("a CPU", "float32"))
     collect_all(
         RunModels(folder),
-        Wanted(("sft", "ei"), {"gsm8k": QUESTIONS}, folder.parent / "gsm8k.jsonl"),
+        RecordKeys(("sft", "ei"), {"gsm8k": QUESTIONS}, folder.parent / "gsm8k.jsonl"),
         PLAN,
         lambda _: models.ports(),
         lambda: 0.0,

@@ -11,13 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from glore_models.evaluation.paper.collect import Collector, Plan
-from glore_models.evaluation.paper.machines import MadeOn
-from glore_models.evaluation.paper.markdown import as_markdown
-from glore_models.evaluation.paper.ports import STUDENTS, Ports, RunModels
+from glore_models.data.run_folder import STUDENTS, RunModels, read_thresholds
+from glore_models.evaluation.paper.collector import Collector, CollectPlan
+from glore_models.evaluation.paper.phases import Ports
+from glore_models.evaluation.paper.report import as_markdown, make_tables
 from glore_models.evaluation.paper.sets import GSM8K, SETS, load_set
-from glore_models.evaluation.paper.tables import make_tables
-from glore_models.evaluation.paper.thresholds import read_thresholds
+from glore_models.evaluation.provenance import HardwareLog
 from glore_models.sampling.port import Rollout
 
 ROOT = Path(__file__).parents[4]
@@ -75,7 +74,7 @@ def sections(report: str) -> dict[str, list[str]]:
 
 def test_the_report_is_counted_from_the_kept_rows(run: RunModels) -> None:
     thresholds = read_thresholds(run.thresholds)
-    plan = Plan(500, thresholds.first_error, thresholds.orm_first_error)
+    plan = CollectPlan(500, thresholds.first_error, thresholds.orm_first_error)
     questions = {
         name: load_set(name, size, None, run.questions(name)) for name, size in SIZES.items()
     }
@@ -85,7 +84,7 @@ def test_the_report_is_counted_from_the_kept_rows(run: RunModels) -> None:
             phases = run.phases(student, name)
             made = Collector(name, student, problems, ports(phases), plan, phases).run()
             records[student, name] = made
-            machines[student, name] = MadeOn(phases).timed()
+            machines[student, name] = HardwareLog(phases).timed()
     counted = sections(as_markdown(make_tables(records, thresholds, machines), "again"))
     kept = sections((ROOT / "results" / "figures.md").read_text(encoding="utf-8"))
     ours = {heading for heading in kept if GSM8K not in heading}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from glore_models.evaluation.paper.counting import PHASES
+from glore_models.evaluation.paper.card import PHASES
 from tests.models.forked import killed_in
 
 

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from glore_models.evaluation.paper import phases
-from glore_models.evaluation.paper.phases import Prompt, Stamps, generate, score
+from glore_models.evaluation.paper.phases import Prompt, generate, score
+from glore_models.evaluation.provenance import OtherModelsError, Provenance
 from glore_models.sampling.port import Drawing
 from tests.models.evaluation.paper.fakes import Calls, FakeSampler, FakeScorer
 
@@ -83,8 +84,8 @@ def test_each_text_of_a_problem_is_scored_once_and_an_empty_one_never(tmp_path: 
 
 
 def test_stamps_remember_what_a_file_was_made_with(tmp_path: Path) -> None:
-    Stamps(tmp_path).check("a.jsonl", {"student": "one"})
-    Stamps(tmp_path).check("a.jsonl", {"student": "one"})
-    Stamps(tmp_path).check("b.jsonl", {"student": "two"})
-    with pytest.raises(phases.OtherModelsError, match="another student"):
-        Stamps(tmp_path).check("a.jsonl", {"student": "two"})
+    Provenance(tmp_path).check("a.jsonl", {"student": "one"})
+    Provenance(tmp_path).check("a.jsonl", {"student": "one"})
+    Provenance(tmp_path).check("b.jsonl", {"student": "two"})
+    with pytest.raises(OtherModelsError, match="another student"):
+        Provenance(tmp_path).check("a.jsonl", {"student": "two"})

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from glore_models.data.files import write_jsonl
 from glore_models.evaluation.paper.records import (
     Record,
     RecordError,
@@ -14,7 +15,6 @@ from glore_models.evaluation.paper.records import (
     read_records,
     record_of,
     true_error,
-    write_records,
 )
 from tests.models.evaluation.paper.builders import RECORDS, RIGHT, WRONG, record
 
@@ -29,7 +29,7 @@ def test_a_file_of_records_is_the_same_when_read(
     tmp_path_factory: pytest.TempPathFactory, originals: list[Record]
 ) -> None:
     path = tmp_path_factory.mktemp("records") / "ei" / "easy.jsonl"
-    write_records(path, originals)
+    write_jsonl(path, originals)
     assert list(read_records(path)) == originals
 
 
@@ -47,7 +47,7 @@ def test_only_a_question_of_gsm_symbolic_has_a_template() -> None:
 
 def test_a_line_of_something_else_is_named(tmp_path: Path) -> None:
     path = tmp_path / "easy.jsonl"
-    write_records(path, [record()])
+    write_jsonl(path, [record()])
     with path.open("a", encoding="utf-8") as file:
         file.write('{"set": "easy"}\n')
     with pytest.raises(RecordError, match=r"easy\.jsonl:2 is not a record"):

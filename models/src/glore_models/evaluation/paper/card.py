@@ -1,20 +1,128 @@
 """The card of the tables: configuration, seeds, how many were left at each step, time, tokens."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
 
-from glore_models.data.files import read_json, write_whole
-from glore_models.evaluation.paper.counting import Funnel, PhaseCount, count_phases, funnel
-from glore_models.evaluation.paper.curves import draw_curves
-from glore_models.evaluation.paper.machines import spoken_machines, together
-from glore_models.evaluation.paper.markdown import grid
-from glore_models.evaluation.paper.ports import RunModels
+from glore.formats.steps import split_steps
+from glore_models.data.files import read_json, read_lines, write_whole
+from glore_models.data.run_folder import COMPARED, RunModels
+from glore_models.evaluation.markdown import grid
 from glore_models.evaluation.paper.records import Record
+from glore_models.evaluation.paper.report import Key, Tables
 from glore_models.evaluation.paper.sets import ALL_SETS
-from glore_models.evaluation.paper.tables import Key, Tables
-from glore_models.evaluation.picture import CURVES, shown
+from glore_models.evaluation.plots import CURVES, draw_tables, image_markdown
+from glore_models.evaluation.provenance import (
+    HardwareLog,
+    Machines,
+    describe_machines,
+    merge_machines,
+)
+
+PHASES = ("drafts", "samples", "sorm", "orm", "rollouts", "global", "local")
+Row: TypeAlias = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseCount:
+    """One phase file: `rows`, of which `written` hold text; generated `tokens`.
+
+    `seconds` are the engine's, of the `timed` rows: older rollouts have none.
+    """
+
+    phase: str
+    rows: int
+    written: int
+    tokens: int
+    timed: int
+    seconds: float
+    machines: Machines
+
+
+@dataclass(frozen=True, slots=True)
+class Funnel:
+    """How many are left after each step, for one student and set.
+
+    `refined` are (asked, written) refinements, `scored` solutions that the SORM scored.
+    """
+
+    asked: int
+    with_steps: int
+    wrong: int
+    labelled: int
+    labelled_wrong: int
+    prefixes: int
+    refined_globally: tuple[int, int]
+    refined_locally: tuple[int, int]
+    scored: int
+
+
+def read_rows(path: Path) -> Iterator[Row]:
+    """The whole rows of a phase file; none without the file."""
+    if path.exists():
+        yield from (row for _, row in read_lines(path))
+
+
+def seconds_of(row: Row) -> float | None:
+    """The engine's seconds for a row; None when it does not say."""
+    value = row.get("seconds")
+    return sum(value) if isinstance(value, list) else value
+
+
+def count_phases(folder: Path, problems: Collection[str]) -> dict[str, PhaseCount]:
+    """Each phase by name, over the rows of these problems; of `COMPARED` those there are."""
+    made_on = HardwareLog(folder)
+    compared = [name for name in COMPARED if (folder / f"{name}.jsonl").exists()]
+    return {
+        name: _count(
+            name,
+            [r for r in read_rows(folder / f"{name}.jsonl") if r["problem"] in problems],
+            made_on.of(f"{name}.jsonl"),
+        )
+        for name in (*PHASES, *compared)
+    }
+
+
+def funnel(records: Sequence[Record], phases: Mapping[str, PhaseCount]) -> Funnel:
+    """The funnel of one student and set."""
+    labelled = [record for record in records if record.labels]
+    return Funnel(
+        asked=len(records),
+        with_steps=sum(bool(split_steps(record.draft.text)) for record in records),
+        wrong=sum(not record.draft.right for record in records),
+        labelled=len(labelled),
+        labelled_wrong=sum(not record.draft.right for record in labelled),
+        prefixes=phases["rollouts"].rows,
+        refined_globally=(phases["global"].rows, phases["global"].written),
+        refined_locally=(phases["local"].rows, phases["local"].written),
+        scored=phases["sorm"].rows,
+    )
+
+
+def _count(name: str, rows: Sequence[Row], machines: Machines) -> PhaseCount:
+    seconds = [spent for row in rows if (spent := seconds_of(row)) is not None]
+    return PhaseCount(
+        phase=name,
+        rows=len(rows),
+        written=sum(any(text.strip() for text in _texts(row)) for row in rows),
+        tokens=sum(_tokens(row) for row in rows),
+        timed=len(seconds),
+        seconds=sum(seconds),
+        machines=machines,
+    )
+
+
+def _texts(row: Row) -> list[str]:
+    found: list[str] = row.get("texts") or row.get("continuations") or [row.get("text", "")]
+    return found
+
+
+def _tokens(row: Row) -> int:
+    value = row.get("tokens", 0)
+    total: int = sum(value) if isinstance(value, list) else value
+    return total
 
 
 def write_card(
@@ -27,8 +135,8 @@ def write_card(
     }
     made_with = {key: read_json(models.phases(*key) / "made_with.json") for key in records}
     models.tables.mkdir(parents=True, exist_ok=True)
-    plot = shown(
-        lambda out: draw_curves(tables, out),
+    plot = image_markdown(
+        lambda out: draw_tables(tables, out),
         models.tables / CURVES,
         "accuracy against tokens, and where first errors are seen",
     )
@@ -48,9 +156,9 @@ def card(
     """The card in Markdown; `made_with` is what stands in the files of that name."""
     counts = [count for each in phases.values() for count in each.values()]
     tokens, seconds = sum(c.tokens for c in counts), sum(c.seconds for c in counts)
-    where = spoken_machines(together(count.machines for count in counts)) or "not recorded"
+    where = describe_machines(merge_machines(count.machines for count in counts)) or "not recorded"
     funnels = {key: funnel(rows, phases[key]) for key, rows in records.items()}
-    settings = json.dumps(configuration(records, made_with, tables, command), indent=1)
+    settings = json.dumps(_settings(records, made_with, tables, command), indent=1)
     lines = [
         "# The card of the paper's tables",
         "",
@@ -86,7 +194,7 @@ def card(
     return "\n".join(lines) + "\n"
 
 
-def configuration(
+def _settings(
     records: Mapping[Key, Sequence[Record]],
     made_with: Mapping[Key, Mapping[str, Any]],
     tables: Tables,
@@ -164,7 +272,7 @@ def _phases(phases: Mapping[Key, Mapping[str, PhaseCount]]) -> list[str]:
             str(count.rows),
             f"{count.tokens:,}" if count.tokens else "-",
             _seconds(count),
-            spoken_machines(count.machines) or "-",
+            describe_machines(count.machines) or "-",
         )
         for (student, name), counts in phases.items()
         for count in counts.values()

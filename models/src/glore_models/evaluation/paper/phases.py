@@ -1,37 +1,53 @@
-"""A phase appends rows to its own file, chunk by chunk, and goes on after a kill.
-
-Chunks are the same however often a phase was stopped: a chunk that is not whole is done
-again and only what is missing is appended, so sampled rows do not depend on the kill.
-"""
+"""What each phase of collecting asks of the models, the rows it appends, and what they say."""
 
 import time
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Protocol
 
-from glore.formats.steps import split_steps
-from glore_models.data.files import append_jsonl, read_json, read_jsonl, write_json
-from glore_models.data.rollouts import PrefixRollouts
-from glore_models.evaluation.paper.ports import Scorer
+from glore.formats.answers import parse_answer
+from glore.formats.steps import prefix_before, split_steps
+from glore_models.data.labels import BAD, GOOD, make_consistent
+from glore_models.data.resume import load_nothing, read_keyed, resume_map
+from glore_models.data.rollouts import PrefixRollouts, is_right
+from glore_models.evaluation.paper.records import Record, Refined, Scores, Written
+from glore_models.evaluation.provenance import Machine
 from glore_models.sampling.port import Drawing, Sampler
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
-    Row = TypeVar("Row", bound=DataclassInstance)
-else:
-    Row = TypeVar("Row")
-Item = TypeVar("Item")
-Key = TypeVar("Key", bound=Hashable)
+class Scorer(Protocol):
+    """A reward model: one score in 0..1 per step."""
+
+    def score(self, solutions: Sequence[tuple[str, tuple[str, ...]]]) -> list[tuple[float, ...]]:
+        """The scores of each (question, steps), in order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The roles that one student's records are made with.
+
+    `identities` says, by role, which weights these are; rows made by other weights are
+    refused (see `phases.Stamps`). `compared`, by role, score drafts for table A alone. `load`
+    gets a role ready, so that loading a model is not counted as its work. `machine` says where
+    the models run; None: nobody knows.
+    """
+
+    student: Sampler
+    global_refiner: Sampler
+    local_refiner: Sampler
+    sorm: Scorer
+    orm: Scorer
+    identities: Mapping[str, str]
+    compared: Mapping[str, Scorer] = field(default_factory=dict)
+    load: Callable[[str], None] = lambda _role: None
+    machine: Callable[[], Machine | None] = lambda: None
+
+
 Clock = Callable[[], float]
-
 BATCH_ROWS = 512  # rollouts in a chunk, if the sampler has no `rows` of its own
 BATCH_SCORES = 64  # solutions in a chunk, if the scorer has no `rows` of its own
-
-
-class OtherModelsError(ValueError):
-    """Rows were made by other models or settings; the text names the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,54 +97,6 @@ def scores_at_once(scorer: Scorer) -> int:
     return int(getattr(scorer, "rows", BATCH_SCORES))
 
 
-def _nothing() -> None:
-    """What is loaded once is not loaded again."""
-
-
-def fill(
-    path: Path,
-    kind: type[Row],
-    items: Sequence[Item],
-    work: Callable[[Sequence[Item]], Sequence[Row]],
-    *,
-    item_key: Callable[[Item], Key],
-    row_key: Callable[[Row], Key],
-    chunk: int,
-    title: str,
-    whole: bool = True,
-    load: Callable[[], None] = _nothing,
-) -> dict[Key, Row]:
-    """One row for each item, by key: those of the file, the others by `work` on their chunk.
-
-    `work` gives a row for each item, in order; unless `whole`, it gets only those of a chunk
-    that are missing. `load` is called once, before the first work. The result holds rows of
-    these items alone.
-    """
-    from tqdm import tqdm
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    rows = _kept(path, kind, row_key)
-    keys = [item_key(item) for item in items]
-    known = sum(key in rows for key in keys)
-    with tqdm(
-        total=len(items), initial=known, desc=title, unit="row", mininterval=5, disable=not items
-    ) as bar:
-        for start in range(0, len(items), chunk):
-            part = list(zip(keys, items, strict=True))[start : start + chunk]
-            missing = {key for key, _ in part if key not in rows}
-            if not missing:
-                continue
-            load()
-            load = _nothing
-            asked = part if whole else [(key, item) for key, item in part if key in missing]
-            made = zip(asked, work([item for _, item in asked]), strict=True)
-            new = {key: row for (key, _), row in made if key in missing}
-            append_jsonl(path, new.values())
-            rows.update(new)
-            bar.update(len(new))
-    return {key: rows[key] for key in keys}
-
-
 def generate(
     path: Path,
     prompts: Sequence[Prompt],
@@ -136,7 +104,7 @@ def generate(
     drawing: Drawing,
     *,
     title: str,
-    load: Callable[[], None] = _nothing,
+    load: Callable[[], None] = load_nothing,
     clock: Clock = time.perf_counter,
 ) -> dict[tuple[str, int], Generated]:
     """`drawing.n` completions of each prompt, by (problem, place); loading is not timed."""
@@ -162,7 +130,7 @@ def generate(
             for prompt, rollouts, counts in zip(part, drawn, tokens, strict=True)
         ]
 
-    return fill(
+    return resume_map(
         path,
         Generated,
         prompts,
@@ -181,7 +149,7 @@ def score(
     scorer: Scorer,
     *,
     title: str,
-    load: Callable[[], None] = _nothing,
+    load: Callable[[], None] = load_nothing,
     clock: Clock = time.perf_counter,
 ) -> dict[tuple[str, str], Scored]:
     """The scores of each different (problem, question, text), by (problem, text).
@@ -207,7 +175,7 @@ def score(
             for (problem, _, text), each, size in zip(part, steps, sizes, strict=True)
         ]
 
-    return fill(
+    return resume_map(
         path,
         Scored,
         different,
@@ -223,32 +191,65 @@ def score(
 
 def read_scores(path: Path) -> dict[tuple[str, str], Scored]:
     """The scores in a file of that phase, by (problem, text); none without the file."""
-    return _kept(path, Scored, _scored_key)
-
-
-def _kept(path: Path, kind: type[Row], row_key: Callable[[Row], Key]) -> dict[Key, Row]:
-    return {row_key(row): row for row in read_jsonl(path, kind)} if path.exists() else {}
+    return read_keyed(path, Scored, _scored_key)
 
 
 def _scored_key(row: Scored) -> tuple[str, str]:
     return row.problem, row.text
 
 
-class Stamps:
-    """Which models and settings the files of a folder were made with."""
+def whole_solutions(row: Generated, answer: str) -> tuple[Written, ...]:
+    """Completions that are whole solutions, without white space around them."""
+    texts = [text.strip() for text in row.texts]
+    return tuple(
+        Written(text, parse_answer(text), is_right(text, answer), tokens, seconds)
+        for text, tokens, seconds in zip(texts, row.tokens, row.seconds, strict=True)
+    )
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "made_with.json"
 
-    def check(self, file: str, made_with: dict[str, Any]) -> None:
-        """Remember what `file` is made with. Raises OtherModelsError when it was something else."""
-        known = read_json(self.path)
-        if file in known and known[file] != made_with:
-            differing = [key for key in made_with if known[file].get(key) != made_with[key]]
-            message = (
-                f"{self.path.parent / file} was made with another {', '.join(differing)}; "
-                f"remove {self.path.parent} to make it again"
-            )
-            raise OtherModelsError(message)
-        if file not in known:
-            write_json(self.path, {**known, file: made_with})
+def continued(record: Record, place: int, row: Generated) -> Refined | None:
+    """The draft's text before step `place`, byte for byte, and what was written after it."""
+    completion = row.texts[0].strip()
+    if not completion:
+        return None
+    text = prefix_before(record.draft.text, place) + completion
+    right = is_right(text, record.answer)
+    written = Written(text, parse_answer(text), right, row.tokens[0], row.seconds[0])
+    return Refined(place, written)
+
+
+def step_labels(record: Record, rows: Mapping[tuple[str, int], PrefixRollouts]) -> tuple[int, ...]:
+    """1 or 0 per step: whether the right answer was ever reached from there on."""
+    steps = len(split_steps(record.draft.text))
+    if record.draft.right:
+        return (GOOD,) * steps
+    reached = [any(rows[record.problem, kept].right) for kept in range(1, steps)]
+    return make_consistent((*(GOOD if good else BAD for good in reached), BAD))
+
+
+def with_scores(record: Record, role: str, rows: Mapping[tuple[str, str], Scored]) -> Record:
+    """The record with what "sorm" or "orm" says of the draft and of all that is ranked."""
+
+    def scored(written: Written) -> Written:
+        row = rows.get((record.problem, written.text))
+        if row is None:
+            return written
+        found = Scores(row.scores, row.seconds)
+        return replace(written, sorm=found) if role == "sorm" else replace(written, orm=found)
+
+    whole, local = record.global_refinement, record.local_sorm
+    return replace(
+        record,
+        draft=scored(record.draft),
+        samples=tuple(map(scored, record.samples)),
+        global_refinement=scored(whole) if whole else None,
+        local_sorm=replace(local, written=scored(local.written)) if local else None,
+    )
+
+
+def with_compared(record: Record, role: str, rows: Mapping[tuple[str, str], Scored]) -> Record:
+    """The record with what a scorer that is compared says of the draft, if it has said it."""
+    row = rows.get((record.problem, record.draft.text))
+    if row is None:
+        return record
+    return replace(record, compared={**record.compared, role: Scores(row.scores, row.seconds)})

@@ -4,9 +4,8 @@ Source of the columns: GLoRe, sections 4 and 5 (drafts, critiques, refinements, 
 """
 
 import json
-import os
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -107,18 +106,6 @@ def named_error(scores: Scores | None, threshold: float) -> int | None:
     return first_error(scores.steps, threshold) if scores else None
 
 
-def write_records(path: Path, records: Iterable[Record]) -> None:
-    """Write all of them, or nothing: the file appears when it is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    with partial.open("w", encoding="utf-8") as file:
-        for record in records:
-            file.write(json.dumps(asdict(record), ensure_ascii=False) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-
-
 def read_records(path: Path) -> Iterator[Record]:
     """The records of a file, equal to those written. Raises OSError or RecordError."""
     with path.open(encoding="utf-8") as lines:
@@ -176,3 +163,24 @@ def _present_scores(row: Mapping[str, Any]) -> Scores:
 
 def _refined(row: Mapping[str, Any] | None) -> Refined | None:
     return None if row is None else Refined(row["first_error"], _written(row["written"]))
+
+
+def ranked(record: Record) -> list[Written]:
+    """The draft first, then every other solution that a scorer ranks."""
+    others = (record.global_refinement, record.local("sorm"))
+    return [record.draft, *record.samples, *(written for written in others if written)]
+
+
+FEWEST_TEMPLATES = 20  # of fewer nobody can say how much templates differ
+
+
+def templates(records: Sequence[Record]) -> int:
+    """How many templates of gsm_symbolic the questions were made from."""
+    return len({record.template for record in records} - {None})
+
+
+def groups_of(records: Sequence[Record]) -> tuple[str, ...] | None:
+    """Each question's template; None if not all are known, or fewer than `FEWEST_TEMPLATES`."""
+    named = tuple(record.template for record in records if record.template)
+    enough = len(named) == len(records) and templates(records) >= FEWEST_TEMPLATES
+    return named if enough else None

@@ -1,13 +1,14 @@
-"""The sets of questions: which there are, how large, with which seeds of their own."""
+"""The sets of questions, with seeds of their own; that none of them was trained on."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 from glore_models.data import sources
-from glore_models.data.files import read_jsonl, write_jsonl
+from glore_models.data.files import read_json, read_jsonl, write_jsonl
 from glore_models.data.problems import Problem, Split, text_key
+from glore_models.data.run_folder import questions_in, training_files
 
 GSM8K = "gsm8k"
 _SEEN = 1000  # questions of a set of `without`: as many as the kept run was asked
@@ -50,6 +51,7 @@ VALIDATION_SETS: Mapping[str, QuestionSet] = MappingProxyType(
         ),
     }
 )
+
 # Drawn after verifiers, rounds and thresholds were frozen, for the tables of selectors and rounds.
 FRESH_SETS: Mapping[str, QuestionSet] = MappingProxyType(
     {
@@ -65,6 +67,7 @@ FRESH_SETS: Mapping[str, QuestionSet] = MappingProxyType(
         ),
     }
 )
+
 ALL_SETS: Mapping[str, QuestionSet] = MappingProxyType({**SETS, **VALIDATION_SETS, **FRESH_SETS})
 
 # Sets of one kind, counted together too.
@@ -132,3 +135,43 @@ def _load(source: str, size: int, wanted: QuestionSet) -> list[Problem]:
 
 def _asked(problem: Problem) -> tuple[str, str, str]:
     return problem.id, problem.question, problem.answer
+
+
+_TEMPLATES = "templates_"
+
+
+class TrainedOnError(ValueError):
+    """A question of a set stands in a training file of the run; the text says which."""
+
+
+def check_unseen(run: Path, sets: Mapping[str, Sequence[Problem]]) -> None:
+    """Look for every question in the training files of a run folder, by normalised text.
+
+    Raises TrainedOnError.
+    """
+    asked = {name: {text_key(p.question) for p in problems} for name, problems in sets.items()}
+    for file in training_files(run):
+        seen = set(questions_in(file))
+        for name, keys in asked.items():
+            if found := keys & seen:
+                message = f"{file} holds {len(found)} questions of the set {name}: {min(found)!r}"
+                raise TrainedOnError(message)
+
+
+def template_notes(run: Path, sets: Iterable[str]) -> tuple[str, ...]:
+    """What to say of the sets of held-out templates: nothing when they are known to be held out.
+
+    A run whose stage `held_out` looked for their questions was made after whole templates were
+    held out.
+    """
+    if not any(name.startswith(_TEMPLATES) for name in sets):
+        return ()
+    looked_for = read_json(run / "held_out.done.json")
+    if f"{_TEMPLATES}easy questions" in looked_for:
+        return ()
+    note = (
+        "this run folder has no record that whole templates were held out from training "
+        "(`held_out.done.json`). The models may have been trained on those of `templates_easy` "
+        "and `templates_all`, and what is said of unseen templates may be wrong."
+    )
+    return (note,)

@@ -27,7 +27,7 @@ import aiohttp
 
 from glore.formats.prompts import global_refiner_prompt, local_refiner_prompt, student_prompt
 from glore.formats.steps import split_steps
-from glore_models.data.rollouts import Sample, is_right
+from glore_models.data.rollouts import StudentSample, is_right
 from glore_models.sampling.server import free_port
 from glore_models.serving.bundle import chosen_bundle
 from glore_models.serving.cache import Cache, default_cache
@@ -106,11 +106,11 @@ def prompts(questions: int) -> Iterator[Asked]:
         yield Asked("local_refiner", local_refiner_prompt(question, draft, middle))
 
 
-def kept_drafts(questions: int) -> Iterator[Sample]:
+def kept_drafts(questions: int) -> Iterator[StudentSample]:
     """The first drafts that the kept run wrote for validation, greedily and in bfloat16."""
     with gzip.open(_DRAFTS, "rt", encoding="utf-8") as lines:
         for line in itertools.islice(lines, questions):
-            yield Sample(**json.loads(line))
+            yield StudentSample(**json.loads(line))
 
 
 async def precision(url: str, questions: int) -> str:
@@ -118,7 +118,7 @@ async def precision(url: str, questions: int) -> str:
     rows, slots = list(kept_drafts(questions)), asyncio.Semaphore(8)
     async with aiohttp.ClientSession() as session:
 
-        async def draft(row: Sample) -> str:
+        async def draft(row: StudentSample) -> str:
             written = Written()
             async with slots:
                 await _write(session, url, Asked("student", student_prompt(row.question)), written)

@@ -7,7 +7,7 @@ from typing import Any
 
 from glore_client import GloreError, Sampling, SolveResult, Strategy
 from glore_models.data.problems import Problem
-from glore_models.evaluation.run import Plan
+from glore_models.evaluation.run import EvaluationPlan
 from tests.clients.python import samples
 
 PROBLEMS = [Problem(f"p{i}", f"Question {i}?", "10", "#### 10", "test") for i in range(4)]
@@ -69,5 +69,5 @@ class FakeSolver:
             self.running -= 1
 
 
-def plan(**parts: Any) -> Plan:
-    return Plan(**{"source": "easy", "seed": 7, **parts})
+def plan(**parts: Any) -> EvaluationPlan:
+    return EvaluationPlan(**{"source": "easy", "seed": 7, **parts})

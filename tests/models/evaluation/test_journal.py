@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from glore_client import SolveResult
-from glore_models.evaluation.journal import Entry, JournalError, Usage, open_journal, usage_of
+from glore_models.evaluation.journal import Entry, JournalError, TotalUsage, open_journal, usage_of
 from tests.clients.python import samples
 
 RESULT = SolveResult.model_validate(samples.result())
@@ -120,6 +120,6 @@ def test_every_answer_counts_once_and_every_attempt_takes_its_time(tmp_path: Pat
     with open_journal(tmp_path / "responses.jsonl", lambda: next(times)) as journal:
         journal.add(Entry("p1", "glore", RESULT))
         used = RESULT.usage
-        assert usage_of(journal) == Usage(
+        assert usage_of(journal) == TotalUsage(
             2.0 + 5.0, 2 * used.engine_calls, 2 * used.prompt_tokens, 2 * used.generated_tokens
         )

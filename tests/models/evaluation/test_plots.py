@@ -19,7 +19,7 @@ from glore_models.evaluation.plots import (
     shares,
 )
 from glore_models.evaluation.processbench import Judged
-from glore_models.evaluation.report import Row
+from glore_models.evaluation.report import EvaluationRow
 from glore_models.evaluation.steps import Labelled, curve, figures
 from tests.models.evaluation.paper.builders import RIGHT, THRESHOLDS, record, written
 
@@ -50,16 +50,18 @@ def test_a_picture_is_shown_where_it_can_be_drawn(tmp_path: Path) -> None:
 
 
 ROWS = (
-    Row("draft", 10, 4, 0, 0, 70.0, 1.0, derived_from="glore"),
-    Row("gated", 10, 0, 10, 0, None, None),
-    Row("glore", 10, 6, 0, 1, 190.0, 3.0),
-    Row("perfect selector", 10, 7, 0, 1, 190.0, 3.0, derived_from="glore"),
+    EvaluationRow("draft", 10, 4, 0, 0, 70.0, 1.0, derived_from="glore"),
+    EvaluationRow("gated", 10, 0, 10, 0, None, None),
+    EvaluationRow("glore", 10, 6, 0, 1, 190.0, 3.0),
+    EvaluationRow("perfect selector", 10, 7, 0, 1, 190.0, 3.0, derived_from="glore"),
 )
 
 SECONDS = {"draft": (0.5, 1.5), "gated": (), "glore": (2.0, 4.0)}
 
 
-def picture(tmp_path: Path, rows: tuple[Row, ...], seconds: dict[str, tuple[float, ...]]) -> bytes:
+def picture(
+    tmp_path: Path, rows: tuple[EvaluationRow, ...], seconds: dict[str, tuple[float, ...]]
+) -> bytes:
     out = tmp_path / "curves.png"
     draw_evaluation(rows, seconds, out)
     assert list(tmp_path.iterdir()) == [out]
@@ -71,12 +73,15 @@ def test_the_picture_is_a_png_and_shows_accuracies_and_latencies(tmp_path: Path)
     assert first.startswith(b"\x89PNG")
     assert picture(tmp_path, ROWS, SECONDS) == first
     assert picture(tmp_path, ROWS, {**SECONDS, "glore": (2.0, 3.0)}) != first
-    assert picture(tmp_path, (*ROWS[:2], Row("glore", 10, 5, 0, 1, 190.0, 3.0)), SECONDS) != first
+    assert (
+        picture(tmp_path, (*ROWS[:2], EvaluationRow("glore", 10, 5, 0, 1, 190.0, 3.0)), SECONDS)
+        != first
+    )
 
 
 @pytest.mark.parametrize("rows", [(), ROWS[1:2]])
 def test_where_nothing_was_answered_the_picture_is_empty(
-    tmp_path: Path, rows: tuple[Row, ...]
+    tmp_path: Path, rows: tuple[EvaluationRow, ...]
 ) -> None:
     assert picture(tmp_path, rows, {}).startswith(b"\x89PNG")
 

@@ -3,12 +3,19 @@
 import json
 from datetime import UTC, datetime, timedelta
 
-from glore_models.evaluation.journal import Usage
-from glore_models.evaluation.outcomes import FAILED, Outcome
-from glore_models.evaluation.report import Row, as_card, as_json, as_markdown, as_text, make_row
+from glore_models.evaluation.journal import TotalUsage
+from glore_models.evaluation.outcomes import FAILED, JudgedAnswer
+from glore_models.evaluation.report import (
+    EvaluationRow,
+    as_card,
+    as_json,
+    as_markdown,
+    as_text,
+    make_row,
+)
 
-RIGHT = Outcome(correct=True, generated_tokens=100, seconds=2.0)
-WRONG = Outcome(correct=False, generated_tokens=50, seconds=1.0, degraded=True)
+RIGHT = JudgedAnswer(correct=True, generated_tokens=100, seconds=2.0)
+WRONG = JudgedAnswer(correct=False, generated_tokens=50, seconds=1.0, degraded=True)
 
 ROWS = (
     make_row("draft", [RIGHT, WRONG, FAILED, FAILED], derived_from="glore"),
@@ -60,13 +67,13 @@ STARTED = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 def test_a_card_has_configuration_seed_counts_time_and_tokens() -> None:
     rows = [
-        Row("glore", 10, 6, 2, 1, 100.0, 2.5),
-        Row("draft", 10, 5, 10, 0, None, None, derived_from="glore"),
+        EvaluationRow("glore", 10, 6, 2, 1, 100.0, 2.5),
+        EvaluationRow("draft", 10, 5, 10, 0, None, None, derived_from="glore"),
     ]
     text = as_card(
         SETTINGS,
         rows,
-        Usage(4530.0, 40, 12_345, 6_789),
+        TotalUsage(4530.0, 40, 12_345, 6_789),
         command="glore eval",
         n=10,
         started=STARTED,

@@ -10,8 +10,8 @@ from glore_client import APIConnectionError, APITimeoutError, GloreError, Sampli
 from glore_models.evaluation import run
 from glore_models.evaluation.journal import JournalError
 from glore_models.evaluation.plots import draw_evaluation
-from glore_models.evaluation.report import Row
-from glore_models.evaluation.run import STRATEGIES, Report, evaluate
+from glore_models.evaluation.report import EvaluationRow
+from glore_models.evaluation.run import STRATEGIES, EvaluationReport, evaluate
 from tests.models.evaluation.fakes import PROBLEMS, FakeSolver, plan
 
 
@@ -21,7 +21,7 @@ def quick_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "draw_evaluation", lambda _rows, _seconds, out: out.write_bytes(b"a"))
 
 
-def row(report: Report, name: str) -> Row:
+def row(report: EvaluationReport, name: str) -> EvaluationRow:
     return next(row for row in report.rows if row.name == name)
 
 

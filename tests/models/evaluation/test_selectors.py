@@ -21,9 +21,9 @@ from glore_models.evaluation.selector_report import as_markdown, joined, report,
 from glore_models.evaluation.selectors import (
     DRAFT,
     WAYS,
-    Answered,
     Candidates,
     Found,
+    SelectedAnswer,
     find,
     within_questions,
 )
@@ -133,8 +133,8 @@ def test_the_auc_within_questions_counts_pairs_of_different_texts() -> None:
 
 
 def test_a_row_compares_with_the_draft_question_by_question() -> None:
-    drafts = [Answered(right, 10, 1) for right in (True, True, False, False)]
-    ours = [Answered(right, 30, 3) for right in (True, False, True, True)]
+    drafts = [SelectedAnswer(right, 10, 1) for right in (True, True, False, False)]
+    ours = [SelectedAnswer(right, 30, 3) for right in (True, False, True, True)]
     counted = row("a", "", ours, drafts)
     assert (counted.right, counted.alone, counted.draft_alone) == (3, 2, 1)
     assert counted.p == 1.0

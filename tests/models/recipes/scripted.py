@@ -6,7 +6,7 @@ from dataclasses import replace
 from glore_models.data import sources
 from glore_models.data.sources import ProblemCounts
 from glore_models.recipes.paper import smoke
-from glore_models.recipes.recipe import Recipe, Sampled
+from glore_models.recipes.recipe import Recipe, StudentSampling
 from glore_models.sampling.port import Rollout
 
 
@@ -19,7 +19,7 @@ def scripted() -> Recipe:
         from_bundle=False,
         student=made.orm,
         expert_iteration=replace(made.expert_iteration, training=made.orm),
-        sampled=Sampled(
+        sampled=StudentSampling(
             problems=ProblemCounts(easy=4, all=0, seed=21),
             n=2,
             rollouts=2,

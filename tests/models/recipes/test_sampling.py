@@ -9,12 +9,12 @@ import pytest
 
 from glore_models.data.files import read_jsonl
 from glore_models.data.problems import Problem
-from glore_models.data.rollouts import PrefixRollouts, Sample, make_sample
+from glore_models.data.rollouts import PrefixRollouts, StudentSample, make_sample
 from glore_models.recipes import sampling
-from glore_models.sampling.port import Drawing, Rollout, StreamingSampler
+from glore_models.sampling.port import Rollout, SamplingParams, StreamingSampler
 
 PROBLEMS = [Problem(f"p{i}", f"What is {i} + 1?", str(i + 1), "", "s") for i in range(6)]
-DRAWING = Drawing(n=3, temperature=0.8, max_tokens=9)
+DRAWING = SamplingParams(n=3, temperature=0.8, max_tokens=9)
 
 
 class Numbered:
@@ -41,7 +41,7 @@ def test_a_kill_at_any_row_leaves_every_problem_with_all_its_samples(
     rows = out.read_text().splitlines(keepends=True)
     out.write_text("".join(rows[:lines]) + rows[lines][:cut])
     counts = sampling.sample_solutions(PROBLEMS, Numbered(), out, DRAWING)
-    found = Counter((row.problem, row.solution) for row in read_jsonl(out, Sample))
+    found = Counter((row.problem, row.solution) for row in read_jsonl(out, StudentSample))
     assert found == {(p.id, f"try {i}\n#### 1"): 1 for p in PROBLEMS for i in range(3)}
     assert counts["samples"] == 18
     assert counts["tokens"] == 18 * 4
@@ -70,7 +70,7 @@ def test_a_file_does_not_tell_in_which_order_engines_were_finished(tmp_path: Pat
     sampling.sample_solutions(PROBLEMS, Backwards(), one, DRAWING)
     sampling.sample_solutions(PROBLEMS, Backwards(order=1), other, DRAWING)
     assert one.read_bytes() == other.read_bytes()
-    assert [row.problem for row in read_jsonl(one, Sample)][::3] == [p.id for p in PROBLEMS]
+    assert [row.problem for row in read_jsonl(one, StudentSample)][::3] == [p.id for p in PROBLEMS]
     one.unlink()
     other.unlink()
     sampling.roll_out_prefixes(SOLUTIONS, Backwards(), one, DRAWING)

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from glore_models.data.examples import ScoreExample
 from glore_models.data.files import read_jsonl, write_jsonl
 from glore_models.data.problems import Problem, text_key
-from glore_models.data.rollouts import PrefixRollouts, Sample
+from glore_models.data.rollouts import PrefixRollouts, StudentSample
 from glore_models.data.run_folder import read_thresholds
 from glore_models.recipes import UnknownNameError, run_recipe
 from glore_models.recipes.paper import paper, smoke
@@ -191,7 +191,7 @@ def test_no_test_question_is_in_any_training_file(finished: tuple[Run, Stages]) 
     held = {
         text_key(row.question)
         for split in ("validation", "test")
-        for row in read_jsonl(run.path(f"{split}_samples.jsonl"), Sample)
+        for row in read_jsonl(run.path(f"{split}_samples.jsonl"), StudentSample)
     }
     assert held
     trained = {
@@ -199,7 +199,9 @@ def test_no_test_question_is_in_any_training_file(finished: tuple[Run, Stages]) 
         for problem in read_jsonl(run.path("student_problems.jsonl"), Problem)
     }
     for name in ("samples", "ei_1_samples"):
-        trained |= {text_key(row.question) for row in read_jsonl(run.path(f"{name}.jsonl"), Sample)}
+        trained |= {
+            text_key(row.question) for row in read_jsonl(run.path(f"{name}.jsonl"), StudentSample)
+        }
     assert not held & trained
     everything = "".join(
         run.path(f"{name}.jsonl").read_text().casefold()

@@ -10,7 +10,7 @@ import pytest
 from glore_models.data.examples import CompletionExample
 from glore_models.data.files import read_jsonl, write_jsonl
 from glore_models.data.problems import Problem, text_key
-from glore_models.data.rollouts import Sample, make_sample
+from glore_models.data.rollouts import StudentSample, make_sample
 from glore_models.recipes.paper import paper, smoke
 from glore_models.recipes.recipe import ExpertIteration, Recipe
 from glore_models.recipes.run import Run
@@ -21,7 +21,7 @@ from glore_models.training.adapters import AdapterConfig
 from glore_models.training.loop import LoopReport
 
 
-def sample(problem: str, solution: str) -> Sample:
+def sample(problem: str, solution: str) -> StudentSample:
     return make_sample(problem, f"Question {problem}", "4", solution)
 
 
@@ -158,7 +158,10 @@ def test_each_of_two_rounds_has_fresh_problems_and_goes_on_from_the_one_before(
     }
     assert students.merged == tmp_path / "merged_2"
     first, second = (
-        {text_key(row.question) for row in read_jsonl(run.path(f"ei_{i}_samples.jsonl"), Sample)}
+        {
+            text_key(row.question)
+            for row in read_jsonl(run.path(f"ei_{i}_samples.jsonl"), StudentSample)
+        }
         for i in (1, 2)
     )
     assert len(first) == len(second) == 4

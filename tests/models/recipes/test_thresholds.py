@@ -16,7 +16,7 @@ from glore_models.recipes.card import card
 from glore_models.recipes.paper import smoke
 from glore_models.recipes.recipe import Recipe
 from glore_models.recipes.run import Counts, Run
-from glore_models.recipes.thresholds import Thresholds, best_gate
+from glore_models.recipes.thresholds import ThresholdStages, best_gate
 
 ROOT = Path(__file__).parents[3]
 FILES = ("first_error", "sorm"), ("orm_first_error", "orm"), ("gate", "gate")
@@ -66,7 +66,7 @@ def choose(folder: Path, recipe: Recipe, **splits: Sequence[PrefixRollouts]) -> 
     run = Run(folder)
     for split, rows in splits.items():
         write_jsonl(run.path(f"{split}_rollouts.jsonl"), rows)
-    return Thresholds(recipe, run, folder / "merged").choose()
+    return ThresholdStages(recipe, run, folder / "merged").choose()
 
 
 def test_thresholds_are_chosen_from_validation_alone(recipe: Recipe, tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_the_matched_orm_is_compared_later_and_changes_nothing_else(
     with_it = replace(recipe, orm_matched=True)
     without = card(with_it, {"steps": counts}, 0.0)  # not compared yet
     assert "| orm_matched |" not in without
-    more = Thresholds(with_it, Run(folder), folder / "merged").matched()
+    more = ThresholdStages(with_it, Run(folder), folder / "merged").matched()
     assert list(more) == ["orm_matched"]
     assert more["orm_matched"].keys() == counts["orm"].keys()
     points = json.loads((folder / "orm_matched_curve.json").read_text())
@@ -117,7 +117,7 @@ def test_the_matched_orm_is_compared_later_and_changes_nothing_else(
     assert at[threshold] == max(at.values()) == more["orm_matched"]["validation_f1"]
     assert read_thresholds(folder / "thresholds.json").of("orm_matched") == threshold
     assert {name: (folder / name).read_bytes() for name in before} == before
-    assert Thresholds(with_it, Run(folder), folder / "merged").choose() == counts
+    assert ThresholdStages(with_it, Run(folder), folder / "merged").choose() == counts
     table = card(with_it, {"steps": counts, "matched_steps": more}, 0.0)
     assert f"| orm_matched | {threshold:.2f} |" in table
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glore_models.sampling.prefixes import families, together
+from glore_models.sampling.prefixes import chunk_by_prefix, families
 
 PROMPTS = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=5), max_size=12)
 
@@ -30,7 +30,7 @@ def test_no_leader_begins_with_another_leader(prompts: list[list[int]]) -> None:
 def test_places_stay_in_order_and_prompts_that_go_on_from_one_another_stay_together(
     prompts: list[str], most: int
 ) -> None:
-    parts = together(prompts, most)
+    parts = chunk_by_prefix(prompts, most)
     assert [place for part in parts for place in part] == list(range(len(prompts)))
     assert all(1 <= len(part) <= most for part in parts)
     for part in parts[1:]:
@@ -43,5 +43,5 @@ def test_places_stay_in_order_and_prompts_that_go_on_from_one_another_stay_toget
 
 def test_parts_are_filled_as_far_as_whole_solutions_fit() -> None:
     prompts = ["a", "a1", "b", "b2", "c", "c1", "c12", "c123", "c1234", "d"]
-    assert together(prompts, 4) == [range(4), range(4, 8), range(8, 10)]
-    assert together([], 4) == []
+    assert chunk_by_prefix(prompts, 4) == [range(4), range(4, 8), range(8, 10)]
+    assert chunk_by_prefix([], 4) == []

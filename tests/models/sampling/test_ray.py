@@ -11,17 +11,17 @@ import pytest
 
 from glore_models.data.files import read_jsonl
 from glore_models.data.problems import Problem
-from glore_models.data.rollouts import PrefixRollouts, Sample
+from glore_models.data.rollouts import PrefixRollouts, StudentSample
 from glore_models.recipes.sampling import roll_out_prefixes, sample_solutions
 from glore_models.sampling.choice import SamplerChoice, make
-from glore_models.sampling.port import Drawing, MakeSampler, Rollout
+from glore_models.sampling.port import MakeSampler, Rollout, SamplingParams
 from glore_models.sampling.vllm import SamplingError
 from tests.models.sampling.fake_engine import FakeEngine, fake_engine
 
 pytestmark = pytest.mark.timeout(900)  # Ray takes seconds to start, minutes on a busy machine
 
 K = 3
-DRAWING = Drawing(K, 0.8, 50)
+DRAWING = SamplingParams(K, 0.8, 50)
 PROBLEMS = [Problem(f"p{i}", "q" * (i + 1), str(i % K), "", "made") for i in range(40)]
 
 
@@ -89,7 +89,7 @@ def test_a_killed_worker_loses_no_solution_and_doubles_none(
     assert sampler.trouble.revived > 0  # type: ignore[attr-defined] # Ray started it again
     asked = engines[0].asked + engines[1].asked
     assert sum(asked.values()) > len(PROBLEMS)  # what it had not delivered was drawn again
-    rows = list(read_jsonl(tmp_path / "killed.jsonl", Sample))
+    rows = list(read_jsonl(tmp_path / "killed.jsonl", StudentSample))
     assert Counter(row.problem for row in rows) == {problem.id: K for problem in PROBLEMS}
     assert counts["samples"] == len(PROBLEMS) * K
     assert counts["tokens"] == len(PROBLEMS) * K * 3
@@ -104,7 +104,8 @@ def test_prefixes_are_rolled_out_by_the_same_stage(
     tmp_path: Path,
 ) -> None:
     samples = [
-        Sample(f"p{i}", "q" * (i + 1), "1", "one\ntwo\n#### 1", right=True) for i in range(10)
+        StudentSample(f"p{i}", "q" * (i + 1), "1", "one\ntwo\n#### 1", right=True)
+        for i in range(10)
     ]
     engines[0].kills_at = 3
     roll_out_prefixes(samples, make_sampler(checkpoint, 1), tmp_path / "out.jsonl", DRAWING)

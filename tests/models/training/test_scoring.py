@@ -12,7 +12,7 @@ from glore_models.data.examples import ScoreExample
 from glore_models.training import scoring
 from glore_models.training.adapters import AdapterConfig, encode_scores, train_scorer
 from glore_models.training.loop import LoopConfig
-from glore_models.training.scoring import StepScorer, score_steps
+from glore_models.training.scoring import LocalStepScorer, score_steps
 
 CONFIG = AdapterConfig(rank=4, alpha=8, loop=LoopConfig(epochs=12, batch_tokens=64, rate=1e-2))
 SOLUTIONS = [
@@ -68,7 +68,7 @@ def test_packs_and_batches_keep_their_bounds(
 ) -> None:
     monkeypatch.setattr(scoring, "_BATCH_TOKENS", dict.fromkeys(("cpu", "cuda"), 150))
     monkeypatch.setattr(scoring, "_PACK_TOKENS", 60)
-    scorer = StepScorer(tiny_base, adapter)
+    scorer = LocalStepScorer(tiny_base, adapter)
     solutions = [*SOLUTIONS, *[("q", ("one more", "#### 8"))] * 4]
     encoded = {
         place: scorer._encode(question, steps)
@@ -92,7 +92,7 @@ def test_packs_and_batches_keep_their_bounds(
 
 
 def test_a_question_is_computed_once_for_its_solutions(tiny_base: Path, adapter: Path) -> None:
-    scorer = StepScorer(tiny_base, adapter)
+    scorer = LocalStepScorer(tiny_base, adapter)
     computed = []
     scorer.decoder.register_forward_pre_hook(
         lambda _module, _given, named: computed.append(tuple(named["input_ids"].shape)),
@@ -104,7 +104,7 @@ def test_a_question_is_computed_once_for_its_solutions(tiny_base: Path, adapter:
 
 def test_bfloat16_scores_are_close(tiny_base: Path, adapter: Path) -> None:
     exact = score_steps(tiny_base, adapter, SOLUTIONS)
-    rounded = StepScorer(tiny_base, adapter, dtype=torch.bfloat16).score(SOLUTIONS)
+    rounded = LocalStepScorer(tiny_base, adapter, dtype=torch.bfloat16).score(SOLUTIONS)
     assert exact != rounded
     for ours, theirs in zip(rounded, exact, strict=True):
         assert ours == pytest.approx(theirs, abs=0.05)

@@ -24,7 +24,7 @@ from glore_models.data import sources
 from glore_models.data.problems import Problem, Split
 from glore_models.evaluation.journal import JournalError
 from glore_models.evaluation.report import as_text
-from glore_models.evaluation.run import Plan, Report, evaluate, report_as_json
+from glore_models.evaluation.run import EvaluationPlan, EvaluationReport, evaluate, report_as_json
 
 GENERATED: Final = 400  # problems of a source without an end, when nothing is said
 SPLITS: Final[Mapping[str, Split | None]] = MappingProxyType(
@@ -56,7 +56,7 @@ def run_evaluate(
     """
     names = [name.strip() for name in strategies.split(",") if name.strip()]
     try:
-        plan = Plan(
+        plan = EvaluationPlan(
             source=source,
             seed=seed,
             strategies=tuple(strategy_named(name) for name in names),
@@ -96,7 +96,7 @@ def run_evaluate(
         print(visible(summary(report, n)), end="")  # noqa: T201 - what was asked for
 
 
-def summary(report: Report, n: int) -> str:
+def summary(report: EvaluationReport, n: int) -> str:
     """The table, what it is of, and the paired tests."""
     plan = report.plan
     of_split = f", split {plan.split}" if plan.split != "test" else ""
@@ -180,8 +180,8 @@ def _chosen_of_file(path: Path, n: int | None, seed: int, name: str) -> Chosen:
 
 
 async def _measure(
-    url: str, problems: list[Problem], plan: Plan, folder: Path, screen: Console
-) -> Report:
+    url: str, problems: list[Problem], plan: EvaluationPlan, folder: Path, screen: Console
+) -> EvaluationReport:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

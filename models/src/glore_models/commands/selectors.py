@@ -27,7 +27,13 @@ from glore_models.evaluation.batches import Batches, MissingTextError
 from glore_models.evaluation.paper.loaders import ModelLoader
 from glore_models.evaluation.paper.sets import FRESH_SETS, check_unseen, load_set
 from glore_models.evaluation.provenance import Provenance
-from glore_models.evaluation.selector_report import Report, as_markdown, as_values, joined, report
+from glore_models.evaluation.selector_report import (
+    SelectorReport,
+    as_markdown,
+    as_values,
+    joined,
+    report,
+)
 from glore_models.evaluation.selectors import MAX_TOKENS, QUESTIONS, Found, find
 
 _WRITERS: Final = ("student", "global_refiner", "local_refiner")
@@ -55,7 +61,7 @@ def run_selectors(options: PaperOptions, *, as_json: bool, alone: bool) -> None:
         check_unseen(models.folder, problems)
         if not options.tables_only:
             check_installed()
-        reports: list[Report] = []
+        reports: list[SelectorReport] = []
         composition = ModelLoader(models)
         for student in students:
             found = {

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal, TypeAlias
 
 from glore_models.data.examples import ScoreExample
-from glore_models.data.rollouts import PrefixRollouts, Sample, is_right, steps_of
+from glore_models.data.rollouts import PrefixRollouts, StudentSample, is_right, steps_of
 
 GOOD, BAD, UNLABELLED = 1, 0, -1
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
@@ -66,7 +66,7 @@ class LabelCounts:
         return asdict(self)
 
 
-def orm_examples(samples: Sequence[Sample]) -> list[ScoreExample]:
+def orm_examples(samples: Sequence[StudentSample]) -> list[ScoreExample]:
     """Every step of a sample labelled with the sample's outcome; samples without steps left out."""
     made = []
     for sample in samples:

@@ -12,7 +12,7 @@ from glore.formats.prompts import global_refiner_prompt, local_refiner_prompt
 from glore.formats.steps import closed, prefix_before
 from glore_models.data.examples import CompletionExample
 from glore_models.data.labels import BAD, by_solution, make_consistent, raw_labels
-from glore_models.data.rollouts import PrefixRollouts, Sample, make_sample, steps_of
+from glore_models.data.rollouts import PrefixRollouts, StudentSample, make_sample, steps_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class GlobalCounts:
 
 
 def global_pairs(
-    samples: Sequence[Sample],
+    samples: Sequence[StudentSample],
     per_draft: int,
     seed: int,
     *,
@@ -41,7 +41,7 @@ def global_pairs(
 
 
 def counted_global_pairs(
-    samples: Sequence[Sample],
+    samples: Sequence[StudentSample],
     per_draft: int,
     seed: int,
     *,
@@ -52,7 +52,7 @@ def counted_global_pairs(
     samples = [*samples, *_whole(rollouts)]
     rng = random.Random(seed)
     right: dict[str, dict[str, None]] = defaultdict(dict)
-    wrong: dict[tuple[str, str], Sample] = {}
+    wrong: dict[tuple[str, str], StudentSample] = {}
     for sample in samples:
         if sample.right:
             right[sample.problem][sample.solution] = None
@@ -70,7 +70,10 @@ def counted_global_pairs(
 
 
 def local_pairs(
-    rollouts: Sequence[PrefixRollouts], samples: Sequence[Sample], per_draft: int | None, seed: int
+    rollouts: Sequence[PrefixRollouts],
+    samples: Sequence[StudentSample],
+    per_draft: int | None,
+    seed: int,
 ) -> list[CompletionExample]:
     """A draft whose first bad step is i -> a right continuation of its first i steps.
 
@@ -100,7 +103,7 @@ def local_pairs(
     return pairs
 
 
-def _whole(rollouts: Sequence[PrefixRollouts]) -> list[Sample]:
+def _whole(rollouts: Sequence[PrefixRollouts]) -> list[StudentSample]:
     """Each rollout with its prefix, as a solution of its own."""
     return [
         make_sample(

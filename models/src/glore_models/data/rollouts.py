@@ -7,7 +7,7 @@ from glore.formats.steps import closed, prefix_before, split_steps
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class StudentSample:
     """One solution that the student wrote for a problem, right or wrong."""
 
     problem: str
@@ -40,10 +40,12 @@ class PrefixRollouts:
         return self.problem, closed(prefix_before(self.solution, self.kept))
 
 
-def make_sample(problem: str, question: str, answer: str, text: str, tokens: int = 0) -> Sample:
+def make_sample(
+    problem: str, question: str, answer: str, text: str, tokens: int = 0
+) -> StudentSample:
     """A sample with its outcome: right when the stated answer is the right one."""
     solution = text.strip()
-    return Sample(problem, question, answer, solution, is_right(solution, answer), tokens)
+    return StudentSample(problem, question, answer, solution, is_right(solution, answer), tokens)
 
 
 def is_right(solution: str, answer: str) -> bool:

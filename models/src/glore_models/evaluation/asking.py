@@ -50,7 +50,7 @@ class Solver(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class AskOptions:
+class AskSettings:
     """How every question is asked; `deadline` in seconds, `candidates` is best_of_n's n.
 
     What is None is left to the gateway.
@@ -75,7 +75,7 @@ async def ask_all(
     solver: Solver,
     problems: Sequence[Problem],
     strategies: Sequence[Strategy],
-    manner: AskOptions,
+    settings: AskSettings,
     journal: Journal,
     on_progress: Callable[[int, int], None],
 ) -> None:
@@ -94,28 +94,30 @@ async def ask_all(
     async def work() -> None:
         nonlocal done
         for problem, strategy in queue:
-            journal.add(await _ask(solver, problem, strategy, manner))
+            journal.add(await _ask(solver, problem, strategy, settings))
             done += 1
             on_progress(done, len(everything))
 
     try:
         async with asyncio.TaskGroup() as group:
-            for _ in range(min(manner.concurrency, len(pending))):
+            for _ in range(min(settings.concurrency, len(pending))):
                 group.create_task(work())
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from errors  # the others say the same
 
 
-async def _ask(solver: Solver, problem: Problem, strategy: Strategy, manner: AskOptions) -> Entry:
+async def _ask(
+    solver: Solver, problem: Problem, strategy: Strategy, settings: AskSettings
+) -> Entry:
     try:
         result = await solver.solve(
             problem.question,
             strategy=strategy,
-            sampling=manner.sampling_of(strategy),
-            deadline=manner.deadline,
-            rounds=manner.rounds,
-            verify=manner.verify,
-            correct=manner.correct,
+            sampling=settings.sampling_of(strategy),
+            deadline=settings.deadline,
+            rounds=settings.rounds,
+            verify=settings.verify,
+            correct=settings.correct,
         )
     except _FAILURES as error:
         return Entry(problem.id, strategy, None, _name(error))

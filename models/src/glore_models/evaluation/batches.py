@@ -53,7 +53,7 @@ class MissingTextError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class TextRow:
     """A row of `texts.jsonl`: text number `index` of those drawn for one prompt.
 
     `prompt` is a hash of it. `finished` is False for a text that was cut off at its token limit.
@@ -69,7 +69,7 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class ScoreRow:
     """A row of `scores.jsonl`: one score in 0..1 per step.
 
     `solution` is a hash of question and steps.
@@ -106,18 +106,18 @@ class Batches:
         self._on_batch = on_batch
         folder.mkdir(parents=True, exist_ok=True)
         texts, scores = self._files
-        self._texts: dict[_TextKey, Text] = {
+        self._texts: dict[_TextKey, TextRow] = {
             (row.role, row.prompt, row.temperature, row.index): row
-            for row in (read_jsonl(texts, Text) if texts.exists() else ())
+            for row in (read_jsonl(texts, TextRow) if texts.exists() else ())
         }
-        self._scores: dict[_ScoreKey, Scored] = {
+        self._scores: dict[_ScoreKey, ScoreRow] = {
             (row.role, row.solution): row
-            for row in (read_jsonl(scores, Scored) if scores.exists() else ())
+            for row in (read_jsonl(scores, ScoreRow) if scores.exists() else ())
         }
-        self._prompts: dict[_TextKey, tuple[str, asyncio.Future[Text]]] = {}
-        self._solutions: dict[_ScoreKey, tuple[_Solution, asyncio.Future[Scored]]] = {}
+        self._prompts: dict[_TextKey, tuple[str, asyncio.Future[TextRow]]] = {}
+        self._solutions: dict[_ScoreKey, tuple[_Solution, asyncio.Future[ScoreRow]]] = {}
 
-    async def text(self, role: str, prompt: str, temperature: float, index: int) -> Text:
+    async def text(self, role: str, prompt: str, temperature: float, index: int) -> TextRow:
         """Text number `index` of this prompt at this temperature."""
         key = role, _hash(prompt), temperature, index
         if key in self._texts:
@@ -183,7 +183,7 @@ class Batches:
             salt=" ".join(str(index) for *_, index in keys),
         )
         rows = [
-            Text(*key, text=rollout.text, finished=rollout.finished, tokens=rollout.tokens)
+            TextRow(*key, text=rollout.text, finished=rollout.finished, tokens=rollout.tokens)
             for key, (rollout,) in zip(keys, found, strict=True)
         ]
         append_jsonl(self._files[0], rows)
@@ -199,7 +199,7 @@ class Batches:
         keys = [key for key in self._solutions if key[0] == role]
         keys = keys[: int(getattr(scorer, "rows", len(keys)))]
         found = scorer.score([self._solutions[key][0] for key in keys])
-        rows = [Scored(*key, scores=tuple(each)) for key, each in zip(keys, found, strict=True)]
+        rows = [ScoreRow(*key, scores=tuple(each)) for key, each in zip(keys, found, strict=True)]
         append_jsonl(self._files[1], rows)
         for key, row in zip(keys, rows, strict=True):
             self._scores[key] = row

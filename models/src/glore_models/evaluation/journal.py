@@ -120,7 +120,7 @@ def _seconds(value: object) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class TotalUsage:
     """What all answers of a folder took; `seconds` on the wall, over all attempts."""
 
     seconds: float
@@ -129,10 +129,10 @@ class Usage:
     generated_tokens: int
 
 
-def usage_of(journal: Journal) -> Usage:
+def usage_of(journal: Journal) -> TotalUsage:
     """The sums over every answer that is kept; what failed has told nothing of its tokens."""
     used = [result.usage for result in journal.results]
-    return Usage(
+    return TotalUsage(
         seconds=journal.spent,
         engine_calls=sum(each.engine_calls for each in used),
         prompt_tokens=sum(each.prompt_tokens for each in used),

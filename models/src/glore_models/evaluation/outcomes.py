@@ -15,7 +15,7 @@ from glore_client import Candidate, SolveResult, StageUsage
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class JudgedAnswer:
     """One question, one strategy. A failed one is wrong and has used nothing known."""
 
     correct: bool
@@ -25,14 +25,14 @@ class Outcome:
     seconds: float = 0.0
 
 
-FAILED = Outcome(correct=False, failed=True)
+FAILED = JudgedAnswer(correct=False, failed=True)
 
-Judge: TypeAlias = Callable[[SolveResult, str], Outcome]  # result, right answer
+Judge: TypeAlias = Callable[[SolveResult, str], JudgedAnswer]  # result, right answer
 
 
-def as_asked(result: SolveResult, answer: str) -> Outcome:
+def as_asked(result: SolveResult, answer: str) -> JudgedAnswer:
     """The response taken as it is; seconds are the gateway's, from question to answer."""
-    return Outcome(
+    return JudgedAnswer(
         correct=same_answer(result.answer, answer),
         degraded=bool(result.degraded),
         generated_tokens=result.usage.generated_tokens,
@@ -40,9 +40,9 @@ def as_asked(result: SolveResult, answer: str) -> Outcome:
     )
 
 
-def any_candidate(result: SolveResult, answer: str) -> Outcome:
+def any_candidate(result: SolveResult, answer: str) -> JudgedAnswer:
     """A perfect selector: right if any candidate is. Its cost is the response's."""
-    return Outcome(
+    return JudgedAnswer(
         correct=any(same_answer(c.answer, answer) for c in result.candidates),
         degraded=any(d.stage not in {"score", "rerank"} for d in result.degraded),
         generated_tokens=result.usage.generated_tokens,
@@ -50,19 +50,19 @@ def any_candidate(result: SolveResult, answer: str) -> Outcome:
     )
 
 
-def derived_draft(result: SolveResult, answer: str) -> Outcome:
+def derived_draft(result: SolveResult, answer: str) -> JudgedAnswer:
     """What `draft` would have answered, from a `glore` response."""
     return _derived(_draft(result), answer, _stages(result, ["draft"]), degraded=False)
 
 
-def derived_global(result: SolveResult, answer: str) -> Outcome:
+def derived_global(result: SolveResult, answer: str) -> JudgedAnswer:
     """What `global` would have answered; the draft, degraded, if that stage gave nothing."""
     refined = _of_kind(result, "global_refinement")
     stages = _stages(result, ["draft", "refine_globally"])
     return _derived(refined or _draft(result), answer, stages, degraded=refined is None)
 
 
-def derived_local(result: SolveResult, answer: str) -> Outcome:
+def derived_local(result: SolveResult, answer: str) -> JudgedAnswer:
     """What `local` would have answered.
 
     The draft if no error was found in it; the draft, degraded, if scoring or refining gave
@@ -86,9 +86,9 @@ DERIVED: Mapping[str, Judge] = MappingProxyType(
 
 def _derived(
     candidate: Candidate, answer: str, stages: Iterable[StageUsage], *, degraded: bool
-) -> Outcome:
+) -> JudgedAnswer:
     path = list(stages)
-    return Outcome(
+    return JudgedAnswer(
         correct=same_answer(candidate.answer, answer),
         degraded=degraded,
         generated_tokens=sum(stage.generated_tokens for stage in path),

@@ -11,7 +11,7 @@ from glore_models.evaluation.paper.report import Section, Tables
 from glore_models.evaluation.paper.sets import POOLS
 from glore_models.evaluation.paper.table_a import ROLES
 from glore_models.evaluation.processbench import Judged
-from glore_models.evaluation.report import Row
+from glore_models.evaluation.report import EvaluationRow
 from glore_models.evaluation.steps import StepFigures
 
 if TYPE_CHECKING:
@@ -123,7 +123,9 @@ def _bars(row: DrawnRow) -> list[list[float]]:
     return [[max(0.0, 100 * below)], [max(0.0, 100 * above)]]
 
 
-def draw_evaluation(rows: Sequence[Row], seconds: Mapping[str, Sequence[float]], out: Path) -> None:
+def draw_evaluation(
+    rows: Sequence[EvaluationRow], seconds: Mapping[str, Sequence[float]], out: Path
+) -> None:
     """A PNG with two panels; `seconds` are those of each answered question, by the row's name.
 
     Rows of which nothing was answered are left out; a row without `seconds` has no line. Raises
@@ -186,7 +188,7 @@ def draw_tables(tables: Tables, out: Path) -> None:
             if name in rows[student]:
                 section = rows[student][name]
                 title = f"{student}, {name} (n = {section.questions})"
-                draw_strategies(panel, section.compared.rows, title)
+                draw_strategies(panel, section.strategies.rows, title)
             else:
                 panel.set_axis_off()
         _draw_offsets(axes[-1], student, sections)
@@ -213,7 +215,7 @@ def offset_counts(sections: Sequence[Section], role: str) -> Counter[int]:
     counts: Counter[int] = Counter()
     for section in sections:
         if section.name not in POOLS:  # a pool's drafts are those of its sets
-            for row in section.located:
+            for row in section.scorers:
                 if row.role == role:
                     counts.update(dict(row.offsets.counts))
     return counts

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from glore_models.evaluation.intervals import Interval, wilson
-from glore_models.evaluation.journal import Usage
+from glore_models.evaluation.journal import TotalUsage
 from glore_models.evaluation.markdown import configuration
-from glore_models.evaluation.outcomes import Outcome
+from glore_models.evaluation.outcomes import JudgedAnswer
 
 _HEADER = (
     "strategy", "right", "accuracy", "95% interval", "tokens", "seconds", "failed", "degraded"
@@ -18,7 +18,7 @@ _MARK = "*"
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class EvaluationRow:
     """The figures of one strategy over `n` questions.
 
     Failed questions count as wrong. Tokens (generated) and seconds are means over the
@@ -46,11 +46,13 @@ class Row:
         return wilson(self.correct, self.n)
 
 
-def make_row(name: str, outcomes: Sequence[Outcome], derived_from: str | None = None) -> Row:
+def make_row(
+    name: str, outcomes: Sequence[JudgedAnswer], derived_from: str | None = None
+) -> EvaluationRow:
     """The figures of these outcomes, one per question."""
     answered = [outcome for outcome in outcomes if not outcome.failed]
     count = len(answered)
-    return Row(
+    return EvaluationRow(
         name=name,
         n=len(outcomes),
         correct=sum(outcome.correct for outcome in outcomes),
@@ -62,7 +64,7 @@ def make_row(name: str, outcomes: Sequence[Outcome], derived_from: str | None = 
     )
 
 
-def as_text(rows: Sequence[Row]) -> str:
+def as_text(rows: Sequence[EvaluationRow]) -> str:
     """An aligned table, with a note on the derived rows if there are any."""
     cells = [_HEADER, *(_cells(row) for row in rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(_HEADER))]
@@ -71,7 +73,7 @@ def as_text(rows: Sequence[Row]) -> str:
     return "\n".join([*lines, *_note(rows)]) + "\n"
 
 
-def as_markdown(rows: Sequence[Row]) -> str:
+def as_markdown(rows: Sequence[EvaluationRow]) -> str:
     """The same as a Markdown table."""
     lines = [_HEADER, ("---", *("---:" for _ in _HEADER[1:])), *(_cells(row) for row in rows)]
     table = ["| " + " | ".join(line) + " |" for line in lines]
@@ -79,7 +81,7 @@ def as_markdown(rows: Sequence[Row]) -> str:
     return text.replace("_", "\\_").replace(_MARK, f"\\{_MARK}")
 
 
-def as_json(row: Row) -> dict[str, Any]:
+def as_json(row: EvaluationRow) -> dict[str, Any]:
     """One row as it stands in the report; shares in 0..1."""
     return {
         "strategy": row.name,
@@ -95,7 +97,7 @@ def as_json(row: Row) -> dict[str, Any]:
     }
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: EvaluationRow) -> tuple[str, ...]:
     low, high = row.interval.low, row.interval.high
     return (
         row.name + (_MARK if row.derived_from else ""),
@@ -115,7 +117,7 @@ def _aligned(line: tuple[str, ...], widths: list[int]) -> list[str]:
     return [name.ljust(widths[0]), *right]
 
 
-def _note(rows: Sequence[Row]) -> list[str]:
+def _note(rows: Sequence[EvaluationRow]) -> list[str]:
     """One line that says which rows were not asked for, none when all were."""
     sources: dict[str, list[str]] = {}
     for row in rows:
@@ -130,8 +132,8 @@ _CARD_HEADER = "| strategy | asked | answered | failed | degraded | right | toke
 
 def as_card(
     settings: dict[str, Any],
-    rows: Iterable[Row],
-    spent: Usage,
+    rows: Iterable[EvaluationRow],
+    spent: TotalUsage,
     *,
     command: str,
     n: int,
@@ -169,7 +171,7 @@ def as_card(
     return "\n".join(lines) + "\n"
 
 
-def _line(row: Row) -> str:
+def _line(row: EvaluationRow) -> str:
     answered = row.n - row.failures
     asked = f"{row.n} (read from {row.derived_from})" if row.derived_from else str(row.n)
     cells = (

@@ -20,19 +20,25 @@ from typing import Any
 from glore_client import Sampling, Strategy
 from glore_models.data.files import parse_json, write_json, write_whole
 from glore_models.data.problems import Problem
-from glore_models.evaluation.asking import AskOptions, Solver, ask_all
+from glore_models.evaluation.asking import AskSettings, Solver, ask_all
 from glore_models.evaluation.intervals import mcnemar_exact
-from glore_models.evaluation.journal import Journal, JournalError, Usage, open_journal, usage_of
+from glore_models.evaluation.journal import (
+    Journal,
+    JournalError,
+    TotalUsage,
+    open_journal,
+    usage_of,
+)
 from glore_models.evaluation.outcomes import (
     DERIVED,
     FAILED,
     Judge,
-    Outcome,
+    JudgedAnswer,
     any_candidate,
     as_asked,
 )
 from glore_models.evaluation.plots import CURVES, draw_evaluation, image_markdown
-from glore_models.evaluation.report import Row, as_card, as_json, as_markdown, make_row
+from glore_models.evaluation.report import EvaluationRow, as_card, as_json, as_markdown, make_row
 
 # Those that are asked unless others are named; `adaptive` is known too.
 STRATEGIES: tuple[Strategy, ...] = ("draft", "global", "local", "best_of_n", "gated", "glore")
@@ -41,7 +47,7 @@ _SELECTORS = {"glore": "perfect selector", "best_of_n": "perfect selector of bes
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class EvaluationPlan:
     """What is asked, and how. `deadline` in seconds; `candidates` is best_of_n's n.
 
     `one_pass` reads the rows of draft, global and local from the `glore` responses instead
@@ -104,7 +110,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Paired:
+class PairedTest:
     """`glore` against another strategy on the same questions, by McNemar's exact test."""
 
     against: str
@@ -114,26 +120,26 @@ class Paired:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class EvaluationReport:
     """What came out; `seconds` of each answered question by the name of its row."""
 
-    plan: Plan
-    rows: tuple[Row, ...]
-    paired: tuple[Paired, ...]
-    spent: Usage
+    plan: EvaluationPlan
+    rows: tuple[EvaluationRow, ...]
+    paired: tuple[PairedTest, ...]
+    spent: TotalUsage
     seconds: dict[str, tuple[float, ...]] = field(default_factory=dict)
 
 
 async def evaluate(
     solver: Solver,
     problems: Sequence[Problem],
-    plan: Plan,
+    plan: EvaluationPlan,
     folder: Path,
     *,
     command: str = "",
     on_progress: Callable[[int, int], None] = lambda _done, _all: None,
     clock: Callable[[], float] = time.monotonic,
-) -> Report:
+) -> EvaluationReport:
     """Ask the service what `folder` does not hold yet, count, and write the report there.
 
     Raises GloreError when the service is not there (what was answered is kept), JournalError
@@ -142,7 +148,7 @@ async def evaluate(
     with open_journal(folder / "responses.jsonl", clock) as journal:
         _keep_plan(folder / "plan.json", plan, journal)
         sampling = Sampling(temperature=plan.temperature, max_tokens=plan.max_tokens)
-        manner = AskOptions(
+        settings = AskSettings(
             sampling,
             plan.candidates,
             plan.deadline,
@@ -152,16 +158,16 @@ async def evaluate(
             correct=True if plan.correct else None,
         )
         started = datetime.now(UTC)
-        await ask_all(solver, problems, plan.asked, manner, journal, on_progress)
+        await ask_all(solver, problems, plan.asked, settings, journal, on_progress)
         report = count(plan, problems, journal)
     _write(folder, report, command=command, n=len(problems), started=started)
     return report
 
 
-def count(plan: Plan, problems: Sequence[Problem], journal: Journal) -> Report:
+def count(plan: EvaluationPlan, problems: Sequence[Problem], journal: Journal) -> EvaluationReport:
     """The figures of what the journal holds; a question that it does not hold has failed."""
-    outcomes: dict[str, list[Outcome]] = {}
-    rows: list[Row] = []
+    outcomes: dict[str, list[JudgedAnswer]] = {}
+    rows: list[EvaluationRow] = []
     for strategy in plan.strategies:
         derive = plan.one_pass and strategy in DERIVED
         source, judge = ("glore", DERIVED[strategy]) if derive else (strategy, as_asked)
@@ -175,10 +181,10 @@ def count(plan: Plan, problems: Sequence[Problem], journal: Journal) -> Report:
         name: tuple(each.seconds for each in judged if not each.failed)
         for name, judged in outcomes.items()
     }
-    return Report(plan, tuple(rows), _paired(outcomes), usage_of(journal), seconds)
+    return EvaluationReport(plan, tuple(rows), _paired(outcomes), usage_of(journal), seconds)
 
 
-def report_as_json(report: Report) -> dict[str, Any]:
+def report_as_json(report: EvaluationReport) -> dict[str, Any]:
     """The report as plain values: plan, rows, paired tests, what was spent."""
     return {
         "plan": asdict(report.plan),
@@ -188,7 +194,9 @@ def report_as_json(report: Report) -> dict[str, Any]:
     }
 
 
-def _write(folder: Path, report: Report, *, command: str, n: int, started: datetime) -> None:
+def _write(
+    folder: Path, report: EvaluationReport, *, command: str, n: int, started: datetime
+) -> None:
     finished = datetime.now(UTC)
     whole = {
         "command": command,
@@ -219,7 +227,7 @@ def _write(folder: Path, report: Report, *, command: str, n: int, started: datet
 
 def _judged(
     source: str, judge: Judge, problems: Sequence[Problem], journal: Journal
-) -> list[Outcome]:
+) -> list[JudgedAnswer]:
     found = [(problem, journal.entries.get((problem.id, source))) for problem in problems]
     return [
         judge(entry.result, problem.answer) if entry and entry.result else FAILED
@@ -227,7 +235,7 @@ def _judged(
     ]
 
 
-def _paired(outcomes: dict[str, list[Outcome]]) -> tuple[Paired, ...]:
+def _paired(outcomes: dict[str, list[JudgedAnswer]]) -> tuple[PairedTest, ...]:
     glore = outcomes.get("glore")
     if glore is None:
         return ()
@@ -238,11 +246,11 @@ def _paired(outcomes: dict[str, list[Outcome]]) -> tuple[Paired, ...]:
         pairs = list(zip(glore, others, strict=True))
         first = sum(ours.correct and not other.correct for ours, other in pairs)
         second = sum(other.correct and not ours.correct for ours, other in pairs)
-        paired.append(Paired(name, first, second, mcnemar_exact(first, second)))
+        paired.append(PairedTest(name, first, second, mcnemar_exact(first, second)))
     return tuple(paired)
 
 
-def _keep_plan(path: Path, plan: Plan, journal: Journal) -> None:
+def _keep_plan(path: Path, plan: EvaluationPlan, journal: Journal) -> None:
     """Write down what the answers depend on, or compare with what the journal was made under."""
     wanted = plan.answers_depend_on
     if not journal.entries:

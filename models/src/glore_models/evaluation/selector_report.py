@@ -8,8 +8,8 @@ from glore_models.evaluation.intervals import Estimate, mcnemar_exact, wilson
 from glore_models.evaluation.selectors import (
     DRAFT,
     SELECTORS,
-    Answered,
     Found,
+    SelectedAnswer,
     within_questions,
 )
 
@@ -29,7 +29,7 @@ _PAIRS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class WayRow:
     """One way to answer `n` questions; `tokens` and `texts` are means over the questions.
 
     `alone` and `draft_alone` are the questions that only this way, or only the draft, gets right,
@@ -63,7 +63,7 @@ class Area:
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class WayPair:
     """Two ways that write as many texts: the questions that only one gets right, McNemar's p."""
 
     name: str
@@ -74,18 +74,18 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class SelectorReport:
     """The tables of one set."""
 
     name: str
     n: int
-    candidates: tuple[Row, ...]
-    ways: tuple[Row, ...]
+    candidates: tuple[WayRow, ...]
+    ways: tuple[WayRow, ...]
     areas: tuple[Area, ...]
-    pairs: tuple[Pair, ...]
+    pairs: tuple[WayPair, ...]
 
 
-def report(name: str, found: Found) -> Report:
+def report(name: str, found: Found) -> SelectorReport:
     """Count what was found on the set `name`."""
     drafts = found.answered[DRAFT]
     candidates = [
@@ -100,7 +100,9 @@ def report(name: str, found: Found) -> Report:
         if (estimate := within_questions(found, score))
     ]
     pairs = [_pair(found, *names) for names in _PAIRS]
-    return Report(name, len(drafts), tuple(candidates), tuple(ways), tuple(areas), tuple(pairs))
+    return SelectorReport(
+        name, len(drafts), tuple(candidates), tuple(ways), tuple(areas), tuple(pairs)
+    )
 
 
 def joined(founds: Sequence[Found]) -> Found:
@@ -112,14 +114,16 @@ def joined(founds: Sequence[Found]) -> Found:
     )
 
 
-def row(name: str, selector: str, answered: Sequence[Answered], drafts: Sequence[Answered]) -> Row:
+def row(
+    name: str, selector: str, answered: Sequence[SelectedAnswer], drafts: Sequence[SelectedAnswer]
+) -> WayRow:
     """The figures of one way to answer, against the draft on the same questions."""
     n, right = len(answered), sum(each.right for each in answered)
     pairs = list(zip(answered, drafts, strict=True))
     alone = sum(ours.right and not draft.right for ours, draft in pairs)
     draft_alone = sum(draft.right and not ours.right for ours, draft in pairs)
     interval = wilson(right, n)
-    return Row(
+    return WayRow(
         name,
         selector,
         n,
@@ -133,7 +137,7 @@ def row(name: str, selector: str, answered: Sequence[Answered], drafts: Sequence
     )
 
 
-def as_markdown(reports: Sequence[Report], command: str) -> str:
+def as_markdown(reports: Sequence[SelectorReport], command: str) -> str:
     """Every set's tables under a heading of its own."""
     lines = [f"`{command}`", ""]
     for each in reports:
@@ -143,12 +147,12 @@ def as_markdown(reports: Sequence[Report], command: str) -> str:
     return "\n".join(lines)
 
 
-def as_values(reports: Sequence[Report], command: str) -> dict[str, Any]:
+def as_values(reports: Sequence[SelectorReport], command: str) -> dict[str, Any]:
     """The same as plain values; shares in 0..1."""
     return {"command": command, "sets": [asdict(each) for each in reports]}
 
 
-def _candidates(found: Report) -> list[str]:
+def _candidates(found: SelectorReport) -> list[str]:
     """A line for each candidate set, a column for each selector; regret is to the perfect one."""
     lines = [
         "| candidates | tokens | " + " | ".join(SELECTORS) + " | regret, ORM | regret, both |",
@@ -165,7 +169,7 @@ def _candidates(found: Report) -> list[str]:
     return lines
 
 
-def _ways(found: Report) -> list[str]:
+def _ways(found: SelectorReport) -> list[str]:
     lines = [
         "| strategy | right | tokens | texts | right per 1,000 tokens | alone : draft alone (p) |",
         "|---|---|---:|---:|---:|---|",
@@ -179,7 +183,7 @@ def _ways(found: Report) -> list[str]:
     return lines
 
 
-def _share(each: Row) -> str:
+def _share(each: WayRow) -> str:
     low, high = (100 * end for end in each.interval)
     return f"{each.right}/{each.n} {100 * each.right / each.n:.1f}% ({low:.1f}-{high:.1f})"
 
@@ -188,7 +192,7 @@ def _p(value: float) -> str:
     return "<0.0001" if value < 0.0001 else f"{value:.2g}"  # noqa: PLR2004
 
 
-def _pairs(pairs: Sequence[Pair]) -> str:
+def _pairs(pairs: Sequence[WayPair]) -> str:
     found = (
         f"{pair.name} against {pair.against} {pair.alone} : {pair.other_alone} ({_p(pair.p)})"
         for pair in pairs
@@ -204,9 +208,9 @@ def _areas(areas: Sequence[Area]) -> str:
     return "; ".join(found)
 
 
-def _pair(found: Found, name: str, against: str) -> Pair:
+def _pair(found: Found, name: str, against: str) -> WayPair:
     counted = row(name, "", found.answered[name], found.answered[against])
-    return Pair(name, against, counted.alone, counted.draft_alone, counted.p)
+    return WayPair(name, against, counted.alone, counted.draft_alone, counted.p)
 
 
 def _area(title: str, estimate: Estimate) -> Area:

@@ -30,7 +30,7 @@ from glore.verifiers.checking import check_solution
 from glore.verifiers.ports import Finding, Verifier
 from glore_models.data.problems import Problem
 from glore_models.data.run_folder import Thresholds
-from glore_models.evaluation.batches import Batches, Text, engines_of
+from glore_models.evaluation.batches import Batches, TextRow, engines_of
 from glore_models.evaluation.intervals import Estimate, auc_within
 
 QUESTIONS: Final = "questions.jsonl"  # beside texts and scores
@@ -44,7 +44,7 @@ DRAFT: Final = "draft"
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class SelectedAnswer:
     """One question answered in one way: `tokens` and `calls` are those of generated texts."""
 
     right: bool
@@ -60,7 +60,7 @@ class Candidates:
     right: tuple[bool, ...]
     tokens: int
 
-    def picked(self, selector: str) -> Answered:
+    def picked(self, selector: str) -> SelectedAnswer:
         """What a selector makes of them."""
         if selector == _PERFECT:
             right = any(self.right)
@@ -70,7 +70,7 @@ class Candidates:
                 known = tuple(replace(each, findings=()) for each in known)
             winner = select(replace(self.state, candidates=known))
             right = winner is not None and self.right[winner.candidate]
-        return Answered(right, self.tokens, len(self.right))
+        return SelectedAnswer(right, self.tokens, len(self.right))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +120,10 @@ class Found:
     """What was found on one set, question by question, in the order of the questions."""
 
     candidates: Mapping[str, Sequence[Candidates]]  # by candidate set
-    answered: Mapping[str, Sequence[Answered]]  # by way
+    answered: Mapping[str, Sequence[SelectedAnswer]]  # by way
 
 
-_Job: TypeAlias = Coroutine[Any, Any, "Candidates | Answered"]
+_Job: TypeAlias = Coroutine[Any, Any, "Candidates | SelectedAnswer"]
 
 
 async def find(
@@ -198,14 +198,14 @@ class _Known:
             state.generated_tokens,
         )
 
-    async def answered(self, problem: Problem, way: "Way | Resampled") -> Answered:
+    async def answered(self, problem: Problem, way: "Way | Resampled") -> SelectedAnswer:
         """The answer that wins."""
         if isinstance(way, Resampled):
             return await self._resampled(problem, way.samples)
         outcome = await self._refined(problem, way)
         state = outcome.state
         right = same_answer(outcome.selected.answer, problem.answer)
-        return Answered(right, state.generated_tokens, len(state.candidates))
+        return SelectedAnswer(right, state.generated_tokens, len(state.candidates))
 
     async def _refined(self, problem: Problem, way: Way) -> Solved:
         engines = engines_of(self.batches, self.verifiers)
@@ -234,7 +234,7 @@ class _Known:
         )
         return replace(candidate, findings=findings)
 
-    async def _resampled(self, problem: Problem, most: int) -> Answered:
+    async def _resampled(self, problem: Problem, most: int) -> SelectedAnswer:
         """The draft, then samples until one is not refuted; of refuted ones the ORM's choice."""
         prompt = student_prompt(problem.question)
         texts = [await self.batches.text("student", prompt, 0.0, 0)]
@@ -257,9 +257,11 @@ class _Known:
             scores = await orm.score_outcomes(problem.question, solutions, lease=Lease(math.inf))
             best = max(range(len(written)), key=scores.values.__getitem__)
         right = same_answer(written[best].answer, problem.answer)
-        return Answered(right, sum(each.tokens for each in texts[: len(written)]), len(written))
+        return SelectedAnswer(
+            right, sum(each.tokens for each in texts[: len(written)]), len(written)
+        )
 
-    async def _read(self, text: Text, kind: CandidateKind, question: str) -> Candidate:
+    async def _read(self, text: TextRow, kind: CandidateKind, question: str) -> Candidate:
         solution = text.text.strip()
         finish_reason = "stop" if text.finished else "length"
         candidate = Candidate(kind, solution, parse_answer(solution), finish_reason)

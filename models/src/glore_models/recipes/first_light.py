@@ -5,7 +5,7 @@ from pathlib import Path
 
 from glore_models.data.labels import CleanUps
 from glore_models.data.sources import ProblemCounts
-from glore_models.recipes.recipe import Recipe, Sampled
+from glore_models.recipes.recipe import Recipe, StudentSampling
 from glore_models.sampling.port import Sampler
 from glore_models.training.adapters import AdapterConfig
 from glore_models.training.loop import LoopConfig
@@ -27,7 +27,7 @@ def first_light() -> Recipe:
         student=AdapterConfig(
             rank=32, alpha=64, loop=LoopConfig(epochs=1, batch_tokens=1024, rate=1e-3)
         ),
-        sampled=Sampled(
+        sampled=StudentSampling(
             problems=ProblemCounts(easy=360, all=40, seed=21), n=4, rollouts=4, labelled=250
         ),
         validation=ProblemCounts(easy=60, all=0, seed=31),

@@ -22,7 +22,7 @@ from glore_models.data.labels import (
     sorm_examples,
 )
 from glore_models.data.pairs import counted_global_pairs, local_pairs
-from glore_models.data.rollouts import PrefixRollouts, Sample, steps_of
+from glore_models.data.rollouts import PrefixRollouts, StudentSample, steps_of
 from glore_models.data.run_folder import MATCHED
 from glore_models.recipes import sampling
 from glore_models.recipes.recipe import Recipe
@@ -109,14 +109,14 @@ class Labelling:
             **target_counts(rollouts, samples),
         }
 
-    def _samples(self) -> list[Sample]:
-        return list(read_jsonl(self.run.path("samples.jsonl"), Sample))
+    def _samples(self) -> list[StudentSample]:
+        return list(read_jsonl(self.run.path("samples.jsonl"), StudentSample))
 
     def _rollouts(self) -> list[PrefixRollouts]:
         return list(read_jsonl(self.run.path("rollouts.jsonl"), PrefixRollouts))
 
 
-def half_right(samples: Sequence[Sample], most: int, seed: int) -> list[Sample]:
+def half_right(samples: Sequence[StudentSample], most: int, seed: int) -> list[StudentSample]:
     """As many right as wrong samples, at most `most`."""
     right = sampling.shuffled([s for s in samples if s.right], seed)
     wrong = sampling.shuffled([s for s in samples if not s.right], seed)
@@ -124,7 +124,7 @@ def half_right(samples: Sequence[Sample], most: int, seed: int) -> list[Sample]:
     return [*right[:size], *wrong[:size]]
 
 
-def target_counts(rollouts: Sequence[PrefixRollouts], samples: Sequence[Sample]) -> Counts:
+def target_counts(rollouts: Sequence[PrefixRollouts], samples: Sequence[StudentSample]) -> Counts:
     """Of how many solutions a step is bad, and how many of those have no right continuation."""
     labels = [make_consistent(raw_labels(group)) for group in by_solution(rollouts)]
     wrong = sum(BAD in each for each in labels)

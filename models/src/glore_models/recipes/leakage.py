@@ -11,7 +11,7 @@ from pathlib import Path
 from glore_models.data import sources
 from glore_models.data.files import read_jsonl
 from glore_models.data.problems import text_key
-from glore_models.data.rollouts import Sample
+from glore_models.data.rollouts import StudentSample
 from glore_models.data.run_folder import questions_in, training_files
 from glore_models.evaluation.paper.sets import GSM8K, SETS
 from glore_models.recipes.recipe import Recipe
@@ -37,7 +37,7 @@ def check_held_out(run: Run, recipe: Recipe) -> Counts:
     """
     held = evaluation_questions(recipe.gsm8k)
     for split in ("validation", "test"):
-        rows = read_jsonl(run.path(f"{split}_samples.jsonl"), Sample)
+        rows = read_jsonl(run.path(f"{split}_samples.jsonl"), StudentSample)
         held[f"{split} drafts"] = {text_key(row.question) for row in rows}
     counts: Counts = {f"{name} questions": len(keys) for name, keys in held.items()}
     named = [run.path(f"{name}.jsonl") for name in recipe.training_files]

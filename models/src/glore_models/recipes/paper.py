@@ -7,7 +7,7 @@ from pathlib import Path
 from glore_models.data.labels import CleanUps
 from glore_models.data.sources import ProblemCounts
 from glore_models.recipes.first_light import local_sampler
-from glore_models.recipes.recipe import ExpertIteration, Recipe, Sampled
+from glore_models.recipes.recipe import ExpertIteration, Recipe, StudentSampling
 from glore_models.training.adapters import AdapterConfig
 from glore_models.training.loop import LoopConfig
 
@@ -41,7 +41,7 @@ def paper() -> Recipe:
                 rank=32, alpha=64, loop=LoopConfig(epochs=1, batch_tokens=1024, rate=4e-4)
             ),
         ),
-        sampled=Sampled(
+        sampled=StudentSampling(
             problems=ProblemCounts(easy=500, all=150, seed=21), n=4, rollouts=8, labelled=500
         ),
         validation=ProblemCounts(easy=120, all=60, seed=31),
@@ -85,7 +85,7 @@ def paper_gpu() -> Recipe:
             replay=8000,
             training=replace(student, loop=replace(student.loop, epochs=1, rate=4e-4)),
         ),
-        sampled=Sampled(
+        sampled=StudentSampling(
             problems=ProblemCounts(easy=3000, all=5000, seed=21), n=8, rollouts=8, labelled=8000
         ),
         validation=ProblemCounts(easy=500, all=500, seed=31),
@@ -126,7 +126,7 @@ def smoke() -> Recipe:
             training=student,
             max_tokens=80,
         ),
-        sampled=Sampled(
+        sampled=StudentSampling(
             problems=ProblemCounts(easy=4, all=4, seed=21),
             n=4,
             rollouts=2,

@@ -21,7 +21,7 @@ _ROUND = 1000  # between the seeds of two rounds: more than the seeds of one run
 
 
 @dataclass(frozen=True, slots=True)
-class Sampled:
+class StudentSampling:
     """How the student is sampled: `n` solutions of each problem, K rollouts of each prefix."""
 
     problems: ProblemCounts
@@ -75,7 +75,7 @@ class Recipe:
     mixture: ProblemCounts
     gsm8k: Path | None
     student: AdapterConfig
-    sampled: Sampled
+    sampled: StudentSampling
     validation: ProblemCounts
     test: ProblemCounts
     clean_ups: CleanUps

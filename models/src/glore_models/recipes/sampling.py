@@ -16,13 +16,19 @@ from glore.formats.answers import parse_answer
 from glore.formats.prompts import continuation_prompt, student_prompt
 from glore_models.data.files import append_jsonl, read_jsonl, write_jsonl
 from glore_models.data.problems import Problem, Split, text_key
-from glore_models.data.rollouts import PrefixRollouts, Sample, is_right, make_sample, steps_of
+from glore_models.data.rollouts import (
+    PrefixRollouts,
+    StudentSample,
+    is_right,
+    make_sample,
+    steps_of,
+)
 from glore_models.data.sources import ProblemCounts, load_counted
 from glore_models.recipes.run import Counts
-from glore_models.sampling.port import Drawing, Rollout, Sampler, finished
+from glore_models.sampling.port import Rollout, Sampler, SamplingParams, finished
 
 _CHUNK = 64  # prompts between two writes
-_Row = TypeVar("_Row", Sample, PrefixRollouts)
+_Row = TypeVar("_Row", StudentSample, PrefixRollouts)
 _Key = TypeVar("_Key", bound=Hashable)
 
 
@@ -50,9 +56,9 @@ def sample_solutions(
     problems: Sequence[Problem],
     sampler: Sampler,
     out: Path,
-    drawing: Drawing,
+    drawing: SamplingParams,
 ) -> Counts:
-    """Solutions of each problem, appended to `out` as `Sample` rows.
+    """Solutions of each problem, appended to `out` as `StudentSample` rows.
 
     A solution cut off at the token limit counts as wrong (it states no answer).
     """
@@ -71,7 +77,7 @@ def sample_solutions(
             )
             bar.update(len(several))
     append_jsonl(out, ())  # without a problem there is a file too: later stages read it
-    rows = list(read_jsonl(out, Sample))
+    rows = list(read_jsonl(out, StudentSample))
     _in_order(out, rows, (problem.id for problem in problems), lambda row: row.problem)
     return {
         "problems": len(problems),
@@ -99,7 +105,7 @@ def _sampled(out: Path, n: int) -> set[str]:
     """The problems that have all their `n` samples; the rows of one that a kill cut off go."""
     if not out.exists():
         return set()
-    rows = list(read_jsonl(out, Sample))
+    rows = list(read_jsonl(out, StudentSample))
     counts = Counter(row.problem for row in rows)
     whole = {problem for problem, count in counts.items() if count >= n}
     if len(whole) < len(counts):
@@ -108,8 +114,8 @@ def _sampled(out: Path, n: int) -> set[str]:
 
 
 def choose_labelled(
-    samples: Sequence[Sample], n: int, wrong_share: float, seed: int
-) -> list[Sample]:
+    samples: Sequence[StudentSample], n: int, wrong_share: float, seed: int
+) -> list[StudentSample]:
     """Up to `n` different samples with at least two steps, `wrong_share` of them wrong.
 
     One that states no answer was cut off at the token limit: what follows its prefixes would
@@ -127,10 +133,10 @@ def choose_labelled(
 
 
 def roll_out_prefixes(
-    samples: Sequence[Sample],
+    samples: Sequence[StudentSample],
     sampler: Sampler,
     out: Path,
-    drawing: Drawing,
+    drawing: SamplingParams,
 ) -> Counts:
     """Rollouts of every prefix (1..steps-1) of each sample, appended as `PrefixRollouts`.
 
@@ -178,7 +184,7 @@ def _cut(row: PrefixRollouts) -> tuple[str, str, int]:
     return row.problem, row.solution, row.kept
 
 
-def _unrolled(samples: Sequence[Sample]) -> Iterator[PrefixRollouts]:
+def _unrolled(samples: Sequence[StudentSample]) -> Iterator[PrefixRollouts]:
     """A row for each prefix of each sample, without continuations."""
     for sample in samples:
         for kept in range(1, len(steps_of(sample.solution))):
@@ -202,6 +208,6 @@ def _same(row: PrefixRollouts, other: PrefixRollouts) -> PrefixRollouts:
     return replace(row, continuations=other.continuations, right=other.right)
 
 
-def shuffled(samples: Sequence[Sample], seed: int) -> list[Sample]:
+def shuffled(samples: Sequence[StudentSample], seed: int) -> list[StudentSample]:
     """The samples in an order fixed by `seed`."""
     return random.Random(seed).sample(samples, len(samples))

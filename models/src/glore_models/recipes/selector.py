@@ -148,12 +148,12 @@ def train(run: Path, kind: Labels, tokens: int, questions: Sequence[MixedQuestio
 def untrained(run: Path, questions: Sequence[MixedQuestion]) -> dict[str, list[list[float]]]:
     """By name, the scores of each question's texts that need no training."""
     from glore_models.training.likelihood import LogLikelihood
-    from glore_models.training.scoring import StepScorer
+    from glore_models.training.scoring import LocalStepScorer
 
     base = RunModels(run).adapted
     found: dict[str, list[list[float]]] = {}
     for role in ("orm", "sorm"):
-        scorer = StepScorer(base, run / role)
+        scorer = LocalStepScorer(base, run / role)
         scores = [
             scorer.score([(each.question, steps_of(text)) for text in each.right])
             for each in questions

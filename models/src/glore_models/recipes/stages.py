@@ -11,7 +11,7 @@ from glore_models.data.examples import CompletionExample, ScoreExample
 from glore_models.data.files import read_jsonl
 from glore_models.data.labels import UNLABELLED
 from glore_models.data.problems import Split
-from glore_models.data.rollouts import Sample, steps_of
+from glore_models.data.rollouts import StudentSample, steps_of
 from glore_models.data.sources import ProblemCounts
 from glore_models.recipes import sampling
 from glore_models.recipes.bundle import write_bundle
@@ -20,8 +20,8 @@ from glore_models.recipes.leakage import check_held_out
 from glore_models.recipes.recipe import REFINERS, Recipe
 from glore_models.recipes.run import Counts, Run
 from glore_models.recipes.students import Students, report_counts
-from glore_models.recipes.thresholds import Thresholds
-from glore_models.sampling.port import Drawing, Sampler
+from glore_models.recipes.thresholds import ThresholdStages
+from glore_models.sampling.port import Sampler, SamplingParams
 from glore_models.training import adapters
 from glore_models.training.adapters import AdapterConfig
 
@@ -58,7 +58,7 @@ class Stages:
         self.run = run
         self.students = Students(recipe, run, base)
         self.labelling = Labelling(recipe, run)
-        self.thresholds = Thresholds(recipe, run, self.students.merged)
+        self.thresholds = ThresholdStages(recipe, run, self.students.merged)
 
     def all(self) -> dict[str, Callable[[], Counts]]:
         """Every stage by name, in order."""
@@ -94,14 +94,14 @@ class Stages:
             ),
             self._sampler(config.problems.seed),
             self.run.path("samples.jsonl"),
-            Drawing(config.n, config.temperature, config.max_tokens),
+            SamplingParams(config.n, config.temperature, config.max_tokens),
         )
         return {**counted, **sampled}
 
     def rollouts(self) -> Counts:
         """K rollouts of every prefix of the solutions chosen for labelling."""
         config = self.recipe.sampled
-        rows = list(read_jsonl(self.run.path("samples.jsonl"), Sample))
+        rows = list(read_jsonl(self.run.path("samples.jsonl"), StudentSample))
         chosen = sampling.choose_labelled(
             rows, config.labelled, config.wrong_share, config.problems.seed
         )
@@ -116,9 +116,9 @@ class Stages:
             sampling.tier_problems(problems, split, gsm8k=self.recipe.gsm8k, counted=counted),
             self._sampler(problems.seed),
             path,
-            Drawing(1, 0.0, config.max_tokens),
+            SamplingParams(1, 0.0, config.max_tokens),
         )
-        rows = [row for row in read_jsonl(path, Sample) if len(steps_of(row.solution)) > 1]
+        rows = [row for row in read_jsonl(path, StudentSample) if len(steps_of(row.solution)) > 1]
         rolled = self._roll_out(rows, f"{split}_rollouts.jsonl", problems.seed + 1)
         tokens = drawn["tokens"] + rolled["tokens"]
         return {
@@ -149,13 +149,13 @@ class Stages:
         """The five adapters, the head, the thresholds and the card, as they ship."""
         return write_bundle(self.run, self.recipe, tuple(self.all()))
 
-    def _roll_out(self, chosen: Sequence[Sample], file: str, seed: int) -> Counts:
+    def _roll_out(self, chosen: Sequence[StudentSample], file: str, seed: int) -> Counts:
         config = self.recipe.sampled
         return sampling.roll_out_prefixes(
             chosen,
             self._sampler(seed),
             self.run.path(file),
-            Drawing(config.rollouts, config.temperature, config.max_tokens),
+            SamplingParams(config.rollouts, config.temperature, config.max_tokens),
         )
 
     def _sampler(self, seed: int) -> Sampler:
@@ -183,7 +183,7 @@ def counted(counts: Counts) -> list[str]:
     return lines
 
 
-def choosing_counts(samples: Sequence[Sample], chosen: Sequence[Sample]) -> Counts:
+def choosing_counts(samples: Sequence[StudentSample], chosen: Sequence[StudentSample]) -> Counts:
     """What stands between the `samples` and those `chosen` for labelling, filter by filter."""
     stepped = [sample for sample in samples if len(steps_of(sample.solution)) > 1]
     different = {(sample.problem, sample.solution): sample for sample in stepped}

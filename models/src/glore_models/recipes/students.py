@@ -14,12 +14,12 @@ from pathlib import Path
 from glore_models.data.examples import sft_example
 from glore_models.data.files import read_jsonl, write_jsonl
 from glore_models.data.problems import Problem
-from glore_models.data.rollouts import Sample, steps_of
+from glore_models.data.rollouts import StudentSample, steps_of
 from glore_models.data.sources import gsm8k, mix
 from glore_models.recipes import sampling
 from glore_models.recipes.recipe import ExpertIteration, Recipe
 from glore_models.recipes.run import Counts, Run
-from glore_models.sampling.port import Drawing
+from glore_models.sampling.port import SamplingParams
 from glore_models.serving.bundle import SHIPPED
 from glore_models.training import adapters
 from glore_models.training.loop import LoopReport
@@ -103,13 +103,13 @@ class Students:
             sampling.tier_problems(problems, "train", known, self.recipe.gsm8k, counted),
             self.recipe.make_sampler(self.run.path(f"merged_{number - 1}"), problems.seed),
             self.run.path(f"ei_{number}_samples.jsonl"),
-            Drawing(iteration.n, iteration.temperature, iteration.max_tokens),
+            SamplingParams(iteration.n, iteration.temperature, iteration.max_tokens),
         )
         return {**counted, **sampled}
 
     def keep_right(self, iteration: ExpertIteration, number: int) -> Counts:
         """What a round learns from: right and different solutions, and old problems."""
-        samples = list(read_jsonl(self.run.path(f"ei_{number}_samples.jsonl"), Sample))
+        samples = list(read_jsonl(self.run.path(f"ei_{number}_samples.jsonl"), StudentSample))
         kept = right_and_different(samples, iteration.most, number)
         first = list(read_jsonl(self.run.path("student_problems.jsonl"), Problem))
         rng = random.Random(f"replay-{number}")
@@ -153,10 +153,10 @@ class Students:
         )
 
 
-def right_and_different(samples: Sequence[Sample], most: int, seed: int) -> list[Problem]:
+def right_and_different(samples: Sequence[StudentSample], most: int, seed: int) -> list[Problem]:
     """The right solutions, each once, at most `most` of a problem, as problems to learn from."""
     rng = random.Random(seed)
-    by_problem: dict[str, dict[str, Sample]] = defaultdict(dict)
+    by_problem: dict[str, dict[str, StudentSample]] = defaultdict(dict)
     for sample in samples:
         if sample.right and steps_of(sample.solution):
             by_problem[sample.problem].setdefault(sample.solution, sample)

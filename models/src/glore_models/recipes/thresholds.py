@@ -58,7 +58,7 @@ def best_gate(drafts: Sequence[tuple[float, bool]]) -> float:
     return middle_of_best(gate_curve(drafts), lambda point: point.balanced_accuracy).threshold
 
 
-class Thresholds:
+class ThresholdStages:
     """The stage that chooses thresholds and compares the scorers at them."""
 
     def __init__(self, recipe: Recipe, run: Run, merged: Path) -> None:

@@ -16,7 +16,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glore_models.sampling.port import Drawing, Rollout, StreamingSampler
+from glore_models.sampling.port import Rollout, SamplingParams, StreamingSampler
 from glore_models.sampling.vllm import SamplingError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class PooledSampler(StreamingSampler):
         """
         from glore_models.sampling.local import rows_at_a_time
 
-        drawing = Drawing(n, temperature, max_tokens)
+        drawing = SamplingParams(n, temperature, max_tokens)
         size = max(1, (self.rows or rows_at_a_time()) // n)
         order = sorted(range(len(prompts)), key=lambda place: len(prompts[place]), reverse=True)
         parts = [order[start : start + size] for start in range(0, len(order), size)]
@@ -94,7 +94,7 @@ def _end_with(owner: int) -> None:
     os._exit(1)
 
 
-def _draw(prompts: list[str], drawing: Drawing, seed: int) -> list[list[Rollout]]:
+def _draw(prompts: list[str], drawing: SamplingParams, seed: int) -> list[list[Rollout]]:
     seen = hashlib.sha256(repr((seed, drawing, prompts)).encode())
     _sampler.generator.manual_seed(int.from_bytes(seen.digest()[:6], "big"))
     return _sampler.sample(

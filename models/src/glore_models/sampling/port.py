@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias, runtime_checkable
 
-from glore_models.sampling.prefixes import together
+from glore_models.sampling.prefixes import chunk_by_prefix
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Rollout:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawing:
+class SamplingParams:
     """How rollouts are drawn: `n` for each prompt, at most `max_tokens` tokens each."""
 
     n: int
@@ -58,7 +58,7 @@ class StreamingSampler(Sampler, Protocol):
 
 
 def finished(
-    sampler: Sampler, prompts: Sequence[str], drawing: Drawing, at_once: int
+    sampler: Sampler, prompts: Sequence[str], drawing: SamplingParams, at_once: int
 ) -> Iterator[list[tuple[int, list[Rollout]]]]:
     """Places and rollouts of up to `at_once` prompts, as they are finished, until all are.
 
@@ -76,7 +76,7 @@ def finished(
         if several:
             yield several
         return
-    for places in together(prompts, at_once):
+    for places in chunk_by_prefix(prompts, at_once):
         drawn = sampler.sample([prompts[place] for place in places], **how)
         yield list(zip(places, drawn, strict=True))
 

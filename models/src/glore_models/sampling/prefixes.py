@@ -29,7 +29,7 @@ def families(prompts: Sequence[Sequence[int]]) -> list[Family]:
     return [Family(ids, tuple(members)) for ids, members in found]
 
 
-def together(prompts: Sequence[str], most: int) -> list[range]:
+def chunk_by_prefix(prompts: Sequence[str], most: int) -> list[range]:
     """All places in order, up to `most` at a time, prompts that go on from one another together.
 
     So the prefixes of one solution, which follow each other, are not parted; only a row of

@@ -23,7 +23,7 @@ def solutions_at_a_time() -> int:
     return {"cpu": 64, "cuda": 1024}[device().type]
 
 
-class StepScorer:
+class LocalStepScorer:
     """A reward model: an adapter on `base`, and one row of a head.
 
     `head` is a file with `score.weight` (rows x hidden size), by default the adapter's own;
@@ -116,7 +116,7 @@ def score_steps(
     base: Path, adapter: Path, solutions: Sequence[tuple[str, tuple[str, ...]]]
 ) -> list[tuple[float, ...]]:
     """One score in 0..1 per step of each (question, steps), in order. Computed in float32."""
-    return StepScorer(base, adapter).score(solutions)
+    return LocalStepScorer(base, adapter).score(solutions)
 
 
 @dataclass(frozen=True, slots=True)

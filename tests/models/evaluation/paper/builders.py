@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 
 from glore_models.data.run_folder import Thresholds
-from glore_models.evaluation.paper.records import Record, Refined, Scores, Written
+from glore_models.evaluation.paper.records import LocalRefinement, Record, Solution, StepScores
 
 THRESHOLDS = Thresholds(first_error=0.5, orm_first_error=0.4, gate=0.6)
 
@@ -16,24 +16,24 @@ def written(
     tokens: int = 10,
     seconds: float = 1.0,
     answer: str | None = None,
-) -> Written:
+) -> Solution:
     """A solution of the question whose answer is 7."""
     stated = answer or ("7" if right else "8")
-    scores = (Scores(sorm, 0.25), Scores(orm, 0.125))
-    return Written(f"3 + 4\n#### {stated}", stated, right, tokens, seconds, *scores)
+    scores = (StepScores(sorm, 0.25), StepScores(orm, 0.125))
+    return Solution(f"3 + 4\n#### {stated}", stated, right, tokens, seconds, *scores)
 
 
 WRONG, RIGHT = written(right=False), written(right=True)
 
 
 def record(
-    draft: Written = WRONG,
+    draft: Solution = WRONG,
     *,
-    samples: tuple[Written, ...] = (WRONG, WRONG, WRONG),
-    whole: Written | None = None,
-    sorm: Written | None = None,
-    orm: Written | None = None,
-    oracle: Written | None = None,
+    samples: tuple[Solution, ...] = (WRONG, WRONG, WRONG),
+    whole: Solution | None = None,
+    sorm: Solution | None = None,
+    orm: Solution | None = None,
+    oracle: Solution | None = None,
     labels: tuple[int, ...] | None = None,
     set_: str = "easy",
     student: str = "ei",
@@ -41,8 +41,8 @@ def record(
 ) -> Record:
     """A record; every local refinement starts at the draft's first step."""
 
-    def refined(solution: Written | None) -> Refined | None:
-        return None if solution is None else Refined(0, solution)
+    def refined(solution: Solution | None) -> LocalRefinement | None:
+        return None if solution is None else LocalRefinement(0, solution)
 
     return Record(
         set=set_,
@@ -63,14 +63,14 @@ def record(
 
 _shares = st.floats(0, 1)
 _steps = st.lists(_shares, max_size=4).map(tuple)
-_scores = st.none() | st.builds(Scores, _steps, st.floats(0, 100))
+_scores = st.none() | st.builds(StepScores, _steps, st.floats(0, 100))
 
 
 @st.composite
-def solutions(draw: st.DrawFn) -> Written:
+def solutions(draw: st.DrawFn) -> Solution:
     """Any solution; a right one states 7."""
     right = draw(st.booleans())
-    return Written(
+    return Solution(
         text=draw(st.text()),
         answer="7" if right else draw(st.none() | st.sampled_from(["8", "9"])),
         right=right,
@@ -81,7 +81,7 @@ def solutions(draw: st.DrawFn) -> Written:
     )
 
 
-_refined = st.none() | st.builds(Refined, st.integers(0, 9), solutions())
+_refined = st.none() | st.builds(LocalRefinement, st.integers(0, 9), solutions())
 RECORDS: st.SearchStrategy[Record] = st.builds(
     Record,
     set=st.sampled_from(["easy", "gsm8k"]),
@@ -97,7 +97,7 @@ RECORDS: st.SearchStrategy[Record] = st.builds(
     local_oracle=_refined,
     labels=st.none() | st.lists(st.sampled_from([0, 1]), max_size=4).map(tuple),
     compared=st.dictionaries(
-        st.just("orm_matched"), st.builds(Scores, _steps, st.floats(0, 100)), max_size=1
+        st.just("orm_matched"), st.builds(StepScores, _steps, st.floats(0, 100)), max_size=1
     ),
     source=st.sampled_from(["", "train", "gsm_symbolic/3", "gsm_symbolic/4"]),
 )

@@ -25,7 +25,7 @@ from glore_models.evaluation.paper.pipeline import (
 )
 from glore_models.evaluation.paper.report import make_tables
 from glore_models.evaluation.provenance import HardwareLog
-from glore_models.sampling.port import Drawing
+from glore_models.sampling.port import SamplingParams
 from glore_models.serving.bundle import Bundle
 
 THRESHOLDS = Thresholds(first_error=0.5, orm_first_error=0.5, gate=0.5)
@@ -33,9 +33,9 @@ PLAN = CollectPlan(
     labelled=2,
     first_error=0.5,
     orm_first_error=0.5,
-    samples=Drawing(3, 0.7, 40),
-    rollouts=Drawing(2, 0.8, 10),
-    greedy=Drawing(1, 0.0, 40),
+    samples=SamplingParams(3, 0.7, 40),
+    rollouts=SamplingParams(2, 0.8, 10),
+    greedy=SamplingParams(1, 0.0, 40),
 )
 
 

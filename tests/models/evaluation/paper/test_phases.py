@@ -5,7 +5,7 @@ import pytest
 from glore_models.evaluation.paper import phases
 from glore_models.evaluation.paper.phases import Prompt, generate, score
 from glore_models.evaluation.provenance import OtherModelsError, Provenance
-from glore_models.sampling.port import Drawing
+from glore_models.sampling.port import SamplingParams
 from tests.models.evaluation.paper.fakes import Calls, FakeSampler, FakeScorer
 
 PROMPTS = [Prompt(f"p{i}", 0, f"What is {i} + {i}?") for i in range(1, 6)]
@@ -15,7 +15,7 @@ def test_a_chunk_that_is_not_whole_is_drawn_again_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(phases, "BATCH_ROWS", 9)
-    drawing = Drawing(3, 0.7, 10)
+    drawing = SamplingParams(3, 0.7, 10)
     sampler = FakeSampler("student", Calls())
     path = tmp_path / "samples.jsonl"
     whole = generate(path, PROMPTS, sampler, drawing, title="")
@@ -34,7 +34,7 @@ def test_more_prompts_later_ask_for_those_alone(
 ) -> None:
     monkeypatch.setattr(phases, "BATCH_ROWS", 3)
     sampler = FakeSampler("student", Calls())
-    drawing = Drawing(1, 0.0, 10)
+    drawing = SamplingParams(1, 0.0, 10)
     path = tmp_path / "drafts.jsonl"
     generate(path, PROMPTS[:3], sampler, drawing, title="")
     rows = generate(path, PROMPTS, sampler, drawing, title="")
@@ -60,7 +60,7 @@ def test_a_model_is_loaded_once_before_the_clock_starts_and_only_for_work(
             tmp_path / "drafts.jsonl",
             PROMPTS,
             sampler,
-            Drawing(1, 0.0, 10),
+            SamplingParams(1, 0.0, 10),
             title="",
             load=lambda: events.append("load"),
             clock=clock,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from glore_models.evaluation.markdown import share
-from glore_models.evaluation.paper.records import Scores
+from glore_models.evaluation.paper.records import StepScores
 from glore_models.evaluation.paper.report import (
     Tables,
     as_json,
@@ -39,9 +39,9 @@ def test_there_is_a_section_for_each_set_and_student_and_one_for_a_whole_pool() 
     }  # fmt: skip
     pool = made["ei", "unseen numbers"]
     assert (pool.questions, pool.labelled) == (5, 5)
-    assert pool.compared.rows[0].right == 2
+    assert pool.strategies.rows[0].right == 2
     assert pool.fixed[0].drafts == 3
-    assert pool.located[0].at.wrong_solutions == 3
+    assert pool.scorers[0].at.wrong_solutions == 3
 
 
 def test_a_pool_says_how_many_questions_stand_in_both_of_its_sets() -> None:
@@ -181,12 +181,14 @@ def test_notes_stand_above_the_tables() -> None:
 def test_a_third_row_of_table_a_where_every_draft_has_its_scores() -> None:
     """A set without them, and so its pool, has the two rows that it always had."""
     thresholds = replace(THRESHOLDS, compared={"orm_matched": 0.7})
-    scored = [replace(each, compared={"orm_matched": Scores((0.9, 0.65), 0.5)}) for each in EASY]
+    scored = [
+        replace(each, compared={"orm_matched": StepScores((0.9, 0.65), 0.5)}) for each in EASY
+    ]
     made = make_tables({("ei", "easy"): scored, ("ei", "all"): ALL}, thresholds)
-    roles = {section.name: [row.role for row in section.located] for section in made.sections}
+    roles = {section.name: [row.role for row in section.scorers] for section in made.sections}
     two = ["sorm", "orm"]
     assert roles == {"easy": [*two, "orm_matched"], "all": two, "unseen numbers": two}
-    row = made.sections[0].located[2]
+    row = made.sections[0].scorers[2]
     assert (row.at.threshold, row.at.exact, row.at.wrong_solutions) == (0.7, 3, 3)
     assert row.final.judged == 3
     text = as_markdown(made, COMMAND)
@@ -194,9 +196,9 @@ def test_a_third_row_of_table_a_where_every_draft_has_its_scores() -> None:
     rows = as_json(made, COMMAND)["sections"][0]["A"]
     assert [row["role"] for row in rows] == [*two, "orm_matched"]
     partly = make_tables({("ei", "easy"): [*scored, EASY[0]]}, thresholds)
-    assert [row.role for row in partly.sections[0].located] == two
+    assert [row.role for row in partly.sections[0].scorers] == two
     unchosen = make_tables({("ei", "easy"): scored}, THRESHOLDS)
-    assert [row.role for row in unchosen.sections[0].located] == two
+    assert [row.role for row in unchosen.sections[0].scorers] == two
 
 
 def test_shares() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from glore_models.evaluation.intervals import mcnemar_exact, wilson
 from glore_models.evaluation.paper.records import Record
-from glore_models.evaluation.paper.table_d import STRATEGIES, Answered, table_d
+from glore_models.evaluation.paper.table_d import STRATEGIES, StrategyAnswer, table_d
 from tests.models.evaluation.paper.builders import (
     RECORDS,
     RIGHT,
@@ -37,7 +37,7 @@ FULL = record(
 )
 
 
-def answer(name: str, of: Record = FULL) -> Answered:
+def answer(name: str, of: Record = FULL) -> StrategyAnswer:
     return BY_NAME[name](of, THRESHOLDS)
 
 
@@ -66,7 +66,7 @@ def answer(name: str, of: Record = FULL) -> Answered:
 def test_a_strategy_and_its_cost(
     name: str, *, right: bool, solutions: int, tokens: int, seconds: float
 ) -> None:
-    assert answer(name) == Answered(right, solutions, tokens, seconds)
+    assert answer(name) == StrategyAnswer(right, solutions, tokens, seconds)
 
 
 def test_every_strategy_is_in_the_test_above() -> None:
@@ -75,20 +75,24 @@ def test_every_strategy_is_in_the_test_above() -> None:
 
 def test_a_draft_that_clears_the_gate_is_the_answer() -> None:
     sure = replace(FULL, draft=written(right=True, sorm=(0.6, 0.7), tokens=10))
-    assert answer("gated GLoRe", sure) == Answered(right=True, solutions=1, tokens=10, seconds=1.25)
+    assert answer("gated GLoRe", sure) == StrategyAnswer(
+        right=True, solutions=1, tokens=10, seconds=1.25
+    )
     ungated = replace(THRESHOLDS, gate=None)
     assert BY_NAME["gated GLoRe"](sure, ungated).solutions == 3
 
 
 def test_what_was_not_refined_leaves_fewer_candidates_and_nothing_to_rank() -> None:
     alone = record(written(right=True))
-    assert answer("draft + global", alone) == Answered(
+    assert answer("draft + global", alone) == StrategyAnswer(
         right=True, solutions=1, tokens=10, seconds=1.0
     )
-    assert answer("draft + local", alone) == Answered(
+    assert answer("draft + local", alone) == StrategyAnswer(
         right=True, solutions=1, tokens=10, seconds=1.25
     )
-    assert answer("GLoRe", alone) == Answered(right=True, solutions=1, tokens=10, seconds=1.25)
+    assert answer("GLoRe", alone) == StrategyAnswer(
+        right=True, solutions=1, tokens=10, seconds=1.25
+    )
 
 
 def test_of_equal_scores_the_earlier_candidate_wins() -> None:

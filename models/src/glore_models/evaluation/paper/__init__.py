@@ -1,5 +1,6 @@
-"""The paper's tables from one run folder: what was written and scored, kept; then counted.
+"""The paper's tables from one run folder: texts and scores are stored, then counted.
 
-`collect` asks the models, once, and keeps a record per question; `tables` counts records.
-Free of torch, but for `composition`, which imports it when the models are loaded.
+`pipeline` is the whole way. `collector` asks the models, phase by phase, and makes a record of
+every question; `table_a`, `table_bc` and `table_d` count records; `report` and `card` write files.
+Free of torch, but for `loaders`, which imports it when the models are loaded.
 """

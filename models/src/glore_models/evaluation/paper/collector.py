@@ -38,7 +38,7 @@ from glore_models.evaluation.paper.phases import (
     Generated,
     Ports,
     Prompt,
-    Scored,
+    ScoredText,
     Scorer,
     TimedRollouts,
     continued,
@@ -58,7 +58,7 @@ from glore_models.evaluation.paper.records import (
     true_error,
 )
 from glore_models.evaluation.provenance import HardwareLog, Provenance
-from glore_models.sampling.port import Drawing
+from glore_models.sampling.port import SamplingParams
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +73,9 @@ class CollectPlan:
     labelled: int
     first_error: float
     orm_first_error: float
-    samples: Drawing = Drawing(3, 0.7, 256)  # noqa: RUF009 - frozen
-    rollouts: Drawing = Drawing(8, 0.8, 256)  # noqa: RUF009
-    greedy: Drawing = Drawing(1, 0.0, 256)  # noqa: RUF009
+    samples: SamplingParams = SamplingParams(3, 0.7, 256)  # noqa: RUF009 - frozen
+    rollouts: SamplingParams = SamplingParams(8, 0.8, 256)  # noqa: RUF009
+    greedy: SamplingParams = SamplingParams(1, 0.0, 256)  # noqa: RUF009
 
 
 class Collector:
@@ -279,7 +279,7 @@ class Collector:
 
     def _score(
         self, role: str, port: Scorer, solutions: Sequence[tuple[str, str, str]], step: str
-    ) -> dict[tuple[str, str], Scored]:
+    ) -> dict[tuple[str, str], ScoredText]:
         self._stamp(f"{role}.jsonl", role, "student")
         return score(
             self.folder / f"{role}.jsonl",
@@ -311,7 +311,7 @@ class Collector:
         self.ports.load(role)
         self.made_on.note(f"{step.split(maxsplit=1)[0]}.jsonl", self.ports.machine())
 
-    def _stamp(self, file: str, *roles: str, drawing: Drawing | None = None) -> None:
+    def _stamp(self, file: str, *roles: str, drawing: SamplingParams | None = None) -> None:
         made_with: dict[str, Any] = {role: self.ports.identities[role] for role in roles}
         if drawing is not None:
             made_with["drawing"] = asdict(drawing)

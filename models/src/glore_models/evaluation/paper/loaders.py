@@ -20,7 +20,7 @@ from glore_models.serving.bundle import Bundle
 
 if TYPE_CHECKING:
     from glore_models.sampling.local import LocalSampler
-    from glore_models.training.scoring import StepScorer
+    from glore_models.training.scoring import LocalStepScorer
 
 _WEIGHTS = ("model.safetensors", "adapter_model.safetensors", "head.safetensors")
 
@@ -128,7 +128,7 @@ class LazySampler:
 
 
 class LazyScorer:
-    """A reward model loaded when it is first used; `head` and `row` as in `StepScorer`."""
+    """A reward model loaded when it is first used; `head` and `row` as in `LocalStepScorer`."""
 
     def __init__(
         self, base: Path, adapter: Path, *, head: Path | None = None, row: int = 0
@@ -139,12 +139,14 @@ class LazyScorer:
         self.row = row
 
     @cached_property
-    def scorer(self) -> "StepScorer":
+    def scorer(self) -> "LocalStepScorer":
         """The model itself."""
         from glore_models.training.precision import fast_dtype
-        from glore_models.training.scoring import StepScorer
+        from glore_models.training.scoring import LocalStepScorer
 
-        return StepScorer(self.base, self.adapter, head=self.head, row=self.row, dtype=fast_dtype())
+        return LocalStepScorer(
+            self.base, self.adapter, head=self.head, row=self.row, dtype=fast_dtype()
+        )
 
     @property
     def identity(self) -> str:

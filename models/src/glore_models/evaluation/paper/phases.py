@@ -11,9 +11,9 @@ from glore.formats.steps import prefix_before, split_steps
 from glore_models.data.labels import BAD, GOOD, make_consistent
 from glore_models.data.resume import load_nothing, read_keyed, resume_map
 from glore_models.data.rollouts import PrefixRollouts, is_right
-from glore_models.evaluation.paper.records import Record, Refined, Scores, Written
+from glore_models.evaluation.paper.records import LocalRefinement, Record, Solution, StepScores
 from glore_models.evaluation.provenance import Machine
-from glore_models.sampling.port import Drawing, Sampler
+from glore_models.sampling.port import Sampler, SamplingParams
 
 
 class Scorer(Protocol):
@@ -29,9 +29,9 @@ class Ports:
     """The roles that one student's records are made with.
 
     `identities` says, by role, which weights these are; rows made by other weights are
-    refused (see `phases.Stamps`). `compared`, by role, score drafts for table A alone. `load`
-    gets a role ready, so that loading a model is not counted as its work. `machine` says where
-    the models run; None: nobody knows.
+    refused (see `Provenance`). `compared`, by role, score drafts for table A alone. `load` gets a
+    role ready, so that loading a model is not counted as its work. `machine` says where the
+    models run; None: nobody knows.
     """
 
     student: Sampler
@@ -78,7 +78,7 @@ class TimedRollouts(PrefixRollouts):
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class ScoredText:
     """The step scores of one solution; `seconds` of the scorer."""
 
     problem: str
@@ -101,7 +101,7 @@ def generate(
     path: Path,
     prompts: Sequence[Prompt],
     sampler: Sampler,
-    drawing: Drawing,
+    drawing: SamplingParams,
     *,
     title: str,
     load: Callable[[], None] = load_nothing,
@@ -151,14 +151,14 @@ def score(
     title: str,
     load: Callable[[], None] = load_nothing,
     clock: Clock = time.perf_counter,
-) -> dict[tuple[str, str], Scored]:
+) -> dict[tuple[str, str], ScoredText]:
     """The scores of each different (problem, question, text), by (problem, text).
 
     A text without steps has no scores and costs nothing; loading is not timed.
     """
     different = list(dict.fromkeys(solutions))
 
-    def work(part: Sequence[tuple[str, str, str]]) -> list[Scored]:
+    def work(part: Sequence[tuple[str, str, str]]) -> list[ScoredText]:
         steps = [tuple(step.text for step in split_steps(text)) for _, _, text in part]
         asked = [
             (question, each) for (_, question, _), each in zip(part, steps, strict=True) if each
@@ -171,13 +171,13 @@ def score(
         ]
         per_character = (clock() - started) / max(1, sum(sizes))
         return [
-            Scored(problem, text, next(found) if each else (), per_character * size)
+            ScoredText(problem, text, next(found) if each else (), per_character * size)
             for (problem, _, text), each, size in zip(part, steps, sizes, strict=True)
         ]
 
     return resume_map(
         path,
-        Scored,
+        ScoredText,
         different,
         work,
         item_key=lambda item: (item[0], item[2]),
@@ -189,33 +189,33 @@ def score(
     )
 
 
-def read_scores(path: Path) -> dict[tuple[str, str], Scored]:
+def read_scores(path: Path) -> dict[tuple[str, str], ScoredText]:
     """The scores in a file of that phase, by (problem, text); none without the file."""
-    return read_keyed(path, Scored, _scored_key)
+    return read_keyed(path, ScoredText, _scored_key)
 
 
-def _scored_key(row: Scored) -> tuple[str, str]:
+def _scored_key(row: ScoredText) -> tuple[str, str]:
     return row.problem, row.text
 
 
-def whole_solutions(row: Generated, answer: str) -> tuple[Written, ...]:
+def whole_solutions(row: Generated, answer: str) -> tuple[Solution, ...]:
     """Completions that are whole solutions, without white space around them."""
     texts = [text.strip() for text in row.texts]
     return tuple(
-        Written(text, parse_answer(text), is_right(text, answer), tokens, seconds)
+        Solution(text, parse_answer(text), is_right(text, answer), tokens, seconds)
         for text, tokens, seconds in zip(texts, row.tokens, row.seconds, strict=True)
     )
 
 
-def continued(record: Record, place: int, row: Generated) -> Refined | None:
+def continued(record: Record, place: int, row: Generated) -> LocalRefinement | None:
     """The draft's text before step `place`, byte for byte, and what was written after it."""
     completion = row.texts[0].strip()
     if not completion:
         return None
     text = prefix_before(record.draft.text, place) + completion
     right = is_right(text, record.answer)
-    written = Written(text, parse_answer(text), right, row.tokens[0], row.seconds[0])
-    return Refined(place, written)
+    written = Solution(text, parse_answer(text), right, row.tokens[0], row.seconds[0])
+    return LocalRefinement(place, written)
 
 
 def step_labels(record: Record, rows: Mapping[tuple[str, int], PrefixRollouts]) -> tuple[int, ...]:
@@ -227,14 +227,14 @@ def step_labels(record: Record, rows: Mapping[tuple[str, int], PrefixRollouts]) 
     return make_consistent((*(GOOD if good else BAD for good in reached), BAD))
 
 
-def with_scores(record: Record, role: str, rows: Mapping[tuple[str, str], Scored]) -> Record:
+def with_scores(record: Record, role: str, rows: Mapping[tuple[str, str], ScoredText]) -> Record:
     """The record with what "sorm" or "orm" says of the draft and of all that is ranked."""
 
-    def scored(written: Written) -> Written:
+    def scored(written: Solution) -> Solution:
         row = rows.get((record.problem, written.text))
         if row is None:
             return written
-        found = Scores(row.scores, row.seconds)
+        found = StepScores(row.scores, row.seconds)
         return replace(written, sorm=found) if role == "sorm" else replace(written, orm=found)
 
     whole, local = record.global_refinement, record.local_sorm
@@ -247,9 +247,9 @@ def with_scores(record: Record, role: str, rows: Mapping[tuple[str, str], Scored
     )
 
 
-def with_compared(record: Record, role: str, rows: Mapping[tuple[str, str], Scored]) -> Record:
+def with_compared(record: Record, role: str, rows: Mapping[tuple[str, str], ScoredText]) -> Record:
     """The record with what a scorer that is compared says of the draft, if it has said it."""
     row = rows.get((record.problem, record.draft.text))
     if row is None:
         return record
-    return replace(record, compared={**record.compared, role: Scores(row.scores, row.seconds)})
+    return replace(record, compared={**record.compared, role: StepScores(row.scores, row.seconds)})

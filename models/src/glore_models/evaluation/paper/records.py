@@ -21,7 +21,7 @@ class RecordError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Scores:
+class StepScores:
     """One score in 0..1 per step, and the scorer's seconds for this solution."""
 
     steps: tuple[float, ...]
@@ -29,7 +29,7 @@ class Scores:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class Solution:
     """One solution as a model wrote it.
 
     `tokens` were generated; `seconds` are its share of the engine's time: the wall time of
@@ -42,16 +42,16 @@ class Written:
     right: bool
     tokens: int
     seconds: float
-    sorm: Scores | None = None
-    orm: Scores | None = None
+    sorm: StepScores | None = None
+    orm: StepScores | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Refined:
+class LocalRefinement:
     """A local refinement: the draft's text before step `first_error`, and what follows it."""
 
     first_error: int
-    written: Written
+    written: Solution
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +71,14 @@ class Record:
     problem: str
     question: str
     answer: str
-    draft: Written
-    samples: tuple[Written, ...]
-    global_refinement: Written | None
-    local_sorm: Refined | None
-    local_orm: Refined | None
-    local_oracle: Refined | None
+    draft: Solution
+    samples: tuple[Solution, ...]
+    global_refinement: Solution | None
+    local_sorm: LocalRefinement | None
+    local_orm: LocalRefinement | None
+    local_oracle: LocalRefinement | None
     labels: tuple[int, ...] | None
-    compared: Mapping[str, Scores] = field(default_factory=dict)
+    compared: Mapping[str, StepScores] = field(default_factory=dict)
     source: str = ""
 
     @property
@@ -86,7 +86,7 @@ class Record:
         """The template of gsm_symbolic that the question was made from, if it was."""
         return self.source if self.source.startswith(TEMPLATE) else None
 
-    def local(self, critique: Critique) -> Written | None:
+    def local(self, critique: Critique) -> Solution | None:
         """The local refinement after one critique, if there is one."""
         refined = {
             "sorm": self.local_sorm,
@@ -101,7 +101,7 @@ def true_error(labels: tuple[int, ...] | None) -> int | None:
     return labels.index(0) if labels and 0 in labels else None
 
 
-def named_error(scores: Scores | None, threshold: float) -> int | None:
+def named_error(scores: StepScores | None, threshold: float) -> int | None:
     """The first step that a scorer names as wrong; None when it names none."""
     return first_error(scores.steps, threshold) if scores else None
 
@@ -141,8 +141,8 @@ def record_of(row: Mapping[str, Any]) -> Record:
     )
 
 
-def _written(row: Mapping[str, Any]) -> Written:
-    return Written(
+def _written(row: Mapping[str, Any]) -> Solution:
+    return Solution(
         text=row["text"],
         answer=row["answer"],
         right=row["right"],
@@ -153,19 +153,19 @@ def _written(row: Mapping[str, Any]) -> Written:
     )
 
 
-def _scores(row: Mapping[str, Any] | None) -> Scores | None:
+def _scores(row: Mapping[str, Any] | None) -> StepScores | None:
     return None if row is None else _present_scores(row)
 
 
-def _present_scores(row: Mapping[str, Any]) -> Scores:
-    return Scores(tuple(row["steps"]), row["seconds"])
+def _present_scores(row: Mapping[str, Any]) -> StepScores:
+    return StepScores(tuple(row["steps"]), row["seconds"])
 
 
-def _refined(row: Mapping[str, Any] | None) -> Refined | None:
-    return None if row is None else Refined(row["first_error"], _written(row["written"]))
+def _refined(row: Mapping[str, Any] | None) -> LocalRefinement | None:
+    return None if row is None else LocalRefinement(row["first_error"], _written(row["written"]))
 
 
-def ranked(record: Record) -> list[Written]:
+def ranked(record: Record) -> list[Solution]:
     """The draft first, then every other solution that a scorer ranks."""
     others = (record.global_refinement, record.local("sorm"))
     return [record.draft, *record.samples, *(written for written in others if written)]

@@ -63,11 +63,11 @@ class Section:
     labelled: int
     templates: int
     machines: Machines
-    located: tuple[ScorerFigures, ...]  # table A
+    scorers: tuple[ScorerFigures, ...]  # table A
     differences: tuple[ScorerDifference, ...]  # of its first row to each of the others
     fixed: tuple[FixedDrafts, ...]  # table B
-    changed: tuple[ReplacedDrafts, ...]  # table C
-    compared: StrategyTable  # table D
+    replaced: tuple[ReplacedDrafts, ...]  # table C
+    strategies: StrategyTable  # table D
 
     @property
     def timed(self) -> bool:
@@ -138,11 +138,11 @@ def _section(
         labelled=sum(bool(record.labels) for record in records),
         templates=templates(records),
         machines=machines,
-        located=(first, *others),
+        scorers=(first, *others),
         differences=tuple(compare_scorers(first, other, groups) for other in others),
         fixed=table_b(records),
-        changed=table_c(records),
-        compared=table_d(records, thresholds),
+        replaced=table_c(records),
+        strategies=table_d(records, thresholds),
     )
 
 
@@ -177,10 +177,10 @@ def as_markdown(tables: Tables, command: str) -> str:
 
 def _table(letter: str, section: Section) -> list[str]:
     return {
-        "A": lambda: scorers_as_markdown(section.located, section.differences),
+        "A": lambda: scorers_as_markdown(section.scorers, section.differences),
         "B": lambda: fixed_as_markdown(section.fixed),
-        "C": lambda: replaced_as_markdown(section.changed),
-        "D": lambda: strategies_as_markdown(section.compared, section.machines),
+        "C": lambda: replaced_as_markdown(section.replaced),
+        "D": lambda: strategies_as_markdown(section.strategies, section.machines),
     }[letter]()
 
 
@@ -222,12 +222,12 @@ def _section_as_json(section: Section) -> dict[str, Any]:
         "labelled": section.labelled,
         "templates": section.templates,
         "machines": [kind and asdict(kind) for kind in section.machines],
-        "A": [scorer_as_json(row) for row in section.located],
+        "A": [scorer_as_json(row) for row in section.scorers],
         "A_differences": [difference_as_json(row) for row in section.differences],
         "B": [fixed_as_json(row) for row in section.fixed],
-        "C": [replaced_as_json(row) for row in section.changed],
+        "C": [replaced_as_json(row) for row in section.replaced],
         "D": {
-            "rows": [row_as_json(row, timed=section.timed) for row in section.compared.rows],
-            "mcnemar": [pair_as_json(pair) for pair in section.compared.paired],
+            "rows": [row_as_json(row, timed=section.timed) for row in section.strategies.rows],
+            "mcnemar": [pair_as_json(pair) for pair in section.strategies.paired],
         },
     }

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from glore_models.evaluation.intervals import mcnemar_exact
 from glore_models.evaluation.markdown import grid, share, share_as_json
-from glore_models.evaluation.paper.records import CRITIQUES, Critique, Record, Written
+from glore_models.evaluation.paper.records import CRITIQUES, Critique, Record, Solution
 
 TABLE_B_NOTE = (
     "Local refinement after the critique named. The oracle's critique is the first bad step by "
@@ -19,7 +19,7 @@ TABLE_B_NOTE = (
 TABLE_C_NOTE = "A draft without a refinement stays. p: McNemar, exact."
 ALL, LABELLED = "all drafts", "labelled drafts"
 _LEARNED: tuple[Critique, ...] = ("sorm", "orm")
-Refinement: TypeAlias = Callable[[Record], Written | None]
+Refinement: TypeAlias = Callable[[Record], Solution | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ def _count_replaced(
     )
 
 
-def _is_right(written: Written | None) -> bool:
+def _is_right(written: Solution | None) -> bool:
     return written is not None and written.right
 
 

@@ -20,7 +20,7 @@ from glore_models.evaluation.intervals import (
     with_intervals,
 )
 from glore_models.evaluation.markdown import ends, grid, points, value_as_json
-from glore_models.evaluation.paper.records import Record, Scores, Written, groups_of
+from glore_models.evaluation.paper.records import Record, Solution, StepScores, groups_of
 from glore_models.evaluation.provenance import Machines, describe_machines, is_single
 
 TABLE_D_NOTE = (
@@ -33,7 +33,7 @@ _WITHOUT_SCORE = -1.0  # below every score
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class StrategyAnswer:
     """One question answered by one strategy; `solutions` were generated for it."""
 
     right: bool
@@ -42,7 +42,7 @@ class Answered:
     seconds: float
 
 
-AnswerRule: TypeAlias = Callable[[Record, Thresholds], Answered]
+AnswerRule: TypeAlias = Callable[[Record, Thresholds], StrategyAnswer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +71,12 @@ def of_draft_and_samples(count: int) -> AnswerRule:
     return lambda record, _: _orm_picks([record.draft, *record.samples[:count]])
 
 
-def greedy(record: Record, _thresholds: Thresholds) -> Answered:
+def greedy(record: Record, _thresholds: Thresholds) -> StrategyAnswer:
     """The draft alone."""
     return _answered(record.draft, [record.draft])
 
 
-def majority(record: Record, _thresholds: Thresholds) -> Answered:
+def majority(record: Record, _thresholds: Thresholds) -> StrategyAnswer:
     """The most common answer of the samples, the earliest of equals; no answer has no vote."""
     votes = Counter(sample.answer for sample in record.samples)
     votes[None] = 0
@@ -84,22 +84,22 @@ def majority(record: Record, _thresholds: Thresholds) -> Answered:
     return _answered(picked, record.samples)
 
 
-def draft_and_global(record: Record, _thresholds: Thresholds) -> Answered:
+def draft_and_global(record: Record, _thresholds: Thresholds) -> StrategyAnswer:
     """The draft and its global refinement; the ORM picks."""
     return _orm_picks(_there(record.draft, record.global_refinement))
 
 
-def draft_and_local(record: Record, _thresholds: Thresholds) -> Answered:
+def draft_and_local(record: Record, _thresholds: Thresholds) -> StrategyAnswer:
     """The draft and its local refinement after the SORM's critique; the ORM picks."""
     return _orm_picks(_there(record.draft, record.local("sorm")), _seconds(record.draft.sorm))
 
 
-def glore(record: Record, _thresholds: Thresholds) -> Answered:
+def glore(record: Record, _thresholds: Thresholds) -> StrategyAnswer:
     """Draft, global and local refinement; the ORM picks."""
     return _orm_picks(_candidates(record), _seconds(record.draft.sorm))
 
 
-def gated(record: Record, thresholds: Thresholds) -> Answered:
+def gated(record: Record, thresholds: Thresholds) -> StrategyAnswer:
     """The draft when every step's SORM score is at least the gate, else GLoRe."""
     scores = record.draft.sorm
     if thresholds.gate is None or not scores or not scores.steps:
@@ -109,34 +109,34 @@ def gated(record: Record, thresholds: Thresholds) -> Answered:
     return glore(record, thresholds)
 
 
-def sorm_final(record: Record, _thresholds: Thresholds) -> Answered:
+def sorm_final(record: Record, _thresholds: Thresholds) -> StrategyAnswer:
     """GLoRe's candidates; the highest SORM score of the last step wins."""
     return _sorm_picks(_candidates(record), lambda steps: steps[-1])
 
 
-def sorm_lowest(record: Record, _thresholds: Thresholds) -> Answered:
+def sorm_lowest(record: Record, _thresholds: Thresholds) -> StrategyAnswer:
     """GLoRe's candidates; the highest of their lowest SORM step scores wins."""
     return _sorm_picks(_candidates(record), min)
 
 
-def sorm_of_samples(record: Record, _thresholds: Thresholds) -> Answered:
+def sorm_of_samples(record: Record, _thresholds: Thresholds) -> StrategyAnswer:
     """The samples; the highest SORM score of the last step wins."""
     return _sorm_picks(record.samples, lambda steps: steps[-1])
 
 
-def sorm_of_draft_and_samples(record: Record, _thresholds: Thresholds) -> Answered:
+def sorm_of_draft_and_samples(record: Record, _thresholds: Thresholds) -> StrategyAnswer:
     """The draft and the first two samples; the highest SORM score of the last step wins."""
     return _sorm_picks([record.draft, *record.samples[:2]], lambda steps: steps[-1])
 
 
-def perfect(record: Record, _thresholds: Thresholds) -> Answered:
+def perfect(record: Record, _thresholds: Thresholds) -> StrategyAnswer:
     """GLoRe's candidates; a right one if there is any."""
     candidates = _candidates(record)
     picked = max(candidates, key=lambda written: written.right)
     return _answered(picked, candidates, _seconds(record.draft.sorm))
 
 
-def perfect_of_samples(record: Record, _thresholds: Thresholds) -> Answered:
+def perfect_of_samples(record: Record, _thresholds: Thresholds) -> StrategyAnswer:
     """The samples; a right one if there is any."""
     picked = max(record.samples, key=lambda written: written.right)
     return _answered(picked, record.samples)
@@ -175,15 +175,15 @@ STRATEGIES: tuple[StrategySpec, ...] = (
 )
 
 
-def _candidates(record: Record) -> list[Written]:
+def _candidates(record: Record) -> list[Solution]:
     return _there(record.draft, record.global_refinement, record.local("sorm"))
 
 
-def _there(*candidates: Written | None) -> list[Written]:
+def _there(*candidates: Solution | None) -> list[Solution]:
     return [candidate for candidate in candidates if candidate is not None]
 
 
-def _orm_picks(candidates: Sequence[Written], spent: float = 0.0) -> Answered:
+def _orm_picks(candidates: Sequence[Solution], spent: float = 0.0) -> StrategyAnswer:
     """The highest ORM score of the last step wins, the earlier of equals."""
     if len(candidates) == 1:
         return _answered(candidates[0], candidates, spent)
@@ -193,22 +193,22 @@ def _orm_picks(candidates: Sequence[Written], spent: float = 0.0) -> Answered:
 
 
 def _sorm_picks(
-    candidates: Sequence[Written], of: Callable[[tuple[float, ...]], float]
-) -> Answered:
+    candidates: Sequence[Solution], of: Callable[[tuple[float, ...]], float]
+) -> StrategyAnswer:
     picked = max(candidates, key=lambda written: _score(written.sorm, of))
     return _answered(picked, candidates, sum(_seconds(written.sorm) for written in candidates))
 
 
-def _score(scores: Scores | None, of: Callable[[tuple[float, ...]], float]) -> float:
+def _score(scores: StepScores | None, of: Callable[[tuple[float, ...]], float]) -> float:
     return of(scores.steps) if scores and scores.steps else _WITHOUT_SCORE
 
 
-def _seconds(scores: Scores | None) -> float:
+def _seconds(scores: StepScores | None) -> float:
     return scores.seconds if scores else 0.0
 
 
-def _answered(picked: Written, made: Sequence[Written], scoring: float = 0.0) -> Answered:
-    return Answered(
+def _answered(picked: Solution, made: Sequence[Solution], scoring: float = 0.0) -> StrategyAnswer:
+    return StrategyAnswer(
         right=picked.right,
         solutions=len(made),
         tokens=sum(written.tokens for written in made),
@@ -297,7 +297,10 @@ def table_d(records: Sequence[Record], thresholds: Thresholds) -> StrategyTable:
 
 
 def _row(
-    name: str, most: int, outcomes: Sequence[Answered], perfect: Sequence[Answered] | None
+    name: str,
+    most: int,
+    outcomes: Sequence[StrategyAnswer],
+    perfect: Sequence[StrategyAnswer] | None,
 ) -> StrategyRow:
     count = max(1, len(outcomes))
     right = sum(outcome.right for outcome in outcomes)
@@ -316,7 +319,7 @@ def _row(
 def _pair(
     name: str,
     other: str,
-    answered: dict[str, list[Answered]],
+    answered: dict[str, list[StrategyAnswer]],
     groups: Sequence[str] | None,
     *,
     equal: bool,

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from glore_models.sampling.prefixes import together
+from glore_models.sampling.prefixes import chunk_by_prefix
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,5 +66,5 @@ def task_key(seed: int, prompt: str, index: int) -> str:
 
 def batches(owed: Sequence[Task], size: int) -> list[Sequence[Task]]:
     """The tasks in order, up to `size` at a time; a batch ends where a solution's prefixes do."""
-    parts = together([task.prompt for task in owed], size)
+    parts = chunk_by_prefix([task.prompt for task in owed], size)
     return [owed[part.start : part.stop] for part in parts]

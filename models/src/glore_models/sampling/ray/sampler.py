@@ -10,7 +10,7 @@ import pyarrow as pa
 import ray
 from ray.data import ActorPoolStrategy, DataContext
 
-from glore_models.sampling.port import Drawing, Rollout, StreamingSampler
+from glore_models.sampling.port import Rollout, SamplingParams, StreamingSampler
 from glore_models.sampling.ray.engines import Engine
 from glore_models.sampling.ray.ledger import Ledger, Task, batches, tasks
 from glore_models.sampling.ray.workers import Worker, unpacked
@@ -51,7 +51,7 @@ class RaySampler(StreamingSampler):
 
         Raises SamplingError when some stay missing.
         """
-        drawing = Drawing(n, temperature, max_tokens)
+        drawing = SamplingParams(n, temperature, max_tokens)
         ledger = Ledger(tasks(prompts, self.seed))
         revived = resubmitted = 0
         problem = ""
@@ -80,7 +80,7 @@ class RaySampler(StreamingSampler):
             message = f"{missing} of {len(prompts)} prompts have no rollouts: {problem}"
             raise SamplingError(message)
 
-    def _rows(self, owed: Sequence[Task], drawing: Drawing) -> Iterator[dict[str, Any]]:
+    def _rows(self, owed: Sequence[Task], drawing: SamplingParams) -> Iterator[dict[str, Any]]:
         """One row for each task that came back, in the order they are finished."""
         context = DataContext.get_current()
         context.enable_progress_bars = False

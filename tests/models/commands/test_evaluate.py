@@ -22,7 +22,7 @@ def gateway() -> Iterator[FakeGateway]:
 @pytest.fixture(autouse=True)
 def quick_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing takes a second; what is drawn is tested where it is."""
-    monkeypatch.setattr(run, "draw_curves", lambda _rows, _seconds, out: out.write_bytes(b"a"))
+    monkeypatch.setattr(run, "draw_evaluation", lambda _rows, _seconds, out: out.write_bytes(b"a"))
 
 
 def row(question: str, answer: str = "2 + 2 = 4\n#### 4") -> str:

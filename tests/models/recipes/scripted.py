@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from glore_models.data import sources
 from glore_models.data.sources import ProblemCounts
-from glore_models.recipes.paper import smoke
+from glore_models.recipes.catalog import smoke
 from glore_models.recipes.recipe import Recipe, StudentSampling
 from glore_models.sampling.port import Rollout
 

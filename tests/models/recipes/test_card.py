@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 from glore_models.recipes.card import card
-from glore_models.recipes.paper import paper_gpu
+from glore_models.recipes.catalog import paper_gpu
 from glore_models.recipes.run import Run
 from glore_models.recipes.sampling import tier_problems
 from glore_models.serving.bundle import SHIPPED

@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from glore_models.recipes.paper import smoke
+from glore_models.recipes.catalog import smoke
 from glore_models.recipes.run import Run
 from glore_models.recipes.stages import Stages
 from tests.models.recipes.killed_at_start import SETTINGS

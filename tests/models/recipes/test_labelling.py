@@ -13,8 +13,8 @@ from glore_models.data.files import read_jsonl, write_jsonl
 from glore_models.data.labels import BAD, GOOD
 from glore_models.data.rollouts import PrefixRollouts, make_sample
 from glore_models.recipes import sampling
+from glore_models.recipes.catalog import paper_gpu, smoke
 from glore_models.recipes.labelling import Labelling, half_right, target_counts
-from glore_models.recipes.paper import paper_gpu, smoke
 from glore_models.recipes.run import Run
 from glore_models.recipes.stages import Stages, choosing_counts
 from glore_models.training import adapters

@@ -18,8 +18,8 @@ from glore_models.data.run_folder import questions_in
 from glore_models.data.sources import ProblemCounts, mix
 from glore_models.evaluation.paper.sets import SETS
 from glore_models.recipes import leakage
+from glore_models.recipes.catalog import paper, paper_gpu
 from glore_models.recipes.leakage import LeakageError, check_held_out, evaluation_questions
-from glore_models.recipes.paper import paper, paper_gpu
 from glore_models.recipes.recipe import Recipe
 from glore_models.recipes.run import Run
 from glore_models.recipes.sampling import tier_problems

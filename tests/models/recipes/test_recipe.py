@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from glore_models.recipes.paper import paper_gpu, smoke
+from glore_models.recipes.catalog import paper_gpu, smoke
 from glore_models.recipes.recipe import ADDITIVE_SETTINGS, LATER_SETTINGS
 from glore_models.recipes.run import OtherRecipeError, Run
 

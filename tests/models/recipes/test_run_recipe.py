@@ -11,8 +11,7 @@ import pytest
 
 from glore_models.data.locks import InUseError, lock_folder
 from glore_models.recipes import run_recipe, stages
-from glore_models.recipes.first_light import first_light
-from glore_models.recipes.paper import paper, smoke
+from glore_models.recipes.catalog import first_light, paper, smoke
 from glore_models.recipes.recipe import Recipe
 from glore_models.recipes.run import Counts, Run
 from glore_models.recipes.stages import Stages

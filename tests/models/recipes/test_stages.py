@@ -15,7 +15,7 @@ from glore_models.data.problems import Problem, text_key
 from glore_models.data.rollouts import PrefixRollouts, StudentSample
 from glore_models.data.run_folder import read_thresholds
 from glore_models.recipes import UnknownNameError, run_recipe
-from glore_models.recipes.paper import paper, smoke
+from glore_models.recipes.catalog import paper, smoke
 from glore_models.recipes.run import OtherRecipeError, Run
 from glore_models.recipes.stages import Stages
 from glore_models.recipes.unbundle import unbundle

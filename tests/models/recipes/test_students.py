@@ -11,7 +11,7 @@ from glore_models.data.examples import CompletionExample
 from glore_models.data.files import read_jsonl, write_jsonl
 from glore_models.data.problems import Problem, text_key
 from glore_models.data.rollouts import StudentSample, make_sample
-from glore_models.recipes.paper import paper, smoke
+from glore_models.recipes.catalog import paper, smoke
 from glore_models.recipes.recipe import ExpertIteration, Recipe
 from glore_models.recipes.run import Run
 from glore_models.recipes.students import SHIPPED_STUDENT, Students, right_and_different

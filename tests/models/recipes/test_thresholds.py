@@ -13,7 +13,7 @@ from glore_models.data.rollouts import PrefixRollouts
 from glore_models.data.run_folder import read_thresholds
 from glore_models.recipes import thresholds
 from glore_models.recipes.card import card
-from glore_models.recipes.paper import smoke
+from glore_models.recipes.catalog import smoke
 from glore_models.recipes.recipe import Recipe
 from glore_models.recipes.run import Counts, Run
 from glore_models.recipes.thresholds import ThresholdStages, best_gate

@@ -59,15 +59,10 @@ def run_recipe(
 
 
 def _recipe(name: str) -> "Recipe":
-    from glore_models.recipes import first_light, paper
+    from glore_models.recipes import catalog
 
-    made = {
-        "first_light": first_light.first_light,
-        "paper": paper.paper,
-        "paper_gpu": paper.paper_gpu,
-        "smoke": paper.smoke,
-    }
-    if name not in made:
+    if name not in RECIPES:
         message = f"no recipe {name!r}; the recipes are {', '.join(RECIPES)}"
         raise UnknownNameError(message)
-    return made[name]()
+    recipe: Recipe = getattr(catalog, name)()
+    return recipe

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from glore_models.recipes import RECIPES, run_recipe
-from glore_models.recipes.paper import paper, paper_gpu, smoke
+from glore_models.recipes.catalog import paper, paper_gpu, smoke
 from glore_models.recipes.recipe import Recipe
 
 

@@ -1,4 +1,4 @@
-"""The recipes of the tables: everything the paper does, at a size two cores or a GPU can carry."""
+"""The recipes by name. `paper` is the whole of it; the others say where they differ."""
 
 import os
 from dataclasses import replace
@@ -6,8 +6,8 @@ from pathlib import Path
 
 from glore_models.data.labels import CleanUps
 from glore_models.data.sources import ProblemCounts
-from glore_models.recipes.first_light import local_sampler
 from glore_models.recipes.recipe import ExpertIteration, Recipe, StudentSampling
+from glore_models.sampling.port import Sampler
 from glore_models.training.adapters import AdapterConfig
 from glore_models.training.loop import LoopConfig
 
@@ -61,6 +61,27 @@ def paper() -> Recipe:
             "sorm_to_error": CleanUps(after_error=False),
         },
         orm_matched=True,
+    )
+
+
+def first_light() -> Recipe:
+    """`paper` without expert iteration, controls and ablations: about two hours on two cores."""
+    return replace(
+        paper(),
+        name="first_light",
+        mixture=ProblemCounts(easy=1900, all=400, gsm8k=250, drills=450, seed=1),
+        expert_iteration=None,
+        sampled=StudentSampling(
+            problems=ProblemCounts(easy=360, all=40, seed=21), n=4, rollouts=4, labelled=250
+        ),
+        validation=ProblemCounts(easy=60, all=0, seed=31),
+        test=ProblemCounts(easy=100, all=0, seed=41),
+        drafts_per_pair=2,
+        orm_samples=700,
+        global_pairs=None,
+        orm_control=False,
+        ablations={},
+        orm_matched=False,
     )
 
 
@@ -142,3 +163,10 @@ def smoke() -> Recipe:
         global_pairs=8,
         from_bundle=True,
     )
+
+
+def local_sampler(checkpoint: Path, seed: int) -> Sampler:
+    """The sampler of one machine without an engine."""
+    from glore_models.sampling.local import LocalSampler
+
+    return LocalSampler(checkpoint, seed=seed)

@@ -24,7 +24,9 @@ class BatchRequest(SolveOptions):
 
     model_config = ConfigDict(json_schema_extra={"allOf": [ONLY_WHERE_IT_COUNTS_IN_A_BATCH]})
 
-    questions: list[BatchQuestion] = Field(min_length=1)
+    questions: list[BatchQuestion] = Field(
+        min_length=1, description="The questions, each with options of its own if it needs them."
+    )
 
 
 def resolved(options: SolveOptions, question: BatchQuestion) -> SolveRequest:
@@ -41,8 +43,8 @@ class BatchLine(BaseModel):
     """The result of one question. Lines come in the order in which questions end."""
 
     index: int = Field(description="Its index in the batch, from 0.")
-    id: str | None
-    status: Literal["ok", "error"]
+    id: str | None = Field(description="The client's own name for the question.")
+    status: Literal["ok", "error"] = Field(description="Whether it has a result.")
     result: SolveResponse | None = Field(description="With `ok`.")
     error: Problem | None = Field(description="With `error`. The question may be sent again.")
 
@@ -50,9 +52,9 @@ class BatchLine(BaseModel):
 class BatchDone(BaseModel):
     """The last line: every question has one. A response without a last line was cut off."""
 
-    done: Literal[True]
-    ok: int
-    errors: int
+    done: Literal[True] = Field(description="Every question has a line.")
+    ok: int = Field(description="Questions with a result.")
+    errors: int = Field(description="Questions with an error.")
 
 
 class BatchBroken(BaseModel):
@@ -62,7 +64,7 @@ class BatchBroken(BaseModel):
     stored, and the batch continues when it is sent again.
     """
 
-    done: Literal[False]
-    ok: int
-    errors: int
-    error: Problem
+    done: Literal[False] = Field(description="Some questions may have no line.")
+    ok: int = Field(description="Questions with a result so far.")
+    errors: int = Field(description="Questions with an error so far.")
+    error: Problem = Field(description="Why the batch ended.")

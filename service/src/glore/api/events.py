@@ -26,13 +26,13 @@ _SCHEMAS: Final = "#/components/schemas/{model}"
 class DraftDelta(BaseModel):
     """`draft.delta`: text that was added to the draft."""
 
-    text: str
+    text: str = Field(description="The added text.")
 
 
 class DraftWritten(BaseModel):
     """`draft`: the whole draft. It is read as its family is, so it may differ from the deltas."""
 
-    candidate: CandidateOut
+    candidate: CandidateOut = Field(description="The draft.")
     samples: list[CandidateOut] = Field(description="The samples of `best_of_n`.")
     steps: list[str] = Field(description="The steps of the draft. Each gets a score.")
 
@@ -82,16 +82,16 @@ class FirstError(BaseModel):
 class RefinedDelta(BaseModel):
     """`refined.delta`: text that was added to a refinement; steps that it keeps do not come."""
 
-    kind: Literal[CandidateKind.GLOBAL, CandidateKind.LOCAL]
+    kind: Literal[CandidateKind.GLOBAL, CandidateKind.LOCAL] = Field(description="Global or local.")
     base: int = Field(description="Index of the refined candidate.")
     round: int = Field(description="Round of refinement, from 1.")
-    text: str
+    text: str = Field(description="The added text.")
 
 
 class RefinedWritten(BaseModel):
     """`refined`: a whole refinement. One that fails after some deltas has none."""
 
-    candidate: CandidateOut
+    candidate: CandidateOut = Field(description="The refinement or sample.")
     place: int = Field(description="Its index in `candidates`.")
 
 

@@ -36,7 +36,7 @@ class FieldProblem(BaseModel):
     """One field and what is wrong with it."""
 
     field: str = Field(description="The field, dotted from the top of the body.")
-    message: str
+    message: str = Field(description="What is wrong with it.")
 
 
 class Problem(BaseModel):
@@ -58,10 +58,10 @@ class Problem(BaseModel):
     )
 
     type: str = Field(description="A relative URI that names the kind of problem.")
-    title: str
-    status: int
-    detail: str
-    request_id: str
+    title: str = Field(description="The kind of problem, in words.")
+    status: int = Field(description="The HTTP status.")
+    detail: str = Field(description="What happened in this case.")
+    request_id: str = Field(description="The id of the request, as in `X-Request-ID`.")
     errors: list[FieldProblem] | None = Field(default=None, description="Only with status 422.")
     retry_after: int | None = Field(
         default=None,

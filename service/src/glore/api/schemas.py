@@ -146,7 +146,11 @@ class SolveRequest(SolveOptions):
 
     question: Annotated[
         str,
-        Field(min_length=1, json_schema_extra={"pattern": VISIBLE}),  # the most: `job_of`
+        Field(
+            min_length=1,  # the most: `job_of`
+            description="What is to be answered.",
+            json_schema_extra={"pattern": VISIBLE},
+        ),
         AfterValidator(_not_blank),
     ]
 
@@ -155,15 +159,15 @@ class SelectedOut(BaseModel):
     """The selected candidate, and why it was selected."""
 
     candidate: int = Field(description="Its index in `candidates`.")
-    kind: CandidateKind
-    reason: SelectionReason
+    kind: CandidateKind = Field(description="What kind of candidate it is.")
+    reason: SelectionReason = Field(description="Why it was selected: see Words in answers.")
     explanation: str = Field(description="One sentence for people.")
 
 
 class FindingOut(BaseModel):
     """A claim that a verifier refutes: `step[start:end]` of a candidate, in characters."""
 
-    verifier: str
+    verifier: str = Field(description="Name of the verifier.")
     step: int = Field(description="Index of the step.")
     start: int = Field(description="Where the wrong value begins in the step.")
     end: int = Field(description="Where it ends.")
@@ -180,8 +184,8 @@ class FindingOut(BaseModel):
 class CandidateOut(BaseModel):
     """One whole solution."""
 
-    kind: CandidateKind
-    solution: str
+    kind: CandidateKind = Field(description="How it was made.")
+    solution: str = Field(description="Its text, one step a line.")
     answer: str | None = Field(description="The number that it states; null where none is certain.")
     outcome_score: float | None = Field(description="The ORM's score, 0..1; null without one.")
     finish_reason: str = Field(description="`stop`, or `length` when it was cut off.")
@@ -205,8 +209,8 @@ class CandidateOut(BaseModel):
 class StepOut(BaseModel):
     """One line of the draft."""
 
-    index: int
-    text: str
+    index: int = Field(description="From 0.")
+    text: str = Field(description="The line.")
     score: float | None = Field(description="The SORM's score, 0..1; null without one.")
 
 
@@ -245,12 +249,12 @@ class DraftOut(BaseModel):
 class StageOut(BaseModel):
     """One run of a stage. Stages overlap, so their seconds do not add up."""
 
-    stage: Stage
+    stage: Stage = Field(description="Which kind of engine work.")
     started: float = Field(description="Seconds from the start of the request.")
-    seconds: float
-    engine_calls: int
-    prompt_tokens: int
-    generated_tokens: int
+    seconds: float = Field(description="From its start to its result.")
+    engine_calls: int = Field(description="Calls that it made, retries included.")
+    prompt_tokens: int = Field(description="Tokens that the engines read.")
+    generated_tokens: int = Field(description="Tokens that the engines wrote.")
 
     @classmethod
     def of(cls, cost: Cost) -> Self:
@@ -268,11 +272,15 @@ class StageOut(BaseModel):
 class UsageOut(BaseModel):
     """What the whole request used."""
 
-    seconds: float
-    engine_calls: int
-    prompt_tokens: int
-    generated_tokens: int
-    stages: list[StageOut]
+    seconds: float = Field(
+        description="From the start of the work to the answer, without the queue."
+    )
+    engine_calls: int = Field(description="Calls of all stages, retries included.")
+    prompt_tokens: int = Field(description="Tokens that the engines read.")
+    generated_tokens: int = Field(
+        description="Tokens that the engines wrote, those of lost candidates included."
+    )
+    stages: list[StageOut] = Field(description="Each run of each stage.")
 
     @classmethod
     def of(cls, outcome: Solved) -> Self:
@@ -290,25 +298,25 @@ class UsageOut(BaseModel):
 class DegradedOut(BaseModel):
     """A stage that failed."""
 
-    stage: Stage
+    stage: Stage = Field(description="The stage that failed.")
     reason: str = Field(description="What the engine did, or which budget was used up.")
 
 
 class SolveResponse(BaseModel):
     """The answer, and how it was found."""
 
-    id: str
-    request_id: str
-    strategy: Strategy
+    id: str = Field(description="The id of this answer.")
+    request_id: str = Field(description="The id of the request, as in `X-Request-ID`.")
+    strategy: Strategy = Field(description="The strategy that was used.")
     answer: str | None = Field(
         description="The number of the selected solution; null where none is certain."
     )
     solution: str = Field(description="The text of the selected candidate.")
-    selected: SelectedOut
+    selected: SelectedOut = Field(description="Which candidate is the answer, and why.")
     candidates: list[CandidateOut] = Field(description="All solutions, the draft first.")
-    draft: DraftOut
+    draft: DraftOut = Field(description="The steps of the draft, and its first error.")
     rounds: int = Field(description="Rounds of refinement that began.")
-    usage: UsageOut
+    usage: UsageOut = Field(description="What the request cost.")
     degraded: list[DegradedOut] = Field(description="What is missing, and why.")
 
     @classmethod

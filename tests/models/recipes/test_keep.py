@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from glore_models.recipes import keep as module
 from glore_models.recipes.keep import keep, unpack
+from glore_models.serving.bundle import ROLES, SHIPPED
 
 KEPT = Path(__file__).parents[3] / "models" / "kept" / "paper_gpu"
 
@@ -63,6 +65,34 @@ def test_the_kept_run_does_not_call_done_what_is_not_in_it() -> None:
     assert {"student_0", "samples", "matched_steps"} <= done
     again = {"problems", "merge_0", "ei_1_problems", "merge_1", "bundle"}
     assert not done & again
+
+
+def test_weights_that_ship_are_not_packed_again_and_come_from_the_bundle(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = tmp_path / "bundle"
+    (bundle / "student").mkdir(parents=True)
+    weights = bundle / "student" / "adapter_model.safetensors"
+    weights.write_bytes(b"weights")
+    monkeypatch.setattr(module, "SHIPPED", bundle)
+    (run / "sorm" / weights.name).write_bytes(b"others")
+    packed = keep(run, tmp_path / "kept")
+    assert f"sorm/{weights.name}" in packed
+    assert not (tmp_path / "kept" / "student_0" / weights.name).exists()
+    unpack(tmp_path / "kept", tmp_path / "again")
+    assert (tmp_path / "again" / "student_0" / weights.name).read_bytes() == b"weights"
+    assert not (tmp_path / "again" / "shipped.json").exists()
+    weights.write_bytes(b"of another run")
+    with pytest.raises(FileNotFoundError, match="student_0 is not its student"):
+        unpack(tmp_path / "kept", tmp_path / "third")
+
+
+def test_the_kept_run_comes_back_with_every_adapter_that_ships(tmp_path: Path) -> None:
+    unpack(KEPT, tmp_path / "run")
+    for folder, role in {"student_1": "student", **{each: each for each in ROLES[1:]}}.items():
+        weights = tmp_path / "run" / folder / "adapter_model.safetensors"
+        assert weights.read_bytes() == (SHIPPED / role / weights.name).read_bytes()
+    assert (tmp_path / "run" / "student_0" / "adapter_model.safetensors").is_file()
 
 
 def test_records_are_kept_without_questions_that_are_not_ours(run: Path, tmp_path: Path) -> None:

@@ -9,21 +9,28 @@ not ours to pass on. Their stages are done again, with the same outcome, when it
 Nor are scorers that do not ship, once they have been compared, nor the bundle, which is made of
 the rest. Of the tables' records what the models wrote and scored is kept, without GSM8K's
 questions and answers.
+
+Weights that are those of an adapter that ships are not packed a second time: `shipped.json` names
+them with their SHA-256, and `unpack` takes them from there.
 """
 
+import filecmp
 import gzip
+import hashlib
 import json
 import re
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from glore_models.data.files import whole_file
 from glore_models.data.run_folder import MATCHED
-from glore_models.serving.bundle import ROLES
+from glore_models.serving.bundle import ROLES, SHIPPED
 
-_ADAPTER = ("adapter_config.json", "adapter_model.safetensors", "head.safetensors")
+_WEIGHTS = "adapter_model.safetensors"
+_ADAPTER = ("adapter_config.json", _WEIGHTS, "head.safetensors")
+_OF_BUNDLE = "shipped.json"  # by folder: the role in the bundle that ships, the weights' SHA-256
 _LINES = ".jsonl"
 _QUESTIONS = {"gsm8k", "rollouts.jsonl"}  # the one file of records with questions of that set
 _THEIRS = ("question", "answer")  # its fields that are GSM8K's; nobody reads them there
@@ -39,6 +46,7 @@ def keep(run: Path, out: Path) -> list[str]:
     """
     out.mkdir(parents=True, exist_ok=True)
     packed = []
+    shipped: dict[str, dict[str, str]] = {}
     for path in sorted(run.iterdir()):
         if _AGAIN.fullmatch(path.name.partition(".")[0]):
             continue
@@ -47,9 +55,17 @@ def keep(run: Path, out: Path) -> list[str]:
         elif path.suffix == ".json":
             shutil.copyfile(path, out / path.name)
             packed.append(path.name)
-        elif (path / _ADAPTER[1]).is_file() and not _is_compared(path, run):
-            packed += [_copy(path / name, out / path.name) for name in _ADAPTER]
+        elif (path / _WEIGHTS).is_file() and not _is_compared(path, run):
+            role = _shipped_role(path / _WEIGHTS)
+            if role is not None:
+                shipped[path.name] = {"role": role, "sha256": _sha256(path / _WEIGHTS)}
+            names = [name for name in _ADAPTER if role is None or name != _WEIGHTS]
+            packed += [_copy(path / name, out / path.name) for name in names]
             portable(out / path.name / _ADAPTER[0])
+    if shipped:
+        text = json.dumps(shipped, indent=1, sort_keys=True) + "\n"
+        (out / _OF_BUNDLE).write_text(text, encoding="utf-8")
+        packed.append(_OF_BUNDLE)
     packed += [_pack(path, run, out) for path in sorted(run.glob("evaluation/*/*/*.json*"))]
     return [name for name in packed if name]
 
@@ -60,7 +76,7 @@ def unpack(kept: Path, run: Path) -> None:
     It appears at once where there was none. A folder that holds other things is filled, data
     first, then what says that a stage is done, `recipe.json` last: after a kill the same call
     does it again. Raises FileExistsError when the folder holds a run already, FileNotFoundError
-    when there is nothing kept.
+    when there is nothing kept or weights of it do not ship any more.
     """
     if not (kept / "recipe.json").is_file():
         message = f"{kept} holds no kept run"
@@ -87,14 +103,51 @@ def _is_free(run: Path) -> bool:
 
 def _fill(kept: Path, run: Path) -> None:
     """Every file of `kept`, each whole or absent, in the order in which they rely on others."""
-    files = [path.relative_to(kept) for path in kept.rglob("*") if path.is_file()]
-    for name in sorted(files, key=_reliance):
+    for name, content in _shipped_weights(kept):
+        _write(run / name, content)
+    files = {path.relative_to(kept) for path in kept.rglob("*") if path.is_file()}
+    for name in sorted(files - {Path(_OF_BUNDLE)}, key=_reliance):
         content = (kept / name).read_bytes()
         target = run / name
         if name.suffix == ".gz":
             content, target = gzip.decompress(content), target.with_suffix("")
-        with whole_file(target) as partial:
-            partial.write_bytes(content)
+        _write(target, content)
+
+
+def _write(target: Path, content: bytes) -> None:
+    with whole_file(target) as partial:
+        partial.write_bytes(content)
+
+
+def _shipped_weights(kept: Path) -> Iterator[tuple[Path, bytes]]:
+    """Where weights belong that the bundle has, and the weights. Raises FileNotFoundError."""
+    if not (kept / _OF_BUNDLE).is_file():
+        return
+    listed = json.loads((kept / _OF_BUNDLE).read_text(encoding="utf-8"))
+    for folder, entry in listed.items():
+        source = SHIPPED / entry["role"] / _WEIGHTS
+        if not source.is_file() or _sha256(source) != entry["sha256"]:
+            message = (
+                f"{kept} goes with other adapters than those in {SHIPPED}: "
+                f"{folder} is not its {entry['role']}"
+            )
+            raise FileNotFoundError(message)
+        yield Path(folder) / _WEIGHTS, source.read_bytes()
+
+
+def _shipped_role(weights: Path) -> str | None:
+    """The role whose weights in the bundle that ships are the same, if there is one."""
+    same = (
+        role
+        for role in ROLES
+        if (SHIPPED / role / _WEIGHTS).is_file()
+        and filecmp.cmp(weights, SHIPPED / role / _WEIGHTS, shallow=False)
+    )
+    return next(same, None)
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _reliance(name: Path) -> tuple[int, Path]:

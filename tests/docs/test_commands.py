@@ -29,8 +29,8 @@ AT_ONCE = Timing(first_token=0.0, between_tokens=0.0, per_request=0.0, spread=0.
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
-    """The address of a gateway on a simulated engine."""
+async def addresses(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[str, str]]:
+    """Those of a gateway and of its simulated engine."""
     store = SecretStr(f"sqlite:///{tmp_path_factory.mktemp('store') / 'batches.sqlite3'}")
     async with running(Simulated(timing=AT_ONCE)) as (_, url):
         engine = EngineSettings(url=AnyHttpUrl(url))
@@ -41,12 +41,13 @@ async def gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str
                 generation=engine, scoring=engine, threshold=0.5, store=store, probe_timeout=30.0
             )
         async with listening(create_app(settings)) as port:
-            yield f"http://127.0.0.1:{port}"
+            yield f"http://127.0.0.1:{port}", url
 
 
 @pytest.fixture
-def environment(tmp_path: Path, gateway: str) -> dict[str, str]:
-    """That of a shell in which `glore`, `python` and `curl` are found and which has no settings."""
+def environment(tmp_path: Path, addresses: tuple[str, str]) -> dict[str, str]:
+    """That of a shell in which `glore`, `python` and `curl` are found; settings name addresses."""
+    gateway, engine = addresses
     programs = tmp_path / "bin"
     programs.mkdir()
     curl = shutil.which("curl")
@@ -64,6 +65,8 @@ def environment(tmp_path: Path, gateway: str) -> dict[str, str]:
         "PATH": f"{programs}:{os.environ['PATH']}",
         "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)]),
         "GLORE_URL": gateway,
+        "GLORE_GENERATION__URL": engine,
+        "GLORE_SCORING__URL": engine,
         "XDG_STATE_HOME": str(tmp_path),
         "NO_COLOR": "1",
     }
@@ -84,12 +87,12 @@ def test_a_block_says_how_it_is_tested(block: Block) -> None:
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("block", RUN, ids=[block.name for block in RUN])
 async def test_a_command_does_what_the_page_says(
-    block: Block, environment: dict[str, str], gateway: str, tmp_path: Path
+    block: Block, environment: dict[str, str], addresses: tuple[str, str], tmp_path: Path
 ) -> None:
     command = ["bash", "-euo", "pipefail", "-c"] if block.language == BASH else ["python", "-c"]
     process = await asyncio.create_subprocess_exec(
         *command,
-        block.text.replace(ADDRESS, gateway),
+        block.text.replace(ADDRESS, addresses[0]),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

@@ -160,7 +160,7 @@ class SelectedOut(BaseModel):
 
     candidate: int = Field(description="Its index in `candidates`.")
     kind: CandidateKind = Field(description="What kind of candidate it is.")
-    reason: SelectionReason = Field(description="Why it was selected: see Words in answers.")
+    reason: SelectionReason = Field(description="Why it was selected.")
     explanation: str = Field(description="One sentence for people.")
 
 

@@ -270,7 +270,7 @@ def test_eval_does_not_go_on_with_other_models(gateway: FakeGateway, tmp_path: P
     assert glore(*command).exit_code == 0
     assert json.loads((out / "plan.json").read_text(encoding="utf-8"))["serves"] == "a1b2"
     gateway.ready = (200, {**READY, "serves": "c3d4"})
-    text = "(/readyz told a1b2, now c3d4); serve those again, or name another folder"
+    text = "(/readyz reported a1b2, now c3d4); serve those again, or name another folder"
     assert_one_line_at_end(glore(*command), text)
     assert len(gateway.asked) == 2
 

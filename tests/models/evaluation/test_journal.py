@@ -31,7 +31,7 @@ def test_the_time_goes_on_where_the_last_line_was(tmp_path: Path) -> None:
     with open_journal(path, lambda: next(times)) as journal:
         journal.add(Entry("p1", "glore", RESULT))
     with open_journal(path, lambda: next(times)) as journal:
-        assert journal.spent == 7.5 + 2.0
+        assert journal.seconds == 7.5 + 2.0
         journal.add(Entry("p2", "glore", None, "GatewayTimeout: 504"))
         assert list(journal.results) == [RESULT]
     assert json.loads(path.read_text(encoding="utf-8").splitlines()[-1])["spent"] == 7.5 + 3.0

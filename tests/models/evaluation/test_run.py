@@ -190,7 +190,7 @@ async def test_the_time_of_all_attempts_is_told(tmp_path: Path) -> None:
         await evaluate(FakeSolver(fault), PROBLEMS, only_glore, tmp_path, clock=clock)
     ticks = itertools.count(0, 60)  # started again, perhaps on another day
     report = await evaluate(FakeSolver(), PROBLEMS, only_glore, tmp_path, clock=clock)
-    assert report.spent.seconds == 120 + 180  # two answers; two answers and the end
+    assert report.usage.seconds == 120 + 180  # two answers; two answers and the end
     assert "5.0 minutes over all attempts" in (tmp_path / "CARD.md").read_text(encoding="utf-8")
     told = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert told["spent"]["seconds"] == 300
@@ -201,7 +201,8 @@ async def test_answers_of_other_models_are_not_joined(tmp_path: Path) -> None:
     await evaluate(FakeSolver(), PROBLEMS, plan(serves="a1"), tmp_path)
     for other in ("b2", None):
         solver = FakeSolver()
-        with pytest.raises(JournalError, match=r"told a1, now (b2|nothing)\); serve those again, "):
+        message = r"reported a1, now (b2|nothing)\); serve those again, "
+        with pytest.raises(JournalError, match=message):
             await evaluate(solver, PROBLEMS, plan(serves=other), tmp_path)
         assert solver.asked == []
 

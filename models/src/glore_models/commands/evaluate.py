@@ -77,7 +77,9 @@ def run_evaluate(
         chosen = choose_problems(source, n, seed, split)
     problems, n = chosen.problems, len(chosen.problems)
     plan = replace(plan, split=chosen.split, file=chosen.file)
-    screen.print(visible(f"{source}: {chosen.told}"), highlight=False, markup=False, soft_wrap=True)
+    screen.print(
+        visible(f"{source}: {chosen.summary}"), highlight=False, markup=False, soft_wrap=True
+    )
     try:
         report = asyncio.run(_measure(url, problems, plan, folder, screen))
     except GloreError as error:
@@ -136,7 +138,7 @@ class Chosen:
 
     problems: list[Problem]
     split: str
-    told: str
+    summary: str
     file: str | None = None
 
 

@@ -151,9 +151,9 @@ def by_solution(rollouts: Sequence[PrefixRollouts]) -> list[list[PrefixRollouts]
     ordered = []
     for group in groups.values():
         group.sort(key=lambda rollout: rollout.kept)
-        places = [rollout.kept for rollout in group]
-        if places != list(range(1, len(steps_of(group[0].solution)))):
-            message = f"the rollouts of a solution of {group[0].problem} miss a prefix: {places}"
+        lengths = [rollout.kept for rollout in group]
+        if lengths != list(range(1, len(steps_of(group[0].solution)))):
+            message = f"the rollouts of a solution of {group[0].problem} miss a prefix: {lengths}"
             raise ValueError(message)
         ordered.append(group)
     return ordered
@@ -195,7 +195,7 @@ def drop_after_error(labels: tuple[int, ...]) -> tuple[int, ...]:
     if BAD not in labels:
         return labels
     last = labels.index(BAD)
-    return tuple(label if place <= last else UNLABELLED for place, label in enumerate(labels))
+    return tuple(label if index <= last else UNLABELLED for index, label in enumerate(labels))
 
 
 def drop_unused(labels: tuple[int, ...], group: Sequence[PrefixRollouts]) -> tuple[int, ...]:
@@ -206,18 +206,18 @@ def drop_unused(labels: tuple[int, ...], group: Sequence[PrefixRollouts]) -> tup
     """
     steps = steps_of(group[0].solution)
     kept = list(labels)
-    for place, rollout in enumerate(group):
-        if labels[place] != GOOD:
+    for index, rollout in enumerate(group):
+        if labels[index] != GOOD:
             continue
-        result = step_result(steps[place])
+        result = step_result(steps[index])
         right = [
             text for text, good in zip(rollout.continuations, rollout.right, strict=True) if good
         ]
         if sample_is_right(rollout):
-            right.append("\n".join(steps[place + 1 :]))
+            right.append("\n".join(steps[index + 1 :]))
         # A step made good by a later one alone has no right continuation of its own here.
         if result is None or (right and not any(result in _numbers(text) for text in right)):
-            kept[place] = UNLABELLED
+            kept[index] = UNLABELLED
     return tuple(kept)
 
 
@@ -228,24 +228,24 @@ def balance(examples: Sequence[ScoreExample], seed: int) -> tuple[list[ScoreExam
     loses all its labels.
     """
     rng = random.Random(seed)
-    places: dict[tuple[int, int], list[int]] = defaultdict(list)
+    rows: dict[tuple[int, int], list[int]] = defaultdict(list)
     for row, example in enumerate(examples):
-        for place, label in enumerate(example.labels):
+        for index, label in enumerate(example.labels):
             if label != UNLABELLED:
-                places[place, label].append(row)
+                rows[index, label].append(row)
     dropped: set[tuple[int, int]] = set()
-    for place in {place for place, _ in places}:
-        good, bad = places[place, GOOD], places[place, BAD]
+    for index in {index for index, _ in rows}:
+        good, bad = rows[index, GOOD], rows[index, BAD]
         larger, size = (good, len(bad)) if len(good) > len(bad) else (bad, len(good))
         for row in rng.sample(larger, len(larger) - size):
-            dropped.add((row, place))
+            dropped.add((row, index))
     balanced = [
         ScoreExample(
             example.question,
             example.steps,
             tuple(
-                UNLABELLED if (row, place) in dropped else label
-                for place, label in enumerate(example.labels)
+                UNLABELLED if (row, index) in dropped else label
+                for index, label in enumerate(example.labels)
             ),
         )
         for row, example in enumerate(examples)

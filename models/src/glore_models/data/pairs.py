@@ -92,13 +92,13 @@ def local_pairs(
         labels = make_consistent(raw_labels(group))
         if BAD not in labels:
             continue
-        place = labels.index(BAD)
+        index = labels.index(BAD)
         solution, question = group[0].solution, group[0].question
-        targets = list(whole[group[0].problem]) if place == 0 else _right(group[place - 1])
+        targets = list(whole[group[0].problem]) if index == 0 else _right(group[index - 1])
         if not targets:
             continue
-        for draft in _drafts(group, place, solution)[:per_draft]:
-            prompt = local_refiner_prompt(question, draft, place)
+        for draft in _drafts(group, index, solution)[:per_draft]:
+            prompt = local_refiner_prompt(question, draft, index)
             pairs.append(CompletionExample(prompt, rng.choice(targets)))
     return pairs
 
@@ -122,12 +122,12 @@ def _right(rollout: PrefixRollouts) -> list[str]:
     return list(dict.fromkeys(text.strip() for text, right in found if right and text.strip()))
 
 
-def _drafts(group: Sequence[PrefixRollouts], place: int, solution: str) -> list[str]:
+def _drafts(group: Sequence[PrefixRollouts], index: int, solution: str) -> list[str]:
     """The sample first, then its bad prefix with each different wrong continuation."""
     drafts = {solution: None}
-    if place < len(group):
-        kept = closed(prefix_before(solution, place + 1))
-        rollout = group[place]
+    if index < len(group):
+        kept = closed(prefix_before(solution, index + 1))
+        rollout = group[index]
         for text, right in zip(rollout.continuations, rollout.right, strict=True):
             if not right and text.strip():
                 drafts[kept + text.strip()] = None

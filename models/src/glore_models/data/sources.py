@@ -179,10 +179,10 @@ def unique(
 def held_out_templates(templates: Sequence[int]) -> frozenset[int]:
     """The templates that no training or validation problem comes from: by hash, so for good."""
 
-    def place(template: int) -> str:
+    def digest(template: int) -> str:
         return hashlib.sha256(f"gsm_symbolic template {template}".encode()).hexdigest()
 
-    return frozenset(sorted(set(templates), key=place)[:HELD_OUT_TEMPLATES])
+    return frozenset(sorted(set(templates), key=digest)[:HELD_OUT_TEMPLATES])
 
 
 def gsm_symbolic(

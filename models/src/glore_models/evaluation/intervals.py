@@ -176,6 +176,6 @@ class ValueWithIntervals:
 
 
 def with_intervals(estimate: Estimate, groups: Sequence[str] | None) -> ValueWithIntervals:
-    """An estimate as it is told; `groups` as in `groups_of`."""
+    """An estimate with its intervals; `groups` as in `groups_of`."""
     by_template = None if groups is None else estimate.interval(groups)
     return ValueWithIntervals(estimate.value, estimate.interval(), by_template)

@@ -46,7 +46,7 @@ class Journal:
     entries: dict[tuple[str, str], Entry] = field(default_factory=dict)
 
     @property
-    def spent(self) -> float:
+    def seconds(self) -> float:
         """Seconds of all attempts: each earlier one up to its last line, this one up to now."""
         return self.before + self.clock() - self.opened
 
@@ -58,7 +58,7 @@ class Journal:
     def add(self, entry: Entry) -> None:
         """Append an entry; it is on the disk when this returns."""
         line: dict[str, object] = {"problem": entry.problem, "strategy": entry.strategy}
-        line["spent"] = round(self.spent, 3)
+        line["spent"] = round(self.seconds, 3)
         if entry.result is not None:
             line["result"] = entry.result.model_dump(mode="json")
         else:
@@ -130,10 +130,10 @@ class TotalUsage:
 
 
 def usage_of(journal: Journal) -> TotalUsage:
-    """The sums over every answer that is kept; what failed has told nothing of its tokens."""
+    """The sums over every stored answer; failures report no tokens."""
     used = [result.usage for result in journal.results]
     return TotalUsage(
-        seconds=journal.spent,
+        seconds=journal.seconds,
         engine_calls=sum(each.engine_calls for each in used),
         prompt_tokens=sum(each.prompt_tokens for each in used),
         generated_tokens=sum(each.generated_tokens for each in used),

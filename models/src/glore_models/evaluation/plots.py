@@ -76,10 +76,10 @@ def draw_strategies(panel: "Axes", rows: Sequence[DrawnRow], title: str) -> None
     """Accuracy with its interval against tokens, a mark for each row."""
     known = [(number, row, row.tokens) for number, row in enumerate(rows) if row.tokens is not None]
     where = positions([tokens for _, _, tokens in known])
-    for (number, row, _), place in zip(known, where, strict=True):
+    for (number, row, _), x in zip(known, where, strict=True):
         perfect = row.name.startswith(_PERFECT)
         panel.errorbar(
-            [place],
+            [x],
             [100 * row.accuracy],
             yerr=_bars(row),
             fmt=_MARKS[number % len(_MARKS)],
@@ -257,11 +257,11 @@ def draw_processbench(judged: Mapping[str, Judged], out: Path) -> None:
     panels = figure.subplots(1, len(titles), sharex=True, sharey=True)
     for number, (role, each) in enumerate(judged.items()):
         used = each.figures.at
-        places = [point.threshold for point in each.curve]
+        thresholds = [point.threshold for point in each.curve]
         lines = zip(*map(shares, each.curve), strict=True)
         for panel, line, here in zip(panels, lines, shares(used), strict=True):
             label = f"{role.upper()}, {used.threshold:.2f} in use"
-            panel.plot(places, line, color=f"C{number}", label=label)
+            panel.plot(thresholds, line, color=f"C{number}", label=label)
             panel.plot([used.threshold], [here], "o", color=f"C{number}")
             panel.axvline(used.threshold, color=f"C{number}", linestyle="dotted", linewidth=1)
     for panel, title in zip(panels, titles, strict=True):
@@ -297,15 +297,16 @@ def draw_run(
 
     figure = Figure(figsize=(13, 4), layout="constrained")
     left, middle, right = figure.subplots(1, 3)
-    for stage, points in losses.items():
-        left.plot([step for step, _ in points], [loss for _, loss in points], label=stage)
+    for stage, pairs in losses.items():
+        left.plot([step for step, _ in pairs], [loss for _, loss in pairs], label=stage)
     left.set(title="Training loss", xlabel="step", ylabel="mean loss of 20 steps", yscale="log")
     for scorer, curve in thresholds.items():
         middle.plot([p["threshold"] for p in curve], [p["f1"] for p in curve], label=scorer)
     middle.set(title="First error, validation drafts", xlabel="threshold", ylabel="ProcessBench F1")
-    places = [point["threshold"] for point in gate]
-    right.plot(places, [_accepted_share(p, "right") for p in gate], label="right drafts accepted")
-    right.plot(places, [_accepted_share(p, "wrong") for p in gate], label="wrong drafts accepted")
+    points = [point["threshold"] for point in gate]
+    for kind in ("right", "wrong"):
+        line = [_accepted_share(point, kind) for point in gate]
+        right.plot(points, line, label=f"{kind} drafts accepted")
     right.set(title="Gate, validation drafts", xlabel="lowest SORM step score", ylabel="share")
     for panel in (left, middle, right):
         if panel.get_lines():

@@ -33,7 +33,7 @@ class ProcessBenchError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class MarkedSolution:
-    """A solution with the place of its first wrong step, or None.
+    """A solution with the index of its first wrong step, or None.
 
     Every step is one line: white space within it is made single spaces, as the scorers read
     a line as a step. `written` are the steps as they stand in the file. `answer_right` is None

@@ -133,7 +133,7 @@ _CARD_HEADER = "| strategy | asked | answered | failed | degraded | right | toke
 def as_card(
     settings: dict[str, Any],
     rows: Iterable[EvaluationRow],
-    spent: TotalUsage,
+    usage: TotalUsage,
     *,
     command: str,
     n: int,
@@ -143,7 +143,7 @@ def as_card(
 ) -> str:
     """The card in Markdown; `settings` are all that the run was made with.
 
-    `started` and `finished` are of the last attempt, `spent` is of all of them.
+    `started` and `finished` are of the last attempt, `usage` is of all of them.
     """
     times = [when.isoformat(timespec="seconds") for when in (started, finished)]
     lines = [
@@ -152,10 +152,10 @@ def as_card(
         f"`{command}`",
         "",
         f"{n} problems of {settings['source']}, seed {settings['seed']}.",
-        f"{spent.seconds / 60:.1f} minutes over all attempts, each up to its last answer;",
+        f"{usage.seconds / 60:.1f} minutes over all attempts, each up to its last answer;",
         f"the last one from {times[0]} to {times[1]}.",
-        f"{spent.generated_tokens:,} tokens generated and {spent.prompt_tokens:,} read,",
-        f"in {spent.engine_calls:,} engine calls, for all answers in this folder.",
+        f"{usage.generated_tokens:,} tokens generated and {usage.prompt_tokens:,} read,",
+        f"in {usage.engine_calls:,} engine calls, for all answers in this folder.",
         "",
         plot,
         "",

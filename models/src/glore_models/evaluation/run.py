@@ -126,7 +126,7 @@ class EvaluationReport:
     plan: EvaluationPlan
     rows: tuple[EvaluationRow, ...]
     paired: tuple[PairedTest, ...]
-    spent: TotalUsage
+    usage: TotalUsage
     seconds: dict[str, tuple[float, ...]] = field(default_factory=dict)
 
 
@@ -185,12 +185,12 @@ def count(plan: EvaluationPlan, problems: Sequence[Problem], journal: Journal) -
 
 
 def report_as_json(report: EvaluationReport) -> dict[str, Any]:
-    """The report as plain values: plan, rows, paired tests, what was spent."""
+    """The report as plain values: plan, rows, paired tests, usage."""
     return {
         "plan": asdict(report.plan),
         "strategies": [as_json(row) for row in report.rows],
         "mcnemar": [asdict(pair) for pair in report.paired],
-        "spent": asdict(report.spent),
+        "spent": asdict(report.usage),
     }
 
 
@@ -215,7 +215,7 @@ def _write(
     card = as_card(
         asdict(report.plan),
         report.rows,
-        report.spent,
+        report.usage,
         command=command,
         n=n,
         started=started,
@@ -268,7 +268,7 @@ def _keep_plan(path: Path, plan: EvaluationPlan, journal: Journal) -> None:
         message = f"{path.parent} holds a run with another {', '.join(differing)}"
         if differing == ["serves"]:
             message = (
-                f"{path.parent} holds answers of other models or thresholds (/readyz told "
+                f"{path.parent} holds answers of other models or thresholds (/readyz reported "
                 f"{kept['serves'] or 'nothing'}, now {plan.serves or 'nothing'}); "
                 "serve those again, or name another folder"
             )

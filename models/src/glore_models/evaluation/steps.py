@@ -85,7 +85,7 @@ def figures(solutions: Sequence[Labelled], threshold: float) -> StepFigures:
 
 def curve(solutions: Sequence[Labelled]) -> list[StepFigures]:
     """The figures at thresholds 0.02, 0.04 ... 0.98."""
-    return [figures(solutions, place / 50) for place in range(1, 50)]
+    return [figures(solutions, index / 50) for index in range(1, 50)]
 
 
 def middle_of_best(points: Sequence[Point], value: Callable[[Point], float]) -> Point:

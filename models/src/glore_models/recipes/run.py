@@ -102,7 +102,7 @@ def _differing(theirs: Counts, ours: Counts) -> str:
     """The settings in which a run that was begun and one of now differ."""
     none = object()
     names = [name for name in {**theirs, **ours} if theirs.get(name, none) != ours.get(name, none)]
-    told = ", ".join(names)
+    text = ", ".join(names)
     if _GSM8K.intersection(names):
-        told += f" (GLORE_GSM8K named {theirs.get('gsm8k') or 'no file'} then)"
-    return told
+        text += f" (GLORE_GSM8K named {theirs.get('gsm8k') or 'no file'} then)"
+    return text

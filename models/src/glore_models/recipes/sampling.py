@@ -71,7 +71,7 @@ def sample_solutions(
                 out,
                 (
                     make_sample(p.id, p.question, p.answer, rollout.text, rollout.tokens)
-                    for p, rollouts in ((left[place], drawn) for place, drawn in several)
+                    for p, rollouts in ((left[index], drawn) for index, drawn in several)
                     for rollout in rollouts
                 ),
             )
@@ -95,8 +95,8 @@ def _in_order(
     A sampler that has several engines hands back first what is finished first, and what is chosen
     from the file, by a seed, must not depend on that.
     """
-    places = {each: place for place, each in enumerate(asked)}
-    ordered = sorted(rows, key=lambda row: places.get(key(row), len(places)))
+    order = {each: index for index, each in enumerate(asked)}
+    ordered = sorted(rows, key=lambda row: order.get(key(row), len(order)))
     if ordered != rows:
         write_jsonl(out, ordered)
 
@@ -161,8 +161,8 @@ def roll_out_prefixes(
         prompts = [continuation_prompt(wanted[each][0].question, each[1]) for each in prefixes]
         for several in finished(sampler, prompts, drawing, _CHUNK):
             made: list[PrefixRollouts] = []
-            for place, rollouts in several:
-                first, *others = wanted[prefixes[place]]
+            for index, rollouts in several:
+                first, *others = wanted[prefixes[index]]
                 whole = _rolled_out(first, rollouts)
                 made += (whole, *(_same(row, whole) for row in others))
             append_jsonl(out, made)

@@ -43,13 +43,13 @@ def gate_curve(drafts: Sequence[tuple[float, bool]]) -> list[GatePoint]:
     right = sum(good for _, good in drafts)
     return [
         GatePoint(
-            threshold=place / 50,
-            accepted_right=sum(good and score >= place / 50 for score, good in drafts),
+            threshold=index / 50,
+            accepted_right=sum(good and score >= index / 50 for score, good in drafts),
             right=right,
-            accepted_wrong=sum(not good and score >= place / 50 for score, good in drafts),
+            accepted_wrong=sum(not good and score >= index / 50 for score, good in drafts),
             wrong=len(drafts) - right,
         )
-        for place in range(1, 50)
+        for index in range(1, 50)
     ]
 
 

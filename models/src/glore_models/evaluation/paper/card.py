@@ -102,7 +102,7 @@ def funnel(records: Sequence[Record], phases: Mapping[str, PhaseCount]) -> Funne
 
 
 def _count(name: str, rows: Sequence[Row], machines: Machines) -> PhaseCount:
-    seconds = [spent for row in rows if (spent := seconds_of(row)) is not None]
+    seconds = [value for row in rows if (value := seconds_of(row)) is not None]
     return PhaseCount(
         phase=name,
         rows=len(rows),

@@ -227,18 +227,18 @@ class Collector:
             for record in records
         ]
         prompts = [
-            Prompt(r.problem, place, local_refiner_prompt(r.question, r.draft.text, place))
+            Prompt(r.problem, index, local_refiner_prompt(r.question, r.draft.text, index))
             for r, named in zip(records, errors, strict=True)
-            for place in sorted({place for place in named.values() if place is not None})
+            for index in sorted({index for index in named.values() if index is not None})
         ]
         self._stamp("local.jsonl", "local_refiner", "student", drawing=self.plan.greedy)
         rows = self._generate("local", prompts)
         joined = []
         for record, named in zip(records, errors, strict=True):
             made = {
-                critique: continued(record, place, rows[record.problem, place])
-                for critique, place in named.items()
-                if place is not None
+                critique: continued(record, index, rows[record.problem, index])
+                for critique, index in named.items()
+                if index is not None
             }
             joined.append(
                 replace(

@@ -52,7 +52,7 @@ BATCH_SCORES = 64  # solutions in a chunk, if the scorer has no `rows` of its ow
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A text to continue for a problem; `place` tells apart several of one problem."""
+    """A text to continue for a problem; `place`, an index, tells several of one problem apart."""
 
     problem: str
     place: int
@@ -207,15 +207,15 @@ def whole_solutions(row: Generated, answer: str) -> tuple[Solution, ...]:
     )
 
 
-def continued(record: Record, place: int, row: Generated) -> LocalRefinement | None:
-    """The draft's text before step `place`, byte for byte, and what was written after it."""
+def continued(record: Record, index: int, row: Generated) -> LocalRefinement | None:
+    """The draft's text before step `index`, byte for byte, and what was written after it."""
     completion = row.texts[0].strip()
     if not completion:
         return None
-    text = prefix_before(record.draft.text, place) + completion
+    text = prefix_before(record.draft.text, index) + completion
     right = is_right(text, record.answer)
     written = Solution(text, parse_answer(text), right, row.tokens[0], row.seconds[0])
-    return LocalRefinement(place, written)
+    return LocalRefinement(index, written)
 
 
 def step_labels(record: Record, rows: Mapping[tuple[str, int], PrefixRollouts]) -> tuple[int, ...]:

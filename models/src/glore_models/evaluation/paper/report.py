@@ -77,7 +77,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """All of it, with what it was made from; `notes` are for whoever reads the tables."""
+    """All of it, with what it was made from; `notes` stand above the tables."""
 
     thresholds: Thresholds
     sections: tuple[Section, ...]

@@ -312,15 +312,15 @@ def scorers_as_markdown(
         "none named", "mean offset", "right drafts left alone", "F1",
         "final answers judged rightly", "at 0.5", "AUC", "AUC within questions",
     )  # fmt: skip
-    places = sorted({offset for row in rows for offset, _ in row.offsets.counts})
+    columns = sorted({offset for row in rows for offset, _ in row.offsets.counts})
     offsets = [
-        (row.role.upper(), *(str(dict(row.offsets.counts).get(place, 0)) for place in places))
+        (row.role.upper(), *(str(dict(row.offsets.counts).get(column, 0)) for column in columns))
         for row in rows
     ]
-    distribution = grid(("offset", *(f"{place:+d}" for place in places)), offsets)
+    distribution = grid(("offset", *(f"{column:+d}" for column in columns)), offsets)
     return [
         *grid(header, figures),
-        *(["", *distribution] if places else []),
+        *(["", *distribution] if columns else []),
         *(["", *differing(differences)] if any(each.measures for each in differences) else []),
     ]
 

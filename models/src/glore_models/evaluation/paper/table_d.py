@@ -183,13 +183,13 @@ def _there(*candidates: Solution | None) -> list[Solution]:
     return [candidate for candidate in candidates if candidate is not None]
 
 
-def _orm_picks(candidates: Sequence[Solution], spent: float = 0.0) -> StrategyAnswer:
+def _orm_picks(candidates: Sequence[Solution], before: float = 0.0) -> StrategyAnswer:
     """The highest ORM score of the last step wins, the earlier of equals."""
     if len(candidates) == 1:
-        return _answered(candidates[0], candidates, spent)
+        return _answered(candidates[0], candidates, before)
     picked = max(candidates, key=lambda written: _score(written.orm, lambda steps: steps[-1]))
     scoring = sum(_seconds(written.orm) for written in candidates)
-    return _answered(picked, candidates, spent + scoring)
+    return _answered(picked, candidates, before + scoring)
 
 
 def _sorm_picks(

@@ -6,6 +6,7 @@ document, errors from `glore.errors`, commands from typer.
 
 import asyncio
 import inspect
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
@@ -369,7 +370,9 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
 
 
 def write() -> None:
-    """Write all pages."""
+    """Write all pages, whatever is set in this shell."""
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        del os.environ[name]
     FOLDER.mkdir(exist_ok=True)
     for name, made in PAGES.items():
         (FOLDER / name).write_text(made(), encoding="utf-8")

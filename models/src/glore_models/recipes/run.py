@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from glore_models.data.files import write_whole
+from glore_models.data.files import read_json, write_whole
 
 Counts: TypeAlias = dict[str, Any]
 
@@ -67,8 +67,7 @@ class Run:
         """
         done = self.path(f"{name}.done.json")
         if done.exists():
-            counts: Counts = json.loads(done.read_text(encoding="utf-8"))
-            return counts
+            return read_json(done)
         self.folder.mkdir(parents=True, exist_ok=True)
         started = time.monotonic()
         counts = work()
@@ -88,10 +87,7 @@ class Run:
         """
         done = {path.name.removesuffix(".done.json") for path in self.folder.glob("*.done.json")}
         names = [*(name for name in order if name in done), *sorted(done.difference(order))]
-        return {
-            name: json.loads(self.path(f"{name}.done.json").read_text(encoding="utf-8"))
-            for name in names
-        }
+        return {name: read_json(self.path(f"{name}.done.json")) for name in names}
 
 
 def _without(settings: str, names: Collection[str]) -> Counts:

@@ -5,17 +5,17 @@ Both append to their file as they go, so a killed stage goes on where it was.
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
 from tqdm import tqdm
 
 from glore.formats.answers import parse_answer
 from glore.formats.prompts import continuation_prompt, student_prompt
-from glore_models.data.files import append_jsonl, read_jsonl, write_jsonl
+from glore_models.data.files import append_jsonl, read_jsonl
 from glore_models.data.problems import Problem, Split, text_key
+from glore_models.data.resume import keep_whole_groups, restore_order
 from glore_models.data.rollouts import (
     PrefixRollouts,
     StudentSample,
@@ -28,8 +28,6 @@ from glore_models.recipes.run import Counts
 from glore_models.sampling.port import Rollout, Sampler, SamplingParams, finished
 
 _CHUNK = 64  # prompts between two writes
-_Row = TypeVar("_Row", StudentSample, PrefixRollouts)
-_Key = TypeVar("_Key", bound=Hashable)
 
 
 def tier_problems(
@@ -62,7 +60,7 @@ def sample_solutions(
 
     A solution cut off at the token limit counts as wrong (it states no answer).
     """
-    done = _sampled(out, drawing.n)
+    done = keep_whole_groups(out, StudentSample, lambda row: row.problem, drawing.n)
     left = [problem for problem in problems if problem.id not in done]
     with tqdm(total=len(problems), initial=len(done), desc=out.stem, unit="problem") as bar:
         prompts = [student_prompt(problem.question) for problem in left]
@@ -78,39 +76,13 @@ def sample_solutions(
             bar.update(len(several))
     append_jsonl(out, ())  # without a problem there is a file too: later stages read it
     rows = list(read_jsonl(out, StudentSample))
-    _in_order(out, rows, (problem.id for problem in problems), lambda row: row.problem)
+    restore_order(out, rows, (problem.id for problem in problems), lambda row: row.problem)
     return {
         "problems": len(problems),
         "samples": len(rows),
         "right": sum(row.right for row in rows),
         "tokens": sum(row.tokens for row in rows),
     }
-
-
-def _in_order(
-    out: Path, rows: list[_Row], asked: Iterable[_Key], key: Callable[[_Row], _Key]
-) -> None:
-    """Put the rows of the file `out` in the order in which their keys were asked for.
-
-    A sampler that has several engines hands back first what is finished first, and what is chosen
-    from the file, by a seed, must not depend on that.
-    """
-    order = {each: index for index, each in enumerate(asked)}
-    ordered = sorted(rows, key=lambda row: order.get(key(row), len(order)))
-    if ordered != rows:
-        write_jsonl(out, ordered)
-
-
-def _sampled(out: Path, n: int) -> set[str]:
-    """The problems that have all their `n` samples; the rows of one that a kill cut off go."""
-    if not out.exists():
-        return set()
-    rows = list(read_jsonl(out, StudentSample))
-    counts = Counter(row.problem for row in rows)
-    whole = {problem for problem, count in counts.items() if count >= n}
-    if len(whole) < len(counts):
-        write_jsonl(out, (row for row in rows if row.problem in whole))
-    return whole
 
 
 def choose_labelled(
@@ -168,7 +140,7 @@ def roll_out_prefixes(
             append_jsonl(out, made)
             bar.update(len(several))
     rows = list(read_jsonl(out, PrefixRollouts))
-    _in_order(out, rows, map(_cut, every), _cut)
+    restore_order(out, rows, map(_cut, every), _cut)
     different = {row.prefix: row for row in rows}
     return {
         "solutions": len(samples),

@@ -1,5 +1,7 @@
 """N-gram speculation on real vLLM changes no text, with adapters and without, in one batch.
 
+Nor does it change how texts are sampled.
+
 A tiny model with random weights writes four tokens mostly, so that its n-grams come again, and the
 token after them does in part. `python -m loadtest.speculation` compares the real models' texts
 (results/benchmarks.md).
@@ -54,10 +56,10 @@ def make_frequent(checkpoint: Path, token_ids: slice) -> None:
     model.save_pretrained(checkpoint)
 
 
-def written(server: TinyServer, model: str, prompt: str) -> tuple[int, ...]:
-    """Token ids: a text may end in the middle of a character."""
+def written(server: TinyServer, model: str, prompt: str, **how: float) -> tuple[int, ...]:
+    """Token ids: a text may end in the middle of a character. Greedy unless `how` says else."""
     asked = {"prompt": prompt, "temperature": 0, "max_tokens": TOKENS, "return_token_ids": True}
-    answer = server.post("/v1/completions", **{"model": model, **asked})
+    answer = server.post("/v1/completions", **{"model": model, **asked, **how})
     return tuple(answer["choices"][0]["token_ids"])
 
 
@@ -90,3 +92,20 @@ def test_texts_are_those_of_one_token_at_a_time(server: TinyServer) -> None:
         if line.startswith("vllm:spec_decode_num_accepted_tokens_total")
     ]
     assert sum(accepted) > 100
+
+
+def test_sampling_parameters_hold(server: TinyServer) -> None:
+    """The likeliest token alone is what greedy decoding takes, whatever else is in the batch."""
+    narrow: list[dict[str, float]] = [
+        {"temperature": 1.0, "top_p": 1e-6},
+        {"temperature": 0.7, "top_p": 1e-6},
+        {"temperature": 0},
+    ]
+    free = {"temperature": 1.0}
+    asked = [(prompt, how) for prompt in PROMPTS for how in (*narrow, free)]
+    with ThreadPoolExecutor(8) as pool:
+        texts = list(pool.map(lambda each: written(server, "student", each[0], **each[1]), asked))
+    greedy = in_transformers(server.checkpoint, "student")
+    for place, how in enumerate(narrow):
+        assert texts[place :: len(narrow) + 1] == greedy, how
+    assert texts[len(narrow) :: len(narrow) + 1] != greedy

@@ -61,11 +61,15 @@ eval: $(DEV_ENV)  ## accuracy, tokens and time per strategy of the running servi
 
 # uv keeps every pin it finds in its output file, unless it is told to upgrade.
 lock: | $(BIN)/uv  ## pin what a pyproject.toml newly asks for, with hashes and without addresses; ARGS="--upgrade" renews all pins
-	@compile() { $(BIN)/uv pip compile $(PARTS:=/pyproject.toml) requirements/extra.in \
-		--python-version 3.11 --python-platform x86_64-manylinux_2_28 --override requirements/overrides.txt \
-		--generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet $(ARGS) "$$@"; }
-	compile --all-extras --group pyproject.toml:dev --output-file requirements/all.txt
-	compile --extra cpu --extra postgres --constraint requirements/all.txt --output-file requirements/run.txt
+	@compile() { $(BIN)/uv pip compile "$$@" --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
+		--override requirements/overrides.txt --generate-hashes --no-header --no-annotate --no-emit-index-url \
+		--no-emit-find-links --quiet $(ARGS); }
+	all="$(PARTS:=/pyproject.toml) requirements/extra.in"
+	locked="--constraint requirements/all.txt"
+	compile $$all --all-extras --group pyproject.toml:dev --output-file requirements/all.txt
+	compile $$all $$locked --extra cpu --extra postgres --output-file requirements/run.txt
+	compile clients/python/pyproject.toml service/pyproject.toml $$locked --extra postgres --output-file requirements/gateway.txt
+	compile requirements/build.in $$locked --output-file requirements/build.txt
 
 $(BIN)/uv:
 	@$(MAKE) $(DEV_ENV)

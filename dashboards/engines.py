@@ -151,8 +151,9 @@ _OURS: Final = Row(
     ),
 )
 
+VLLM_ROW: Final = "As vLLM says"
 _VLLM: Final = Row(
-    "As vLLM says",
+    VLLM_ROW,
     (
         Panel(
             "Requests in vLLM",

@@ -23,6 +23,7 @@ from dashboards.panels import (
 _ANSWERS: Final = rate("glore_candidates_selected_total", "strategy", BY_STRATEGY)
 _ALL_ANSWERS: Final = rate("glore_candidates_selected_total", "", BY_STRATEGY)
 _KNOWN: Final = f'{BY_STRATEGY},change!="unknown"'
+_BESIDE_DRAFT: Final = f'{BY_STRATEGY},kind!="draft"'
 _JUDGED: Final = rate("glore_feedback_changes_total", "kind", _KNOWN)
 
 _ANSWERED: Final = Row(
@@ -251,8 +252,8 @@ _CANDIDATES: Final = Row(
             (
                 Query(
                     share(
-                        rate("glore_candidates_repeating_draft_total", "kind", BY_STRATEGY),
-                        rate("glore_candidates_total", "kind", BY_STRATEGY),
+                        rate("glore_candidates_repeating_draft_total", "kind", _BESIDE_DRAFT),
+                        rate("glore_candidates_total", "kind", _BESIDE_DRAFT),
                     ),
                     "{{kind}}",
                 ),

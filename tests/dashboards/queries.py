@@ -1,6 +1,7 @@
 """Every query there is: of panels, recording rules and alerts."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,6 +32,11 @@ class Asked:
     def legend_labels(self) -> frozenset[str]:
         """The labels that its legend names."""
         return frozenset(re.findall(r"{{\s*(?:\$labels\.)?(\w+)\s*}}", self.legend))
+
+
+def legend_of(legend: str, labels: Mapping[str, str]) -> str:
+    """What a series is called."""
+    return re.sub(r"{{\s*(\w+)\s*}}", lambda named: labels.get(named[1], ""), legend)
 
 
 PANELS: Final = tuple(

@@ -181,6 +181,21 @@ def test_an_error_is_said_in_sentences(
     expect(page.get_by_role("button", name="Ask", exact=True)).to_be_enabled()
 
 
+def test_a_connection_that_is_lost_is_said_too(faked: Start, opened: Open) -> None:
+    page = opened(faked())
+    events = 'id: 1\nevent: draft.delta\ndata: {"text": "3 * 4"}\n\n'
+    page.route(
+        "**/solve", lambda route: route.fulfill(content_type="text/event-stream", body=events)
+    )
+    ask(page)
+    alert = page.get_by_role("alert")
+    expect(alert).to_have_text("The stream ended before the answer was there.")
+    page.unroute("**/solve")
+    page.route("**/solve", lambda route: route.abort())
+    ask(page)
+    expect(alert).to_have_text("The connection to the gateway broke off.")
+
+
 def test_a_key_is_asked_for_sent_and_kept_for_the_session_alone(faked: Start, opened: Open) -> None:
     key = new_key()
     page = opened(faked(api_keys=SecretStr(f"alice:{key}")))

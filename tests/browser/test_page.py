@@ -87,6 +87,24 @@ def test_the_code_to_copy_runs_and_asks_the_same(faked: Start, opened: Open, nam
         assert '"strategy":"gated"' in done.stdout
 
 
+def test_code_and_links_are_copied_or_marked_for_it(faked: Start, opened: Open) -> None:
+    page = opened(faked(), permissions=["clipboard-read", "clipboard-write"])
+    ask(page)
+    page.locator(".snippet summary", has_text="curl").click()
+    code = page.get_by_label("curl code")
+    page.get_by_role("button", name="Copy as curl").click()
+    expect(page.locator("#said")).to_have_text("Copied.")
+    assert page.evaluate("navigator.clipboard.readText()") == code.text_content()
+    page.get_by_role("button", name="Copy a link").click()
+    page.wait_for_url("**/#question=*")
+    assert page.evaluate("navigator.clipboard.readText()") == page.url
+    forbidden = "navigator.clipboard.writeText = () => Promise.reject(new Error('no'))"
+    page.evaluate(f"() => {{ {forbidden}; }}")
+    page.get_by_role("button", name="Copy as curl").click()
+    expect(page.locator("#said")).to_contain_text("press Ctrl+C")
+    assert page.evaluate("String(getSelection())").strip() == (code.text_content() or "").strip()
+
+
 def test_the_page_asks_its_own_gateway_alone(faked: Start, opened: Open) -> None:
     url = faked()
     page = opened(url)

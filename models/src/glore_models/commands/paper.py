@@ -8,7 +8,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -179,15 +179,7 @@ def folder_of_run(run_dir: Path | None) -> Path:
 
 def students_named(text: str) -> list[str]:
     """The students of a list with commas. Raises WrongArgumentError."""
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    for name in names:
-        if name not in STUDENTS:
-            message = f"no student {name!r}; the students are {', '.join(STUDENTS)}"
-            raise WrongArgumentError(message)
-    if not names:
-        message = f"--students names none; the students are {', '.join(STUDENTS)}"
-        raise WrongArgumentError(message)
-    return list(dict.fromkeys(names))
+    return _named(text, STUDENTS, "student", "--students")
 
 
 def sizes_of(options: PaperOptions) -> dict[str, int]:
@@ -197,19 +189,12 @@ def sizes_of(options: PaperOptions) -> dict[str, int]:
     except ValueError as error:
         raise WrongArgumentError(str(error)) from error
     if options.sets is not None:
-        names = [name.strip() for name in options.sets.split(",") if name.strip()]
+        names = _named(options.sets, ALL_SETS, "set", "--sets")
     elif sizes:
         names = list(sizes)
     else:
         there = options.gsm8k is not None or options.tables_only
         names = [name for name in SETS if name != GSM8K or there]
-    for name in names:
-        if name not in ALL_SETS:
-            message = f"no set {name!r}; the sets are {', '.join(ALL_SETS)}"
-            raise WrongArgumentError(message)
-    if not names:
-        message = f"--sets names none; the sets are {', '.join(ALL_SETS)}"
-        raise WrongArgumentError(message)
     if left := [name for name in sizes if name not in names]:
         message = f"--sizes names {', '.join(left)}, which --sets leaves out"
         raise WrongArgumentError(message)
@@ -217,6 +202,20 @@ def sizes_of(options: PaperOptions) -> dict[str, int]:
         message = "the set gsm8k needs GSM8K's training file (--gsm8k FILE)"
         raise WrongArgumentError(message)
     return {name: sizes.get(name, ALL_SETS[name].size) for name in names}
+
+
+def _named(text: str, known: Collection[str], what: str, option: str) -> list[str]:
+    """The names of a list with commas, each once. Raises WrongArgumentError for another name."""
+    names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    every = f"the {what}s are {', '.join(known)}"
+    for name in names:
+        if name not in known:
+            message = f"no {what} {name!r}; {every}"
+            raise WrongArgumentError(message)
+    if not names:
+        message = f"{option} names none; {every}"
+        raise WrongArgumentError(message)
+    return names
 
 
 def check_installed() -> None:

@@ -105,19 +105,19 @@ def judge_solutions(
     solutions: Sequence[MarkedSolution],
     scorers: Mapping[str, Scorer],
     thresholds: Thresholds,
-    kept: Mapping[str, Path],
+    stored: Mapping[str, Path],
     clock: Clock = time.process_time,
     load: Callable[[str], None] = lambda _role: None,
 ) -> dict[str, Judged]:
     """What each scorer made of the solutions, by role ("sorm", "orm").
 
-    Each at its own threshold. Scores are appended to the file `kept` for the role as they are
+    Each at its own threshold. Scores are appended to the file `stored` for the role as they are
     made, so that what was killed goes on there; the file is of one scorer, of any solutions. `load`
     gets a role ready, so that loading is not timed.
     """
     found = {}
     for role, scorer in scorers.items():
-        rows = _score(role, solutions, scorer, kept[role], clock, partial(load, role))
+        rows = _score(role, solutions, scorer, stored[role], clock, partial(load, role))
         scores = [rows[solution.key].scores for solution in solutions]
         seconds = sum(row.seconds for row in rows.values())
         found[role] = _judge(role, solutions, scores, thresholds.of(role), seconds)

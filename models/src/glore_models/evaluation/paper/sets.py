@@ -94,8 +94,8 @@ def parse_sizes(text: str) -> dict[str, int]:
     return sizes
 
 
-def load_set(name: str, size: int, gsm8k: Path | None, kept: Path) -> list[Problem]:
-    """The first `size` questions of a set, the same every time; kept in the file `kept`.
+def load_set(name: str, size: int, gsm8k: Path | None, stored: Path) -> list[Problem]:
+    """The first `size` questions of a set, the same every time; stored in the file `stored`.
 
     Rows are found again by the ids of the questions, so those of another file or seed must
     not pass for them. Raises ValueError for such, and when there are too few questions;
@@ -107,16 +107,16 @@ def load_set(name: str, size: int, gsm8k: Path | None, kept: Path) -> list[Probl
     wanted = ALL_SETS[name]
     source = str(gsm8k) if name == GSM8K else wanted.source or name
     problems = _load(source, size, wanted)
-    before = list(read_jsonl(kept, Problem)) if kept.exists() else []
+    before = list(read_jsonl(stored, Problem)) if stored.exists() else []
     if any(_asked(new) != _asked(old) for new, old in zip(problems, before, strict=False)):
         message = (
-            f"{kept} holds questions of another file or seed than {source}, seed {wanted.seed}; "
+            f"{stored} holds questions of another file or seed than {source}, seed {wanted.seed}; "
             f"name the file that was used, or another run folder"
         )
         raise ValueError(message)
     if len(before) < size:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        write_jsonl(kept, problems)
+        stored.parent.mkdir(parents=True, exist_ok=True)
+        write_jsonl(stored, problems)
     return problems
 
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from glore_models.evaluation.intervals import mcnemar_exact, wilson
 from glore_models.evaluation.paper.records import Record
-from glore_models.evaluation.paper.table_d import STRATEGIES, StrategyAnswer, table_d
+from glore_models.evaluation.paper.strategies import STRATEGIES, StrategyAnswer
+from glore_models.evaluation.paper.table_d import table_d
 from tests.models.evaluation.paper.builders import (
     RECORDS,
     RIGHT,

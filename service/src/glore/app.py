@@ -221,9 +221,9 @@ def create_app(
 
 
 def from_environment() -> FastAPI:
-    """The gateway as the environment says, with JSON logs. Raises ConfigurationError."""
+    """The gateway as the environment says, with its logs. Raises ConfigurationError."""
     settings = load_settings()
-    configure_logs(settings.log_level, secrets=settings.secrets)
+    configure_logs(settings.log_level, written_as=settings.log_format, secrets=settings.secrets)
     log_settings(settings, without=("host", "port"))  # the server's own are elsewhere
     app = create_app(settings)
     app.openapi()  # takes a fifth of a second, for which no request should hold all others up

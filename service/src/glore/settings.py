@@ -48,6 +48,7 @@ MOST_QUESTION: Final = 20_000  # characters; what the schema takes at most
 _ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#@,]+|\*")
 
 LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["json", "text"]
 
 
 def _api_keys(text: SecretStr) -> SecretStr:
@@ -139,6 +140,9 @@ class Settings(BaseSettings):
     )
     port: int = Field(default=8000, ge=1, le=65535, description="Port of the gateway.")
     log_level: LogLevel = Field(default="info", description="The least severe lines of the log.")
+    log_format: LogFormat = Field(
+        default="json", description="Log lines as `json`, or as `text` for people."
+    )
     probe_timeout: Seconds = Field(
         default=5.0, description="Seconds that `/readyz` waits for each answer of an engine."
     )

@@ -1,6 +1,7 @@
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -100,3 +101,30 @@ def test_an_exception_shows_its_messages_only_when_told_to(*, messages: bool) ->
     assert exception["group"][0]["type"] == "ValueError"
     assert exception["cause"]["type"] == "KeyError"
     assert exception["frames"][0].endswith(" failed")
+
+
+def test_text_is_for_people(stream: io.StringIO) -> None:
+    configure_logs("info", stream, written_as="text")
+    fields = {"status": 200, "path": "/solve", "seconds": 0.25, "problem": None, "odd": "a b"}
+    logging.getLogger("glore.access").info("two\nlines", extra={"fields": fields})
+    (line,) = stream.getvalue().splitlines()
+    assert re.fullmatch(
+        r"\d\d:\d\d:\d\d\.\d{3} info    two\\nlines status=200 path=/solve seconds=0\.25 "
+        r'odd="a b"',
+        line,
+    )
+
+
+def test_text_holds_no_secret_and_one_line_for_an_exception(stream: io.StringIO) -> None:
+    ours, odd = new_key(), 'quoted"and\\slashed'
+    configure_logs("debug", stream, written_as="text", secrets=[ours, odd])
+    message = f"{ours}\n{odd}"
+    try:
+        raise ValueError(message)  # noqa: TRY301 - it is logged as one that was caught
+    except ValueError:
+        logging.getLogger("glore").exception(ours, extra={"fields": {"key": ours, "odd": odd}})
+    (line,) = stream.getvalue().splitlines()
+    assert ours not in line
+    assert "quoted" not in line
+    assert line.count("[secret]") == 5
+    assert "ValueError" in line

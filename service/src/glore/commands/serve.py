@@ -32,7 +32,7 @@ def run_serve(*, host: str | None, port: int | None) -> None:
                 asyncio.run(check_store(settings))  # uvicorn would print a traceback
         except ConfigurationError as error:
             raise CommandFailedError(str(error)) from error
-        configure_logs(settings.log_level, secrets=settings.secrets)
+        configure_logs(settings.log_level, written_as=settings.log_format, secrets=settings.secrets)
         log_settings(settings)
         log_exposure(settings)
         drain = Drain()

@@ -1,4 +1,4 @@
-"""Logs as JSON, one object per line, through the standard library.
+"""Logs as JSON, one object per line, or as text for people, through the standard library.
 
 A record's own fields go in `extra={"fields": {...}}`. No question, solution or header is ever put
 there, but an engine's error may quote one: its first 200 characters are (`engine_log`). The
@@ -13,16 +13,18 @@ import logging
 import re
 import sys
 import traceback
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Final, TextIO
 
 from glore.keys import MADE_KEY
-from glore.settings import LogLevel
+from glore.settings import LogFormat, LogLevel
 
 LOGGER: Final = "glore"
 _STRUCK: Final = "[secret]"
 _SHORTEST: Final = 8  # characters; anything shorter could be a part of a word
+_PLAIN: Final = re.compile(r"[\w./:@+-]+", re.ASCII)  # a value that needs no quotes
 
 
 class JsonFormatter(logging.Formatter):
@@ -52,7 +54,10 @@ class JsonFormatter(logging.Formatter):
             line.update({key: value for key, value in fields.items() if key not in line})
         if record.exc_info and record.exc_info[1] is not None:
             line["exception"] = self._exception(record.exc_info[1])
-        return self._secret.sub(_STRUCK, json.dumps(line, default=str))
+        return self._secret.sub(_STRUCK, self._written(line))
+
+    def _written(self, line: Mapping[str, object]) -> str:
+        return json.dumps(line, default=str)
 
     def _exception(self, error: BaseException) -> dict[str, object]:
         described: dict[str, object] = {
@@ -71,16 +76,48 @@ class JsonFormatter(logging.Formatter):
         return described
 
 
+class TextFormatter(JsonFormatter):
+    """The same as a line for people: time of day (UTC), level, event, then `field=value`.
+
+    A value that is no plain word or number is JSON. What the line has no room for, it leaves out:
+    the date and the logger.
+    """
+
+    def _written(self, line: Mapping[str, object]) -> str:
+        fields = dict(line)
+        time, level = str(fields.pop("time"))[11:23], str(fields.pop("level"))
+        fields.pop("logger")
+        event = json.dumps(fields.pop("event"))[1:-1]
+        told = (f"{name}={_shown(value)}" for name, value in fields.items() if value is not None)
+        return " ".join((time, f"{level:<7}", event, *told))
+
+
+def _shown(value: object) -> str:
+    """A value of a field as one word."""
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    return text if _PLAIN.fullmatch(text) or not isinstance(value, str) else json.dumps(text)
+
+
+_FORMATTERS: Final[Mapping[LogFormat, type[JsonFormatter]]] = MappingProxyType(
+    {"json": JsonFormatter, "text": TextFormatter}
+)
+
+
 def configure_logs(
-    level: LogLevel, stream: TextIO | None = None, *, secrets: Collection[str] = ()
+    level: LogLevel,
+    stream: TextIO | None = None,
+    *,
+    written_as: LogFormat = "json",
+    secrets: Collection[str] = (),
 ) -> None:
-    """Send all of this process's logs to `stream` (stderr) as JSON lines. Call it once.
+    """Send all of this process's logs to `stream` (stderr), a line for each. Call it once.
 
     `secrets` never get into a line.
     Uvicorn's own access log is silenced: the gateway writes one line per request itself.
     """
     handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(JsonFormatter(exception_messages=level == "debug", secrets=secrets))
+    formatter = _FORMATTERS[written_as]
+    handler.setFormatter(formatter(exception_messages=level == "debug", secrets=secrets))
     root = logging.getLogger()
     for old in root.handlers[:]:
         root.removeHandler(old)

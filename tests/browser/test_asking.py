@@ -97,6 +97,9 @@ def test_every_strategy_shows_what_it_wrote(
     expect(page.locator(".timeline")).to_be_visible()
     expect(page.locator(".warning")).to_contain_text("A verifier refutes")
     assert sorted(page.locator(".column-title").all_text_contents()) == sorted(kinds)
+    names = page.locator(".stage-name").all_text_contents()
+    assert names.count("Draft") == 1
+    assert names.count("Sample") == (strategy == "adaptive")
     expect(page.locator(".cost")).to_contain_text(
         "That is the draft alone." if not kinds else "The draft alone would"
     )

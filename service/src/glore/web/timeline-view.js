@@ -17,11 +17,11 @@ export function timelineView(story) {
     h(
       "ol.stages",
       {},
-      usage.stages.map((each) =>
+      usage.stages.map((each, place) =>
         h(
           "li.stage",
           {},
-          h("span.stage-name", {}, stageName(each.stage)),
+          h("span.stage-name", {}, nameOf(usage.stages, place)),
           h(
             "span.track",
             { "aria-hidden": "true", vars: { "--from": each.started / end, "--share": each.seconds / end } },
@@ -32,6 +32,13 @@ export function timelineView(story) {
       ),
     ),
   );
+}
+
+/** What a stage did: the student writes the draft first, and samples afterwards. */
+function nameOf(stages, place) {
+  const { stage } = stages[place];
+  const first = stages.findIndex((each) => each.stage === "draft");
+  return stage === "draft" && place > first ? "Sample" : stageName(stage);
 }
 
 function stageCost({ seconds, engine_calls: calls, generated_tokens: tokens, prompt_tokens: read }) {

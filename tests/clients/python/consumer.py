@@ -26,6 +26,7 @@ from glore_client import (
     DraftDelta,
     DraftWritten,
     Failed,
+    Feedback,
     FieldError,
     Finding,
     FirstError,
@@ -141,6 +142,14 @@ def outcome(ended: Outcome) -> int:
     assert_type(ended.question, Question)
     assert_type(ended.question.id, str | None)
     return ended.index
+
+
+def verdict(client: Client, solved: SolveResult) -> str:
+    judged = client.feedback(solved, expected_answer="12")
+    assert_type(judged, Feedback)
+    assert_type(judged.correct, bool)
+    assert_type(judged.draft_correct, bool | None)
+    return judged.change
 
 
 def error(raised: GloreError) -> float | None:

@@ -17,7 +17,7 @@ Split: TypeAlias = Literal["train", "validation", "test"]
 
 TEMPLATE: Final = "gsm_symbolic/"  # begins the source of a problem made from a template
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
-_MARKS = re.compile(r"<<(?:[^<>]|<(?!<))*+>>")
+_MARKS = re.compile(r"<<(?>(?:[^<>]|<(?!<))*)>>")
 EASY_LARGEST = 60
 EASY_STEPS = 5  # the answer line included
 

@@ -21,11 +21,11 @@ _P: Final = r"[\s\"'$¢-¥฿₠-⃀]"
 _LETTERS: Final = "A-Za-zÀ-ÖØ-öø-ÿµ"
 _END: Final = r"(?![^\W_])"  # of a word
 _NUMBER: Final = (
-    r"(?:[1-9]\d{0,2}(?:,\d{3})++|[1-9]\d?(?:,\d\d)+,\d{3}|[1-9]\d{0,2}(?:[ ]\d{3})++"
-    r"|[1-9]\d{0,2}(?:'\d{3})++|\d++)(?:\.\d++)?(?![.,']?\d)|\.\d++(?![.,']?\d)"
+    r"(?:[1-9]\d{0,2}(?>(?:,\d{3})+)|[1-9]\d?(?:,\d\d)+,\d{3}|[1-9]\d{0,2}(?>(?:[ ]\d{3})+)"
+    r"|[1-9]\d{0,2}(?>(?:'\d{3})+)|\d++)(?:\.\d++)?(?![.,']?\d)|\.\d++(?![.,']?\d)"
 )
 _CODES: Final = "AUD|CAD|CHF|CNY|EUR|GBP|INR|JPY|NZD|RMB|USD"
-_MONEY: Final = rf"{_P}*+(?:(?:{_CODES}|Rs\.?+|(?:AU?|CA?|HK|N[TZ]|R|US?)(?=\$)){_P}*+)?+"
+_MONEY: Final = rf"{_P}*+(?>(?:(?:{_CODES}|Rs\.?+|(?:AU?|CA?|HK|N[TZ]|R|US?)(?=\$)){_P}*+)?)"
 _CARDINALS: Final = (
     "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen"
     "|sixteen|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
@@ -62,8 +62,8 @@ _ROUNDED: Final = frozenset(("approx", "approximately", "roughly"))
 
 _PLAIN: Final = re.compile(rf"\s*+([-+]?+)({_NUMBER})\.?+\s*+")
 _LEAD: Final = re.compile(
-    rf"(?:{_P}*+(?:(?:answers?|ans|correct|final|hence|is|my|our|result|so|the|therefore|thus){_END}"
-    r"|[:=,]))*+",
+    rf"(?>(?:{_P}*+(?:(?:answers?|ans|correct|final|hence|is|my|our|result|so|the|therefore|thus)"
+    rf"{_END}|[:=,]))*)",
     re.IGNORECASE,
 )
 _CONNECTED: Final = re.compile(r"(?:[:=,]|\b(?:is|so|thus|hence|therefore))\Z", re.IGNORECASE)
@@ -73,14 +73,14 @@ _STATED: Final = re.compile(
 )
 _MILLIONS: Final = re.compile(rf"{_P}*+m(?!\"?[²³]){_END}")
 _TAIL: Final = re.compile(
-    rf"(?:{_P}*+\((?i:{_CARDINALS})(?:[\s-]++(?i:{_CARDINALS}|hundred|thousand|and))*+\))?+"
-    rf"(?:{_P}*+(?:%|°{_P}*+[CF]?+|(?:{_UNITS})(?:\"?[²³])?+)(?![^\W_]))?+"
+    rf"(?>(?:{_P}*+\((?i:{_CARDINALS})(?>(?:[\s-]++(?i:{_CARDINALS}|hundred|thousand|and))*)\))?)"
+    rf"(?>(?:{_P}*+(?:%|°{_P}*+[CF]?+|(?:{_UNITS})(?>(?:\"?[²³])?))(?![^\W_]))?)"
     rf"(?:{_P}*+\.?+{_P}*+|(?P<words>(?:{_P}|[,(/]).*+))",
     re.DOTALL,
 )
-_WORD: Final = rf"[{_LETTERS}]++(?:['-][{_LETTERS}]++)*+"
+_WORD: Final = rf"[{_LETTERS}]++(?>(?:['-][{_LETTERS}]++)*)"
 _WORDS: Final = re.compile(
-    rf"(?:{_P}|[,()]|/(?={_P}*+(?:{_PER}){_END})|{_WORD}(?:{_P}*+[²³])?+[.!;]?+(?!\d))*+"
+    rf"(?>(?:{_P}|[,()]|/(?={_P}*+(?:{_PER}){_END})|{_WORD}(?>(?:{_P}*+[²³])?)[.!;]?+(?!\d))*)"
 )
 _EACH_WORD: Final = re.compile(_WORD)
 # A word of one letter: an article, or a unit at the end. Any other is a variable.
@@ -90,9 +90,11 @@ _REFUSAL: Final = re.compile(
     rf"{_P}*+(?:none|nothing|unknown|undefined|n/a|no|not|cannot|can't|impossible){_END}",
     re.IGNORECASE,
 )
-_HEADING: Final = re.compile(rf"{_P}*+(?:\(?\d++(?:\.\d++)*+\s*+[.):-]{_P}*+)?+[{_LETTERS}]{{2}}")
+_HEADING: Final = re.compile(
+    rf"{_P}*+(?>(?:\(?\d++(?>(?:\.\d++)*)\s*+[.):-]{_P}*+)?)[{_LETTERS}]{{2}}"
+)
 _TURN_ENDS: Final = re.compile(r"<\|\w++\|>|</s>")  # a model's own token, not its text
-_LATER: Final = re.compile(r"\d[\d,]*+(?:\.\d++)?+")
+_LATER: Final = re.compile(r"\d[\d,]*+(?>(?:\.\d++)?)")
 
 _OPEN, _CLOSE = "\ue000", "\ue001"  # private characters around the box that is read
 _BEFORE_BOX: Final = re.compile(

@@ -30,7 +30,7 @@ _FOREIGN_DIGIT = re.compile(r"[^\D\x00-\x7f]")
 
 _LATEX = re.compile(
     r"\{,\}|\^(?:\\circ|\{\\circ\})|\^([23])(?!\d)|\^\{([23])\}"
-    r"|\\([A-Za-z]++)(\s*+\{)?+|\\(.)|[{}]",
+    r"|\\([A-Za-z]++)(?>(\s*+\{)?)|\\(.)|[{}]",
     re.DOTALL,
 )
 _DRESS = frozenset(

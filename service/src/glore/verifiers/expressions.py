@@ -27,7 +27,7 @@ class Reading(Enum):
     PERCENT_AS_UNIT = re.compile(r"%+|percent")  # 100% - 20% = 80
     FRACTIONS_FIRST = re.compile(r"(?:[/÷]|div)[^=]*(?:[/÷]|div)")  # 14 / 1 / 4 is 14 / (1/4)
     # 11 ÷ 2/5 is (11 ÷ 2)/5
-    LEFT_TO_RIGHT = re.compile(r"(?:^|=)[^=/÷d]*+(?:d(?!iv)[^=/÷d]*+)*+(?:[/÷]|div)[^=/]*+/")
+    LEFT_TO_RIGHT = re.compile(r"(?:^|=)[^=/÷d]*+(?>(?:d(?!iv)[^=/÷d]*+)*)(?:[/÷]|div)[^=/]*+/")
     MIXED_AS_PRODUCT = re.compile(r"[0-9]\s*(?:[0-9]/|[½-¾⅓-⅞]|\\)")  # 20 1/2 is 10
     COMMA_AS_POINT = re.compile(r"[0-9][.,][0-9]{3}(?![0-9])")  # 1.500 is 1,500 and 1,500 is 1.5
 

@@ -57,11 +57,11 @@ _TEXT = r"\\(?:text(?:bf|it|rm)?|mathrm|mbox)\s?\{"
 _EXPONENT = r"(?:\^\{?[0-9]\}?|[²³])?"  # of a unit
 
 _RULES: Final = (
-    (Kind.LINE, rf"(?:\n[ \t]*+)++(?:{_MARKER})*+"),
+    (Kind.LINE, rf"(?>(?:\n[ \t]*+)+)(?>(?:{_MARKER})*)"),
     (Kind.SPACE, r"[^\S\n]+"),
     (Kind.PERCENT, r"\\?%|percent(?!\w)"),
     (Kind.MONEY, r"(?:US)?\\?\$|[€£¥₹]"),
-    (Kind.WORD, rf"{_LETTER}{{2,}}+(?:[{_PRIME}/-]{_LETTER}++)*+{_EXPONENT}(?![\w(\[^])"),
+    (Kind.WORD, rf"{_LETTER}{{2,}}+(?>(?:[{_PRIME}/-]{_LETTER}++)*){_EXPONENT}(?![\w(\[^])"),
     (Kind.LINE, rf"\\\\(?:\[[^\]\n]{{0,9}}\])?|\\(?:newline|hline){_END}"),
     (Kind.LINE, rf"\\(?:begin|end)\{{{_ALIGNED}\}}"),
     (Kind.SPACE, r"&+|~(?=[\\0-9])|\\[,;:! ()\[\]]"),
@@ -79,7 +79,7 @@ _RULES: Final = (
     (Kind.NUMBER, rf"(?<![\w)])\.[0-9]{{1,15}}(?!{_NOT_YET})"),
     (
         Kind.SYMBOL,
-        rf"\.{{2,}}|…|\\[lcdv]?dots[a-z]?|\.?[0-9](?:[.,:{_PRIME}]?\w)*+!*|(?<=[)\]}}])!",
+        rf"\.{{2,}}|…|\\[lcdv]?dots[a-z]?|\.?[0-9](?>(?:[.,:{_PRIME}]?\w)*)!*|(?<=[)\]}}])!",
     ),
     (Kind.FRACTION, rf"\\[dt]?frac{_END}"),
     (Kind.RELATION, r"[<>=!:]=|=>|->|[<>≤≥≠→⇒⟹∴]"),
@@ -89,7 +89,7 @@ _RULES: Final = (
     ),
     (Kind.EQUALS, r"="),
     (Kind.ABOUT, rf"[≈≃≅]|\\(?:approx|simeq|cong){_END}"),
-    (Kind.WORD, rf"/\s?{_LETTER}{{2,}}+(?:[/-]{_LETTER}+)*+|(?<=[0-9])-{_LETTER}{{3,}}+"),
+    (Kind.WORD, rf"/\s?{_LETTER}{{2,}}+(?>(?:[/-]{_LETTER}+)*)|(?<=[0-9])-{_LETTER}{{3,}}+"),
     (Kind.WORD, r"°(?:\s?[CF](?!\w))?|\^\s?\{?\s?\\circ\s?\}?|¢"),
     (
         Kind.OPERATOR,

@@ -61,7 +61,7 @@ def _no_tls(error: ssl.SSLError, host: str) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         fault = excerpt(getattr(error, "verify_message", None) or str(error))
         return f"the certificate of {host} is not trusted ({fault})"
-    if isinstance(error, ssl.SSLEOFError):
+    if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
         return "the server hung up during the TLS handshake; does it speak https?"
     if _reason(error) in _NO_TLS:
         return "the server does not speak https; should the base URL begin with http://?"

@@ -108,6 +108,8 @@ def _find(
     write_jsonl(folder / QUESTIONS, problems)
     try:
         return asyncio.run(find(problems, batches, thresholds, (Arithmetic(),)))
-    except* MissingTextError as missing:
+    except ExceptionGroup as group:
+        if group.split(MissingTextError)[1] is not None:
+            raise
         message = f"{folder} does not hold every text and score; leave --tables-only out"
-        raise CommandFailedError(message) from missing
+        raise CommandFailedError(message) from group

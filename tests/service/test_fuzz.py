@@ -106,7 +106,8 @@ def test_nothing_breaks_a_gateway_whose_engines_fail_at_random(
 def test_an_event_of_another_shape_is_found(
     settings: Settings, engines: FakeEngines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(SolveEvents, "encode_error", lambda *_: b"id: 1\nevent: other\ndata: {}\n\n")
+    event = b"id: 1\nevent: other\ndata: {}\n\n"
+    monkeypatch.setattr(SolveEvents, "encode_error", lambda *_: event)
     engines.student.fault = "failed"
     app = create_app(settings, connect=engines.connect)
     found = fuzz(app, examples=4, phases=("examples",), accept=EVENTS, unwell=True)

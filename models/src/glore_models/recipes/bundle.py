@@ -11,10 +11,10 @@ from glore_models.recipes.card import write_card
 from glore_models.recipes.keep import portable
 from glore_models.recipes.recipe import Recipe
 from glore_models.recipes.run import Counts, Run
+from glore_models.serving.bundle import ADAPTER_FILES
 
 ROLES = ("student", "sorm", "orm", "global_refiner", "local_refiner")
 CURVE_FILES = ("sorm_curve.json", "orm_curve.json", "gate_curve.json")  # of the thresholds
-_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
 def write_bundle(run: Run, recipe: Recipe, stages: Sequence[str]) -> Counts:
@@ -29,7 +29,7 @@ def write_bundle(run: Run, recipe: Recipe, stages: Sequence[str]) -> Counts:
     for role in ROLES:
         made = run.path(f"student_{recipe.rounds}" if role == "student" else role)
         (out / role).mkdir(parents=True, exist_ok=True)
-        for name in _FILES:
+        for name in ADAPTER_FILES:
             shutil.copyfile(made / name, out / role / name)
         portable(out / role / "adapter_config.json")
         sizes[role] = (out / role / "adapter_model.safetensors").stat().st_size

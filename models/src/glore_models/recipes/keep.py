@@ -26,10 +26,10 @@ from pathlib import Path
 
 from glore_models.data.files import whole_file
 from glore_models.data.run_folder import MATCHED
-from glore_models.serving.bundle import ROLES, SHIPPED
+from glore_models.serving.bundle import ADAPTER_FILES, HEAD_FILE, ROLES, SHIPPED
 
-_WEIGHTS = "adapter_model.safetensors"
-_ADAPTER = ("adapter_config.json", _WEIGHTS, "head.safetensors")
+_CONFIG, _WEIGHTS = ADAPTER_FILES
+_ADAPTER = (*ADAPTER_FILES, HEAD_FILE)
 _OF_BUNDLE = "shipped.json"  # by folder: the role in the bundle that ships, the weights' SHA-256
 _LINES = ".jsonl"
 _QUESTIONS = {"gsm8k", "rollouts.jsonl"}  # the one file of records with questions of that set
@@ -58,10 +58,11 @@ def keep(run: Path, out: Path) -> list[str]:
         elif (path / _WEIGHTS).is_file() and not _is_compared(path, run):
             role = _shipped_role(path / _WEIGHTS)
             if role is not None:
-                shipped[path.name] = {"role": role, "sha256": _sha256(path / _WEIGHTS)}
+                weights = (path / _WEIGHTS).read_bytes()
+                shipped[path.name] = {"role": role, "sha256": hashlib.sha256(weights).hexdigest()}
             names = [name for name in _ADAPTER if role is None or name != _WEIGHTS]
             packed += [_copy(path / name, out / path.name) for name in names]
-            portable(out / path.name / _ADAPTER[0])
+            portable(out / path.name / _CONFIG)
     if shipped:
         text = json.dumps(shipped, indent=1, sort_keys=True) + "\n"
         (out / _OF_BUNDLE).write_text(text, encoding="utf-8")
@@ -126,13 +127,14 @@ def _shipped_weights(kept: Path) -> Iterator[tuple[Path, bytes]]:
     listed = json.loads((kept / _OF_BUNDLE).read_text(encoding="utf-8"))
     for folder, entry in listed.items():
         source = SHIPPED / entry["role"] / _WEIGHTS
-        if not source.is_file() or _sha256(source) != entry["sha256"]:
+        weights = source.read_bytes() if source.is_file() else b""
+        if hashlib.sha256(weights).hexdigest() != entry["sha256"]:
             message = (
                 f"{kept} goes with other adapters than those in {SHIPPED}: "
                 f"{folder} is not its {entry['role']}"
             )
             raise FileNotFoundError(message)
-        yield Path(folder) / _WEIGHTS, source.read_bytes()
+        yield Path(folder) / _WEIGHTS, weights
 
 
 def _shipped_role(weights: Path) -> str | None:
@@ -144,10 +146,6 @@ def _shipped_role(weights: Path) -> str | None:
         and filecmp.cmp(weights, SHIPPED / role / _WEIGHTS, shallow=False)
     )
     return next(same, None)
-
-
-def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _reliance(name: Path) -> tuple[int, Path]:

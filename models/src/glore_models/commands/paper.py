@@ -42,6 +42,7 @@ from glore_models.evaluation.paper.sets import (
     SETS,
     TrainedOnError,
     check_unseen,
+    needs_gsm8k,
     parse_sizes,
 )
 from glore_models.evaluation.processbench import (
@@ -198,9 +199,10 @@ def sizes_of(options: PaperOptions) -> dict[str, int]:
     if left := [name for name in sizes if name not in names]:
         message = f"--sizes names {', '.join(left)}, which --sets leaves out"
         raise WrongArgumentError(message)
-    if GSM8K in names and options.gsm8k is None and not options.tables_only:
-        message = "the set gsm8k needs GSM8K's training file (--gsm8k FILE)"
-        raise WrongArgumentError(message)
+    if options.gsm8k is None and not options.tables_only:
+        for name in filter(needs_gsm8k, names):
+            message = f"the set {name} needs GSM8K's training file (--gsm8k FILE)"
+            raise WrongArgumentError(message)
     return {name: sizes.get(name, ALL_SETS[name].size) for name in names}
 
 

@@ -25,7 +25,13 @@ from glore_models.data.problems import Problem
 from glore_models.data.run_folder import RunModels, Thresholds, read_thresholds
 from glore_models.evaluation.batches import Batches, MissingTextError
 from glore_models.evaluation.paper.loaders import ModelLoader
-from glore_models.evaluation.paper.sets import FRESH_SETS, check_unseen, load_set
+from glore_models.evaluation.paper.sets import (
+    FRESH_SETS,
+    check_unseen,
+    load_set,
+    needs_gsm8k,
+    of_unseen_numbers,
+)
 from glore_models.evaluation.provenance import Provenance
 from glore_models.evaluation.selector_report import (
     SelectorReport,
@@ -49,7 +55,9 @@ def run_selectors(options: PaperOptions, *, as_json: bool, alone: bool) -> None:
         message = "--selectors is a command of its own: leave --paper and --processbench out"
         raise WrongArgumentError(message)
     if options.sets is None and options.sizes is None:
-        options = replace(options, sets=",".join(FRESH_SETS))
+        without_file = options.gsm8k is None and not options.tables_only
+        names = [name for name in FRESH_SETS if not (without_file and needs_gsm8k(name))]
+        options = replace(options, sets=",".join(names))
     models = RunModels(folder_of_run(options.run_dir))
     students, sizes = students_named(options.students), sizes_of(options)
     with failures(), alone_in(models.folder / "evaluation"):
@@ -71,9 +79,9 @@ def run_selectors(options: PaperOptions, *, as_json: bool, alone: bool) -> None:
                 for name, asked in problems.items()
             }
             reports += [report(f"{student}, {name}", each) for name, each in found.items()]
-            if len(found) > 1:
-                together = " and ".join(found)
-                reports.append(report(f"{student}, {together}", joined(list(found.values()))))
+            if len(numbers := [name for name in found if of_unseen_numbers(name)]) > 1:
+                together = joined([found[name] for name in numbers])
+                reports.append(report(f"{student}, {' and '.join(numbers)}", together))
         content, text = as_values(reports, this_command()), as_markdown(reports, this_command())
         write_json(models.folder / "selectors" / "tables.json", content)
         write_whole(models.folder / "selectors" / "tables.md", text)

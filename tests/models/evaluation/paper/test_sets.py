@@ -85,11 +85,21 @@ def test_a_fresh_set_has_no_question_of_those_that_were_looked_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     same = replace(ALL_SETS["fresh_easy"], seed=SETS["easy"].seed, without=("easy",))
-    monkeypatch.setattr(sets, "ALL_SETS", {**ALL_SETS, "again": same})
-    monkeypatch.setattr(sets, "_SEEN", 20)
+    some = replace(SETS["easy"], looked_at=20)
+    monkeypatch.setattr(sets, "ALL_SETS", {**ALL_SETS, "easy": some, "again": same})
     easy = load_set("easy", 25, None, tmp_path / "easy.jsonl")
     assert load_set("again", 5, None, tmp_path / "again.jsonl") == easy[20:]
     assert load_set("again", 3, None, tmp_path / "again.jsonl") == easy[20:23]
+
+
+def test_fresh_questions_of_gsm8k_are_others_of_its_file(tmp_path: Path) -> None:
+    file = write_gsm8k(tmp_path / "train.jsonl", range(8000))
+    looked_at = load_set("gsm8k", SETS["gsm8k"].looked_at, file, tmp_path / "gsm8k.jsonl")
+    fresh = load_set("fresh_gsm8k", 100, file, tmp_path / "fresh_gsm8k.jsonl")
+    assert {split_of(each.question) for each in fresh} == {"test"}
+    assert not {each.question for each in fresh} & {each.question for each in looked_at}
+    with pytest.raises(ValueError, match="fresh_gsm8k needs GSM8K's training file"):
+        load_set("fresh_gsm8k", 100, None, tmp_path / "none.jsonl")
 
 
 SEEN = PROBLEMS[2].question.upper().replace(" ", "  ")  # case and white space do not count

@@ -11,15 +11,15 @@ from glore_models.data.problems import Problem, Split, text_key
 from glore_models.data.run_folder import questions_in, training_files
 
 GSM8K = "gsm8k"
-_SEEN = 1000  # questions of a set of `without`: as many as the kept run was asked
 
 
 @dataclass(frozen=True, slots=True)
 class QuestionSet:
     """A set of questions that no recipe trains on, nor with the seed.
 
-    `source` is that of `glore_models.data.sources`, by default the name of the set. No question
-    of the sets in `without` is in it.
+    `source` is that of `glore_models.data.sources`, by default the name of the set; `gsm8k` stands
+    for the file that a user names. The first `looked_at` questions of the sets in `without` are
+    not in it.
     """
 
     seed: int
@@ -28,6 +28,7 @@ class QuestionSet:
     source: str | None = None
     split: Split = "test"
     without: tuple[str, ...] = ()
+    looked_at: int = 1000  # how many of this set the kept run was asked
 
 
 SETS: Mapping[str, QuestionSet] = MappingProxyType(
@@ -36,7 +37,12 @@ SETS: Mapping[str, QuestionSet] = MappingProxyType(
         "all": QuestionSet(900_002, 500, "gsm_symbolic, unseen numbers, all tiers"),
         "templates_easy": QuestionSet(900_003, 250, "gsm_symbolic, unseen templates, easy tier"),
         "templates_all": QuestionSet(900_004, 250, "gsm_symbolic, unseen templates, all tiers"),
-        GSM8K: QuestionSet(900_005, 500, "part of GSM8K's training file held out from training"),
+        GSM8K: QuestionSet(
+            900_005,
+            500,
+            "part of GSM8K's training file held out from training",
+            looked_at=500,
+        ),
     }
 )
 
@@ -64,6 +70,20 @@ FRESH_SETS: Mapping[str, QuestionSet] = MappingProxyType(
         ),
         "fresh_all": QuestionSet(
             910_002, 1000, "gsm_symbolic, unseen numbers, all tiers", "all", without=("easy", "all")
+        ),
+        "fresh_templates": QuestionSet(
+            910_003,
+            250,
+            "gsm_symbolic, unseen templates, all tiers",
+            "templates_all",
+            without=("templates_easy", "templates_all"),
+        ),
+        "fresh_gsm8k": QuestionSet(
+            910_005,
+            200,
+            "part of GSM8K's training file held out from training",
+            GSM8K,
+            without=(GSM8K,),
         ),
     }
 )
@@ -101,16 +121,13 @@ def load_set(name: str, size: int, gsm8k: Path | None, stored: Path) -> list[Pro
     not pass for them. Raises ValueError for such, and when there are too few questions;
     OSError when the GSM8K file cannot be read.
     """
-    if name == GSM8K and gsm8k is None:
-        message = "the set gsm8k needs GSM8K's training file (--gsm8k FILE)"
-        raise ValueError(message)
     wanted = ALL_SETS[name]
-    source = str(gsm8k) if name == GSM8K else wanted.source or name
-    problems = _load(source, size, wanted)
+    problems = _load(name, size, gsm8k)
     before = list(read_jsonl(stored, Problem)) if stored.exists() else []
     if any(_asked(new) != _asked(old) for new, old in zip(problems, before, strict=False)):
         message = (
-            f"{stored} holds questions of another file or seed than {source}, seed {wanted.seed}; "
+            f"{stored} holds questions of another file or seed than {_source(name, gsm8k)}, "
+            f"seed {wanted.seed}; "
             f"name the file that was used, or another run folder"
         )
         raise ValueError(message)
@@ -120,17 +137,34 @@ def load_set(name: str, size: int, gsm8k: Path | None, stored: Path) -> list[Pro
     return problems
 
 
-def _load(source: str, size: int, wanted: QuestionSet) -> list[Problem]:
-    if not wanted.without:
-        return sources.load(source, size, wanted.seed, wanted.split)
-    others = (ALL_SETS[name] for name in wanted.without)
+def of_unseen_numbers(name: str) -> bool:
+    """Whether a set holds known templates with numbers that nothing was trained on."""
+    return (ALL_SETS[name].source or name) in {"easy", "all"}
+
+
+def needs_gsm8k(name: str) -> bool:
+    """Whether a set is drawn from GSM8K's training file."""
+    return GSM8K in (name, ALL_SETS[name].source)
+
+
+def _load(name: str, size: int, gsm8k: Path | None) -> list[Problem]:
+    source, wanted = _source(name, gsm8k), ALL_SETS[name]
     seen = {
         text_key(problem.question)
-        for name, other in zip(wanted.without, others, strict=True)
-        for problem in sources.load(other.source or name, _SEEN, other.seed, other.split)
+        for other in wanted.without
+        for problem in _load(other, ALL_SETS[other].looked_at, gsm8k)
     }
     problems = sources.load(source, size + len(seen), wanted.seed, wanted.split)
     return [each for each in problems if text_key(each.question) not in seen][:size]
+
+
+def _source(name: str, gsm8k: Path | None) -> str:
+    if not needs_gsm8k(name):
+        return ALL_SETS[name].source or name
+    if gsm8k is None:
+        message = f"the set {name} needs GSM8K's training file (--gsm8k FILE)"
+        raise ValueError(message)
+    return str(gsm8k)
 
 
 def _asked(problem: Problem) -> tuple[str, str, str]:

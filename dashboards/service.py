@@ -230,6 +230,17 @@ _QUEUE: Final = Row(
             ),
         ),
         Panel(
+            "Tasks and open files",
+            "Tasks of each gateway's event loop, and its open files and connections. Both follow "
+            "the load. They leak if they stay high after it.",
+            COUNT,
+            (
+                Query(f"sum by (instance) (glore_asyncio_tasks{{{HERE}}})", "tasks {{instance}}"),
+                Query(f"sum by (instance) (process_open_fds{{{HERE}}})", "files {{instance}}"),
+            ),
+            width=24,
+        ),
+        Panel(
             "Builds",
             "Gateways by version, default strategy and what they serve.",
             COUNT,

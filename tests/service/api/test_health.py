@@ -1,3 +1,5 @@
+import asyncio
+import re
 import time
 from dataclasses import dataclass, replace
 
@@ -179,6 +181,19 @@ async def test_metrics_tell_what_happened(client: httpx2.AsyncClient, engines: F
     assert value("glore_solves_in_flight") == 0
     selected = value("glore_candidates_selected_total", kind="local_refinement", strategy="glore")
     assert selected == 1
+
+
+async def test_metrics_count_the_tasks_of_the_event_loop(client: httpx2.AsyncClient) -> None:
+    async def tasks() -> int:
+        found = re.search(r"^glore_asyncio_tasks (\S+)$", (await client.get("/metrics")).text, re.M)
+        assert found
+        return int(float(found[1]))
+
+    before = await tasks()
+    waiting = [asyncio.create_task(asyncio.Event().wait()) for _ in range(3)]
+    assert await tasks() == before + 3
+    for each in waiting:
+        each.cancel()
 
 
 async def test_openmetrics_when_asked_for(client: httpx2.AsyncClient) -> None:

@@ -149,6 +149,7 @@ async def metrics(request: Request, context: Annotated[Context, Depends(context_
     state.
     """
     await context.readiness.refresh(_PROBES_WITHIN)
+    context.metrics.tasks.set(len(asyncio.all_tasks()))
     # in a thread: thousands of lines take tens of milliseconds, and others wait for the event loop
     accept = request.headers.get("accept", "")
     body, media_type = await asyncio.to_thread(context.metrics.expose, accept)

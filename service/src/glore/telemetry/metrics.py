@@ -102,6 +102,11 @@ class Metrics:
         self.batches = Gauge(
             "glore_batches_in_flight", "Batches being answered now.", registry=registry
         )
+        self.tasks = Gauge(
+            "glore_asyncio_tasks",
+            "Tasks of the event loop. Without requests in flight their number stays the same.",
+            registry=registry,
+        )
         self.wait_seconds = Histogram(
             "glore_queue_wait_seconds",
             "Seconds that a question waited for its turn, and how the wait ended.",

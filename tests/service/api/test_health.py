@@ -185,7 +185,8 @@ async def test_metrics_tell_what_happened(client: httpx2.AsyncClient, engines: F
 
 async def test_metrics_count_the_tasks_of_the_event_loop(client: httpx2.AsyncClient) -> None:
     async def tasks() -> int:
-        found = re.search(r"^glore_asyncio_tasks (\S+)$", (await client.get("/metrics")).text, re.M)
+        text = (await client.get("/metrics")).text
+        found = re.search(r"^glore_asyncio_tasks (\S+)$", text, re.MULTILINE)
         assert found
         return int(float(found[1]))
 

@@ -2,11 +2,12 @@ import random
 from pathlib import Path
 
 import pytest
+from transformers import AutoTokenizer
 
 from glore_models.data.examples import ScoreExample, ScorePair
 from glore_models.data.rollouts import PrefixRollouts
 from glore_models.recipes.selector import Labels, MixedQuestion, mixed, pair_of, within
-from glore_models.training.adapters import AdapterConfig, ScoresOf, train_pair_scorer
+from glore_models.training.adapters import AdapterConfig, ScoresOf, encode_scores, train_pair_scorer
 from glore_models.training.likelihood import LogLikelihood
 from glore_models.training.loop import LoopConfig
 from glore_models.training.scoring import score_steps
@@ -50,6 +51,7 @@ def test_within_counts_the_pairs_of_a_right_and_a_wrong_solution() -> None:
         ("pairs", (-1, 1), (-1, 0)),
         ("equations", (1, -1), (0, -1)),
         ("both", (1, 1), (0, 0)),
+        ("tokens", (1, 1), (0, 0)),
     ],
 )
 def test_labels_are_outcomes_equations_or_both(
@@ -60,9 +62,11 @@ def test_labels_are_outcomes_equations_or_both(
     assert pair.wrong.steps == ("It is 3 + 4 = 8.", "#### 8")
 
 
-@pytest.mark.parametrize("labels", [(-1, -1), (1, 1)])
-def test_a_scorer_learns_from_pairs_alone_and_with_labels(
-    tiny_base: Path, tmp_path: Path, labels: tuple[int, int]
+@pytest.mark.parametrize(
+    ("labels", "every_token"), [((-1, -1), False), ((1, 1), False), ((1, 1), True)]
+)
+def test_a_scorer_learns_from_pairs_alone_with_labels_and_from_every_token(
+    tiny_base: Path, tmp_path: Path, labels: tuple[int, int], *, every_token: bool
 ) -> None:
     other = tuple(min(label, 0) for label in labels)
     pairs = [
@@ -80,11 +84,23 @@ def test_a_scorer_learns_from_pairs_alone_and_with_labels(
 
     loop = LoopConfig(epochs=10, batch_tokens=64, rate=1e-2)
     config = AdapterConfig(rank=4, alpha=8, loop=loop)
-    report = train_pair_scorer(tiny_base, pairs, config, tmp_path / "s", "s", measure=measure)
+    report = train_pair_scorer(
+        tiny_base, pairs, config, tmp_path / "s", "s", every_token=every_token, measure=measure
+    )
     assert seen[-1][0] == report.tokens
     assert seen[-1][1] > max(1.0, seen[0][1])
     kept = score_steps(tiny_base, tmp_path / "s", [("5?", ("a", "good")), ("5?", ("a", "bad"))])
     assert kept[0][-1] > kept[1][-1]
+
+
+def test_a_label_at_every_token_is_that_of_its_step(tiny_base: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(tiny_base)
+    example = ScoreExample("5?", ("ab", "c"), (1, 0))
+    ends = encode_scores(tokenizer, example).targets
+    targets = encode_scores(tokenizer, example, every_token=True).targets
+    assert ends[-5:] == (-100, -100, 1, -100, 0)
+    assert targets[-5:] == (1, 1, 1, 0, 0)
+    assert set(targets[:-5]) == {-100}
 
 
 def test_the_log_likelihood_is_of_every_token_and_the_end(tiny_base: Path) -> None:

@@ -7,7 +7,7 @@ python -m glore_models.recipes.selector RUN --train pairs    # a new one, with i
 
 All are measured on validation questions of the run folder RUN, over different continuations of the
 first step of a draft: the AUC within questions. What is trained learns from the same of training
-questions, and is written to `RUN/selector_<kind>`.
+questions, and is written to `RUN/selector_<kind>_<rank>`.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 from glore.formats.steps import prefix_before
 from glore.verifiers.arithmetic import Arithmetic
@@ -25,8 +25,12 @@ from glore_models.data.files import read_jsonl
 from glore_models.data.rollouts import PrefixRollouts, steps_of
 from glore_models.data.run_folder import RunModels
 from glore_models.evaluation.intervals import Estimate, auc_within, pairs_won
+from glore_models.serving.cache import default_cache
 
-Labels: TypeAlias = Literal["pairs", "equations", "both"]
+if TYPE_CHECKING:
+    from glore_models.training.likelihood import LogLikelihood
+
+Labels: TypeAlias = Literal["pairs", "equations", "both", "tokens"]
 Score: TypeAlias = Callable[[str, str], float]  # question, solution
 _MARK: Final = 50_000  # tokens between two measurements
 
@@ -71,7 +75,8 @@ def pair_of(question: MixedQuestion, kind: Labels, rng: random.Random) -> ScoreP
     """One right and one wrong solution, with the labels that the loss of this kind wants.
 
     "pairs" labels the last step by the outcome, "equations" the steps with an equals sign by
-    whether the arithmetic verifier refutes them, "both" does both.
+    whether the arithmetic verifier refutes them, "both" does both. "tokens" labels every step by
+    the outcome, for the token-level loss of Cobbe et al. 2021.
     """
     right = rng.choice([text for text, good in question.right.items() if good])
     wrong = rng.choice([text for text, good in question.right.items() if not good])
@@ -83,6 +88,8 @@ def pair_of(question: MixedQuestion, kind: Labels, rng: random.Random) -> ScoreP
 
 def _example(question: str, solution: str, kind: Labels, *, outcome: int) -> ScoreExample:
     steps = steps_of(solution)
+    if kind == "tokens":
+        return ScoreExample(question, steps, (outcome,) * len(steps))
     labels = [-1] * len(steps)
     if kind != "pairs":
         refuted = {finding.step for finding in Arithmetic().check(question, steps)}
@@ -94,8 +101,14 @@ def _example(question: str, solution: str, kind: Labels, *, outcome: int) -> Sco
     return ScoreExample(question, steps, tuple(labels))
 
 
-def train(run: Path, kind: Labels, tokens: int, questions: Sequence[MixedQuestion]) -> None:
-    """Train on about so many tokens, and print the AUC on `questions` as it goes."""
+def train(
+    run: Path, kind: Labels, tokens: int, rank: int, questions: Sequence[MixedQuestion]
+) -> None:
+    """Train on about so many tokens, and print the AUC on `questions` as it goes.
+
+    The adapter has `rank`, and is scaled by 2 whatever the rank.
+    """
+    name = f"selector_{kind}_{rank}"
     from transformers import AutoTokenizer
 
     from glore_models.training.adapters import (
@@ -129,24 +142,30 @@ def train(run: Path, kind: Labels, tokens: int, questions: Sequence[MixedQuestio
         found = [
             scores([(each.question, steps_of(text)) for text in each.right]) for each in questions
         ]
-        for name, of in (("last step", lambda each: each[-1]), ("lowest step", min)):
+        for step, of in (("last step", lambda each: each[-1]), ("lowest step", min)):
             area = within(questions, [[of(each) for each in group] for group in found])
-            _say(f"| {kind}, {name} | {done} | {_shown(area)} |")
+            _say(f"| {kind}, rank {rank}, {step} | {done} | {_shown(area)} |")
 
     loop = LoopConfig(batch_tokens=2048, rate=5e-4)
     train_pair_scorer(
         base,
         pairs,
-        AdapterConfig(loop=loop),
-        run / f"selector_{kind}",
-        kind,
-        pair_weight=0.0 if kind == "equations" else 1.0,
+        AdapterConfig(rank=rank, alpha=2 * rank, loop=loop),
+        run / name,
+        name,
+        pair_weight=0.0 if kind in {"equations", "tokens"} else 1.0,
+        every_token=kind == "tokens",
         measure=measure,
     )
 
 
-def untrained(run: Path, questions: Sequence[MixedQuestion]) -> dict[str, list[list[float]]]:
-    """By name, the scores of each question's texts that need no training."""
+def untrained(
+    run: Path, untrained_base: Path, questions: Sequence[MixedQuestion]
+) -> dict[str, list[list[float]]]:
+    """By name, the scores of each question's texts that need no training.
+
+    Likelihoods are the last student's, unless a name says otherwise.
+    """
     from glore_models.training.likelihood import LogLikelihood
     from glore_models.training.scoring import LocalStepScorer
 
@@ -160,16 +179,39 @@ def untrained(run: Path, questions: Sequence[MixedQuestion]) -> dict[str, list[l
         ]
         found[f"{role.upper()}, last step"] = [[s[-1] for s in group] for group in scores]
         found[f"{role.upper()}, lowest step"] = [[min(s) for s in group] for group in scores]
-    student = LogLikelihood(base)
-    likelihoods = [[student.of(each.question, text) for text in each.right] for each in questions]
-    found["student's log-likelihood"] = [[sum(each) for each in group] for group in likelihoods]
-    found["its lowest token"] = [[min(each) for each in group] for group in likelihoods]
+    of_ei, of_sft, of_base = (
+        _likelihoods(LogLikelihood(model), questions)
+        for model in (RunModels(run).adapted, RunModels(run).student("sft"), untrained_base)
+    )
+    found["log-likelihood"] = _totals(of_ei)
+    found["log-likelihood per token"] = [[sum(t) / len(t) for t in group] for group in of_ei]
+    found["lowest token"] = [[min(each) for each in group] for group in of_ei]
+    found["SFT student's log-likelihood"] = _totals(of_sft)
+    for name, other in (("the SFT student", of_sft), ("the base", of_base)):
+        found[f"log-likelihood ratio against {name}"] = [
+            [ours - theirs for ours, theirs in zip(*groups, strict=True)]
+            for groups in zip(_totals(of_ei), _totals(other), strict=True)
+        ]
+    found["log-likelihood of both students"] = [
+        [ours + theirs for ours, theirs in zip(*groups, strict=True)]
+        for groups in zip(_totals(of_ei), _totals(of_sft), strict=True)
+    ]
     verifier = Arithmetic()
     found["arithmetic verifier"] = [
         [float(not verifier.check(each.question, steps_of(text))) for text in each.right]
         for each in questions
     ]
     return found
+
+
+def _likelihoods(
+    model: "LogLikelihood", questions: Sequence[MixedQuestion]
+) -> list[list[tuple[float, ...]]]:
+    return [[model.of(each.question, text) for text in each.right] for each in questions]
+
+
+def _totals(likelihoods: list[list[tuple[float, ...]]]) -> list[list[float]]:
+    return [[sum(each) for each in group] for group in likelihoods]
 
 
 def _say(line: str) -> None:
@@ -186,10 +228,13 @@ def _shown(area: Estimate | None) -> str:
 
 def main() -> None:
     """The command."""
+    from glore_models.serving.build import ensure_base
+
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path, help="the run folder")
     parser.add_argument("--questions", type=int, default=120, help="of validation")
-    parser.add_argument("--train", choices=("pairs", "equations", "both"))
+    parser.add_argument("--train", choices=get_args(Labels))
+    parser.add_argument("--rank", type=int, default=16)
     parser.add_argument("--tokens", type=int, default=200_000)
     given = parser.parse_args()
     questions = mixed(read_jsonl(given.run / "validation_rollouts.jsonl", PrefixRollouts), (1,))
@@ -199,10 +244,11 @@ def main() -> None:
     _say(f"{len(questions)} validation questions, {pairs} pairs of a right and a wrong solution")
     if given.train:
         _say("| score | tokens | AUC within questions (95%) |\n|---|---:|---|")
-        train(given.run, given.train, given.tokens, questions)
+        train(given.run, given.train, given.tokens, given.rank, questions)
         return
     _say("| score | AUC within questions (95%) |\n|---|---|")
-    for name, scores in untrained(given.run, questions).items():
+    base = ensure_base(default_cache())
+    for name, scores in untrained(given.run, base, questions).items():
         _say(f"| {name} | {_shown(within(questions, scores))} |")
 
 

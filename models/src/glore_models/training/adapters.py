@@ -52,8 +52,12 @@ def encode_completion(tokenizer: PreTrainedTokenizerBase, example: CompletionExa
     return Encoded(tuple(ids[:-1]), tuple(targets))
 
 
-def encode_scores(tokenizer: PreTrainedTokenizerBase, example: ScoreExample) -> Encoded:
+def encode_scores(
+    tokenizer: PreTrainedTokenizerBase, example: ScoreExample, *, every_token: bool = False
+) -> Encoded:
     """Token ids of question and steps; the target of a step stands at its newline.
+
+    With `every_token` it stands at each of the step's tokens.
 
     Raises ValueError when the newline is no token of its own there, as with a tokenizer that
     makes one token of a full stop and a newline: scores are read at newlines.
@@ -67,7 +71,8 @@ def encode_scores(tokenizer: PreTrainedTokenizerBase, example: ScoreExample) -> 
             message = f"the tokenizer merges the newline with what is before it in {step!r}"
             raise ValueError(message)
         ids += tokens
-        targets += [_NO_LOSS] * (len(tokens) - 1) + [label if label >= 0 else _NO_LOSS]
+        target = label if label >= 0 else _NO_LOSS
+        targets += [target if every_token else _NO_LOSS] * (len(tokens) - 1) + [target]
     return Encoded(tuple(ids), tuple(targets))
 
 
@@ -152,29 +157,46 @@ def train_pair_scorer(
     name: str,
     *,
     pair_weight: float = 1.0,
+    every_token: bool = False,
     measure: Callable[[int, ScoresOf], None] = lambda _tokens, _scores: None,
 ) -> LoopReport:
     """A reward model as `train_scorer`'s, from pairs of solutions of one question.
 
     The loss is the binary cross-entropy at labelled steps, and `pair_weight` times that of the
-    right solution's last step being above the wrong one's (Bradley and Terry 1952). `measure` gets,
-    after each step, the tokens trained on and what gives the scores of solutions now.
+    right solution's last step being above the wrong one's (Bradley and Terry 1952). With
+    `every_token` it is the joint loss of Cobbe et al. 2021 instead: each token of a solution has
+    the label of its step, and the next token is predicted too. `measure` gets, after each step, the
+    tokens trained on and what gives the scores of solutions now.
     """
     tokenizer = AutoTokenizer.from_pretrained(base)
     model, head = _new_scorer(base, config)
     decoder = model.base_model.model.model
     both = nn.ModuleList([model, head])
 
-    def logits_of(batch: Sequence[Encoded]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Logits and targets, each batch x longest, and the index of each last token."""
+    def run(batch: Sequence[Encoded]) -> tuple[torch.Tensor, ...]:
+        """Ids, mask, targets and hidden states of the last layer, each batch x longest."""
         ids, mask, targets = _padded(list(batch), tokenizer.eos_token_id)
         with _autocast(ids.device.type):
             hidden = decoder(input_ids=ids, attention_mask=mask, use_cache=False)[0]
-        return head(hidden.float())[..., 0], targets, mask.sum(1) - 1
+        return ids, mask, targets, hidden
+
+    def joint_loss(parts: list[Encoded]) -> torch.Tensor:
+        ids, _, targets, hidden = run(parts)
+        wanted = targets != _NO_LOSS
+        outcome = functional.binary_cross_entropy_with_logits(
+            head(hidden[wanted].float())[:, 0], targets[wanted].float()
+        )
+        written = wanted[:, 1:]  # the question is not learnt
+        with _autocast(ids.device.type):
+            logits = model.base_model.model.lm_head(hidden[:, :-1][written])
+        return outcome + functional.cross_entropy(logits.float(), ids[:, 1:][written])
 
     def loss_of(batch: list[Encoded]) -> torch.Tensor:
         parts = [part for pair in batch if isinstance(pair, EncodedPair) for part in pair.parts]
-        logits, targets, last = logits_of(parts)
+        if every_token:
+            return joint_loss(parts)
+        _, mask, targets, hidden = run(parts)
+        logits, last = head(hidden.float())[..., 0], mask.sum(1) - 1
         ends = logits[torch.arange(len(parts), device=logits.device), last]
         loss = -pair_weight * functional.logsigmoid(ends[0::2] - ends[1::2]).mean()
         wanted = targets != _NO_LOSS
@@ -188,13 +210,14 @@ def train_pair_scorer(
     def scores(solutions: Sequence[tuple[str, tuple[str, ...]]]) -> list[tuple[float, ...]]:
         """A logit for each step."""
         asked = [ScoreExample(question, steps, (1,) * len(steps)) for question, steps in solutions]
-        logits, targets, _ = logits_of([encode_scores(tokenizer, each) for each in asked])
+        _, _, targets, hidden = run([encode_scores(tokenizer, each) for each in asked])
+        logits = head(hidden.float())[..., 0]
         return [
             tuple(row[labels != _NO_LOSS].tolist())
             for row, labels in zip(logits, targets, strict=True)
         ]
 
-    encoded = [_encode_pair(tokenizer, pair) for pair in pairs]
+    encoded = [_encode_pair(tokenizer, pair, every_token=every_token) for pair in pairs]
     out.mkdir(parents=True, exist_ok=True)
     report = train(
         both,
@@ -203,15 +226,19 @@ def train_pair_scorer(
         config.loop,
         checkpoint=out.with_suffix(".checkpoint"),
         name=name,
-        begun=(config.rank, config.alpha, pair_weight),
+        begun=(config.rank, config.alpha, pair_weight, every_token),
         after_step=lambda tokens: measure(tokens, scores),
     )
     _save_scorer(model, head, out)
     return report
 
 
-def _encode_pair(tokenizer: PreTrainedTokenizerBase, pair: ScorePair) -> EncodedPair:
-    right, wrong = encode_scores(tokenizer, pair.right), encode_scores(tokenizer, pair.wrong)
+def _encode_pair(
+    tokenizer: PreTrainedTokenizerBase, pair: ScorePair, *, every_token: bool
+) -> EncodedPair:
+    right, wrong = (
+        encode_scores(tokenizer, each, every_token=every_token) for each in (pair.right, pair.wrong)
+    )
     return EncodedPair(right.ids + wrong.ids, right.targets + wrong.targets, len(right.ids))
 
 

@@ -20,18 +20,13 @@ from glore.api.access import AccessMiddleware, Authenticator
 from glore.api.admission import Admission, BatchLimiter
 from glore.api.bodies import BodyMemory, BodyMiddleware, BodyRules
 from glore.api.context import Context, Limits
-from glore.api.draining import Drain, LastAnswersMiddleware
-from glore.api.middleware import (
-    REQUEST_ID_HEADER,
-    HeadMiddleware,
-    ObserveMiddleware,
-    RequestIdMiddleware,
-)
+from glore.api.draining import Drain
+from glore.api.middleware import REQUEST_ID_HEADER, RequestMiddleware
 from glore.api.openai import catalog, chat
 from glore.api.openai.errors import SHOULD_RETRY_HEADER, respond
 from glore.api.openapi import install_openapi
 from glore.api.paths import speaks_openai
-from glore.api.problems import ErrorShapeMiddleware, install_problems
+from glore.api.problems import install_problems
 from glore.api.rates import Rate
 from glore.batches.opening import open_store
 from glore.batches.run import BatchLimits
@@ -194,7 +189,7 @@ def create_app(
     app.include_router(health.router)
     app.include_router(docs_page.router)
     app.include_router(page.router)
-    install_problems(app)
+    install_problems(app, speaks_openai, respond)
     install_openapi(app, limits, asks_for_a_key=gate.asks_for_a_key)
     app.add_middleware(  # the last one is outermost
         BodyMiddleware,
@@ -204,8 +199,7 @@ def create_app(
         others={batch.PATH: BodyRules(settings.max_batch_body, batch_limiter.check)},
     )
     app.add_middleware(AccessMiddleware, gate=gate)
-    app.add_middleware(HeadMiddleware)
-    app.add_middleware(ObserveMiddleware, metrics=metrics, routes=app.router.routes)
+    app.add_middleware(RequestMiddleware, metrics=metrics, routes=app.router.routes, drain=drained)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -214,9 +208,6 @@ def create_app(
             allow_headers=["*"],  # no cookies: a page can say only what it knows by itself
             expose_headers=_EXPOSED,
         )
-    app.add_middleware(LastAnswersMiddleware, drain=drained)
-    app.add_middleware(RequestIdMiddleware)
-    app.add_middleware(ErrorShapeMiddleware, applies=speaks_openai, shape=respond)
     return app
 
 

@@ -83,7 +83,7 @@ class Authenticator:
 class AccessMiddleware:
     """Answers 401 and 429 where the gate says no, and notes the key's name for the log line.
 
-    Needs RequestIdMiddleware around it.
+    Needs RequestMiddleware around it.
     """
 
     def __init__(self, app: ASGIApp, gate: Authenticator) -> None:

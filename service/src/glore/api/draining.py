@@ -10,9 +10,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from starlette.datastructures import MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
 from glore.errors import ShuttingDownError
 
 _TOO_LATE: Final = "The gateway stops, and could not answer within its grace time."
@@ -70,27 +67,3 @@ class Drain:
             raise ShuttingDownError(_TOO_LATE) from None
         finally:
             self._limits.discard(limit)
-
-
-class LastAnswersMiddleware:
-    """Has clients close their connections once the gateway is about to stop.
-
-    Their next requests then go over new connections, and so to other gateways.
-    """
-
-    def __init__(self, app: ASGIApp, drain: Drain) -> None:
-        self._app = app
-        self._drain = drain
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass an HTTP request on, and mark its answer."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-
-        async def send_marked(message: Message) -> None:
-            if message["type"] == "http.response.start" and self._drain.begun:
-                MutableHeaders(scope=message)["Connection"] = "close"
-            await send(message)
-
-        await self._app(scope, receive, send_marked)

@@ -1,4 +1,4 @@
-"""Pure ASGI middleware: the request's id, its log line and metrics."""
+"""Pure ASGI middleware around every request: its id, its log line and its metrics."""
 
 import logging
 import re
@@ -11,6 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from glore.api.draining import Drain
 from glore.api.problems import internal_error
 from glore.api.record import record_of, route_of, start_record
 from glore.telemetry.labels import NO_STRATEGY
@@ -28,91 +29,63 @@ _MAX_LOGGED_PATH: Final = 200
 _log = logging.getLogger(f"{LOGGER}.access")
 
 
-class RequestIdMiddleware:
-    """Takes the client's X-Request-ID when it is sane, else makes one; puts it on the response.
+class RequestMiddleware:
+    """What every HTTP request has: an id, one log line, one count, and an answer.
 
-    Sane: 1 to 128 letters, digits, dots, colons, hyphens or underscores.
+    The id is the client's `X-Request-ID` when that has 1 to 128 letters, digits, dots, colons,
+    hyphens or underscores, else a new one. The response has it too. A bug becomes a 500 problem.
+    Probes, scrapes and files of pages are logged at debug level.
 
-    Cookies are dropped: nothing here uses them, and FastAPI would read them for every request, in
-    a time that is quadratic in their length.
+    HEAD is answered as GET, without the content (RFC 9110, section 9.3.2). Once the gateway is
+    about to stop, responses close their connections: clients go on over new ones, and so to other
+    gateways. Cookies are dropped: nothing here uses them, and FastAPI would read them in a time
+    that is quadratic in their length.
+
+    `routes` are those of the app, which name the paths of requests that never come to it.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Start the record of an HTTP request and pass it on."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        scope["headers"] = [each for each in scope["headers"] if each[0] != b"cookie"]
-        given = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
-        request_id = given if _SANE_ID.fullmatch(given) else uuid.uuid4().hex
-        start_record(scope, request_id)
-
-        async def send_with_id(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = request_id
-            await send(message)
-
-        await self._app(scope, receive, send_with_id)
-
-
-class HeadMiddleware:
-    """Answers HEAD as GET, without the content (RFC 9110, section 9.3.2)."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on."""
-        if scope["type"] != "http" or scope["method"] != "HEAD":
-            await self._app(scope, receive, send)
-            return
-
-        async def send_without_content(message: Message) -> None:
-            if message["type"] == "http.response.body":
-                message = {**message, "body": b""}
-            await send(message)
-
-        await self._app({**scope, "method": "GET"}, receive, send_without_content)
-
-
-class ObserveMiddleware:
-    """One log line and one count per request; a bug becomes a 500 problem.
-
-    Probes, scrapes and files of pages are logged at debug level. `routes` are those of the app,
-    which name the paths of requests that never come to it. Needs RequestIdMiddleware around it.
-    """
-
-    def __init__(self, app: ASGIApp, metrics: Metrics, routes: Sequence[BaseRoute]) -> None:
+    def __init__(
+        self, app: ASGIApp, metrics: Metrics, routes: Sequence[BaseRoute], drain: Drain
+    ) -> None:
         self._app = app
         self._metrics = metrics
         self._routes = routes
+        self._drain = drain
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass an HTTP request on and note how it ended."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        is_head = scope["method"] == "HEAD"
+        scope["headers"] = [each for each in scope["headers"] if each[0] != b"cookie"]
+        given = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
+        request_id = given if _SANE_ID.fullmatch(given) else uuid.uuid4().hex
+        start_record(scope, request_id)
         status: int | None = None
 
-        async def send_noting_status(message: Message) -> None:
+        async def answer(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers[REQUEST_ID_HEADER] = request_id
+                if self._drain.begun:
+                    headers["Connection"] = "close"
+            elif is_head and message["type"] == "http.response.body":
+                message = {**message, "body": b""}
             await send(message)
 
         start = time.perf_counter()
         with collecting() as away:
             try:
-                await self._app(scope, receive, send_noting_status)
+                inner = {**scope, "method": "GET"} if is_head else scope
+                await self._app(inner, receive, answer)
             except Exception:
-                request_id = record_of(scope).request_id
                 _log.exception("unhandled error", extra={"fields": {"request_id": request_id}})
                 if status is not None:
                     raise  # too late for a response: the server cuts the connection
-                await internal_error(scope)(scope, receive, send_noting_status)
+                await internal_error(scope)(scope, receive, answer)
             finally:
                 self._note(scope, status, time.perf_counter() - start, away)
 

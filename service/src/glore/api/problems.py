@@ -1,7 +1,7 @@
 """Errors as problems (RFC 9457), the shape in which the gateway reports one.
 
 Below a path that speaks somebody else's protocol the same problem is put into that protocol's
-shape (`ErrorShapeMiddleware`), wherever in the gateway it comes from.
+shape (`install_problems`), wherever in the gateway it comes from.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Scope
 
 from glore.api.paths import explain_nothing
 from glore.api.record import path_of, record_of
@@ -22,7 +22,6 @@ from glore.errors import FieldError, InvalidRequestError, ProblemError
 
 MEDIA_TYPE: Final = "application/problem+json"
 TOO_LONG: Final = "context_length_exceeded"  # the kind of a fault
-_SHAPE: Final = "glore.error_shape"
 MAX_FAULTS: Final = 20
 MAX_NAME: Final = 100
 _TITLES: Final[Mapping[int, tuple[str, str]]] = {
@@ -81,21 +80,6 @@ class ProblemResponse(JSONResponse):
 Shape: TypeAlias = Callable[[Problem, Sequence[FieldError], Mapping[str, str]], Response]
 
 
-class ErrorShapeMiddleware:
-    """Has the errors of the paths of which `applies` is true answered in `shape`."""
-
-    def __init__(self, app: ASGIApp, applies: Callable[[str], bool], shape: Shape) -> None:
-        self._app = app
-        self._applies = applies
-        self._shape = shape
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Note the shape for whoever answers."""
-        if scope["type"] == "http" and self._applies(path_of(scope)):
-            scope[_SHAPE] = self._shape
-        await self._app(scope, receive, send)
-
-
 def type_of(error: ProblemError) -> str:
     """The URI of the kind of problem."""
     return f"/problems/{error.slug}"
@@ -145,8 +129,12 @@ def invalid_request(faults: Sequence[FieldError]) -> InvalidRequestError:
     return InvalidRequestError(f"{count} not acceptable: {names}", tuple(faults))
 
 
-def install_problems(app: FastAPI) -> None:
-    """Answer every error of `app` with a problem."""
+def install_problems(app: FastAPI, applies: Callable[[str], bool], shape: Shape) -> None:
+    """Answer every error of `app` with a problem, in `shape` where `applies` is true of the path.
+
+    Middleware that answers by itself does so too, as long as Starlette's app is around it.
+    """
+    app.state.error_shape = (applies, shape)
     app.add_exception_handler(ProblemError, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(HTTPException, _on_http)
@@ -183,8 +171,9 @@ def _respond(
     faults: Sequence[FieldError] = (),
 ) -> Response:
     record_of(scope).fields["problem"] = problem.type
-    shape: Shape = scope.get(_SHAPE, _as_problem)
-    return shape(problem, faults, headers)
+    applies, shape = scope["app"].state.error_shape
+    respond: Shape = shape if applies(path_of(scope)) else _as_problem
+    return respond(problem, faults, headers)
 
 
 def _as_problem(

@@ -10,8 +10,8 @@ import hashlib
 import json
 import math
 import random
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
 from typing import Final, TypeAlias
@@ -30,6 +30,7 @@ _SCORED: Final = 2  # labels of the head
 _MORE_TOKENS: Final = len(writing.tokens(MORE))
 _POOLING: Final = frozenset({"/pooling", "/classify"})  # which name no field at fault
 _FAULT: Final = web.RequestKey("fault", str)
+_LAST: Final = 1000  # calls that are remembered
 _Stage: TypeAlias = Callable[[Call], Awaitable[web.StreamResponse]]
 
 
@@ -42,6 +43,7 @@ class Simulator:
         self.waiting = 0
         self.finished: Counter[str] = Counter()  # by gauges.REASONS, and "pooled"
         self.came: Counter[bytes] = Counter()
+        self.called: deque[tuple[str, Mapping[str, str]]] = deque(maxlen=_LAST)  # model, headers
         self.faults: Counter[str] = Counter()
         self.written = 0  # tokens, those included that went out to nobody
         self._slots = asyncio.Semaphore(settings.timing.slots)
@@ -135,6 +137,7 @@ class Simulator:
             message = f"The model `{model}` does not exist."
             field = None if request.path in _POOLING else "model"
             raise Refused(404, message, "NotFoundError", field)
+        self.called.append((model, request.headers))
         digest = hashlib.sha256(request.path.encode() + raw).digest()
         self.came[digest] += 1
         rng = random.Random(f"{self.settings.seed}-{digest.hex()}-{self.came[digest]}")

@@ -34,7 +34,7 @@ async def solve_once(job: Job, request: Request, context: Context) -> SolveRespo
     record = record_of(request.scope)
     with context.metrics.solving():
         try:
-            work = _with_slot(job, context, record.client)
+            work = _with_slot(job, context, record)
             outcome = await while_connected(request.receive, work)
         except NoDraftError as error:
             raise failed(error, record, context) from error
@@ -85,9 +85,9 @@ def no_draft_problem(error: NoDraftError) -> ProblemError:
     return StudentUnavailableError(f"The student gave no draft: {error.reason}.{why}")
 
 
-async def _with_slot(job: Job, context: Context, client: str) -> Solved:
-    async with context.drain.work(), admitted(job, context, client) as timely:
-        return await refine(timely, context.engines, context.clock)
+async def _with_slot(job: Job, context: Context, record: RequestRecord) -> Solved:
+    async with context.drain.work(), admitted(job, context, record.client) as timely:
+        return await refine(timely, context.engines, context.clock, request_id=record.request_id)
 
 
 def _note(record: RequestRecord, outcome: Solved, solve_id: str) -> None:

@@ -51,7 +51,7 @@ class BatchWorker:
         """
         request_id = self._record.request_id
         try:
-            outcome = await self._with_slot(self._tasks[index])
+            outcome = await self._with_slot(index)
         except ShuttingDownError:
             return None
         except ProblemError as error:
@@ -66,7 +66,7 @@ class BatchWorker:
         result = count_answer(outcome, self._record, self._context)
         return QuestionAnswer(result.model_dump_json(), ok=True)
 
-    async def _with_slot(self, job: Job) -> Solved:
+    async def _with_slot(self, index: int) -> Solved:
         """Raises NoDraftError, NoDraftInTimeError, ShuttingDownError."""
         context = self._context
         async with context.drain.work():
@@ -75,7 +75,12 @@ class BatchWorker:
                 raise NoDraftInTimeError(message)
             async with context.admission.batch_slot(self._seconds_left, self._record.client):
                 with context.metrics.solving():
-                    return await refine(self._bound(job), context.engines, context.clock)
+                    return await refine(
+                        self._bound(self._tasks[index]),
+                        context.engines,
+                        context.clock,
+                        request_id=f"{self._record.request_id}-{index}",
+                    )
 
     def _bound(self, job: Job) -> Job:
         """The job with no more of each than the caller has left now."""

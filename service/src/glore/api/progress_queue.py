@@ -176,7 +176,13 @@ async def run_streaming(
             try:
                 async with context.drain.work(), admitted(job, context, record.client) as timely:
                     queue.begin()
-                    outcome = await refine(timely, context.engines, context.clock, queue.put)
+                    outcome = await refine(
+                        timely,
+                        context.engines,
+                        context.clock,
+                        queue.put,
+                        request_id=record.request_id,
+                    )
             except NoDraftError as error:
                 raise failed(error, record, context) from error
         return finished(outcome, record, context)

@@ -72,6 +72,13 @@ class Lease:
         """Seconds that the whole request has, from its start; None without a request."""
         return None
 
+    def new_call_id(self) -> str | None:
+        """An id for the next engine call, which no other call has; None without a request.
+
+        The engine logs the call by it.
+        """
+        return None
+
     def within(self, seconds: float) -> "Lease":
         """The same lease with another timeout."""
         return Lease(seconds)

@@ -32,6 +32,8 @@ _CONNECT_S: Final = 5.0
 _EXCERPT_S: Final = 0.25  # to read the beginning of a body that explains an error
 _MODELS_TIMEOUT_S: Final = 1.0
 _MODELS_TTL_S: Final = 10.0  # a list of models is fetched again after it
+# vLLM takes it for the id of its own request, which no two requests at once may share.
+_REQUEST_ID: Final = "X-Request-Id"
 _OK: Final = 200
 _SERVER_ERRORS: Final = 500
 _CLIENT_ERRORS: Final = 400
@@ -88,7 +90,7 @@ class VllmEngine:
         async def read(response: aiohttp.ClientResponse) -> bytes:
             return await self._body(response, size)
 
-        return await self._ask(path, payload, lease.timeout, read)
+        return await self._ask(path, payload, lease, read)
 
     async def stream(
         self,
@@ -117,7 +119,7 @@ class VllmEngine:
                     reason="bad_response", problem="an event that is too long"
                 ) from None
 
-        await self._ask(path, payload, lease.timeout, read)
+        await self._ask(path, payload, lease, read)
 
     async def get(self, path: str, *, timeout: float) -> bytes:
         """The body of the answer to a GET. Raises Fault."""
@@ -125,20 +127,24 @@ class VllmEngine:
         async def read(response: aiohttp.ClientResponse) -> bytes:
             return await self._body(response, MAX_RESPONSE_BYTES)
 
-        return await self._exchange("GET", path, None, timeout, read)
+        return await self._exchange("GET", path, None, {}, timeout, read)
 
     async def _ask(
         self,
         path: str,
         payload: Mapping[str, object],
-        timeout: float,
+        lease: Lease,
         read: Callable[[aiohttp.ClientResponse], Awaitable[_Read]],
     ) -> _Read:
         """A POST. A refusal is explained, with the models of the server where that helps."""
         loop = asyncio.get_running_loop()
-        end = loop.time() + timeout
+        end = loop.time() + lease.timeout
+        headers = {"Content-Type": "application/json"}
+        if (call_id := lease.new_call_id()) is not None:
+            headers[_REQUEST_ID] = call_id
+        body = json.dumps(payload).encode()
         try:
-            return await self._exchange("POST", path, json.dumps(payload).encode(), timeout, read)
+            return await self._exchange("POST", path, body, headers, lease.timeout, read)
         except EngineHTTPError as fault:
             if fault.reason == "rejected" and fault.status is not None:
                 needed = refusals.needs_models(fault.status)
@@ -182,13 +188,13 @@ class VllmEngine:
         method: str,
         path: str,
         body: bytes | None,
+        headers: Mapping[str, str],
         timeout: float,
         read: Callable[[aiohttp.ClientResponse], Awaitable[_Read]],
     ) -> _Read:
         limit = min(timeout, self._timeout)
         if limit <= 0:
             raise EngineHTTPError(reason="timeout")
-        headers = {"Content-Type": "application/json"} if body is not None else None
         begun, status = False, _OK
         connection = _Connection()
         try:

@@ -49,9 +49,13 @@ class SpareBudget:
 
 @dataclass(slots=True)
 class StageUsage:
-    """What one action has used so far."""
+    """What one action has used so far.
+
+    `new_call_id` names its engine calls for the engines, if they are named.
+    """
 
     spare: SpareBudget
+    new_call_id: Callable[[], str | None] = lambda: None
     engine_calls: int = 0
     prompt_tokens: int = 0
     generated_tokens: int = 0  # known
@@ -109,6 +113,10 @@ class CallLease(Lease):
     def deadline(self) -> float:
         """Seconds that the whole request has, from its start."""
         return self.usage.spare.deadline
+
+    def new_call_id(self) -> str | None:
+        """An id of the request, the stage and a number."""
+        return self.usage.new_call_id()
 
     def within(self, seconds: float) -> "CallLease":
         """The same lease with another timeout."""

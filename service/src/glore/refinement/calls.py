@@ -2,8 +2,11 @@
 
 import asyncio
 import math
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
 from typing import Final, TypeAlias, assert_never
 
 from glore.engines.ports import (
@@ -79,7 +82,7 @@ class StageRunner:
     """Performs the actions of one request; its time starts when this is made.
 
     `clock` gives monotonic seconds. With `on_progress`, texts are streamed from the engines,
-    and it gets them as they are written.
+    and it gets them as they are written. With `request_id`, engine calls are named after it.
     """
 
     def __init__(
@@ -88,12 +91,17 @@ class StageRunner:
         engines: Engines,
         clock: Callable[[], float],
         on_progress: OnProgress | None = None,
+        *,
+        request_id: str | None = None,
     ) -> None:
         self._task = job
         self._engines = engines
         self._clock = clock
         self._on_progress = on_progress
         self._start = clock()
+        # A client may send one id with several requests at once; no engine call shares its id.
+        self._named = None if request_id is None else f"{request_id}-{secrets.token_hex(4)}"
+        self._numbers = count(1)
         self._stopped: set[Action] = set()
         # what actions may use beyond what was promised to them
         self.spare = SpareBudget(job.budget.deadline)
@@ -110,7 +118,8 @@ class StageRunner:
         stage = stage_of(action)
         # The rerank makes up for a draft's score that fails: no further call is made for it.
         early = isinstance(action, ScoreDraftOutcome)
-        usage = StageUsage(SpareBudget(self._task.budget.deadline) if early else self.spare)
+        spare = SpareBudget(self._task.budget.deadline) if early else self.spare
+        usage = StageUsage(spare, partial(self._new_call_id, stage))
         started = self.elapsed()
         event: Event
         try:
@@ -138,6 +147,11 @@ class StageRunner:
         if action not in self._stopped:
             self._stopped.add(action)
             task.cancel()
+
+    def _new_call_id(self, stage: Stage) -> str | None:
+        if self._named is None:
+            return None
+        return f"{self._named}-{stage.value}-{next(self._numbers)}"
 
     async def _event(self, action: Action, state: State, usage: StageUsage) -> Event:
         match action:

@@ -75,17 +75,23 @@ class Solved:
 
 
 async def refine(
-    job: Job, engines: Engines, clock: Callable[[], float], on_progress: OnProgress | None = None
+    job: Job,
+    engines: Engines,
+    clock: Callable[[], float],
+    on_progress: OnProgress | None = None,
+    *,
+    request_id: str | None = None,
 ) -> Solved:
     """Answer one question within its budget.
 
     `clock` gives monotonic seconds. `on_progress` gets the draft and the refinements as they are
-    written (the engines then stream), and every event once it has been applied.
+    written (the engines then stream), and every event once it has been applied. The ids of engine
+    calls begin with `request_id`.
 
     Raises NoDraftError. Cancelling it cancels every engine call in flight. Anything an engine
     raises that is no EngineError is a bug and propagates, in an ExceptionGroup.
     """
-    calls = StageRunner(job, engines, clock, on_progress)
+    calls = StageRunner(job, engines, clock, on_progress, request_id=request_id)
     start = State(job, ranked_singly=engines.ranked_singly)
     state, selection = await _run(start, calls, on_progress)
     if selection is None:

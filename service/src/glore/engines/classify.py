@@ -71,7 +71,7 @@ async def classify(
     solution: str,
     lease: Lease,
 ) -> tuple[float, int]:
-    """The score of one solution and its prompt tokens. Raises Fault."""
+    """The score of one solution and its prompt tokens. Raises EngineHTTPError."""
     turns = scores.encode(question, solution)
     payload = {
         "model": model,

@@ -66,7 +66,7 @@ class EngineHTTP(Protocol):
         lease: Lease,
         size: int = MAX_RESPONSE_BYTES,
     ) -> bytes:
-        """The body of the answer, of at most `size` bytes. Raises Fault."""
+        """The body of the answer, of at most `size` bytes. Raises EngineHTTPError."""
         ...
 
     async def stream(
@@ -78,11 +78,14 @@ class EngineHTTP(Protocol):
         lease: Lease,
         size: int = MAX_RESPONSE_BYTES,
     ) -> None:
-        """Give `on_data` the data of each server-sent event. Raises Fault, and what it raises."""
+        """Give `on_data` the data of each server-sent event.
+
+        Raises EngineHTTPError, and what `on_data` raises.
+        """
         ...
 
     async def get(self, path: str, *, timeout: float) -> bytes:
-        """The body of the answer. Raises Fault."""
+        """The body of the answer. Raises EngineHTTPError."""
         ...
 
 
@@ -92,7 +95,7 @@ def size_of(tokens: int) -> int:
 
 
 def parse(shape: type[_Shape], body: bytes) -> _Shape:
-    """`body` as JSON of this shape. Raises Fault."""
+    """`body` as JSON of this shape. Raises EngineHTTPError."""
     check_values(body)
     try:
         return shape.model_validate_json(body)

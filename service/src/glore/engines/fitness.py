@@ -19,7 +19,7 @@ from glore.formats.chat import ChatPrompts
 from glore.formats.scores import ScoreFormat
 from glore.formats.sequence_scores import SequenceScores
 
-# seconds for each question -> what is wrong, or None. Raises Fault when the server fails.
+# seconds for each question -> what is wrong, or None. Raises EngineHTTPError when the server fails.
 Check: TypeAlias = Callable[[float], Awaitable[str | None]]
 
 QUESTION: Final = "Tom has 3 boxes with 12 pens each. He gives away 7. How many pens are left?"

@@ -100,7 +100,7 @@ def conversation(chat: Chat) -> dict[str, object]:
 
 
 def _written(body: bytes) -> CompletionResponse:
-    """A chat's answer as completions. Raises Fault."""
+    """A chat's answer as completions. Raises EngineHTTPError."""
     response = parse(ChatResponse, body)
     choices = (
         CompletionChoice(index=one.index, text=one.message.content, finish_reason=one.finish_reason)
@@ -112,7 +112,7 @@ def _written(body: bytes) -> CompletionResponse:
 def _completions(response: CompletionResponse, n: int, max_tokens: int) -> tuple[Completion, ...]:
     """The `n` completions in order.
 
-    Raises Fault unless each is there once, whole, and no longer than `max_tokens` allow.
+    Raises EngineHTTPError unless each is there once, whole, and no longer than `max_tokens` allow.
     """
     choices = sorted(response.choices, key=lambda choice: choice.index)
     if [choice.index for choice in choices] != list(range(n)):

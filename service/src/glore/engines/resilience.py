@@ -25,10 +25,10 @@ import asyncio
 import itertools
 import math
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from glore.engines.breaker import (
     BreakerSettings,
@@ -202,20 +202,20 @@ class ResilientEngine:
         """The engine is ready again: the next call is a trial."""
         self._breaker.end_rest()
 
-    async def post(
+    def post(
         self,
         path: str,
         payload: Mapping[str, object],
         *,
         lease: Lease,
         size: int = MAX_RESPONSE_BYTES,
-    ) -> bytes:
-        """The body of the answer, all attempts within the lease. Raises Fault."""
-        return await self._call(
+    ) -> Coroutine[Any, Any, bytes]:
+        """The body of the answer, all attempts within the lease. Raises EngineHTTPError."""
+        return self._call(
             lambda attempt: self._engine.post(path, payload, lease=attempt, size=size), lease
         )
 
-    async def stream(
+    def stream(
         self,
         path: str,
         payload: Mapping[str, object],
@@ -223,23 +223,23 @@ class ResilientEngine:
         *,
         lease: Lease,
         size: int = MAX_RESPONSE_BYTES,
-    ) -> None:
+    ) -> Coroutine[Any, Any, None]:
         """As the engine, all attempts within the lease: only one gives events."""
-        await self._call(
+        return self._call(
             lambda attempt: self._engine.stream(path, payload, on_data, lease=attempt, size=size),
             lease,
         )
 
-    async def get(self, path: str, *, timeout: float) -> bytes:
+    def get(self, path: str, *, timeout: float) -> Coroutine[Any, Any, bytes]:
         """As the engine: probes ask whatever the circuit says."""
-        return await self._engine.get(path, timeout=timeout)
+        return self._engine.get(path, timeout=timeout)
 
     async def _call(
         self,
         send: Callable[[Lease], Awaitable[_Given]],
         lease: Lease,
     ) -> _Given:
-        """What `send` gives. Raises Fault, and what a reader of events raised."""
+        """What `send` gives. Raises EngineHTTPError, and what a reader of events raised."""
         limit = self.times.limit(lease.deadline)
         last = self._clock() + lease.timeout
         end = min(last, self._clock() + limit.timeout)

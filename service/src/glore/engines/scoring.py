@@ -82,7 +82,10 @@ async def _pool(
     solutions: Sequence[Sequence[str]],
     lease: Lease,
 ) -> tuple[list[tuple[float, ...]], int]:
-    """Scores per step of each solution (a list of steps), and the prompt tokens. Raises Fault."""
+    """Scores per step of each solution (a list of steps), and the prompt tokens.
+
+    Raises EngineHTTPError.
+    """
     texts = [scores.encode(question, steps) for steps in solutions]
     payload = {"model": model, "input": texts, "task": "token_classify", **options(scores)}
     size = size_of(sum(map(len, solutions)))  # a row of scores is shorter than a token's event

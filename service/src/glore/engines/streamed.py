@@ -34,7 +34,7 @@ class TextBound:
         self._lines = LINES_PER_TOKEN * max_tokens
 
     def take(self, text: str) -> None:
-        """More text has come. Raises Fault when it is too much."""
+        """More text has come. Raises EngineHTTPError when it is too much."""
         self._characters -= len(text)
         self._lines -= text.count("\n")
         if self._characters < 0 or self._lines < 0:
@@ -64,7 +64,7 @@ class StreamedCompletion:
         self._done = False
 
     def take(self, data: bytes) -> None:
-        """Read the next event. Raises Fault."""
+        """Read the next event. Raises EngineHTTPError."""
         self._events_left -= 1
         if self._done or self._events_left < 0:
             raise EngineHTTPError(reason="bad_response")
@@ -86,7 +86,10 @@ class StreamedCompletion:
                 self._on_text(choice.text)
 
     def whole(self) -> CompletionResponse:
-        """The completion, once its stream has ended. Raises Fault when that was too early."""
+        """The completion, once its stream has ended.
+
+        Raises EngineHTTPError when that was too early.
+        """
         if not self._done or self._finish_reason is None or self._usage is None:
             raise EngineHTTPError(reason="bad_response")
         text = "".join(self._texts)

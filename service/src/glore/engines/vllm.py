@@ -8,11 +8,11 @@ of it (`generating`, `scoring`, `classify`).
 import asyncio
 import json
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from types import MappingProxyType, SimpleNamespace
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import aiohttp
 from aiohttp import hdrs
@@ -74,25 +74,26 @@ class VllmEngine:
         self._models_until = -math.inf  # when the list of models is too old
         self._asking_models = asyncio.Lock()
 
-    async def post(
+    def post(
         self,
         path: str,
         payload: Mapping[str, object],
         *,
         lease: Lease,
         size: int = MAX_RESPONSE_BYTES,
-    ) -> bytes:
-        """The body of the answer to a JSON request, of at most `size` bytes. Raises Fault.
+    ) -> Coroutine[Any, Any, bytes]:
+        """The body of the answer to a JSON request, of at most `size` bytes.
 
-        The call ends after the timeout of its lease or of the engine, whichever is less.
+        The call ends after the timeout of its lease or of the engine, whichever is less. Raises
+        EngineHTTPError.
         """
 
         async def read(response: aiohttp.ClientResponse) -> bytes:
             return await self._body(response, size)
 
-        return await self._ask(path, payload, lease, read)
+        return self._ask(path, payload, lease, read)
 
-    async def stream(
+    def stream(
         self,
         path: str,
         payload: Mapping[str, object],
@@ -100,10 +101,11 @@ class VllmEngine:
         *,
         lease: Lease,
         size: int = MAX_RESPONSE_BYTES,
-    ) -> None:
+    ) -> Coroutine[Any, Any, None]:
         """Give `on_data` the data of each server-sent event that answers a JSON request.
 
-        Limits as for `post`, on the whole stream. Raises Fault, and what `on_data` raises.
+        Limits as for `post`, on the whole stream. Raises EngineHTTPError, and what `on_data`
+        raises.
         """
 
         async def read(response: aiohttp.ClientResponse) -> None:
@@ -119,15 +121,15 @@ class VllmEngine:
                     reason="bad_response", problem="an event that is too long"
                 ) from None
 
-        await self._ask(path, payload, lease, read)
+        return self._ask(path, payload, lease, read)
 
-    async def get(self, path: str, *, timeout: float) -> bytes:
-        """The body of the answer to a GET. Raises Fault."""
+    def get(self, path: str, *, timeout: float) -> Coroutine[Any, Any, bytes]:
+        """The body of the answer to a GET. Raises EngineHTTPError."""
 
         async def read(response: aiohttp.ClientResponse) -> bytes:
             return await self._body(response, MAX_RESPONSE_BYTES)
 
-        return await self._exchange("GET", path, None, {}, timeout, read)
+        return self._exchange("GET", path, None, {}, timeout, read)
 
     async def _ask(
         self,
@@ -178,7 +180,10 @@ class VllmEngine:
         return refusals.excerpt(body[: refusals.MAX_BYTES], self._key)
 
     async def _body(self, response: aiohttp.ClientResponse, size: int) -> bytes:
-        """The whole body, once there is room to parse it in this turn of the loop. Raises Fault."""
+        """The whole body, once there is room to parse it in this turn of the loop.
+
+        Raises EngineHTTPError.
+        """
         body = b"".join([piece async for piece in _pieces(response, size)])
         await self._budget.room(len(body))
         return body
@@ -279,7 +284,7 @@ def _noting_reuse() -> aiohttp.TraceConfig:
 
 
 async def _pieces(response: aiohttp.ClientResponse, size: int) -> AsyncIterator[bytes]:
-    """The body as it comes. Raises Fault when it has more than `size` bytes."""
+    """The body as it comes. Raises EngineHTTPError when it has more than `size` bytes."""
     async for piece in response.content.iter_any():
         size -= len(piece)
         if size < 0:

@@ -3,11 +3,11 @@
 import asyncio
 import math
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
-from typing import Final, TypeAlias, assert_never
+from typing import Any, Final, TypeAlias, assert_never
 
 from glore.engines.ports import (
     Completion,
@@ -58,6 +58,8 @@ from glore.verifiers.ports import Finding, Verifier
 _GATING_SHARE: Final = 0.5  # of the time that `gated` has for scoring and then refining
 
 _OnText: TypeAlias = Callable[[str], None]
+# What the student wrote, and why it is less than was asked for.
+_Drawn: TypeAlias = tuple[tuple[Completion, ...], StageFailedError | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ class StageRunner:
         *,
         request_id: str | None = None,
     ) -> None:
-        self._task = job
+        self._job = job
         self._engines = engines
         self._clock = clock
         self._on_progress = on_progress
@@ -118,12 +120,12 @@ class StageRunner:
         stage = stage_of(action)
         # The rerank makes up for a draft's score that fails: no further call is made for it.
         early = isinstance(action, ScoreDraftOutcome)
-        spare = SpareBudget(self._task.budget.deadline) if early else self.spare
+        spare = SpareBudget(self._job.budget.deadline) if early else self.spare
         usage = StageUsage(spare, partial(self._new_call_id, stage))
         started = self.elapsed()
         event: Event
         try:
-            event = await self._event(action, state, usage)
+            event = await self._work(action, state, usage)
         except StageFailedError as failed:
             event = ActionFailed(action, Degradation(stage, failed.reason, failed.explanation))
         except asyncio.CancelledError:
@@ -153,22 +155,22 @@ class StageRunner:
             return None
         return f"{self._named}-{stage.value}-{next(self._numbers)}"
 
-    async def _event(self, action: Action, state: State, usage: StageUsage) -> Event:
+    def _work(self, action: Action, state: State, usage: StageUsage) -> Coroutine[Any, Any, Event]:
         match action:
             case Draft():
-                return await self._draft(action, usage)
+                return self._draft(action, usage)
             case ScoreSteps():
-                return await self._score_steps(action, state, usage)
+                return self._score_steps(action, state, usage)
             case RefineGlobally():
-                return await self._refine_globally(action, state, usage)
+                return self._refine_globally(action, state, usage)
             case RefineLocally():
-                return await self._refine_locally(action, state, usage)
+                return self._refine_locally(action, state, usage)
             case Sample():
-                return await self._sample(action, usage)
+                return self._sample(action, usage)
             case ScoreDraftOutcome():
-                return await self._score_draft_outcome(state, usage)
+                return self._score_draft_outcome(state, usage)
             case Rerank():
-                return await self._rerank(state, usage)
+                return self._rerank(state, usage)
             case Finish():
                 message = "Finish is no work"
                 raise ValueError(message)
@@ -176,37 +178,20 @@ class StageRunner:
                 assert_never(action)
 
     async def _draft(self, action: Draft, usage: StageUsage) -> Drafted:
-        """The draft and the samples, in two calls side by side; either may fail.
-
-        Once there are samples, the draft leaves time for reranking as they do.
-        """
-        sampling = self._task.sampling
-        async with asyncio.TaskGroup() as group:
-            one = group.create_task(
-                self._draw(
-                    usage,
-                    n=1,
-                    temperature=sampling.temperature,
-                    max_tokens=action.max_tokens,
-                    seconds=self._time_left(),
-                    on_text=self._text_callback(Stage.DRAFT),
-                )
-            )
-            more = group.create_task(
-                self._draw(
-                    usage,
-                    n=action.samples,
-                    temperature=max(sampling.temperature, sampling.sample_temperature),
-                    max_tokens=action.sample_max_tokens,
-                    seconds=self._time_left_before_rerank(),
-                )
-            )
-            if action.samples and (await more)[0]:
-                await asyncio.wait({one}, timeout=max(0.0, self._time_left_before_rerank()))
-                one.cancel()
-        samples, no_samples = more.result()
-        late = StageFailedError(DegradedReason.DEADLINE)
-        drafts, no_draft = ((), late) if one.cancelled() else one.result()
+        """The draft and the samples, in two calls side by side; either may fail."""
+        sampling = self._job.sampling
+        draft = self._draw(
+            usage,
+            n=1,
+            temperature=sampling.temperature,
+            max_tokens=action.max_tokens,
+            seconds=self._time_left(),
+            on_text=self._text_callback(Stage.DRAFT),
+        )
+        if action.samples:
+            (drafts, no_draft), (samples, no_samples) = await self._beside(draft, action, usage)
+        else:
+            (drafts, no_draft), (samples, no_samples) = await draft, ((), None)
         if not drafts and not samples:
             raise no_draft or StageFailedError("bad_response")
         candidates: list[Candidate] = []
@@ -223,6 +208,31 @@ class StageRunner:
         )
         return Drafted(candidates=tuple(candidates), degraded=tuple(missing))
 
+    async def _beside(
+        self, draft: Coroutine[Any, Any, _Drawn], action: Draft, usage: StageUsage
+    ) -> tuple[_Drawn, _Drawn]:
+        """The draft, and samples beside it.
+
+        Once there are samples, the draft leaves time for reranking as they do.
+        """
+        sampling = self._job.sampling
+        async with asyncio.TaskGroup() as group:
+            one = group.create_task(draft)
+            more = group.create_task(
+                self._draw(
+                    usage,
+                    n=action.samples,
+                    temperature=max(sampling.temperature, sampling.sample_temperature),
+                    max_tokens=action.sample_max_tokens,
+                    seconds=self._time_left_before_rerank(),
+                )
+            )
+            if (await more)[0]:
+                await asyncio.wait({one}, timeout=max(0.0, self._time_left_before_rerank()))
+                one.cancel()
+        late = StageFailedError(DegradedReason.DEADLINE)
+        return ((), late) if one.cancelled() else one.result(), more.result()
+
     async def _draw(
         self,
         usage: StageUsage,
@@ -232,14 +242,12 @@ class StageRunner:
         max_tokens: int,
         seconds: float,
         on_text: _OnText | None = None,
-    ) -> tuple[tuple[Completion, ...], StageFailedError | None]:
-        """`n` solutions of the student, or fewer and why."""
-        if n == 0:
-            return (), None
+    ) -> _Drawn:
+        """`n` solutions of the student."""
         try:
             completions = await self._generate(
                 self._engines.student,
-                self._engines.formats.student.student(self._task.question),
+                self._engines.formats.student.student(self._job.question),
                 usage,
                 n=n,
                 temperature=temperature,
@@ -261,12 +269,12 @@ class StageRunner:
             seconds = self._time_left()
         else:
             seconds = self._time_left_before_rerank()
-            if self._task.plan.gated:
+            if self._job.plan.gated:
                 seconds *= _GATING_SHARE
         scores = await call_within(
             seconds,
             usage,
-            lambda lease: self._engines.sorm.score_steps(self._task.question, steps, lease=lease),
+            lambda lease: self._engines.sorm.score_steps(self._job.question, steps, lease=lease),
         )
         usage.prompt_tokens += scores.prompt_tokens
         return StepsScored(action.candidate, _checked(scores.values, len(steps)))
@@ -276,7 +284,7 @@ class StageRunner:
     ) -> Refined:
         refiner = self._engines.formats.global_refiner
         solution = state.candidates[action.base].solution
-        prompt = refiner.global_refiner(self._task.question, solution)
+        prompt = refiner.global_refiner(self._job.question, solution)
         engine = self._engines.global_refiner
         on_text = self._text_callback(Stage.REFINE_GLOBALLY, action.base, action.round)
         written = await self._write(engine, prompt, action, usage, on_text)
@@ -292,7 +300,7 @@ class StageRunner:
         step, corrected = action.first_error, ""
         if (found := action.correction) is not None:
             corrected = corrected_step(solution, step, found.start, found.end, found.expected)
-        prompt = refiner.local_refiner(self._task.question, solution, step, corrected)
+        prompt = refiner.local_refiner(self._job.question, solution, step, corrected)
         engine = self._engines.local_refiner
         on_text = self._text_callback(Stage.REFINE_LOCALLY, action.base, action.round)
         written = await self._write(engine, prompt, action, usage, on_text)
@@ -303,7 +311,7 @@ class StageRunner:
 
     async def _sample(self, action: Sample, usage: StageUsage) -> Refined:
         student = self._engines.formats.student
-        prompt = student.student(self._task.question)
+        prompt = student.student(self._job.question)
         written = await self._write(self._engines.student, prompt, action, usage, None)
         return Refined(await self._candidate(CandidateKind.SAMPLE, written, student))
 
@@ -316,7 +324,7 @@ class StageRunner:
         on_text: _OnText | None,
     ) -> Completion:
         """One more text: sampled, unless it is a refinement of the first round or a correction."""
-        sampling = self._task.sampling
+        sampling = self._job.sampling
         corrects = isinstance(action, RefineLocally) and action.correction is not None
         sampled = isinstance(action, Sample) or (action.round > 1 and not corrects)
         temperature = max(sampling.temperature, sampling.sample_temperature)
@@ -355,7 +363,7 @@ class StageRunner:
                 prompt,
                 n=n,
                 temperature=temperature,
-                top_p=self._task.sampling.top_p,
+                top_p=self._job.sampling.top_p,
                 max_tokens=max_tokens,
                 lease=lease,
                 on_text=on_text,
@@ -385,7 +393,7 @@ class StageRunner:
             self._time_left(),
             usage,
             lambda lease: self._engines.orm.score_outcomes(
-                self._task.question, solutions, lease=lease
+                self._job.question, solutions, lease=lease
             ),
         )
         usage.prompt_tokens += scores.prompt_tokens
@@ -397,11 +405,11 @@ class StageRunner:
         return None if report is None else lambda text: report(Delta(stage, text, base, number))
 
     def _time_left(self) -> float:
-        return self._task.budget.deadline - self.elapsed()
+        return self._job.budget.deadline - self.elapsed()
 
     def _time_left_before_rerank(self) -> float:
         """The time left, less what is reserved for reranking if there is any to come."""
-        reserve = self._task.budget.rerank_reserve if self._task.plan.ranks else 0.0
+        reserve = self._job.budget.rerank_reserve if self._job.plan.ranks else 0.0
         return self._time_left() - reserve
 
     async def _candidate(
@@ -429,9 +437,9 @@ class StageRunner:
 
     async def _findings(self, solution: str, finish_reason: str) -> tuple[Finding, ...]:
         """What the verifiers refute, if the request wants to know."""
-        if not self._task.verify:
+        if not self._job.verify:
             return ()
-        verifiers, question = self._engines.verifiers, self._task.question
+        verifiers, question = self._engines.verifiers, self._job.question
         return await check_solution(verifiers, question, solution, finish_reason)
 
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from glore.refinement.budget import SpareBudget
 from glore.refinement.calls import Engines, StageRunner
 from glore.refinement.caps import spare_calls, spare_tokens
 from glore.refinement.judging import FirstError, critique_of, first_error
@@ -92,34 +93,18 @@ async def refine(
     raises that is no EngineError is a bug and propagates, in an ExceptionGroup.
     """
     calls = StageRunner(job, engines, clock, on_progress, request_id=request_id)
-    start = State(job, ranked_singly=engines.ranked_singly)
-    state, selection = await _run(start, calls, on_progress)
-    if selection is None:
-        missing = [each for each in state.degraded if each.stage is Stage.DRAFT]
-        raise NoDraftError(missing[-1], state)  # missing samples were reported before
-    return Solved(state=state, selection=selection, seconds=calls.elapsed())
-
-
-async def _run(
-    state: State, calls: StageRunner, on_progress: OnProgress | None
-) -> tuple[State, Selection | None]:
-    """Start what the policy names and feed back what ends, until it says Finish.
-
-    What it no longer needs is cancelled.
-    """
+    state = State(job, ranked_singly=engines.ranked_singly)
     running: dict[asyncio.Task[tuple[Event, Cost]], Action] = {}
     async with asyncio.TaskGroup() as group:
         while True:
-            spare = calls.spare
-            reserved = spare.reserved_calls, spare.reserved_tokens
-            if (state.reserved_calls, state.reserved_tokens) != reserved:
-                state = replace(state, reserved_calls=reserved[0], reserved_tokens=reserved[1])
-            state, actions = advance(state)
-            spare.calls, spare.tokens = spare_calls(state), spare_tokens(state)
-            for action in actions:
-                if isinstance(action, Finish):
-                    return state, action.selection
-                running[group.create_task(calls.perform(action, state))] = action
+            state, actions = advance(_with_reserved(state, calls.spare))
+            calls.spare.calls, calls.spare.tokens = spare_calls(state), spare_tokens(state)
+            match actions:
+                case (Finish(selection=selection),):
+                    break
+                case _:
+                    for action in actions:
+                        running[group.create_task(calls.perform(action, state))] = action
             unneeded = useless(state)
             for task, action in running.items():
                 if action in unneeded:
@@ -131,3 +116,14 @@ async def _run(
                 state = apply(state, event, cost)
                 if on_progress is not None:
                     on_progress(StageDone(event, state))
+    if selection is None:
+        missing = [each for each in state.degraded if each.stage is Stage.DRAFT]
+        raise NoDraftError(missing[-1], state)  # missing samples were reported before
+    return Solved(state=state, selection=selection, seconds=calls.elapsed())
+
+
+def _with_reserved(state: State, spare: SpareBudget) -> State:
+    """The state with what actions in flight have reserved."""
+    return replace(
+        state, reserved_calls=spare.reserved_calls, reserved_tokens=spare.reserved_tokens
+    )

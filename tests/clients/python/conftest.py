@@ -1,6 +1,6 @@
 import pytest
 
-from glore_client.calls import KEY_VARIABLE, URL_VARIABLE
+from glore_client.base_client import KEY_VARIABLE, URL_VARIABLE
 from tests.clients.python.fakes import Caller
 
 

@@ -23,13 +23,11 @@ from glore_client import (
     InvalidResponseError,
     RetryPolicy,
 )
-from glore_client.answers import LONGEST_ANSWER, LONGEST_ERROR, whole
-from glore_client.carriers import PIECE
 from glore_client.ndjson import LineParser
+from glore_client.responses import MAX_BODY, MAX_ERROR_BODY
 from glore_client.results import Received
-from glore_client.retries import Tries
 from glore_client.sse import LONGEST, EventParser
-from glore_client.steps import Send
+from glore_client.transport import MAX_CHUNK
 from tests.clients.python import samples
 from tests.clients.python.every_call import CALLS, Call
 from tests.clients.python.fakes import EVENTS, LINES, Caller, Gateway, Heard, ok, streamed
@@ -72,12 +70,12 @@ def failure(call: Call, response: httpx2.Response) -> GloreError:
 
 
 @CALLS
-@pytest.mark.parametrize("chunk", [b"x" * 4096, b" " * PIECE * 3, b"[1, " * 999])
+@pytest.mark.parametrize("chunk", [b"x" * 4096, b" " * MAX_CHUNK * 3, b"[1, " * 999])
 def test_an_answer_without_end_is_given_up(call: Call, chunk: bytes) -> None:
     body = Endless(chunk)
     error = failure(call, answer(call, body))
     assert isinstance(error, InvalidResponseError)
-    most = {"solve": LONGEST_ANSWER, "ready": LONGEST_ERROR}.get(call.name, LONGEST)
+    most = {"solve": MAX_BODY, "ready": MAX_ERROR_BODY}.get(call.name, LONGEST)
     assert body.sent <= most + 2 * len(chunk)
 
 
@@ -88,7 +86,7 @@ def test_of_an_error_body_without_end_the_beginning_is_read(call: Call, status: 
     error = failure(call, answer(call, body, status))
     assert isinstance(error, APIStatusError)
     assert error.message.startswith(f"status {status}: <p>Busy</p>")
-    assert body.sent <= LONGEST_ERROR + 2 * len(body.chunk)
+    assert body.sent <= MAX_ERROR_BODY + 2 * len(body.chunk)
 
 
 def bomb(times: int) -> bytes:
@@ -117,7 +115,7 @@ def test_a_packed_body_is_not_held_whole(
     tracemalloc.start()
     try:
         failure(call, response)
-        assert tracemalloc.get_traced_memory()[1] < 4 * LONGEST_ANSWER
+        assert tracemalloc.get_traced_memory()[1] < 4 * MAX_BODY
     finally:
         tracemalloc.stop()
 
@@ -134,11 +132,6 @@ def held(take: Callable[[bytes], object]) -> int:
 
 
 def test_small_pieces_are_held_as_compactly_as_large_ones() -> None:
-    send = Send("POST", "/solve", {}, None, 9.0)
-    flow = whole(send, Tries(ONCE, lambda: 0.0, 9.0), "r")
-    next(flow)
-    flow.send(httpx2.Response(200))
-    assert held(flow.send) < MIB // 8
     assert held(EventParser().feed) < MIB // 8
     assert held(LineParser().feed) < MIB // 8
 
@@ -166,7 +159,7 @@ def test_no_packed_answer_is_asked_for_and_one_is_read(caller: Caller) -> None:
 def test_the_longest_answer_is_read(caller: Caller) -> None:
     body = json.dumps(samples.result()).encode()
     headers = {"Content-Type": "application/json"}
-    whole = body.ljust(LONGEST_ANSWER)
+    whole = body.ljust(MAX_BODY)
     assert caller.solve(Gateway([streamed(headers, whole)])).answer == "12"
     with pytest.raises(InvalidResponseError, match="longer than 8388608 bytes"):
         caller.solve(Gateway([streamed(headers, whole, b" ")]))
@@ -184,7 +177,7 @@ def test_a_transport_of_ones_own_is_read_with_a_bound_in_solve_many() -> None:
         (outcome,) = client.solve_many([QUESTION])
     assert isinstance(outcome, Failed)
     assert isinstance(outcome.error, InvalidResponseError)
-    assert body.sent <= LONGEST_ANSWER + 2 * 4096
+    assert body.sent <= MAX_BODY + 2 * 4096
 
 
 async def test_a_stream_that_is_never_silent_holds_nobody_up() -> None:
@@ -206,7 +199,7 @@ async def test_others_run_while_a_large_piece_is_read() -> None:
             await asyncio.sleep(0)
 
     counting = asyncio.create_task(count())
-    async with Gateway([streamed(EVENTS, b"\n" * 16 * PIECE)]).asynchronous() as client:
+    async with Gateway([streamed(EVENTS, b"\n" * 16 * MAX_CHUNK)]).asynchronous() as client:
         with pytest.raises(APIConnectionError, match="cut off"):
             async with client.stream(QUESTION) as stream:
                 await anext(stream)

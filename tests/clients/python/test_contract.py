@@ -25,7 +25,7 @@ from glore_client import (
 )
 from glore_client.batches import BrokenLine, ErrorLine, LastLine, OkLine
 from glore_client.events import READERS
-from glore_client.questions import EVENTS, NDJSON, BatchCall, shared_by_all, solve_call
+from glore_client.questions import EVENTS, NDJSON, BatchCall, shared_options, solve_call
 from tests.service.api.openai.conftest import LIMITS
 
 Schema: TypeAlias = dict[str, Any]
@@ -42,7 +42,7 @@ FULL = Question(
     verify=False,
     correct=True,
 )
-SHARED = shared_by_all(
+SHARED = shared_options(
     {
         "strategy": "glore",
         "sampling": FULL.sampling,
@@ -145,7 +145,7 @@ def test_every_field_of_a_line_is_typed(document: Schema) -> None:
 
 
 def test_every_field_of_a_question_can_be_sent(document: Schema) -> None:
-    body = solve_call(FULL, {}, "r").send(0.0).body
+    body = solve_call(FULL, {}, "r").request(0.0).body
     assert body is not None
     assert body.keys() == theirs("SolveRequest", document).keys()
     assert ours(Sampling, null=False) == theirs("SamplingIn", document)
@@ -153,7 +153,7 @@ def test_every_field_of_a_question_can_be_sent(document: Schema) -> None:
 
 
 def test_every_field_of_a_batch_can_be_sent(document: Schema) -> None:
-    body: Any = BatchCall([FULL], SHARED, "key", 9.0, 9.0, "r").send(0.0).body
+    body: Any = BatchCall([FULL], SHARED, "key", 9.0, 9.0, "r").request(0.0).body
     assert body.keys() == theirs("BatchRequest", document).keys()
     assert body["questions"][0].keys() == theirs("BatchQuestion", document).keys()
 
@@ -164,8 +164,8 @@ IN_THE_BODY = {"Glore-Max-Engine-Calls", "Glore-Max-Generated-Tokens"}
 
 def test_every_header_of_a_call_is_sent(document: Schema) -> None:
     sent = {
-        "/solve": solve_call(FULL, {}, "r").send(0.0).headers,
-        "/solve/batch": BatchCall([FULL], SHARED, "key", 9.0, 9.0, "r").send(0.0).headers,
+        "/solve": solve_call(FULL, {}, "r").request(0.0).headers,
+        "/solve/batch": BatchCall([FULL], SHARED, "key", 9.0, 9.0, "r").request(0.0).headers,
     }
     for path, headers in sent.items():
         parameters = document["paths"][path]["post"]["parameters"]
@@ -183,7 +183,7 @@ def test_the_gateway_takes_what_the_client_sends(strategy: Strategy) -> None:
     draws = strategy == "best_of_n"
     sampling = FULL.sampling if draws else Sampling(temperature=0.7)
     call = solve_call(FULL.text, {"strategy": strategy, "sampling": sampling}, "r")
-    task = job_of(SolveRequest.model_validate(call.send(0.0).body), LIMITS)
+    task = job_of(SolveRequest.model_validate(call.request(0.0).body), LIMITS)
     assert task.strategy == strategy
     assert task.budget.deadline == 60.0
     assert task.sampling.temperature == 0.7
@@ -193,7 +193,7 @@ def test_the_gateway_takes_what_the_client_sends(strategy: Strategy) -> None:
 
 def test_what_is_to_be_verified_reaches_the_task() -> None:
     call = solve_call(FULL, {"rounds": 3, "verify": True}, "r")
-    task = job_of(SolveRequest.model_validate(call.send(0.0).body), LIMITS)
+    task = job_of(SolveRequest.model_validate(call.request(0.0).body), LIMITS)
     assert (task.rounds, task.verify, task.correct) == (2, False, True)
 
 
@@ -202,13 +202,13 @@ async def test_a_batch_that_says_nothing_new_is_the_batch_it_was() -> None:
     body: Any = (
         BatchCall(
             [Question("One?", id="a"), Question("Two?", strategy="draft")],
-            shared_by_all({"strategy": "glore", "deadline": 9.0}),
+            shared_options({"strategy": "glore", "deadline": 9.0}),
             "key",
             9.0,
             9.0,
             "r",
         )
-        .send(0.0)
+        .request(0.0)
         .body
     )
     options = SolveOptions.model_validate({k: v for k, v in body.items() if k != "questions"})

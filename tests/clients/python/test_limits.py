@@ -13,7 +13,7 @@ import httpx2
 import pytest
 
 from glore_client import APITimeoutError, AsyncClient, Client
-from glore_client.limits import hold, within
+from glore_client.limits import limit_connection, time_limit
 from tests.clients.python import samples
 from tests.clients.python.fakes import Caller
 from tests.clients.python.samples import QUESTION
@@ -177,15 +177,15 @@ def use(line: Line) -> Line:
 @pytest.mark.parametrize("opened", ["connection.connect_tcp", "socks.connect_tcp"])
 def test_all_that_goes_over_a_connection_is_held_to_the_step(opened: str) -> None:
     line = Line()
-    hold(f"{opened}.complete", {"return_value": line})
-    with within(TIMEOUT_S):
+    limit_connection(f"{opened}.complete", {"return_value": line})
+    with time_limit(TIMEOUT_S):
         secure = use(line)
-        hold("connection.start_tls.complete", {"return_value": secure})
+        limit_connection("connection.start_tls.complete", {"return_value": secure})
         use(secure)
     for each in (line, secure):
         assert len(each.limits) == 6
         assert all(limit is not None and 0 < limit <= TIMEOUT_S for limit in each.limits)
-    with within(0.0), pytest.raises(httpx2.TimeoutException):
+    with time_limit(0.0), pytest.raises(httpx2.TimeoutException):
         secure.read(1)
     secure.read(1, 30.0)  # by somebody else, who shares the transport
     assert secure.limits[6:] == [30.0]

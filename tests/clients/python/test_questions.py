@@ -3,7 +3,7 @@
 import pytest
 
 from glore_client import Question, Sampling
-from glore_client.questions import BatchCall, shared_by_all, solve_call
+from glore_client.questions import BatchCall, shared_options, solve_call
 from tests.clients.python.samples import QUESTION
 
 
@@ -19,19 +19,18 @@ def test_times_that_are_none_are_refused(seconds: float) -> None:
 
 def test_a_later_try_has_less_time() -> None:
     call = solve_call(QUESTION, {"deadline": 10.0, "timeout": 15.0}, "r")
-    send = call.send(elapsed=4.0)
+    send = call.request(elapsed=4.0)
     assert send.body is not None
     assert send.body["deadline_ms"] == 6000
     assert send.timeout == 11.0
-    assert send.timeouts().connect == 5.0
     assert send.headers["Glore-Deadline-Ms"] == "10750"
 
 
 def test_no_silence_lasts_longer_than_the_call() -> None:
     call = solve_call(QUESTION, {"timeout": 15.0}, "r")
-    assert call.send(4.0, silence=30.0).silence == 11.0
-    assert call.send(4.0, silence=5.0).silence == 5.0
-    assert call.send(4.0).silence is None
+    assert call.request(4.0, silence=30.0).silence == 11.0
+    assert call.request(4.0, silence=5.0).silence == 5.0
+    assert call.request(4.0).silence is None
 
 
 def test_what_a_question_says_goes_before_what_is_said_for_all() -> None:
@@ -57,7 +56,7 @@ def test_what_a_question_says_goes_before_what_is_said_for_all() -> None:
         },
         "r",
     )
-    assert call.send(0.0).body == {
+    assert call.request(0.0).body == {
         "question": QUESTION,
         "strategy": "draft",
         "sampling": {"top_p": 0.5},
@@ -77,13 +76,13 @@ def test_a_batch_says_for_each_question_only_what_is_its_own() -> None:
             Question("One?", id="a", strategy="draft", correct=True),
             Question("Two?", max_generated_tokens=5, verify=True),
         ],
-        shared_by_all({"deadline": 9.0, "max_engine_calls": 4, "rounds": 2, "verify": False}),
+        shared_options({"deadline": 9.0, "max_engine_calls": 4, "rounds": 2, "verify": False}),
         "key-1",
         100.0,
         30.0,
         "r",
     )
-    send = call.send(80.0)
+    send = call.request(80.0)
     assert send.body == {
         "questions": [
             {"question": "One?", "id": "a", "strategy": "draft", "correct": True},
@@ -94,7 +93,7 @@ def test_a_batch_says_for_each_question_only_what_is_its_own() -> None:
         "rounds": 2,
         "verify": False,
     }
-    assert send.body == call.send(0.0).body
+    assert send.body == call.request(0.0).body
     assert send.headers["Idempotency-Key"] == "key-1"
     assert send.headers["Glore-Deadline-Ms"] == "19750"
     assert send.silence == 20.0

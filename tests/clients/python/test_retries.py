@@ -15,7 +15,7 @@ from glore_client import (
     RateLimited,
     RetryPolicy,
 )
-from glore_client.retries import Tries, retry_after
+from glore_client.retries import retry_after
 from tests.clients.python.fakes import Caller, Gateway, error, ok
 
 NOW = datetime(2026, 11, 23, 20, 0, 0, tzinfo=UTC)
@@ -96,14 +96,6 @@ def test_a_repeatable_call_may_have_reached_the_gateway(cause: httpx2.RequestErr
     assert policy.wait(0, connection_error(cause), repeatable=True) is not None
     assert policy.wait(0, status_error(409), repeatable=True) is None
     assert policy.wait(0, GloreError("x", request_id="r"), repeatable=True) is None
-
-
-def test_a_try_that_brought_something_gives_all_retries_back() -> None:
-    tries = Tries(RetryPolicy(max_retries=1), lambda: 0.0, 10.0)
-    tries.again()
-    assert tries.wait(status_error(503)) is None
-    tries.progressed()
-    assert tries.wait(status_error(503)) is not None
 
 
 def test_a_retry_is_logged_with_its_reason_and_its_pause(

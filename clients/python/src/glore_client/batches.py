@@ -1,19 +1,19 @@
-"""Many questions in one request, told as they end, as a flow of steps."""
+"""Many questions in one request, whose results come as they end."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from typing import Literal, TypeAlias
 
 from pydantic import TypeAdapter
 
-from glore_client.answers import Origin, consistent, heard, opened, problem_error, validated
+from glore_client.error_responses import Origin, problem_error, validated
 from glore_client.errors import GloreError, InvalidQuestionError
 from glore_client.ndjson import LineParser
 from glore_client.outcomes import Answered, Failed, Outcome
 from glore_client.questions import NDJSON, BatchCall
+from glore_client.responses import checked, send
 from glore_client.results import Problem, Received, SolveResult
-from glore_client.retries import RetryPolicy, Tries
+from glore_client.retries import BeginAttempts
 from glore_client.sse import TooLongError
-from glore_client.steps import Flow, Give, Pause
 
 
 class _Line(Received):
@@ -44,7 +44,7 @@ class LastLine(Received):
 
 
 class BrokenLine(Received):
-    """The batch cannot be gone on with now: the store failed, or the gateway."""
+    """The batch cannot continue now: the store or the gateway failed."""
 
     done: Literal[False]
     ok: int
@@ -56,45 +56,44 @@ _Lines: TypeAlias = OkLine | ErrorLine | LastLine | BrokenLine
 _LINE: TypeAdapter[_Lines] = TypeAdapter(_Lines)
 
 
-def solve_batch(call: BatchCall, policy: RetryPolicy, clock: Callable[[], float]) -> Flow[Outcome]:
-    """Ask for all, and give how each question ended, once, in the order in which they end.
+async def solve_batch(call: BatchCall, begin: BeginAttempts) -> AsyncGenerator[Outcome, None]:
+    """Send all questions; yield how each ended, once, in the order in which they end.
 
-    With a key, an answer that was cut off, or ended by a gateway that shuts down, is asked for
-    again; the retries are counted anew with every line. Without one, nothing is asked again that
-    has begun. Raises GloreError for what befell the batch, not one question.
+    With a key the request is repeated if its response breaks off, or if the gateway shuts down.
+    The retries are counted again after every line. Without a key nothing is repeated that has
+    begun. Raises GloreError for a fault of the batch, not for one of a question.
     """
     for index, fault in call.faults.items():
         error = InvalidQuestionError(fault, request_id="")
-        yield Give(Failed(index, call.questions[index], error))
-    tries = Tries(policy, clock, call.timeout)
+        yield Failed(index, call.questions[index], error)
+    attempts = begin(call.timeout)
     late = f"the batch was not done within {call.timeout:.1f} s"
-    untold = set(range(len(call.sendable)))
-    while untold:
-        send = call.send(tries.elapsed)
+    pending = set(range(len(call.sendable)))
+    while pending:
+        request = call.request(attempts.offset)
         try:
-            response = yield from opened(send, tries, call.request_id, NDJSON)
-            origin = Origin.of(response, call.request_id)
-            parser = LineParser()
-            while True:
-                chunk = yield from heard(send, tries, call.timeout, late, origin)
-                for line in _lines(parser, chunk, origin):
-                    if isinstance(line, LastLine):
-                        _require_all_told(untold, origin)
-                        return
-                    if isinstance(line, BrokenLine):
-                        raise problem_error(line.error, origin)
-                    if line.index in untold:  # else it was told before the answer was cut off
-                        untold.discard(line.index)
-                        tries.progressed()
-                        yield Give(_outcome(line, call, origin))
+            async with await send(request, attempts, call.request_id) as response:
+                await response.require_stream(NDJSON)
+                origin = response.origin
+                parser = LineParser()
+                while True:
+                    chunk = await response.next_chunk(call.timeout, late)
+                    for line in _lines(parser, chunk, origin):
+                        if isinstance(line, LastLine):
+                            _require_none(pending, origin)
+                            return
+                        if isinstance(line, BrokenLine):
+                            raise problem_error(line.error, origin)
+                        if line.index in pending:  # else it came in an earlier attempt
+                            pending.remove(line.index)
+                            attempts.restore_retries()
+                            yield _outcome(line, call, origin)
         except GloreError as error:
-            keyless = call.key is None
-            told = len(untold) < len(call.sendable)
-            wait = None if keyless and told else tries.wait(error, repeatable=not keyless)
-            if wait is None:
+            has_key = call.key is not None
+            begun = len(pending) < len(call.sendable)
+            may_retry = has_key or not begun
+            if not (may_retry and await attempts.retry(error, repeatable=has_key)):
                 raise
-        yield Pause(wait)
-        tries.again()
 
 
 def _lines(parser: LineParser, chunk: bytes, origin: Origin) -> Iterator[_Lines]:
@@ -111,11 +110,11 @@ def _outcome(line: OkLine | ErrorLine, call: BatchCall, origin: Origin) -> Outco
     index = call.sendable[line.index]
     question = call.questions[index]
     if isinstance(line, OkLine):
-        return Answered(index, question, consistent(line.result, origin))
+        return Answered(index, question, checked(line.result, origin))
     return Failed(index, question, problem_error(line.error, origin))
 
 
-def _require_all_told(untold: set[int], origin: Origin) -> None:
-    if untold:
-        message = f"the batch ended without {len(untold)} of its questions"
+def _require_none(pending: set[int], origin: Origin) -> None:
+    if pending:
+        message = f"the batch ended without {len(pending)} of its questions"
         raise origin.invalid(message)

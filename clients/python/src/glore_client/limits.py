@@ -1,75 +1,64 @@
-"""A hard end for a step that blocks.
+"""A time limit for blocking network calls.
 
-The transport's own limits hold for one operation each and begin anew with every byte, so a head
-or body that trickles would outlast them. All that goes over a connection goes through its network
-stream, and the transport shows each as it is opened (the `trace` extension of httpx2): there, every
-operation is held to what is left of the step that the thread is in.
+The timeouts of httpx2 hold for one operation each and start again with every byte. So a response
+that trickles would outlast them. Everything that a connection does goes through its network stream,
+and httpx2 shows each stream as it is opened (the `trace` extension). Every operation of the stream
+then gets what is left of the `time_limit` that its thread is in.
 """
 
+import inspect
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
 
+T = TypeVar("T")
+
 _OPENED = ("connect_tcp.complete", "connect_unix_socket.complete", "start_tls.complete")
-_end: ContextVar[float] = ContextVar("end", default=math.inf)  # by time.monotonic
+_deadline: ContextVar[float] = ContextVar("deadline", default=math.inf)  # by time.monotonic
 
 
 @contextmanager
-def within(seconds: float) -> Iterator[None]:
-    """What the block does on connections that `hold` was shown ends after so many seconds.
+def time_limit(seconds: float) -> Iterator[None]:
+    """End network operations of the block after so many seconds, with httpx2.TimeoutException.
 
-    It ends with an httpx2.TimeoutException.
+    It holds for connections that `limit_connection` has seen.
     """
-    token = _end.set(time.monotonic() + seconds)
+    token = _deadline.set(time.monotonic() + seconds)
     try:
         yield
     finally:
-        _end.reset(token)
+        _deadline.reset(token)
 
 
-def hold(event: str, info: Mapping[str, Any]) -> None:
-    """Have a connection that is opened keep to the limits of `within`; a `trace` extension."""
+def limit_connection(event: str, info: Mapping[str, Any]) -> None:
+    """Have a connection that is opened obey `time_limit`; a `trace` extension of httpx2."""
     if event.endswith(_OPENED):
         stream = info["return_value"]
-        stream.read = _held_read(stream.read)
-        stream.write = _held_write(stream.write)
-        stream.start_tls = _held_start(stream.start_tls)
+        for name in ("read", "write", "start_tls"):
+            setattr(stream, name, _limited(getattr(stream, name)))
 
 
-# What stands in for an operation has the names of its arguments: some are called by them.
-def _held_read(read: Callable[[int, float | None], bytes]) -> Callable[..., bytes]:
-    def held(max_bytes: int, timeout: float | None = None) -> bytes:
-        return read(max_bytes, _left(timeout))
+def _limited(operation: Callable[..., T]) -> Callable[..., T]:
+    signature = inspect.signature(operation)
 
-    return held
+    def limited(*args: Any, **keywords: Any) -> T:
+        call = signature.bind(*args, **keywords)
+        call.arguments["timeout"] = _time_left(call.arguments.get("timeout"))
+        return operation(*call.args, **call.kwargs)
 
-
-def _held_write(write: Callable[[bytes, float | None], None]) -> Callable[..., None]:
-    def held(buffer: bytes, timeout: float | None = None) -> None:
-        write(buffer, _left(timeout))
-
-    return held
+    return limited
 
 
-def _held_start(start_tls: Callable[[Any, str | None, float | None], Any]) -> Callable[..., Any]:
-    def held(
-        ssl_context: object, server_hostname: str | None = None, timeout: float | None = None
-    ) -> object:
-        return start_tls(ssl_context, server_hostname, _left(timeout))
-
-    return held
-
-
-def _left(timeout: float | None) -> float | None:
-    """The transport's own limit, or what is left of the step where that is less."""
-    left = _end.get() - time.monotonic()
+def _time_left(timeout: float | None) -> float | None:
+    """The operation's own timeout, or what is left of the limit if that is less."""
+    left = _deadline.get() - time.monotonic()
     if left <= 0.0:
-        message = "the time of the step is over"
+        message = "the time limit is over"
         raise httpx2.ReadTimeout(message)
     if math.isinf(left):
         return timeout

@@ -1,4 +1,4 @@
-"""Many questions, a bounded number at a time, from asyncio and from without."""
+"""Many questions, a bounded number at a time, with and without asyncio."""
 
 import asyncio
 import threading
@@ -10,185 +10,190 @@ from collections.abc import (
     Coroutine,
     Generator,
     Iterable,
+    Iterator,
     Sized,
 )
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import AbstractAsyncContextManager
-from types import TracebackType
-from typing import Any, Self, TypeAlias, TypeVar, cast
+from contextlib import closing, contextmanager
+from typing import Any, TypeAlias, TypeVar, cast
 
 import httpx2
 
-from glore_client.answers import LONGEST_ANSWER
-from glore_client.outcomes import Outcome
-from glore_client.progress import Progress, shown
+from glore_client.errors import GloreError, InvalidQuestionError
+from glore_client.in_flight import InFlight
+from glore_client.outcomes import Answered, Failed, Outcome
+from glore_client.progress import Progress, progress_counter
 from glore_client.questions import Question
-from glore_client.window import Window
+from glore_client.responses import MAX_BODY
+from glore_client.results import SolveResult
 
 T = TypeVar("T")
-Ask: TypeAlias = Callable[[int, Question], Coroutine[Any, Any, Outcome]]
+Solve: TypeAlias = Callable[[Question], Coroutine[Any, Any, SolveResult]]
+Tasks: TypeAlias = InFlight[asyncio.Task[Outcome]]
+Futures: TypeAlias = InFlight[Future[Outcome]]
+Close: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
 
 class End:
-    """There are no more questions; None is one, though it cannot be sent."""
+    """There are no more questions; None would be one, though an invalid one."""
 
 
 async def solve_many(
-    ask: Ask,
+    solve: Solve,
     questions: AsyncIterable[str | Question] | Iterable[str | Question],
-    window: Window[asyncio.Task[Outcome]],
+    in_flight: Tasks,
     progress: Progress,
 ) -> AsyncGenerator[Outcome, None]:
-    """How each question ended. A question is taken from the source when there is room for it.
+    """How each question ended. The next question is read when there is room for it.
 
-    Closing it, or cancelling the task that it runs in, cancels what has not ended.
+    Closing this, or cancelling the task that it runs in, cancels the questions that still run.
     """
-    source = questions if isinstance(questions, AsyncIterable) else _one_by_one(questions)
-    waiting = aiter(source)
-    taking: asyncio.Task[str | Question | End] | None = None
-    taken, exhausted = 0, False
+    source = aiter(questions if isinstance(questions, AsyncIterable) else _as_async(questions))
+    reading: asyncio.Task[str | Question | End] | None = None
+    index, exhausted = 0, False
     try:
-        with shown(progress, _count(questions)) as done:
+        with progress_counter(progress, _count(questions)) as count_one:
             while True:
-                if taking is None and not exhausted and window.has_room:
-                    taking = asyncio.create_task(_next(waiting))
-                if taking is not None and taking.done():
-                    given, taking = taking.result(), None
+                if reading is None and not exhausted and in_flight.has_room:
+                    reading = asyncio.create_task(_next(source))
+                if reading is not None and reading.done():
+                    given, reading = reading.result(), None
                     if isinstance(given, End):
                         exhausted = True
                     else:
-                        window.add(asyncio.create_task(ask(taken, Question.of(given))))
-                        taken += 1
+                        question = Question.of(given)
+                        in_flight.add(asyncio.create_task(_outcome(solve, index, question)))
+                        index += 1
                     continue
-                ended = window.pop()
+                ended = in_flight.pop()
                 if ended is not None:
-                    done()
+                    count_one()
                     yield ended.result()
                     continue
-                if exhausted and not len(window):
+                if exhausted and not len(in_flight):
                     return
-                pending = {*window.running, *([taking] if taking else [])}
+                pending = {*in_flight.running, *([reading] if reading else [])}
                 await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        tasks: list[asyncio.Task[Any]] = [*window.drain(), *([taking] if taking else [])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _cancel([*in_flight.clear(), *([reading] if reading else [])])
 
 
 def solve_many_blocking(
-    ask: Ask,
-    client: AbstractAsyncContextManager[object],
+    solve: Solve,
+    close: Close,
     questions: Iterable[str | Question],
-    window: Window[Future[Outcome]],
+    in_flight: Futures,
     progress: Progress,
 ) -> Generator[Outcome, None, None]:
-    """The same without asyncio: the calls run in the event loop of another thread.
+    """The same without asyncio: the calls run in an event loop of another thread.
 
-    So an interrupt (Ctrl-C) or closing this cancels them at once. Questions are taken from the
-    source in the thread that asks, and between two of them what has ended is told.
+    So an interrupt (Ctrl-C), or closing this, cancels them at once. Questions are read in the
+    thread that iterates; what has ended is yielded between two of them. `close` is awaited last.
     """
     source = enumerate(questions)
-    threads = window.concurrency
-    with LoopThread(client, threads) as loop, shown(progress, _count(questions)) as done:
+    count = _count(questions)
+    with (
+        _loop_thread(close, in_flight.concurrency) as loop,
+        progress_counter(progress, count) as count_one,
+    ):
         exhausted = False
         while True:
-            if takes := not exhausted and window.has_room:
+            if reads := not exhausted and in_flight.has_room:
                 index, given = next(source, (-1, End()))
                 if isinstance(given, End):
                     exhausted = True
                 else:
-                    window.add(loop.start(ask(index, Question.of(given))))
-            ended = window.pop()
+                    call = _outcome(solve, index, Question.of(given))
+                    in_flight.add(asyncio.run_coroutine_threadsafe(call, loop))
+            ended = in_flight.pop()
             if ended is not None:
-                done()
+                count_one()
                 yield ended.result()
-            elif takes:
+            elif reads:
                 continue
-            elif len(window):
-                wait(window.running, return_when=FIRST_COMPLETED)
+            elif len(in_flight):
+                wait(in_flight.running, return_when=FIRST_COMPLETED)
             else:
                 return
 
 
-class LoopThread:
-    """An event loop in a thread of its own. Leaving cancels what runs in it, then `client` ends.
+@contextmanager
+def _loop_thread(close: Close, max_threads: int) -> Iterator[asyncio.AbstractEventLoop]:
+    """An event loop that runs in a thread of its own.
 
-    What blocks has `threads` threads (`asyncio.to_thread`); they have ended when this is left.
+    Leaving cancels its tasks, awaits `close`, and ends its thread and those of
+    `asyncio.to_thread`, of which there are `max_threads` at most.
     """
+    loop = asyncio.new_event_loop()
+    loop.set_default_executor(ThreadPoolExecutor(max_threads, "glore-client-blocking"))
 
-    def __init__(self, client: AbstractAsyncContextManager[object], threads: int) -> None:
-        self._client = client
-        self._threads = threads
-        self._started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
-        self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._live()), name="glore-client", daemon=True
-        )
+    async def shut_down() -> None:
+        await _cancel(asyncio.all_tasks() - {asyncio.current_task()})
+        await close()
+        await loop.shutdown_asyncgens()
+        await loop.shutdown_default_executor()
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        self._started.result()
-        return self
+    def run() -> None:
+        loop.run_forever()
+        loop.run_until_complete(shut_down())
+        loop.close()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        loop, over = self._started.result()
-        loop.call_soon_threadsafe(over.set)
-        self._thread.join()
-
-    def start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Have it run."""
-        return asyncio.run_coroutine_threadsafe(work, self._started.result()[0])
-
-    async def _live(self) -> None:
-        loop, over = asyncio.get_running_loop(), asyncio.Event()
-        loop.set_default_executor(ThreadPoolExecutor(self._threads, "glore-client-blocking"))
-        async with self._client:
-            self._started.set_result((loop, over))
-            await over.wait()
-            tasks = asyncio.all_tasks() - {asyncio.current_task()}
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+    thread = threading.Thread(target=run, name="glore-client", daemon=True)
+    thread.start()
+    try:
+        yield loop
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
 
 
-class Lent(httpx2.AsyncBaseTransport):
-    """Another client's transport, for use from asyncio; it is not closed.
+class SharedTransport(httpx2.AsyncBaseTransport):
+    """The transport of another client, for asyncio. Closing this leaves it open.
 
-    One that knows no asyncio is called in threads. Such a call ends by itself: cancelling it only
-    stops the waiting.
+    One that knows no asyncio is called in threads. There a call that is cancelled runs to its end.
     """
 
     def __init__(self, transport: httpx2.BaseTransport) -> None:
         self._transport = transport
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Pass the request on. Raises httpx2.TransportError."""
+        """Send the request. Raises httpx2.TransportError."""
         if isinstance(self._transport, httpx2.AsyncBaseTransport):
             return await self._transport.handle_async_request(request)
-        return await asyncio.to_thread(self._answer, request)
+        return await asyncio.to_thread(self._respond, request)
 
-    def _answer(self, request: httpx2.Request) -> httpx2.Response:
+    def _respond(self, request: httpx2.Request) -> httpx2.Response:
         response = self._transport.handle_request(request)
-        parts: list[bytes] = []
-        size = 0
-        try:
-            for part in cast("httpx2.SyncByteStream", response.stream):
-                parts.append(part)
-                size += len(part)
-                if size > LONGEST_ANSWER:  # as much as shows that it is too long
+        body = bytearray()
+        with closing(response):
+            for chunk in cast("httpx2.SyncByteStream", response.stream):
+                body += chunk
+                if len(body) > MAX_BODY:  # the reader sees that it is too long
                     break
-        finally:
-            response.close()
-        body = httpx2.ByteStream(b"".join(parts))
-        return httpx2.Response(response.status_code, headers=response.headers, stream=body)
+        stream = httpx2.ByteStream(bytes(body))
+        return httpx2.Response(response.status_code, headers=response.headers, stream=stream)
 
 
-async def _one_by_one(questions: Iterable[str | Question]) -> AsyncIterator[str | Question]:
+async def _outcome(solve: Solve, index: int, question: Question) -> Outcome:
+    """How a question ended; its errors are not raised."""
+    fault = question.fault
+    if fault is not None:
+        return Failed(index, question, InvalidQuestionError(fault, request_id=""))
+    try:
+        return Answered(index, question, await solve(question))
+    except GloreError as error:
+        return Failed(index, question, error)
+
+
+async def _cancel(tasks: Iterable[asyncio.Task[Any] | None]) -> None:
+    """Cancel the tasks, and wait until they have ended."""
+    running = [task for task in tasks if task is not None]
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+
+
+async def _as_async(questions: Iterable[T]) -> AsyncIterator[T]:
     for question in questions:
         yield question
 

@@ -1,28 +1,28 @@
-"""How far many questions have come, shown or told."""
+"""Progress of many questions, as a bar or for a function."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeAlias
 
-# False: nothing; True: a bar (tqdm); a function gets how many are done, of how many (None: unknown)
+# False: nothing; True: a bar (tqdm); a function gets how many are done, and of how many (or None)
 Progress: TypeAlias = bool | Callable[[int, int | None], object]
 
 
 @contextmanager
-def shown(progress: Progress, total: int | None) -> Iterator[Callable[[], object]]:
-    """What is to be called for each question that is done.
+def progress_counter(progress: Progress, total: int | None) -> Iterator[Callable[[], object]]:
+    """A function to call for each question that is done.
 
-    Raises ModuleNotFoundError, which says what to install, for a bar without tqdm.
+    Raises ModuleNotFoundError, which says what to install, if a bar needs tqdm.
     """
     if callable(progress):
         done = 0
 
-        def tell() -> None:
+        def count_one() -> None:
             nonlocal done
             done += 1
             progress(done, total)
 
-        yield tell
+        yield count_one
     elif progress:
         try:
             from tqdm.auto import tqdm

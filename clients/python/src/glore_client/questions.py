@@ -1,28 +1,26 @@
-"""What is asked, and how it goes over the wire."""
+"""Questions with their options, and the requests that they become."""
 
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, field
-from typing import TypedDict, TypeVar
+from dataclasses import KW_ONLY, dataclass, field, replace
+from typing import Any, Final, TypedDict
 
 from glore_client.keywords import names_nearest
 from glore_client.results import Sampling, Strategy
 from glore_client.retries import SHORTEST_DEADLINE
-from glore_client.steps import Send
-
-T = TypeVar("T")
+from glore_client.transport import ApiRequest
 
 DEFAULT_DEADLINE = 60.0
-SLACK = 5.0  # seconds a client waits beyond the deadline that it gave the gateway
-WAY_BACK = 0.25  # seconds, at most, that the gateway gets less than the client has left
-_LONGEST = 1e9  # seconds; more is not told, and no gateway takes it
+SLACK = 5.0  # seconds that a client waits beyond the gateway's deadline
+RETURN_TIME = 0.25  # seconds, at most, that the gateway gets less than the client has left
+_MAX_SECONDS = 1e9  # no gateway accepts more
 EVENTS = "text/event-stream"
 NDJSON = "application/x-ndjson"
 
 
 class SolveOptions(TypedDict, total=False):
-    """How a question is to be answered. What is left out is as the comment says."""
+    """How a question is answered. The comments give the defaults."""
 
     strategy: Strategy | None  # the gateway's choice
     sampling: Sampling | None  # the gateway's choice
@@ -34,8 +32,11 @@ class SolveOptions(TypedDict, total=False):
     correct: bool | None  # whether a refuted value is corrected before a local refinement; False
 
 
+_OPTIONS: Final = tuple(SolveOptions.__annotations__)
+
+
 class CallOptions(SolveOptions, total=False):
-    """The same, and `timeout`: seconds the whole call may take, tries and pauses together."""
+    """The same, and `timeout`: seconds the whole call may take, with retries and pauses."""
 
     timeout: float | None  # the deadline and 5 s
 
@@ -43,7 +44,7 @@ class CallOptions(SolveOptions, total=False):
 @names_nearest
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One of many questions. What is not None goes before what is said for all of them."""
+    """One of many questions. Its options replace those for all of them, unless they are None."""
 
     text: str
     _: KW_ONLY
@@ -58,7 +59,7 @@ class Question:
     correct: bool | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a deadline that is none. Raises ValueError."""
+        """Raise ValueError for an invalid deadline."""
         if self.deadline is not None:
             require_time("deadline", self.deadline)
 
@@ -81,7 +82,7 @@ class Question:
 class SolveCall:
     """One question. `deadline` is the gateway's, `timeout` the client's, both in seconds.
 
-    Both count from the first try, so a try after a pause has less of each.
+    Both count from the first attempt, so a later attempt has less of each.
     """
 
     question: Question
@@ -90,57 +91,57 @@ class SolveCall:
     request_id: str
 
     def __post_init__(self) -> None:
-        """Refuse times that are no times. Raises ValueError."""
+        """Raise ValueError for an invalid time."""
         require_time("deadline", self.deadline)
         require_time("timeout", self.timeout)
 
-    def send(self, elapsed: float, silence: float | None = None) -> Send:
-        """The request as it goes out `elapsed` seconds after the first try.
+    @property
+    def time_limit(self) -> float:
+        """Seconds after which no attempt begins."""
+        return min(self.deadline, self.timeout)
 
-        With `silence`, in seconds, events are asked for instead of one answer.
+    def request(self, elapsed: float, silence: float | None = None) -> ApiRequest:
+        """The request as it is `elapsed` seconds after the first attempt.
+
+        With `silence`, in seconds, the response is a stream of events.
         """
         left = self.timeout - elapsed
-        asked = _on_the_wire(self.question, self.deadline - elapsed)
         headers = {
             "Accept": "application/json" if silence is None else EVENTS,
             "X-Request-ID": self.request_id,
             **_time_left(left),
         }
-        return Send(
-            "POST",
-            "/solve",
-            headers,
-            {"question": self.question.text, **asked},
-            left,
-            None if silence is None else min(silence, left),
-        )
+        options = _options_body(self.question, self.deadline - elapsed)
+        body = {"question": self.question.text, **options}
+        silence = None if silence is None else min(silence, left)
+        return ApiRequest("POST", "/solve", headers, body, left, silence)
 
 
 @dataclass(frozen=True, slots=True)
 class BatchCall:
-    """Many questions in one request; its body is the same at every try.
+    """Many questions in one request; its body is the same at every attempt.
 
-    `timeout` and `silence` in seconds: the whole call (math.inf: no limit), and without a line.
+    Seconds: `timeout` of the whole call (math.inf: no limit), `silence` without a line.
     """
 
     questions: Sequence[Question]
-    shared: Question  # without a text: what is said for all of them
+    shared: Question  # without a text: the options for all of them
     key: str | None
     timeout: float
     silence: float
     request_id: str
-    faults: Mapping[int, str] = field(init=False)  # place among the questions -> why it is not sent
-    sendable: Sequence[int] = field(init=False)  # the places of those that are sent
+    faults: Mapping[int, str] = field(init=False)  # index of a question -> why it is not sent
+    sendable: Sequence[int] = field(init=False)  # the indices of those that are sent
 
     def __post_init__(self) -> None:
         """Find the questions that cannot be sent."""
-        found = {place: each.fault for place, each in enumerate(self.questions)}
-        faults = {place: fault for place, fault in found.items() if fault is not None}
+        found = {index: each.fault for index, each in enumerate(self.questions)}
+        faults = {index: fault for index, fault in found.items() if fault is not None}
         object.__setattr__(self, "faults", faults)
-        object.__setattr__(self, "sendable", [place for place in found if place not in faults])
+        object.__setattr__(self, "sendable", [index for index in found if index not in faults])
 
-    def send(self, elapsed: float) -> Send:
-        """The request as it goes out `elapsed` seconds after the first try."""
+    def request(self, elapsed: float) -> ApiRequest:
+        """The request as it is `elapsed` seconds after the first attempt."""
         headers = {"Accept": NDJSON, "X-Request-ID": self.request_id}
         if self.key is not None:
             headers["Idempotency-Key"] = self.key
@@ -149,31 +150,23 @@ class BatchCall:
             headers |= _time_left(left)
         body = {
             "questions": [
-                {"question": each.text, **_named(each), **_on_the_wire(each, each.deadline)}
+                {"question": each.text, **_id_body(each), **_options_body(each, each.deadline)}
                 for each in map(self.questions.__getitem__, self.sendable)
             ],
-            **_on_the_wire(self.shared, self.shared.deadline),
+            **_options_body(self.shared, self.shared.deadline),
         }
-        patience = min(self.silence, left)
-        return Send("POST", "/solve/batch", headers, body, patience, patience)
+        silence = min(self.silence, left)
+        return ApiRequest("POST", "/solve/batch", headers, body, silence, silence)
 
 
-def shared_by_all(options: SolveOptions) -> Question:
-    """What is said for every question, as a question without a text.
+def shared_options(options: SolveOptions) -> Question:
+    """The options for every question, as a question without a text.
 
-    Raises ValueError for a time that is none, and for what cannot be sent.
+    Raises ValueError for an invalid time, and for an option that cannot be sent.
     """
-    shared = Question(
-        "",
-        strategy=options.get("strategy"),
-        sampling=options.get("sampling"),
-        deadline=options.get("deadline", DEFAULT_DEADLINE),
-        max_engine_calls=options.get("max_engine_calls"),
-        max_generated_tokens=options.get("max_generated_tokens"),
-        rounds=options.get("rounds"),
-        verify=options.get("verify"),
-        correct=options.get("correct"),
-    )
+    given: dict[str, Any] = {"deadline": DEFAULT_DEADLINE}
+    given |= {name: value for name, value in options.items() if name in _OPTIONS}
+    shared = Question("", **given)
     fault = options_fault(shared)
     if fault is not None:
         raise ValueError(fault)
@@ -181,34 +174,24 @@ def shared_by_all(options: SolveOptions) -> Question:
 
 
 def solve_call(given: str | Question, options: CallOptions, request_id: str) -> SolveCall:
-    """A question with its options, its own first.
+    """A question with its options; its own replace `options`.
 
-    Raises ValueError for a time that is none, and for a question that cannot be sent.
+    Raises ValueError for an invalid time, and for a question that cannot be sent.
     """
-    own, shared = Question.of(given), shared_by_all(options)
-    fault = own.fault
+    question, shared = Question.of(given), shared_options(options)
+    fault = question.fault
     if fault is not None:
         raise ValueError(fault)
-    deadline = own.deadline or shared.deadline or DEFAULT_DEADLINE
+    missing = [name for name in _OPTIONS if getattr(question, name) is None]
+    question = replace(question, **{name: getattr(shared, name) for name in missing})
+    deadline = DEFAULT_DEADLINE if question.deadline is None else question.deadline
     timeout = options.get("timeout")
-    question = Question(
-        own.text,
-        id=own.id,
-        strategy=own.strategy or shared.strategy,
-        sampling=own.sampling or shared.sampling,
-        max_engine_calls=_first(own.max_engine_calls, shared.max_engine_calls),
-        max_generated_tokens=_first(own.max_generated_tokens, shared.max_generated_tokens),
-        rounds=_first(own.rounds, shared.rounds),
-        verify=_first(own.verify, shared.verify),
-        correct=_first(own.correct, shared.correct),
-    )
-    return SolveCall(
-        question, deadline, deadline + SLACK if timeout is None else timeout, request_id
-    )
+    timeout = deadline + SLACK if timeout is None else timeout
+    return SolveCall(question, deadline, timeout, request_id)
 
 
 def require_time(name: str, seconds: float) -> None:
-    """Raise ValueError unless it is a time that something can take."""
+    """Raise ValueError unless the time is positive and finite."""
     if not (math.isfinite(seconds) and seconds > 0):
         message = f"{name} must be a positive number of seconds, not {seconds}"
         raise ValueError(message)
@@ -218,7 +201,7 @@ def options_fault(question: Question) -> str | None:
     """Why the options of a question cannot be sent, None if they can."""
     if not (question.sampling is None or isinstance(question.sampling, Sampling)):
         return f"sampling is a Sampling, not {type(question.sampling).__name__}"
-    return encoding_fault(_on_the_wire(question, question.deadline))
+    return encoding_fault(_options_body(question, question.deadline))
 
 
 def encoding_fault(fields: Mapping[str, object]) -> str | None:
@@ -234,35 +217,24 @@ def encoding_fault(fields: Mapping[str, object]) -> str | None:
     return None
 
 
-def _first(own: T | None, shared: T | None) -> T | None:
-    return shared if own is None else own
-
-
-def _named(question: Question) -> Mapping[str, object]:
+def _id_body(question: Question) -> Mapping[str, object]:
     return {} if question.id is None else {"id": question.id}
 
 
-def _on_the_wire(question: Question, deadline: float | None) -> dict[str, object]:
-    """The options of a question, those that were given; `deadline` in seconds."""
-    sampling = question.sampling
-    given = {
-        "strategy": question.strategy,
-        "sampling": None if sampling is None else sampling.model_dump(exclude_none=True),
-        "deadline_ms": None if deadline is None else _milliseconds(deadline),
-        "max_engine_calls": question.max_engine_calls,
-        "max_generated_tokens": question.max_generated_tokens,
-        "rounds": question.rounds,
-        "verify": question.verify,
-        "correct": question.correct,
-    }
-    return {name: value for name, value in given.items() if value is not None}
+def _options_body(question: Question, deadline: float | None) -> dict[str, object]:
+    """The fields of a request for the options that are not None; `deadline` in seconds."""
+    fields = {name: getattr(question, name) for name in _OPTIONS if name != "deadline"}
+    if question.sampling is not None:
+        fields["sampling"] = question.sampling.model_dump(exclude_none=True)
+    fields["deadline_ms"] = None if deadline is None else _milliseconds(deadline)
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _time_left(seconds: float) -> dict[str, str]:
-    """The header that says it: less the way back, and no less than the gateway takes."""
-    given = max(seconds - min(WAY_BACK, seconds / 10), SHORTEST_DEADLINE)
+    """The header with the gateway's time: what is left, less the time for the way back."""
+    given = max(seconds - min(RETURN_TIME, seconds / 10), SHORTEST_DEADLINE)
     return {"Glore-Deadline-Ms": str(_milliseconds(given))}
 
 
 def _milliseconds(seconds: float) -> int:
-    return math.floor(1000 * min(seconds, _LONGEST))
+    return math.floor(1000 * min(seconds, _MAX_SECONDS))

@@ -1,4 +1,4 @@
-"""What both clients make of their arguments."""
+"""What both clients share: their settings, and the calls with their arguments checked."""
 
 import copy
 import ipaddress
@@ -7,14 +7,15 @@ import os
 import platform
 import re
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Final, Self, Unpack
+from typing import Any, Final, Self, Unpack
 
 import httpx2
 
-from glore_client import exchange
 from glore_client.batches import solve_batch
+from glore_client.events import SolveEvent
 from glore_client.outcomes import Outcome
 from glore_client.questions import (
     BatchCall,
@@ -22,25 +23,26 @@ from glore_client.questions import (
     Question,
     SolveOptions,
     require_time,
-    shared_by_all,
+    shared_options,
     solve_call,
 )
 from glore_client.results import Feedback, Readiness, SolveResult
-from glore_client.retries import RetryPolicy
-from glore_client.steps import Flow
-from glore_client.telling import Told, tell
+from glore_client.retries import Attempts, RetryPolicy
+from glore_client.solve import feedback, ready, solve
+from glore_client.streams import Opened, stream_events
+from glore_client.transport import Transport
 from glore_client.version import __version__
 
-# As many connections as there are calls; those that rest are closed before uvicorn does it (5 s),
-# so that no call meets a connection that is just going.
+# As many connections as calls. Idle ones are closed before uvicorn closes them (after 5 s), so that
+# no call uses a connection that is being closed.
 LIMITS = httpx2.Limits(max_connections=None, keepalive_expiry=4.0)
 DEFAULT_URL: Final = "http://127.0.0.1:8000"
 URL_VARIABLE: Final = "GLORE_URL"
 KEY_VARIABLE: Final = "GLORE_API_KEY"
-_SOFTWARE: Final = {
+_DEFAULT_HEADERS: Final = {
     "User-Agent": f"glore-client/{__version__} python/{platform.python_version()} "
     f"httpx2/{httpx2.__version__}",
-    "Accept-Encoding": "identity",  # a few kilobytes, and streams that nobody holds back to pack
+    "Accept-Encoding": "identity",  # nothing delays a stream to compress it
 }
 _LAST_PORT: Final = 65535
 _USER = re.compile(r"//[^/]*@")  # with a password, in a URL
@@ -50,11 +52,11 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HOST_AND_PORT = re.compile(r"[\w.-]+:\d+(/.*)?", re.ASCII)
 
 
-class Calls:
-    """The calls of a client as flows of steps, and what it was made with.
+class BaseClient(ABC):
+    """The settings of a client, and its calls as coroutines.
 
-    Raises ValueError for a base URL that is not http or https, for a key or a header that cannot
-    be sent; where it comes from the environment, the text names the variable.
+    Raises ValueError for a base URL that is not http or https, and for a key or a header that
+    cannot be sent. If it comes from the environment, the text names the variable.
     """
 
     def __init__(
@@ -65,8 +67,8 @@ class Calls:
         retry: RetryPolicy | None,
         clock: Callable[[], float],
     ) -> None:
-        self._base_url = _url(base_url)
-        self._headers = _sent(headers, api_key)
+        self._base_url = _base_url(base_url)
+        self._headers = _all_headers(headers, api_key)
         self._trust_env = not _is_loopback(self._base_url)
         self._retry = retry or RetryPolicy()
         self._clock = clock
@@ -81,40 +83,46 @@ class Calls:
     ) -> Self:
         """A client with other defaults that shares the connections of this one.
 
-        An option of a call or of a question goes before them. `timeout` is that of `solve`,
-        `stream` and each question of `solve_many`. Closing either client closes both. Raises
-        ValueError for what cannot be sent.
+        Options of a call or of a question replace them. `timeout` is that of `solve`, `stream` and
+        each question of `solve_many`. Closing either client closes both. Raises ValueError for what
+        cannot be sent.
         """
-        together = httpx2.Headers(self._headers)
-        together.update(_checked_headers(headers))
-        changes = {"_headers": together, "_defaults": self._with_defaults(options)}
+        merged = httpx2.Headers(self._headers)
+        merged.update(_checked_headers(headers))
+        changes = {"_headers": merged, "_defaults": self._with_defaults(options)}
         other = copy.copy(self)
         vars(other).update(changes, _retry=retry or self._retry)
         return other
 
+    @abstractmethod
+    def _transport(self) -> Transport: ...
+
+    def _begin(self, limit: float) -> Attempts:
+        return Attempts(self._transport(), self._retry, self._clock, limit)
+
     def _with_defaults(self, options: CallOptions) -> CallOptions:
-        """The options of a call, and for the others those of the client. Raises ValueError."""
-        together: CallOptions = {**self._defaults, **options}
-        shared_by_all(together)
-        timeout = together.get("timeout")
+        """The options of a call, and those of the client for the others. Raises ValueError."""
+        merged: CallOptions = {**self._defaults, **options}
+        shared_options(merged)
+        timeout = merged.get("timeout")
         if timeout is not None:
             require_time("timeout", timeout)
-        return together
+        return merged
 
-    def _solving(
+    def _solve(
         self, question: str | Question, request_id: str | None, options: CallOptions
-    ) -> Flow[SolveResult]:
-        call = solve_call(question, {**self._defaults, **options}, _id_of_call(request_id))
-        return exchange.solve(call, self._retry, self._clock)
+    ) -> Coroutine[Any, Any, SolveResult]:
+        call = solve_call(question, {**self._defaults, **options}, _request_id(request_id))
+        return solve(call, self._begin)
 
-    def _telling(
+    def _stream(
         self, question: str | Question, silence: float, request_id: str | None, options: CallOptions
-    ) -> Flow[Told]:
+    ) -> AsyncGenerator[Opened | SolveEvent, None]:
         require_time("silence", silence)
-        call = solve_call(question, {**self._defaults, **options}, _id_of_call(request_id))
-        return tell(call, silence, self._retry, self._clock)
+        call = solve_call(question, {**self._defaults, **options}, _request_id(request_id))
+        return stream_events(call, silence, self._begin)
 
-    def _batching(
+    def _solve_batch(
         self,
         questions: Iterable[str | Question],
         key: str | None,
@@ -122,28 +130,28 @@ class Calls:
         silence: float,
         request_id: str | None,
         options: SolveOptions,
-    ) -> Flow[Outcome]:
+    ) -> AsyncGenerator[Outcome, None]:
         refuse_text(questions)
         require_time("silence", silence)
         if timeout is not None:
             require_time("timeout", timeout)
         call = BatchCall(
             questions=[Question.of(each) for each in questions],
-            shared=shared_by_all(CallOptions(**{**self._defaults, **options})),
+            shared=shared_options(CallOptions(**{**self._defaults, **options})),
             key=None if key is None else _checked_header("the idempotency key", key),
             timeout=math.inf if timeout is None else timeout,
             silence=silence,
-            request_id=_id_of_call(request_id),
+            request_id=_request_id(request_id),
         )
-        return solve_batch(call, self._retry, self._clock)
+        return solve_batch(call, self._begin)
 
-    def _judging(
+    def _feedback(
         self,
         answer: SolveResult | str,
         correct: bool | None,
         expected_answer: str | None,
         timeout: float,
-    ) -> Flow[Feedback]:
+    ) -> Coroutine[Any, Any, Feedback]:
         if (correct is None) == (expected_answer is None):
             message = "feedback takes either correct or expected_answer"
             raise ValueError(message)
@@ -153,27 +161,27 @@ class Calls:
             verdict["correct"] = correct
         else:
             verdict["expected_answer"] = expected_answer
-        return exchange.feedback(verdict, uuid.uuid4().hex, timeout, self._retry, self._clock)
+        return feedback(verdict, uuid.uuid4().hex, timeout, self._begin)
 
-    def _readying(self, timeout: float) -> Flow[Readiness]:
+    def _ready(self, timeout: float) -> Coroutine[Any, Any, Readiness]:
         require_time("timeout", timeout)
-        return exchange.ready(uuid.uuid4().hex, timeout, self._clock)
+        return ready(uuid.uuid4().hex, timeout, self._begin)
 
 
 def no_cookies() -> CookieJar:
-    """What keeps no cookie: nothing here needs one, and a server could send any number."""
+    """A jar that stores no cookie: none is needed, and a server could send any number."""
     return CookieJar(DefaultCookiePolicy(allowed_domains=()))
 
 
 def refuse_text(questions: object) -> None:
-    """Raise TypeError for one text in place of many: its characters are no questions."""
+    """Raise TypeError for a text in place of many: its characters are not questions."""
     if isinstance(questions, str):
         message = "questions are a list (or another iterable) of texts, not one text"
         raise TypeError(message)
 
 
-def _id_of_call(given: str | None) -> str:
-    """The caller's own id, or one that nobody else has. Raises ValueError."""
+def _request_id(given: str | None) -> str:
+    """The caller's own id, or a new one. Raises ValueError."""
     return _checked_header("the request id", given) if given else uuid.uuid4().hex
 
 
@@ -185,7 +193,7 @@ def _checked_header(name: str, value: str) -> str:
 
 
 def _checked_headers(headers: Mapping[str, str] | None) -> httpx2.Headers:
-    """The headers. Raises ValueError for one that cannot be sent; it does not quote its value."""
+    """The headers. Raises ValueError, which does not quote the value, if one cannot be sent."""
     for name, value in (headers or {}).items():
         if not _HEADER_NAME.fullmatch(name) or (value and not _HEADER.fullmatch(value)):
             message = f"the header {name!r} has characters that a header cannot carry"
@@ -193,16 +201,16 @@ def _checked_headers(headers: Mapping[str, str] | None) -> httpx2.Headers:
     return httpx2.Headers(headers)
 
 
-def _url(base_url: str | None) -> str:
+def _base_url(given: str | None) -> str:
     """The base URL that was given, else that of the environment, else the default one."""
-    given, where = base_url, ""
-    if given is None:
-        given, where = os.environ.get(URL_VARIABLE) or None, f" (from {URL_VARIABLE})"
-    return DEFAULT_URL if given is None else _checked(given, where)
+    if given is not None:
+        return _checked_url(given, "")
+    url = os.environ.get(URL_VARIABLE)
+    return _checked_url(url, f" (from {URL_VARIABLE})") if url else DEFAULT_URL
 
 
-def _checked(base_url: str, where: str) -> str:
-    shown = f"{_USER.sub('//', base_url)!r}{where}"
+def _checked_url(base_url: str, source: str) -> str:
+    shown = f"{_USER.sub('//', base_url)!r}{source}"
     try:
         url = httpx2.URL(base_url)
         url.raw_host.decode().encode("idna")  # as a connection does it
@@ -223,23 +231,23 @@ def _checked(base_url: str, where: str) -> str:
     return base_url
 
 
-def _sent(headers: Mapping[str, str] | None, api_key: str | None) -> httpx2.Headers:
-    """What goes out with every call. Raises ValueError, which does not quote the key."""
-    sent = httpx2.Headers(_SOFTWARE)
-    sent.update(_checked_headers(headers))
-    key, where = api_key, "the API key"
-    if key is None and "Authorization" not in sent:
-        key, where = os.environ.get(KEY_VARIABLE) or None, f"the API key in {KEY_VARIABLE}"
+def _all_headers(headers: Mapping[str, str] | None, api_key: str | None) -> httpx2.Headers:
+    """The headers of every call. Raises ValueError, which does not quote the key."""
+    merged = httpx2.Headers(_DEFAULT_HEADERS)
+    merged.update(_checked_headers(headers))
+    key, name = api_key, "the API key"
+    if key is None and "Authorization" not in merged:
+        key, name = os.environ.get(KEY_VARIABLE) or None, f"the API key in {KEY_VARIABLE}"
     if key is not None:
         if not _KEY.fullmatch(key):
-            message = f"{where} is empty or has characters that a header cannot carry"
+            message = f"{name} is empty or has characters that a header cannot carry"
             raise ValueError(message)
-        sent["Authorization"] = f"Bearer {key}"
-    return sent
+        merged["Authorization"] = f"Bearer {key}"
+    return merged
 
 
 def _is_loopback(base_url: str) -> bool:
-    """Whether the gateway runs on this machine, so that no proxy can lead there."""
+    """Whether the gateway runs on this machine, where no proxy is needed."""
     host = httpx2.URL(base_url).host
     if host == "localhost":
         return True

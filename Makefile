@@ -67,7 +67,7 @@ lock: | $(BIN)/uv  ## pin what a pyproject.toml newly asks for, with hashes and 
 	all="$(PARTS:=/pyproject.toml) requirements/extra.in"
 	locked="--constraint requirements/all.txt"
 	compile $$all --all-extras --group pyproject.toml:dev --output-file requirements/all.txt
-	compile $$all $$locked --extra cpu --extra postgres --output-file requirements/run.txt
+	compile $$all $$locked --extra cpu --extra postgres --extra traces --output-file requirements/run.txt
 	compile clients/python/pyproject.toml service/pyproject.toml $$locked --extra postgres --output-file requirements/gateway.txt
 	compile requirements/build.in $$locked --output-file requirements/build.txt
 

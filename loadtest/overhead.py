@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +31,11 @@ from loadtest.raw_engine import Interval, union_seconds
 _HERE: Final = Path(__file__).resolve().parent.parent
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _START_S: Final = 60.0
+TRACED: Final = {
+    "GLORE_TRACES": "true",
+    "OTEL_TRACES_EXPORTER": "none",
+    "OTEL_LOGS_EXPORTER": "none",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +95,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--latency", type=float, default=0.005, help="of an engine call, seconds")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--cases", help="names, separated by semicolons; else all")
+    parser.add_argument("--traced", action="store_true", help="also with spans, which are not sent")
     parser.add_argument("--share", type=float, default=1.0, help="of the requests of each case")
     given = parser.parse_args(arguments)
     checkouts = [(name, Path(path)) for name, _, path in (c.partition("=") for c in given.checkout)]
+    variants = {"": {}, ", traced": TRACED} if given.traced else {"": {}}
     wanted = given.cases.split(";") if given.cases else [case.name for case in CASES]
     cases = [case for case in CASES if case.name in wanted]
     with ExitStack() as stack:
         engine = stack.enter_context(raw_engine(given.latency))
         gateways = [
-            stack.enter_context(gateway(name, folder, engine))
+            stack.enter_context(gateway(f"{name}{suffix}", folder, engine, settings))
             for name, folder in checkouts or [("this", _HERE)]
+            for suffix, settings in variants.items()
         ]
         found = asyncio.run(measure(gateways, engine, cases, given.rounds, given.share))
     sys.stdout.write(table(found, given.latency, given.rounds) + "\n")
@@ -197,10 +205,10 @@ def raw_engine(latency: float) -> Iterator[str]:
 
 
 @contextmanager
-def gateway(name: str, folder: Path, engine: str) -> Iterator[Gateway]:
+def gateway(name: str, folder: Path, engine: str, settings: Mapping[str, str]) -> Iterator[Gateway]:
     """`glore serve` of a checkout with room for all, on a raw engine."""
     port = _free_port()
-    paths = [folder, folder / "clients" / "python" / "src"]
+    paths = [folder, folder / "service" / "src", folder / "clients" / "python" / "src"]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("GLORE_")}
     environment |= {
         "PYTHONPATH": os.pathsep.join(map(str, paths)),
@@ -209,6 +217,7 @@ def gateway(name: str, folder: Path, engine: str) -> Iterator[Gateway]:
         "GLORE_MAX_RUNNING": "512",
         "GLORE_STORE": "off",
         "GLORE_LOG_LEVEL": "error",
+        **settings,
     }
     command = [sys.executable, "-m", "glore.cli", "serve", "--port", str(port)]
     with _process(command, folder, environment, port) as pid:

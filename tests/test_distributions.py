@@ -20,13 +20,16 @@ FOLDERS = {"glore-client": "clients/python", "glore": "service", "glore-models":
 PACKAGES = {name: name.replace("-", "_") for name in FOLDERS}
 # what a module imports -> what is installed for it, where the two have different names
 BRING = {"pydantic_core": "pydantic", "reasoning_gym": "reasoning-gym", "pyarrow": "ray"}
+BRING |= {"opentelemetry": "opentelemetry-api"}
 BRING |= {package: name for name, package in PACKAGES.items()}
 # installed for what is found by name: uvicorn's loop, the files of Swagger UI
 BY_NAME = {"fastapi-offline", "uvloop"}
 EVERY_MODULE = """
 import glore, importlib, pkgutil
+extras = {"glore.batches.postgres", "glore.api.tracing"}
+extras |= {f"glore.telemetry.{each}" for each in ("exporting", "spans", "traced")}
 for module in pkgutil.walk_packages(glore.__path__, "glore."):
-    if module.name != "glore.batches.postgres":  # an extra
+    if module.name not in extras:
         importlib.import_module(module.name)
 """
 # torch is no requirement: its CPU build has a file of its own (CONTRIBUTING.md)

@@ -17,6 +17,14 @@ def test_each_gateway_is_measured_in_each_case(capsys: pytest.CaptureFixture[str
         assert float(cpu) >= 0
 
 
+def test_traces_are_measured_beside_no_traces(capsys: pytest.CaptureFixture[str]) -> None:
+    case = overhead.CASES[0].name
+    arguments = ["--rounds", "1", "--share", "0.02", "--traced", "--cases", case]
+    assert overhead.main(arguments) == 0
+    rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()[4:]]
+    assert [row[:2] for row in rows] == [[case, "this"], [case, "this, traced"]]
+
+
 def test_intervals_that_overlap_count_once() -> None:
     assert union_seconds([]) == 0
     assert union_seconds([Interval(1, 2), Interval(4, 5)]) == 2

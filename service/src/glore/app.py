@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
@@ -59,7 +59,11 @@ from glore.telemetry.logs import configure_logs
 from glore.telemetry.metering import metered
 from glore.telemetry.metrics import Metrics
 from glore.telemetry.stores import MeteredStore
+from glore.telemetry.tracing import open_tracing
 from glore.verifiers.catalog import load_verifiers
+
+if TYPE_CHECKING:
+    from glore.telemetry.spans import Tracing
 
 # What a page of another origin may read of a response, besides its status, type and body.
 _EXPOSED = (REQUEST_ID_HEADER, "Retry-After", "WWW-Authenticate", SHOULD_RETRY_HEADER)
@@ -96,12 +100,16 @@ OpenServer: TypeAlias = Callable[[EngineSettings], AbstractAsyncContextManager[E
 
 
 def create_app(
-    settings: Settings, *, connect: ConnectEngines | None = None, drain: Drain | None = None
+    settings: Settings,
+    *,
+    connect: ConnectEngines | None = None,
+    drain: Drain | None = None,
+    tracing: "Tracing | None" = None,
 ) -> FastAPI:
     """The gateway. Connections are opened when the app starts and closed when it stops.
 
     `connect` gives the engines instead of vLLM servers: for tests and simulators. `drain` is for
-    whoever stops the app.
+    whoever stops the app. `tracing` goes before what the environment says.
     """
     metrics = Metrics(settings.verifiers)
     engine_log = EngineLog(time.monotonic)
@@ -132,6 +140,7 @@ def create_app(
     answers = AnswerMemory(settings.feedback_remembered)
     metrics.feedback.remembered.set_function(lambda: len(answers))
     metrics.describe(build_of(settings), limits_of(settings))
+    tracing = tracing or open_tracing(settings)
     opened = connect or partial(connect_vllm, settings, engine_log=engine_log)
     drained = drain or Drain()
 
@@ -146,12 +155,16 @@ def create_app(
                 roles=connected.roles,
             )
             metrics.registry.register(EngineCollector(lambda: readiness.latest))
+            engines = connected.engines
+            if tracing is not None:
+                from glore.telemetry.traced import traced
+
+                engines = traced(engines, tracing, settings)
             app.state.context = Context(
-                engines=replace(
-                    metered(connected.engines, metrics, engine_log), verifiers=verifiers
-                ),
+                engines=replace(metered(engines, metrics, engine_log), verifiers=verifiers),
                 readiness=readiness,
                 metrics=metrics,
+                tracing=tracing,
                 answers=answers,
                 limits=limits,
                 gate=gate,
@@ -171,6 +184,8 @@ def create_app(
             finally:
                 watching.cancel()
                 await asyncio.wait({watching})
+                if tracing is not None:
+                    await asyncio.to_thread(tracing.close)
 
     app = FastAPI(
         title="GLoRe",
@@ -181,14 +196,8 @@ def create_app(
         docs_url=None,  # Swagger's page loads its script from elsewhere
         redoc_url=None,
     )
-    app.include_router(solve.router)
-    app.include_router(batch.router)
-    app.include_router(feedback.router)
-    app.include_router(chat.router)
-    app.include_router(catalog.router)
-    app.include_router(health.router)
-    app.include_router(docs_page.router)
-    app.include_router(page.router)
+    for each in (solve, batch, feedback, chat, catalog, health, docs_page, page):
+        app.include_router(each.router)
     install_problems(app, speaks_openai, respond)
     install_openapi(app, limits, asks_for_a_key=gate.asks_for_a_key)
     app.add_middleware(  # the last one is outermost
@@ -199,6 +208,10 @@ def create_app(
         others={batch.PATH: BodyRules(settings.max_batch_body, batch_limiter.check)},
     )
     app.add_middleware(AccessMiddleware, gate=gate)
+    if tracing is not None:
+        from glore.api.tracing import TraceMiddleware
+
+        app.add_middleware(TraceMiddleware, tracing=tracing, routes=app.router.routes)
     app.add_middleware(RequestMiddleware, metrics=metrics, routes=app.router.routes, drain=drained)
     if settings.cors_origins:
         app.add_middleware(

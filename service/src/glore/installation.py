@@ -30,9 +30,18 @@ EXTRAS: Final = {
     "pyarrow": "ray",
     "vllm": "cpu",
     "asyncpg": "postgres",
+    "opentelemetry": "traces",
 }
-_OF_GATEWAY: Final = ("postgres",)  # extras of `glore`; the others are those of `glore-models`
-_OF_RUN: Final = ("", "cpu", "postgres")  # what `make environment` installs; `make develop`: all
+_OF_GATEWAY: Final = (
+    "postgres",
+    "traces",
+)  # extras of `glore`; the others are those of `glore-models`
+_OF_RUN: Final = (
+    "",
+    "cpu",
+    "postgres",
+    "traces",
+)  # what `make environment` installs; `make develop`: all
 
 
 def command(arguments: str = "") -> str:

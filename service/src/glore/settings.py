@@ -143,6 +143,11 @@ class Settings(BaseSettings):
     log_format: LogFormat = Field(
         default="json", description="Log lines as `json`, or as `text` for people."
     )
+    traces: bool = Field(
+        default=False,
+        description="Send traces with OpenTelemetry, as the variables `OTEL_...` say. It needs "
+        "the extra `traces`.",
+    )
     probe_timeout: Seconds = Field(
         default=5.0, description="Seconds that `/readyz` waits for each answer of an engine."
     )

@@ -19,6 +19,7 @@ from glore.errors import (
     StudentRejectedError,
     StudentUnavailableError,
 )
+from glore.refinement.progress import OnProgress
 from glore.refinement.runner import NoDraftError, Solved, refine
 from glore.refinement.types import Job
 
@@ -51,6 +52,21 @@ async def admitted(job: Job, context: Context, client: str) -> AsyncIterator[Job
     async with context.admission.slot(job.budget.deadline * _WAITING_SHARE, client):
         left = job.budget.deadline - (context.clock() - arrived)
         yield replace(job, budget=with_deadline(job.budget, left))
+
+
+async def refined(
+    job: Job, context: Context, request_id: str, on_progress: OnProgress | None = None
+) -> Solved:
+    """The answer to a question that has its turn. Raises NoDraftError."""
+    engines, clock = context.engines, context.clock
+    if context.tracing is None:
+        return await refine(job, engines, clock, on_progress, request_id=request_id)
+    with context.tracing.question(job, request_id) as span:
+        outcome = await refine(
+            job, engines, clock, on_progress, request_id=request_id, observer=span
+        )
+        span.answered(outcome)
+        return outcome
 
 
 def finished(outcome: Solved, record: RequestRecord, context: Context) -> SolveResponse:
@@ -87,7 +103,7 @@ def no_draft_problem(error: NoDraftError) -> ProblemError:
 
 async def _with_slot(job: Job, context: Context, record: RequestRecord) -> Solved:
     async with context.drain.work(), admitted(job, context, record.client) as timely:
-        return await refine(timely, context.engines, context.clock, request_id=record.request_id)
+        return await refined(timely, context, record.request_id)
 
 
 def _note(record: RequestRecord, outcome: Solved, solve_id: str) -> None:

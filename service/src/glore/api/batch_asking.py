@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from glore.api.answering import count_answer, no_draft_problem
+from glore.api.answering import count_answer, no_draft_problem, refined
 from glore.api.callers import ClientBudget
 from glore.api.context import Context
 from glore.api.problems import Problem, internal_problem, problem_of
 from glore.api.record import RequestRecord
 from glore.batches.run import QuestionAnswer
 from glore.errors import NoDraftInTimeError, ProblemError, ShuttingDownError
-from glore.refinement.runner import NoDraftError, Solved, refine
+from glore.refinement.runner import NoDraftError, Solved
 from glore.refinement.types import Job
 
 _log: Final = logging.getLogger("glore.batches")
@@ -75,12 +75,8 @@ class BatchWorker:
                 raise NoDraftInTimeError(message)
             async with context.admission.batch_slot(self._seconds_left, self._record.client):
                 with context.metrics.solving():
-                    return await refine(
-                        self._bound(self._tasks[index]),
-                        context.engines,
-                        context.clock,
-                        request_id=f"{self._record.request_id}-{index}",
-                    )
+                    job = self._bound(self._tasks[index])
+                    return await refined(job, context, f"{self._record.request_id}-{index}")
 
     def _bound(self, job: Job) -> Job:
         """The job with no more of each than the caller has left now."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from fastapi import Request
 
@@ -16,6 +16,9 @@ from glore.refinement.runner import Engines
 from glore.refinement.types import Strategy
 from glore.telemetry.feedback import AnswerMemory
 from glore.telemetry.metrics import Metrics
+
+if TYPE_CHECKING:
+    from glore.telemetry.spans import Tracing
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class Context:
     engines: Engines
     readiness: ReadinessMonitor
     metrics: Metrics
+    tracing: "Tracing | None"
     answers: AnswerMemory
     limits: Limits
     gate: Authenticator

@@ -16,13 +16,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Final, Self, TypeAlias
 
-from glore.api.answering import admitted, failed, finished
+from glore.api.answering import admitted, failed, finished, refined
 from glore.api.context import Context
 from glore.api.record import RequestRecord
 from glore.api.schemas import SolveResponse
 from glore.api.waiting import WaitTimer
 from glore.refinement.progress import Delta, ProgressItem, StageDone
-from glore.refinement.runner import NoDraftError, refine
+from glore.refinement.runner import NoDraftError
 from glore.refinement.types import Job, Stage
 
 JOIN_S: Final = 0.02  # how long a delta may wait for others
@@ -176,13 +176,7 @@ async def run_streaming(
             try:
                 async with context.drain.work(), admitted(job, context, record.client) as timely:
                     queue.begin()
-                    outcome = await refine(
-                        timely,
-                        context.engines,
-                        context.clock,
-                        queue.put,
-                        request_id=record.request_id,
-                    )
+                    outcome = await refined(timely, context, record.request_id, queue.put)
             except NoDraftError as error:
                 raise failed(error, record, context) from error
         return finished(outcome, record, context)

@@ -13,7 +13,9 @@ from glore.batches.location import OFF
 from glore.batches.opening import connect
 from glore.batches.store import StoreFailedError
 from glore.commands.environment import given_settings
+from glore.commands.errors import CommandFailedError
 from glore.commands.status import in_words
+from glore.errors import ConfigurationError
 from glore.settings import Settings
 from glore.startup import described, exposed, lines
 from glore.terminal import visible
@@ -25,12 +27,15 @@ _OPENED: Final = "opened"
 def run_check(*, host: str | None, port: int | None) -> None:
     """Print the settings, ask the engines, open the store; serve nothing.
 
-    Raises WrongArgumentError for settings that are not valid, typer.Exit with 1 when an engine is
-    not ready or the store cannot be opened.
+    Raises WrongArgumentError for settings that are not valid, CommandFailedError where traces
+    cannot be sent, typer.Exit with 1 when an engine is not ready or the store cannot be opened.
     """
     settings = given_settings(host=host, port=port)
     typer.echo(visible("\n".join(lines(described(settings)))))
-    readiness, store = asyncio.run(_probe(settings))
+    try:
+        readiness, store = asyncio.run(_probe(settings))
+    except ConfigurationError as error:
+        raise CommandFailedError(str(error)) from error
     text = [*in_words(readiness, "The gateway"), f"  store: {store}"]
     if warning := exposed(settings.host, len(settings.keyring.keys)):
         text.append(f"  warning: {warning}")

@@ -15,6 +15,7 @@ from glore.commands.server import GatewayServer
 from glore.errors import ConfigurationError
 from glore.startup import log_exposure, log_settings
 from glore.telemetry.logs import configure_logs
+from glore.telemetry.tracing import open_tracing
 
 _BACKLOG = 2048
 
@@ -30,13 +31,14 @@ def run_serve(*, host: str | None, port: int | None) -> None:
         try:
             if settings.store is not None:  # the default one fails without an error
                 asyncio.run(check_store(settings))  # uvicorn would print a traceback
+            tracing = open_tracing(settings)
         except ConfigurationError as error:
             raise CommandFailedError(str(error)) from error
         configure_logs(settings.log_level, written_as=settings.log_format, secrets=settings.secrets)
         log_settings(settings)
         log_exposure(settings)
         drain = Drain()
-        app = create_app(settings, drain=drain)
+        app = create_app(settings, drain=drain, tracing=tracing)
         app.openapi()  # takes a fifth of a second, for which no request should hold all others up
         server = GatewayServer(
             app,

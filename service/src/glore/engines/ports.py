@@ -9,7 +9,7 @@ as it knows of them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final, Literal, Protocol, TypeAlias
 
@@ -66,6 +66,8 @@ class Lease:
     """
 
     timeout: float
+    # Headers by which the engine goes on with the trace of the request, if there is one.
+    trace_context: Mapping[str, str] = field(default_factory=dict, kw_only=True)
 
     @property
     def deadline(self) -> float | None:
@@ -81,7 +83,7 @@ class Lease:
 
     def within(self, seconds: float) -> "Lease":
         """The same lease with another timeout."""
-        return Lease(seconds)
+        return replace(self, timeout=seconds)
 
     def reserve_calls(self, count: int = 1, *, repeated: bool = False) -> bool:
         """Whether `count` more engine calls may be made; if so, they count as made.

@@ -141,7 +141,7 @@ class VllmEngine:
         """A POST. A refusal is explained, with the models of the server where that helps."""
         loop = asyncio.get_running_loop()
         end = loop.time() + lease.timeout
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": "application/json", **lease.trace_context}
         if (call_id := lease.new_call_id()) is not None:
             headers[_REQUEST_ID] = call_id
         body = json.dumps(payload).encode()

@@ -1,10 +1,11 @@
 """Progress of a question while it is being answered."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
-from glore.refinement.types import Event, Stage, State
+from glore.refinement.types import Action, Cost, Event, Stage, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +33,15 @@ class StageDone:
 
 ProgressItem: TypeAlias = Delta | StageDone
 OnProgress: TypeAlias = Callable[[ProgressItem], None]  # called in the event loop; never blocks
+OnStageEnd: TypeAlias = Callable[[Event, Cost], None]
+
+
+class StageObserver(Protocol):
+    """Is there while stages run, and learns what they cost."""
+
+    def stage(self, action: Action) -> AbstractContextManager[OnStageEnd]:
+        """Around the run of an action; what it gives is called with how that ended.
+
+        It is not called when the run is cancelled or fails with a bug.
+        """
+        ...

@@ -1,15 +1,16 @@
 """Carries out what the policy says: engine calls side by side, within one budget."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
+from typing import Any
 
 from glore.refinement.budget import SpareBudget
 from glore.refinement.calls import Engines, StageRunner
 from glore.refinement.caps import spare_calls, spare_tokens
 from glore.refinement.judging import FirstError, critique_of, first_error
 from glore.refinement.policy import advance, useless
-from glore.refinement.progress import OnProgress, StageDone
+from glore.refinement.progress import OnProgress, StageDone, StageObserver
 from glore.refinement.state import apply
 from glore.refinement.types import (
     TIMED_OUT,
@@ -82,12 +83,13 @@ async def refine(
     on_progress: OnProgress | None = None,
     *,
     request_id: str | None = None,
+    observer: StageObserver | None = None,
 ) -> Solved:
     """Answer one question within its budget.
 
     `clock` gives monotonic seconds. `on_progress` gets the draft and the refinements as they are
     written (the engines then stream), and every event once it has been applied. The ids of engine
-    calls begin with `request_id`.
+    calls begin with `request_id`. `observer` is around every stage.
 
     Raises NoDraftError. Cancelling it cancels every engine call in flight. Anything an engine
     raises that is no EngineError is a bug and propagates, in an ExceptionGroup.
@@ -104,7 +106,10 @@ async def refine(
                     break
                 case _:
                     for action in actions:
-                        running[group.create_task(calls.perform(action, state))] = action
+                        work = calls.perform(action, state)
+                        if observer is not None:
+                            work = _observed(work, action, observer)
+                        running[group.create_task(work)] = action
             unneeded = useless(state)
             for task, action in running.items():
                 if action in unneeded:
@@ -127,3 +132,13 @@ def _with_reserved(state: State, spare: SpareBudget) -> State:
     return replace(
         state, reserved_calls=spare.reserved_calls, reserved_tokens=spare.reserved_tokens
     )
+
+
+async def _observed(
+    work: Coroutine[Any, Any, tuple[Event, Cost]], action: Action, observer: StageObserver
+) -> tuple[Event, Cost]:
+    """The work on an action, with the observer around it."""
+    with observer.stage(action) as ended:
+        event, cost = await work
+        ended(event, cost)
+        return event, cost

@@ -46,7 +46,7 @@ def fake_gateway() -> Iterator[FakeGateway]:
             if status != HTTPStatus.OK or self.headers["Accept"] != EVENTS:
                 self._answer(status, body)
             elif gateway.events is None:
-                self._write(status, EVENTS, samples.as_events(samples.told(body)))
+                self._write(status, EVENTS, samples.as_events(samples.events_of(body)))
             else:
                 self._write(status, EVENTS, gateway.events)
 

@@ -219,14 +219,17 @@ def test_what_may_work_later_has_a_status_of_its_own(gateway: FakeGateway, statu
 
 
 def test_an_error_in_mid_stream_is_one_line(gateway: FakeGateway) -> None:
-    events = [*samples.told(samples.result())[:2], ("error", samples.problem(504, "No draft."))]
+    events = [
+        *samples.events_of(samples.result())[:2],
+        ("error", samples.problem(504, "No draft.")),
+    ]
     gateway.events = samples.as_events(events)
     result = glore("ask", QUESTION, "--url", gateway.url)
     assert_one_line(result, 3, "504: No draft. (request req-1)")
 
 
 def test_a_stream_that_is_cut_off_is_one_line(gateway: FakeGateway) -> None:
-    gateway.events = samples.as_events(samples.told(samples.result())[:2])
+    gateway.events = samples.as_events(samples.events_of(samples.result())[:2])
     result = glore("ask", QUESTION, "--url", gateway.url)
     assert_one_line(result, 1, "the answer was cut off")
 

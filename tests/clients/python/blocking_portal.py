@@ -17,7 +17,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from glore_client import AsyncClient, Client, GloreError
 from tests.clients.python.fakes import EVENTS, Body, ok
 from tests.clients.python.samples import QUESTION, as_events, result
-from tests.clients.python.sockets import dripping
+from tests.clients.python.sockets import sending
 
 DELTA = as_events([("draft.delta", {"text": "x"})])
 
@@ -79,15 +79,15 @@ def report(
 
 def main() -> None:
     transport = httpx2.MockTransport(gateway)
-    with start_blocking_portal() as portal, dripping(()) as url:
-        client, waiting = Client(transport=transport), Client(url)
+    with start_blocking_portal() as portal, sending(()) as server:
+        client, waiting = Client(transport=transport), Client(server.url)
         report(
             "Client",
             lambda: client.solve(QUESTION),
             lambda: stream(client),
             lambda: waiting.solve(QUESTION, timeout=1.0),
         )
-        behind, waiting_behind = AsyncClient(transport=transport), AsyncClient(url)
+        behind, waiting_behind = AsyncClient(transport=transport), AsyncClient(server.url)
         report(
             "AsyncClient behind a portal",
             lambda: portal.call(behind.solve, QUESTION),

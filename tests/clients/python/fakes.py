@@ -1,24 +1,14 @@
-"""A fake gateway, and both clients called the same way."""
+"""A fake gateway, and the calls that it answers."""
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import aclosing, closing
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import httpx2
+import pytest
 
-from glore_client import (
-    AsyncClient,
-    Client,
-    Outcome,
-    Question,
-    Readiness,
-    RetryPolicy,
-    SolveEvent,
-    SolveResult,
-)
+from glore_client import AsyncClient, Client, RetryPolicy, SolveEvent, Stream
 from tests.clients.python import samples
 from tests.clients.python.samples import QUESTION
 
@@ -74,11 +64,13 @@ Answer: TypeAlias = httpx2.Response | Exception
 
 @dataclass
 class Gateway:
-    """Gives its answers in order, the last one for ever, and remembers what it was asked."""
+    """Gives its answers in order, the last one for ever, and records the requests."""
 
     answers: list[Answer]
     requests: list[httpx2.Request] = field(default_factory=list)
-    limits: list[dict[str, float]] = field(default_factory=list)  # of time, as it was asked
+    limits: list[dict[str, float]] = field(
+        default_factory=list
+    )  # of time, as each request had them
     pauses: list[float] = field(default_factory=list)
     now: float = 0.0
     seconds_per_call: float = 0.0
@@ -114,126 +106,58 @@ class Gateway:
         body: dict[str, Any] = json.loads(self.requests[index].content)
         return body
 
-    def sync(self) -> Client:
-        return Client(
-            "http://gateway",
-            headers={"X-Team": "maths"},
-            retry=POLICY,
-            transport=httpx2.MockTransport(self.handle),
-            sleep=self.sleep,
-            clock=self.clock,
-        )
-
-    def asynchronous(self) -> AsyncClient:
-        return AsyncClient(
-            "http://gateway",
-            headers={"X-Team": "maths"},
-            retry=POLICY,
-            transport=httpx2.MockTransport(self.handle),
-            sleep=self.sleep_async,
-            clock=self.clock,
-        )
+    def settings(self, kind: type[Client | AsyncClient]) -> dict[str, Any]:
+        """The arguments of a client of this kind."""
+        return {
+            "base_url": "http://gateway",
+            "headers": {"X-Team": "maths"},
+            "retry": POLICY,
+            "transport": httpx2.MockTransport(self.handle),
+            "sleep": self.sleep if kind is Client else self.sleep_async,
+            "clock": self.clock,
+        }
 
 
-@dataclass
-class Heard:
-    """What a stream told, as far as it came."""
+class Connect(Protocol):
+    """Makes a client; `AsyncClient` as well, used without await."""
 
-    events: list[SolveEvent] = field(default_factory=list)
-    result: SolveResult | None = None
-    request_id: str | None = None
+    def __call__(self, gateway: Gateway | str, **settings: Any) -> Client: ...
 
 
-class Caller:
-    """`Client` or `AsyncClient`, called the same way."""
+def read_stream(client: Client, events: list[SolveEvent] | None = None, **options: Any) -> Stream:
+    """The stream of a question, read to its end; `events` gets its events, also before an error."""
+    with client.stream(QUESTION, **options) as stream:
+        for event in stream:
+            if events is not None:
+                events.append(event)
+        return stream
 
-    def __init__(self, *, is_async: bool) -> None:
-        self.is_async = is_async
 
-    def solve(self, gateway: Gateway, **settings: Any) -> SolveResult:
-        if not self.is_async:
-            with gateway.sync() as client:
-                return client.solve(QUESTION, **settings)
+CALLS = ("solve", "stream", "batch", "feedback", "ready")
+QUESTION_CALLS = pytest.mark.parametrize("call", CALLS[:3])
 
-        async def ask() -> SolveResult:
-            async with gateway.asynchronous() as client:
-                return await client.solve(QUESTION, **settings)
 
-        return asyncio.run(ask())
+def make_call(client: Client, call: str, **options: Any) -> object:
+    """One call of that name, with all that it gives."""
+    match call:
+        case "solve":
+            return client.solve(QUESTION, **options)
+        case "stream":
+            return read_stream(client, **options)
+        case "batch":
+            return list(client.solve_batch([QUESTION], **options))
+        case "feedback":
+            return client.feedback("solve_1", correct=True, **options)
+        case _:
+            return client.ready(**options)
 
-    def ready(self, gateway: Gateway) -> Readiness:
-        if not self.is_async:
-            with gateway.sync() as client:
-                return client.ready()
 
-        async def ask() -> Readiness:
-            async with gateway.asynchronous() as client:
-                return await client.ready()
+@dataclass(frozen=True)
+class Call:
+    """Makes one of the five calls, with a new client."""
 
-        return asyncio.run(ask())
+    name: str
+    connect: Connect
 
-    def stream(self, gateway: Gateway, heard: Heard, **settings: Any) -> None:
-        """Listen to the end; what was told is noted in `heard`, before an error too."""
-        if not self.is_async:
-            with gateway.sync() as client, client.stream(QUESTION, **settings) as stream:
-                heard.request_id = stream.request_id
-                heard.events.extend(stream)
-                heard.result = stream.result
-            return
-
-        async def ask() -> None:
-            async with (
-                gateway.asynchronous() as client,
-                client.stream(QUESTION, **settings) as stream,
-            ):
-                heard.request_id = stream.request_id
-                async for event in stream:
-                    heard.events.append(event)
-                heard.result = stream.result
-
-        asyncio.run(ask())
-
-    def many(
-        self,
-        gateway: Gateway,
-        questions: Iterable[str | Question],
-        **settings: Any,
-    ) -> list[Outcome]:
-        if not self.is_async:
-            with (
-                gateway.sync() as client,
-                closing(client.solve_many(questions, **settings)) as all_,
-            ):
-                return list(all_)
-
-        async def ask() -> list[Outcome]:
-            async with (
-                gateway.asynchronous() as client,
-                aclosing(client.solve_many(questions, **settings)) as all_,
-            ):
-                return [outcome async for outcome in all_]
-
-        return asyncio.run(ask())
-
-    def batch(
-        self,
-        gateway: Gateway,
-        questions: Iterable[str | Question],
-        told: list[Outcome],
-        **settings: Any,
-    ) -> None:
-        """Listen to the end; what was told is in `told`, before an error too."""
-        if not self.is_async:
-            with gateway.sync() as client:
-                told.extend(client.solve_batch(questions, **settings))
-            return
-
-        async def ask() -> None:
-            async with (
-                gateway.asynchronous() as client,
-                aclosing(client.solve_batch(questions, **settings)) as lines,
-            ):
-                async for outcome in lines:
-                    told.append(outcome)  # noqa: PERF401 - what came before an error is kept
-
-        asyncio.run(ask())
+    def __call__(self, base_url: str = "http://gateway", **settings: Any) -> object:
+        return make_call(self.connect(base_url, **settings), self.name, timeout=30.0)

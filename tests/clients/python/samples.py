@@ -137,7 +137,7 @@ def problem(status: int, detail: str, **more: object) -> dict[str, Any]:
     }
 
 
-def told(body: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+def events_of(body: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """The events of a stream that ends with this result, names and data."""
     draft, *others = ({**each, "outcome_score": None} for each in body["candidates"])
     samples = [each for each in others if each["kind"] == "sample"]

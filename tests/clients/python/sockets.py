@@ -1,124 +1,109 @@
-"""A stream over a real connection, with pauses."""
+"""Servers that send given bytes over real connections, with pauses."""
 
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import StreamRequestHandler, ThreadingTCPServer
 from typing import TypeAlias
 
+EVENTS_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+Part: TypeAlias = bytes | float | Callable[[], object]
+Parts: TypeAlias = tuple[Part, ...]
+
 
 class Server:
-    """Tells its parts, seconds of silence among them, and notes when it was heard and left."""
+    """Sends a response for each request of a connection, in parts.
 
-    def __init__(self, *parts: bytes | float) -> None:
-        self.parts = parts
-        self.begun = threading.Event()  # the first part is on its way
-        self.left = threading.Event()  # whoever listened has hung up
-        self.over = threading.Event()
+    A number among the parts is seconds of silence, a function is called.
+    """
+
+    def __init__(self, responses: tuple[Parts, ...], *, hangs_up: bool) -> None:
+        self.responses = responses
+        self.hangs_up = hangs_up
+        self.begun = threading.Event()  # a part was sent
+        self.left = threading.Event()  # the client closed its connection
+        self.over = threading.Event()  # the test has ended
         self.url = ""
 
-    def tell(self, handler: BaseHTTPRequestHandler) -> None:
-        handler.rfile.read(int(handler.headers["Content-Length"]))
-        handler.send_response(200)
-        handler.send_header("Content-Type", "text/event-stream")
-        handler.end_headers()
+    def handle(self, handler: StreamRequestHandler) -> None:
         try:
-            for part in self.parts:
-                if isinstance(part, float):
-                    self.over.wait(part)
-                else:
-                    handler.wfile.write(part)
-                    handler.wfile.flush()
-                    self.begun.set()
+            for parts in self.responses:
+                read_request(handler)
+                for part in parts:
+                    self.send(handler, part)
+            if not self.hangs_up:
+                self.over.wait()
         except OSError:
             self.left.set()
 
+    def send(self, handler: StreamRequestHandler, part: Part) -> None:
+        if isinstance(part, float):
+            self.over.wait(part)
+        elif isinstance(part, bytes):
+            handler.wfile.write(part)
+            self.begun.set()
+        else:
+            part()
+
+
+def read_request(handler: StreamRequestHandler) -> None:
+    length = 0
+    while (line := handler.rfile.readline().strip().lower()) != b"":
+        if line.startswith(b"content-length:"):
+            length = int(line.partition(b":")[2])
+    handler.rfile.read(length)
+
 
 @contextmanager
-def serving(*parts: bytes | float) -> Iterator[Server]:
-    server = Server(*parts)
+def running(handle: Callable[[StreamRequestHandler], None]) -> Iterator[str]:
+    """Host and port of a server with this handler."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            server.tell(self)
+    class Handler(StreamRequestHandler):
+        def handle(self) -> None:
+            handle(self)
 
-        def log_message(self, *_arguments: object) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        server.url = f"http://127.0.0.1:{http.server_port}"
-        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
+    with ThreadingTCPServer(("127.0.0.1", 0), Handler) as tcp:
+        thread = threading.Thread(target=tcp.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
+        try:
+            yield f"127.0.0.1:{tcp.server_address[1]}"
+        finally:
+            tcp.shutdown()
+            thread.join()
+
+
+@contextmanager
+def sending(*responses: Parts, hangs_up: bool = False) -> Iterator[Server]:
+    """A server that sends just these bytes, heads and all."""
+    server = Server(responses, hangs_up=hangs_up)
+    with running(server.handle) as address:
+        server.url = f"http://{address}"
         try:
             yield server
         finally:
             server.over.set()
-            http.shutdown()
-            thread.join()
-
-
-Parts: TypeAlias = tuple[bytes | float, ...]
 
 
 @contextmanager
-def dripping(*answers: Parts) -> Iterator[str]:
-    """The address of a server that says just these bytes, heads and all, and never hangs up.
-
-    An answer for each request of a connection; a number in it is seconds of silence.
-    """
-    over = threading.Event()
-
-    class Handler(StreamRequestHandler):
-        def handle(self) -> None:
-            with suppress(OSError):
-                for parts in answers:
-                    self.hear()
-                    for part in parts:
-                        if isinstance(part, float):
-                            over.wait(part)
-                        else:
-                            self.wfile.write(part)
-                over.wait()
-
-        def hear(self) -> None:
-            length = 0
-            while (line := self.rfile.readline().strip().lower()) != b"":
-                if line.startswith(b"content-length:"):
-                    length = int(line.partition(b":")[2])
-            self.rfile.read(length)
-
-    with ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
-        finally:
-            over.set()
-            server.shutdown()
-            thread.join()
+def serving(*parts: Part) -> Iterator[Server]:
+    """A server that answers with a stream of events."""
+    with sending((EVENTS_HEAD, *parts), hangs_up=True) as server:
+        yield server
 
 
 @contextmanager
-def answering(reply: bytes, tls: ssl.SSLContext | None = None) -> Iterator[str]:
-    """Host and port of a server that says this to whatever it is sent first, and hangs up."""
+def replying(reply: bytes, tls: ssl.SSLContext | None = None) -> Iterator[str]:
+    """Host and port of a server that sends this after the first bytes, and hangs up."""
 
-    class Handler(StreamRequestHandler):
-        def handle(self) -> None:
-            with suppress(OSError):
-                if tls is not None:
-                    tls.wrap_socket(self.request, server_side=True)
-                self.request.recv(65536)
-                self.request.sendall(reply)
-                self.request.shutdown(socket.SHUT_WR)
+    def handle(handler: StreamRequestHandler) -> None:
+        with suppress(OSError):
+            if tls is not None:
+                tls.wrap_socket(handler.request, server_side=True)
+            handler.request.recv(65536)
+            handler.request.sendall(reply)
+            handler.request.shutdown(socket.SHUT_WR)
 
-    with ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"127.0.0.1:{server.server_address[1]}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with running(handle) as address:
+        yield address

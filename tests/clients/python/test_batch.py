@@ -1,4 +1,6 @@
-"""`POST /solve/batch` of both clients: lines, failures, and going on after a cut."""
+"""`POST /solve/batch` of both clients: lines, errors, and continuing after a break."""
+
+from typing import Any
 
 import httpx2
 import pytest
@@ -17,7 +19,7 @@ from glore_client import (
     ServiceUnavailable,
 )
 from tests.clients.python import samples
-from tests.clients.python.fakes import LINES, Body, Caller, Gateway, error, streamed
+from tests.clients.python.fakes import LINES, Body, Connect, Gateway, error, streamed
 
 QUESTIONS: list[str | Question] = ["One?", Question("Two?", id="b"), "Three?"]
 FIRST = samples.line(1, result=samples.result(), id="b")
@@ -26,15 +28,9 @@ THIRD = samples.line(2, result=samples.result(selected=1))
 LAST = samples.last_line(ok=2, errors=1)
 
 
-def told(gateway: Gateway, caller: Caller, **settings: object) -> list[Outcome]:
-    outcomes: list[Outcome] = []
-    caller.batch(gateway, QUESTIONS, outcomes, **settings)
-    return outcomes
-
-
-def test_each_question_is_told_as_it_ends(caller: Caller) -> None:
+def test_outcomes_come_as_the_questions_end(connect: Connect) -> None:
     gateway = Gateway([streamed(LINES, FIRST + SECOND, THIRD + LAST)])
-    first, second, third = told(gateway, caller, max_engine_calls=3)
+    first, second, third = list(connect(gateway).solve_batch(QUESTIONS, max_engine_calls=3))
     assert isinstance(first, Answered)
     assert (first.index, first.question, first.result.answer) == (1, QUESTIONS[1], "12")
     assert isinstance(second, Failed)
@@ -67,8 +63,8 @@ def test_each_question_is_told_as_it_ends(caller: Caller) -> None:
         (FIRST, SECOND + THIRD),  # all but the end
     ],
 )
-def test_with_a_key_an_answer_that_was_cut_off_is_gone_on_with(
-    caller: Caller, cut: tuple[bytes | Exception, ...]
+def test_with_a_key_a_batch_that_was_cut_off_continues(
+    connect: Connect, cut: tuple[bytes | Exception, ...]
 ) -> None:
     gateway = Gateway(
         [
@@ -77,40 +73,40 @@ def test_with_a_key_an_answer_that_was_cut_off_is_gone_on_with(
             streamed(LINES, FIRST + THIRD, SECOND + LAST),
         ]
     )
-    outcomes = told(gateway, caller, idempotency_key="k-1")
+    outcomes = list(connect(gateway).solve_batch(QUESTIONS, idempotency_key="k-1"))
     assert sorted(outcome.index for outcome in outcomes) == [0, 1, 2]
     assert {request.headers["Idempotency-Key"] for request in gateway.requests} == {"k-1"}
     assert len({request.content for request in gateway.requests}) == 1
     assert len({request.headers["X-Request-ID"] for request in gateway.requests}) == 1
 
 
-def test_a_batch_that_broke_is_gone_on_with_under_its_key_and_else_is_an_error(
-    caller: Caller,
+def test_with_a_key_a_batch_continues_after_503_but_not_after_500(
+    connect: Connect,
 ) -> None:
-    away = samples.broken_line(ok=1, errors=0, error=samples.problem(503, "Not kept now."))
+    busy = samples.broken_line(ok=1, errors=0, error=samples.problem(503, "Not stored now."))
     bug = samples.broken_line(ok=1, errors=0, error=samples.problem(500, "A bug."))
     whole = streamed(LINES, FIRST + SECOND + THIRD + LAST)
-    gateway = Gateway([streamed(LINES, FIRST + away), whole])
-    assert len(told(gateway, caller, idempotency_key="k-1")) == 3
+    gateway = Gateway([streamed(LINES, FIRST + busy), whole])
+    assert len(list(connect(gateway).solve_batch(QUESTIONS, idempotency_key="k-1"))) == 3
     assert len(gateway.requests) == 2
     gateway = Gateway([streamed(LINES, FIRST + bug), whole])
     with pytest.raises(InternalServerError, match="A bug"):
-        told(gateway, caller, idempotency_key="k-1")
+        list(connect(gateway).solve_batch(QUESTIONS, idempotency_key="k-1"))
     assert len(gateway.requests) == 1
 
 
-def test_a_batch_goes_on_at_another_gateway_when_its_own_is_shut_down(caller: Caller) -> None:
+def test_a_batch_continues_at_another_gateway_when_its_own_shuts_down(connect: Connect) -> None:
     stopping = samples.problem(503, "The gateway is shutting down.", type="/problems/shutting-down")
     last = samples.broken_line(ok=1, errors=0, error=stopping)
     first = Body([FIRST + last])
     gateway = Gateway(
         [
             httpx2.Response(200, headers=LINES, stream=first),
-            httpx2.ConnectError("refused"),  # nobody listens any more
+            httpx2.ConnectError("refused"),  # no process listens any more
             streamed(LINES, FIRST + SECOND, THIRD + LAST),
         ]
     )
-    outcomes = told(gateway, caller, idempotency_key="k-1")
+    outcomes = list(connect(gateway).solve_batch(QUESTIONS, idempotency_key="k-1"))
     assert [outcome.index for outcome in outcomes] == [1, 0, 2]
     assert {request.headers["Idempotency-Key"] for request in gateway.requests} == {"k-1"}
     assert len({request.content for request in gateway.requests}) == 1
@@ -118,89 +114,91 @@ def test_a_batch_goes_on_at_another_gateway_when_its_own_is_shut_down(caller: Ca
     assert first.closed
 
 
-def test_without_a_key_a_batch_that_broke_is_not_asked_again(caller: Caller) -> None:
-    away = samples.broken_line(ok=1, errors=0, error=samples.problem(503, "Shutting down."))
-    gateway = Gateway([streamed(LINES, FIRST, away)])
+def test_without_a_key_a_batch_that_ended_early_is_not_repeated(connect: Connect) -> None:
+    stopping = samples.broken_line(ok=1, errors=0, error=samples.problem(503, "Shutting down."))
+    gateway = Gateway([streamed(LINES, FIRST, stopping)])
     outcomes: list[Outcome] = []
     with pytest.raises(ServiceUnavailable, match="Shutting down"):
-        caller.batch(gateway, QUESTIONS, outcomes)
+        outcomes.extend(connect(gateway).solve_batch(QUESTIONS))
     assert len(outcomes) == 1
     assert len(gateway.requests) == 1
 
 
-def test_blank_lines_are_signs_of_life_and_nothing_else(caller: Caller) -> None:
+def test_blank_lines_are_ignored(connect: Connect) -> None:
     blank = [b"\n", b"\r\n", b" ", b"\n"]
     parts = [*blank, FIRST, *blank, SECOND + b"\n" + THIRD, *blank, LAST]
-    assert len(told(Gateway([streamed(LINES, *parts)]), caller)) == 3
+    assert len(list(connect(Gateway([streamed(LINES, *parts)])).solve_batch(QUESTIONS))) == 3
 
 
-def test_blank_lines_do_not_prolong_the_whole_batch(caller: Caller) -> None:
+def test_blank_lines_do_not_prolong_the_whole_batch(connect: Connect) -> None:
     gateway = Gateway([])
     beats = [part for _ in range(9) for part in (gateway.wait(3.0), b"\n")]
     gateway.answers = [streamed(LINES, FIRST, *beats)]
     with pytest.raises(APITimeoutError, match=r"was not done within 12\.0 s"):
-        told(gateway, caller, idempotency_key="k-1", timeout=12.0)
+        list(connect(gateway).solve_batch(QUESTIONS, idempotency_key="k-1", timeout=12.0))
     assert gateway.now == 12.0
 
 
-def test_the_gateway_is_told_what_is_left_for_the_whole_batch(caller: Caller) -> None:
+def test_each_attempt_sends_the_time_left_for_the_whole_batch(connect: Connect) -> None:
     answer = streamed(LINES, FIRST + SECOND + THIRD + LAST)
     gateway = Gateway([error(503), answer], seconds_per_call=1.5)
-    told(gateway, caller, idempotency_key="k-1", timeout=10.0)
+    list(connect(gateway).solve_batch(QUESTIONS, idempotency_key="k-1", timeout=10.0))
     left = [request.headers["Glore-Deadline-Ms"] for request in gateway.requests]
     assert left == ["9750", "7750"]
 
 
-def test_retries_are_counted_anew_with_every_line(caller: Caller) -> None:
+def test_each_line_restores_the_retries(connect: Connect) -> None:
     gone = httpx2.ConnectError("refused")
     gateway = Gateway(
         [gone, gone, streamed(LINES, FIRST), gone, streamed(LINES, FIRST + SECOND + THIRD + LAST)]
     )
-    assert len(told(gateway, caller, idempotency_key="k-1")) == 3
+    assert len(list(connect(gateway).solve_batch(QUESTIONS, idempotency_key="k-1"))) == 3
     assert gateway.pauses == [0.5, 1.0, 0.5, 1.0]
 
 
-def test_a_batch_that_does_not_come_on_is_given_up(caller: Caller) -> None:
+def test_a_batch_without_progress_ends_after_its_retries(connect: Connect) -> None:
     gateway = Gateway([streamed(LINES, FIRST), *(streamed(LINES, FIRST) for _ in range(9))])
     outcomes: list[Outcome] = []
     with pytest.raises(APIConnectionError, match="the answer was cut off") as caught:
-        caller.batch(gateway, QUESTIONS, outcomes, idempotency_key="k-1")
+        outcomes.extend(connect(gateway).solve_batch(QUESTIONS, idempotency_key="k-1"))
     assert [outcome.index for outcome in outcomes] == [1]
     assert len(gateway.requests) == 3
     assert caught.value.request_id == "req-1"
 
 
-def test_without_a_key_nothing_is_asked_twice(caller: Caller) -> None:
+def test_without_a_key_a_batch_that_was_cut_off_is_not_repeated(connect: Connect) -> None:
     gateway = Gateway([streamed(LINES, FIRST)])
     outcomes: list[Outcome] = []
     with pytest.raises(APIConnectionError, match="the answer was cut off"):
-        caller.batch(gateway, QUESTIONS, outcomes)
+        outcomes.extend(connect(gateway).solve_batch(QUESTIONS))
     assert len(outcomes) == 1
     assert len(gateway.requests) == 1
 
 
-def test_a_key_of_another_batch_is_final(caller: Caller) -> None:
+def test_a_key_of_another_batch_is_final(connect: Connect) -> None:
     gateway = Gateway([error(409)])
     with pytest.raises(Conflict):
-        told(gateway, caller, idempotency_key="k-1")
+        list(connect(gateway).solve_batch(QUESTIONS, idempotency_key="k-1"))
     assert len(gateway.requests) == 1
 
 
-def test_a_store_that_is_away_is_waited_for(caller: Caller) -> None:
+def test_a_batch_waits_for_the_store(connect: Connect) -> None:
     gateway = Gateway([error(503, **{"Retry-After": "5"})])
     with pytest.raises(ServiceUnavailable):
-        told(gateway, caller, idempotency_key="k-1")
+        list(connect(gateway).solve_batch(QUESTIONS, idempotency_key="k-1"))
     assert gateway.pauses == [pytest.approx(5.5)] * 2
 
 
-def test_the_whole_batch_may_have_a_timeout(caller: Caller) -> None:
+def test_the_whole_batch_may_have_a_timeout(connect: Connect) -> None:
     gateway = Gateway([])
     gateway.answers = [
         streamed(LINES, gateway.wait(4.0), FIRST, gateway.wait(7.0), SECOND, THIRD + LAST)
     ]
     outcomes: list[Outcome] = []
     with pytest.raises(APITimeoutError, match=r"was not done within 10\.0 s"):
-        caller.batch(gateway, QUESTIONS, outcomes, idempotency_key="k-1", timeout=10.0)
+        outcomes.extend(
+            connect(gateway).solve_batch(QUESTIONS, idempotency_key="k-1", timeout=10.0)
+        )
     assert len(outcomes) == 2
     assert len(gateway.requests) == 1
 
@@ -214,26 +212,24 @@ def test_the_whole_batch_may_have_a_timeout(caller: Caller) -> None:
         (samples.line(0), "not a result of this API"),
     ],
 )
-def test_lines_of_another_service_are_refused(caller: Caller, lines: bytes, text: str) -> None:
+def test_lines_of_another_service_are_refused(connect: Connect, lines: bytes, text: str) -> None:
     with pytest.raises(InvalidResponseError, match=text):
-        told(Gateway([streamed(LINES, lines)]), caller)
+        list(connect(Gateway([streamed(LINES, lines)])).solve_batch(QUESTIONS))
 
 
-def test_no_questions_are_not_asked(caller: Caller) -> None:
+def test_an_empty_batch_is_not_sent(connect: Connect) -> None:
     gateway = Gateway([error(422)])
-    caller.batch(gateway, [], [])
+    list(connect(gateway).solve_batch([]))
     assert gateway.requests == []
 
 
 @pytest.mark.parametrize("settings", [{"timeout": 0.0}, {"silence": -1.0}, {"deadline": 0.0}])
-def test_times_that_are_none_are_refused_at_once(settings: dict[str, float]) -> None:
-    with Gateway([]).sync() as client, pytest.raises(ValueError, match="positive number"):
-        client.solve_batch(["x"], **settings)  # type: ignore[arg-type]  # any of three floats
+def test_invalid_times_are_refused_by_the_call(connect: Connect, settings: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="positive number"):
+        connect(Gateway([])).solve_batch(["x"], **settings)
 
 
-def test_one_text_is_not_many_questions() -> None:
-    with Gateway([]).sync() as client:
-        with pytest.raises(TypeError, match="not one text"):
-            client.solve_batch("How many?")
-        with pytest.raises(TypeError, match="not one text"):
-            client.solve_many("How many?")
+@pytest.mark.parametrize("call", ["solve_batch", "solve_many"])
+def test_a_text_in_place_of_questions_is_refused_by_the_call(connect: Connect, call: str) -> None:
+    with pytest.raises(TypeError, match="not one text"):
+        getattr(connect(Gateway([])), call)("How many?")

@@ -16,29 +16,24 @@ from glore_client import (
     APITimeoutError,
     AsyncClient,
     Client,
-    Outcome,
 )
 from tests.clients.python import samples
-from tests.clients.python.fakes import LINES, Body, Caller, Gateway, Heard, ok, streamed
+from tests.clients.python.fakes import (
+    LINES,
+    QUESTION_CALLS,
+    Body,
+    Connect,
+    Gateway,
+    make_call,
+    ok,
+    streamed,
+)
 from tests.clients.python.samples import QUESTION
 
 LIMIT_S = 60.0  # ends a test that hangs; generous, for machines that are busy
 CROWD = 110  # more than the connections that httpx2 allows by default
-UVICORN_HANGS_UP = 5.0  # seconds after which it closes a connection that rests
+UVICORN_KEEP_ALIVE = 5.0  # seconds after which it closes an idle connection
 JSON = {"Content-Type": "application/json", "X-Request-ID": "req-1"}
-Call = Callable[..., None]
-
-
-def solve(caller: Caller, gateway: Gateway, **settings: Any) -> None:
-    caller.solve(gateway, **settings)
-
-
-def stream(caller: Caller, gateway: Gateway, **settings: Any) -> None:
-    caller.stream(gateway, Heard(), **settings)
-
-
-def batch(caller: Caller, gateway: Gateway, **settings: Any) -> None:
-    caller.batch(gateway, [QUESTION], [], **settings)
 
 
 def drops(gateway: Gateway, content: bytes) -> Body:
@@ -48,48 +43,50 @@ def drops(gateway: Gateway, content: bytes) -> Body:
 
 
 @pytest.mark.parametrize("status", [301, 308])
-@pytest.mark.parametrize("call", [solve, stream, batch])
+@QUESTION_CALLS
 def test_a_redirect_is_an_error_with_the_requests_id(
-    caller: Caller, call: Call, status: int
+    connect: Connect, call: str, status: int
 ) -> None:
     headers = {"Location": "https://gateway/", "X-Request-ID": "req-3"}
     moved = httpx2.Response(status, headers=headers, stream=Body([b"<html>", b"moved"]))
     gateway = Gateway([moved])
     with pytest.raises(APIStatusError, match=f"status {status}") as caught:
-        call(caller, gateway)
+        make_call(connect(gateway), call)
     assert (caught.value.status, caught.value.request_id) == (status, "req-3")
     assert len(gateway.requests) == 1
 
 
 @pytest.mark.parametrize("status", [200, 500])
-def test_an_answer_that_trickles_does_not_outlast_the_timeout(caller: Caller, status: int) -> None:
+def test_an_answer_that_trickles_does_not_outlast_the_timeout(
+    connect: Connect, status: int
+) -> None:
     gateway = Gateway([])
     body = drops(gateway, json.dumps(samples.result()).encode())
     gateway.answers = [httpx2.Response(status, headers=JSON, stream=body)]
     with pytest.raises(APITimeoutError, match=r"no answer within 5\.0 s") as caught:
-        caller.solve(gateway, timeout=5.0)
+        connect(gateway).solve(QUESTION, timeout=5.0)
     assert gateway.now == 5.0
     assert caught.value.request_id == "req-1"
     assert len(gateway.requests) == 1
     assert body.closed
 
 
-@pytest.mark.parametrize("call", [stream, batch])
-def test_an_error_that_trickles_does_not_outlast_the_timeout(caller: Caller, call: Call) -> None:
+@pytest.mark.parametrize("call", ["stream", "batch"])
+def test_an_error_that_trickles_does_not_outlast_the_timeout(connect: Connect, call: str) -> None:
     gateway = Gateway([])
     body = drops(gateway, b"<html>" * 500)
     gateway.answers = [httpx2.Response(500, headers=JSON, stream=body)]
     with pytest.raises(APITimeoutError, match=r"no answer within 5\.0 s"):
-        call(caller, gateway, timeout=5.0)
+        make_call(connect(gateway), call, timeout=5.0)
     assert gateway.now == 5.0
 
 
-def test_readiness_that_trickles_does_not_outlast_the_timeout(caller: Caller) -> None:
+def test_readiness_that_trickles_does_not_outlast_the_timeout(connect: Connect) -> None:
     gateway = Gateway([])
     body = drops(gateway, b" " * 5000)
     gateway.answers = [httpx2.Response(200, headers=JSON, stream=body)]
     with pytest.raises(APITimeoutError, match=r"no answer within 10\.0 s"):
-        caller.ready(gateway)
+        connect(gateway).ready()
     assert gateway.now == 10.0
 
 
@@ -100,36 +97,36 @@ def test_readiness_that_trickles_does_not_outlast_the_timeout(caller: Caller) ->
         (httpx2.ReadTimeout(""), APITimeoutError, r"no answer within 65\.0 s"),
     ],
 )
-def test_an_answer_that_breaks_off_is_not_asked_for_again(
-    caller: Caller, cause: Exception, kind: type[APIConnectionError], text: str
+def test_an_answer_that_breaks_off_is_not_requested_again(
+    connect: Connect, cause: Exception, kind: type[APIConnectionError], text: str
 ) -> None:
     gateway = Gateway([streamed(JSON, b'{"id": ', cause)])
     with pytest.raises(kind, match=text) as caught:
-        caller.solve(gateway)
+        connect(gateway).solve(QUESTION)
     assert caught.value.__cause__ is cause
     assert caught.value.request_id == "req-1"
     assert len(gateway.requests) == 1
 
 
-def test_a_body_may_take_what_the_head_has_left_of_the_time(caller: Caller) -> None:
+def test_a_body_may_take_what_the_head_has_left_of_the_time(connect: Connect) -> None:
     gateway = Gateway([ok()], seconds_per_call=3.5)
-    caller.solve(gateway, timeout=10.0)
+    connect(gateway).solve(QUESTION, timeout=10.0)
     assert gateway.limits[0]["read"] == 10.0
     assert gateway.requests[0].extensions["timeout"]["read"] == 6.5
 
 
-def test_a_call_that_found_no_free_connection_was_never_sent(caller: Caller) -> None:
+def test_a_call_that_found_no_free_connection_was_never_sent(connect: Connect) -> None:
     gateway = Gateway([httpx2.PoolTimeout(""), ok()])
-    assert caller.solve(gateway).answer == "12"
+    assert connect(gateway).solve(QUESTION).answer == "12"
     gateway = Gateway([httpx2.PoolTimeout("")])
     with pytest.raises(APITimeoutError, match=r"no free connection within 6\d\.\d s"):
-        caller.solve(gateway)
+        connect(gateway).solve(QUESTION)
     assert len(gateway.requests) == 3
 
 
 @asynccontextmanager
 async def crowded() -> AsyncIterator[str]:
-    """The address of a gateway that answers when a whole crowd has asked it."""
+    """The address of a gateway that answers when a whole crowd of requests has come."""
     all_here = asyncio.Barrier(CROWD)
     body = json.dumps(samples.result()).encode()
     head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
@@ -146,46 +143,36 @@ async def crowded() -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
-async def test_as_many_are_asked_at_once_as_was_said(caller: Caller) -> None:
-    questions = [QUESTION] * CROWD
-
-    def ask(url: str) -> list[Outcome]:
-        with Client(url) as client:
-            return list(client.solve_many(questions, concurrency=CROWD, timeout=LIMIT_S / 2))
-
-    async def ask_async(url: str) -> list[Outcome]:
-        async with AsyncClient(url) as client:
-            told = client.solve_many(questions, concurrency=CROWD, timeout=LIMIT_S / 2)
-            return [outcome async for outcome in told]
-
+async def test_as_many_connections_are_open_as_calls(connect: Connect) -> None:
     async with asyncio.timeout(LIMIT_S), crowded() as url:
-        asked = ask_async(url) if caller.is_async else asyncio.to_thread(ask, url)
-        outcomes = await asked
+        outcomes = await asyncio.to_thread(
+            lambda: list(connect(url).solve_many([QUESTION] * CROWD, concurrency=CROWD))
+        )
     assert [type(outcome) for outcome in outcomes] == [Answered] * CROWD
 
 
 @pytest.mark.parametrize("make", [Client, AsyncClient])
-def test_a_connection_that_rests_is_closed_before_the_gateway_does_it(
+def test_an_idle_connection_is_closed_before_the_gateway_closes_it(
     make: Callable[[], Client | AsyncClient],
 ) -> None:
     transport: Any = make()._http._transport
-    assert transport._pool._keepalive_expiry < UVICORN_HANGS_UP
+    assert transport._pool._keepalive_expiry < UVICORN_KEEP_ALIVE
 
 
 @pytest.mark.parametrize("value", ["Straße", "a\r\nX: 1", " a", "a\x00"])
-@pytest.mark.parametrize("call", [solve, stream, batch])
+@QUESTION_CALLS
 def test_a_request_id_that_cannot_be_sent_is_refused(
-    caller: Caller, call: Call, value: str
+    connect: Connect, call: str, value: str
 ) -> None:
     gateway = Gateway([ok()])
     with pytest.raises(ValueError, match=r"the request id .* a header cannot carry"):
-        call(caller, gateway, request_id=value)
+        make_call(connect(gateway), call, request_id=value)
     assert gateway.requests == []
 
 
 @pytest.mark.parametrize("value", ["", "Straße", "a\nb"])
-def test_an_idempotency_key_that_cannot_be_sent_is_refused(caller: Caller, value: str) -> None:
+def test_an_idempotency_key_that_cannot_be_sent_is_refused(connect: Connect, value: str) -> None:
     gateway = Gateway([streamed(LINES)])
     with pytest.raises(ValueError, match=r"the idempotency key .* a header cannot carry"):
-        caller.batch(gateway, [QUESTION], [], idempotency_key=value)
+        list(connect(gateway).solve_batch([QUESTION], idempotency_key=value))
     assert gateway.requests == []

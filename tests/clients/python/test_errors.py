@@ -21,9 +21,18 @@ from glore_client import (
     RetryPolicy,
 )
 from tests.clients.python import samples
-from tests.clients.python.every_call import CALLS, Call
-from tests.clients.python.fakes import EVENTS, LINES, Caller, Gateway, Heard, streamed
-from tests.clients.python.sockets import answering
+from tests.clients.python.fakes import (
+    EVENTS,
+    LINES,
+    Call,
+    Connect,
+    Gateway,
+    make_call,
+    read_stream,
+    streamed,
+)
+from tests.clients.python.samples import QUESTION
+from tests.clients.python.sockets import replying
 
 NGINX = (
     "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n"
@@ -52,15 +61,13 @@ def of(response: httpx2.Response | Exception) -> httpx2.MockTransport:
     return httpx2.MockTransport(Gateway([response]).handle)
 
 
-@CALLS
-def test_a_proxys_page_is_told_with_its_status_and_beginning(call: Call) -> None:
+def test_the_error_of_a_proxys_page_has_its_status_and_beginning(call: Call) -> None:
     error = failure(call, transport=of(httpx2.Response(502, text=NGINX)))
     assert isinstance(error, BadGateway)
     assert error.message.startswith("status 502: <html> <head><title>502 Bad Gateway</title>")
     assert error.problem is None
 
 
-@CALLS
 @pytest.mark.parametrize(
     ("body", "message"),
     [
@@ -77,14 +84,13 @@ def test_a_proxys_page_is_told_with_its_status_and_beginning(call: Call) -> None
         (b"x" * 60_000, f"status 500: {'x' * 199}…"),
     ],
 )
-def test_an_error_body_of_any_kind_is_told(call: Call, body: bytes, message: str) -> None:
+def test_an_error_body_of_any_kind_is_quoted(call: Call, body: bytes, message: str) -> None:
     error = failure(call, transport=of(httpx2.Response(500, content=body)))
     assert isinstance(error, APIStatusError)
     assert error.message.startswith(message)
     assert (error.problem is None) == message.startswith("status")
 
 
-@CALLS
 def test_an_error_whose_body_breaks_off_is_still_that_error(call: Call) -> None:
     cut = streamed({}, b"<html>", httpx2.RemoteProtocolError("hung up"))
     cut.status_code = 502
@@ -102,24 +108,23 @@ def test_an_error_whose_body_breaks_off_is_still_that_error(call: Call) -> None:
         ({"json": samples.result() | {"answer": 5}}, "answer: Input should be a valid string"),
     ],
 )
-def test_an_answer_that_is_none_is_told(
-    caller: Caller, answer: dict[str, Any], message: str
+def test_an_invalid_answer_is_described(
+    connect: Connect, answer: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(InvalidResponseError, match=rf"^status 200, but .*{message}"):
-        caller.solve(Gateway([httpx2.Response(200, **answer)]))
+        connect(Gateway([httpx2.Response(200, **answer)])).solve(QUESTION)
 
 
 @pytest.mark.parametrize("call", ["stream", "batch"])
-def test_a_page_where_a_stream_was_asked_for_is_told(caller: Caller, call: str) -> None:
+def test_a_page_in_place_of_a_stream_is_quoted(connect: Connect, call: str) -> None:
     page = httpx2.Response(200, html="<html>Log in</html>")
     text = r"status 200, but the answer is text/html, not .*: <html>Log in</html>"
     with pytest.raises(InvalidResponseError, match=text):
-        getattr(caller, call)(Gateway([page]), *([["?"], []] if call == "batch" else [Heard()]))
+        make_call(connect(Gateway([page])), call)
 
 
-@CALLS
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_says_where_to(call: Call, status: int) -> None:
+def test_a_redirect_names_its_target(call: Call, status: int) -> None:
     moved = httpx2.Response(status, headers={"Location": "https://gateway/solve"}, html="moved")
     error = failure(call, transport=of(moved))
     assert error.message == (
@@ -128,8 +133,7 @@ def test_a_redirect_says_where_to(call: Call, status: int) -> None:
     )
 
 
-@CALLS
-def test_a_wrong_key_is_told_from_none(call: Call) -> None:
+def test_a_wrong_key_and_a_missing_key_have_different_texts(call: Call) -> None:
     body = samples.problem(401, "Send a key that this gateway knows.")
     none = failure(call, transport=of(httpx2.Response(401, json=body)))
     wrong = failure(call, transport=of(httpx2.Response(401, json=body)), api_key="k-hidden")
@@ -145,8 +149,7 @@ def test_a_wrong_key_is_told_from_none(call: Call) -> None:
         assert error.message.endswith("The API key that was sent is not accepted.")
 
 
-@CALLS
-def test_a_path_in_the_base_url_is_named_where_nothing_is_found(call: Call) -> None:
+def test_404_names_a_path_in_the_base_url(call: Call) -> None:
     nothing = httpx2.Response(404, json={"detail": "Not Found"})
     error = failure(call, "http://gateway:8000/v1", transport=of(nothing))
     assert isinstance(error, NotFound)
@@ -160,8 +163,7 @@ def test_a_path_in_the_base_url_is_named_where_nothing_is_found(call: Call) -> N
     assert said.message == "404: No."
 
 
-@CALLS
-def test_a_password_in_the_url_is_not_told(call: Call) -> None:
+def test_a_password_in_the_url_is_not_shown(call: Call) -> None:
     seen: list[str] = []
 
     def refuse(request: httpx2.Request) -> httpx2.Response:
@@ -177,19 +179,19 @@ def test_a_password_in_the_url_is_not_told(call: Call) -> None:
 
 
 @pytest.mark.parametrize("call", ["stream", "batch"])
-def test_an_error_in_mid_answer_names_the_url(caller: Caller, call: str) -> None:
+def test_an_error_in_mid_answer_names_the_url(connect: Connect, call: str) -> None:
     problem = samples.problem(503, "Gone\x1b[2J" + "." * 5000)
     text = r"^503: Gone\\x1b\[2J\.{900,}… \(POST http://gateway/solve"
     if call == "stream":
         parts = samples.as_events([("error", problem)])
         with pytest.raises(APIStatusError, match=text):
-            caller.stream(Gateway([streamed(EVENTS, parts)]), Heard(), deadline=0.2)
+            read_stream(connect(Gateway([streamed(EVENTS, parts)])), deadline=0.2)
         return
     lines = samples.line(0, error=problem) + samples.last_line(ok=0, errors=1)
-    told: list[Outcome] = []
-    caller.batch(Gateway([streamed(LINES, lines)]), ["?"], told)
-    assert isinstance(told[0], Failed)
-    assert re.match(text, str(told[0].error))
+    outcomes: list[Outcome] = []
+    outcomes.extend(connect(Gateway([streamed(LINES, lines)])).solve_batch(["?"]))
+    assert isinstance(outcomes[0], Failed)
+    assert re.match(text, str(outcomes[0].error))
 
 
 REFUSED = b"HTTP/1.1 400 Bad Request\r\n\r\n"
@@ -197,7 +199,6 @@ TLS_ALERT = bytes.fromhex("15030300020246")
 HTTPS_WANTED = "the base URL has to begin with https://"
 
 
-@CALLS
 @pytest.mark.parametrize(
     ("reply", "text"),
     [
@@ -206,15 +207,14 @@ HTTPS_WANTED = "the base URL has to begin with https://"
         (b"", "the server hung up during the TLS handshake; does it speak https?"),
     ],
 )
-def test_https_to_a_port_for_http_is_told_in_words(call: Call, reply: bytes, text: str) -> None:
-    with answering(reply) as address:
+def test_https_to_a_port_for_http_is_explained(call: Call, reply: bytes, text: str) -> None:
+    with replying(reply) as address:
         error = failure(call, f"https://{address}")
     assert isinstance(error, APIConnectionError)
     assert error.message.startswith(f"cannot connect: {text}")
     assert "SSL" not in str(error)
 
 
-@CALLS
 @pytest.mark.parametrize(
     "reply",
     [
@@ -225,15 +225,14 @@ def test_https_to_a_port_for_http_is_told_in_words(call: Call, reply: bytes, tex
         REFUSED + b"Reason: You're speaking plain HTTP to an SSL-enabled server port.",  # Apache
     ],
 )
-def test_http_to_a_port_for_https_is_told_in_words(call: Call, reply: bytes) -> None:
-    with answering(reply) as address:
+def test_http_to_a_port_for_https_is_explained(call: Call, reply: bytes) -> None:
+    with replying(reply) as address:
         error = failure(call, f"http://{address}")
     assert HTTPS_WANTED in error.message
 
 
-@CALLS
-def test_http_to_a_server_with_tls_is_told_in_words(call: Call) -> None:
-    with answering(b"", ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)) as address:
+def test_http_to_a_server_with_tls_is_explained(call: Call) -> None:
+    with replying(b"", ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)) as address:
         error = failure(call, f"http://{address}")
     assert HTTPS_WANTED in error.message
 
@@ -244,7 +243,6 @@ def caused_by(cause: Exception) -> httpx2.ConnectError:
     return error
 
 
-@CALLS
 @pytest.mark.parametrize(
     ("cause", "text"),
     [
@@ -261,21 +259,20 @@ def caused_by(cause: Exception) -> httpx2.ConnectError:
         (socket.gaierror(-2, "not known"), r"the name gateway cannot be resolved (not known)"),
     ],
 )
-def test_why_there_is_no_connection_is_told_in_words(
+def test_the_cause_of_a_failed_connection_is_explained(
     call: Call, cause: Exception, text: str
 ) -> None:
     error = failure(call, transport=of(caused_by(cause)))
     assert error.message.startswith(f"cannot connect: {text}")
 
 
-def test_a_fault_of_tls_that_lasts_is_not_tried_again(caller: Caller) -> None:
+def test_an_untrusted_certificate_is_not_retried(connect: Connect) -> None:
     untrusted = Gateway([caused_by(ssl.SSLCertVerificationError(1, "self-signed"))])
     with pytest.raises(APIConnectionError, match="is not trusted"):
-        caller.solve(untrusted)
+        connect(untrusted).solve(QUESTION)
     assert len(untrusted.requests) == 1
 
 
-@CALLS
-def test_a_proxy_that_refuses_is_told_as_such(call: Call) -> None:
+def test_a_proxy_that_refuses_is_named(call: Call) -> None:
     error = failure(call, transport=of(httpx2.ProxyError("407 Proxy Authentication Required")))
     assert error.message == "the proxy made no connection: 407 Proxy Authentication Required"

@@ -17,7 +17,7 @@ from glore_client import (
     RetryPolicy,
     Sampling,
 )
-from tests.clients.python.fakes import Caller, Gateway, Heard, ok
+from tests.clients.python.fakes import Connect, Gateway, ok, read_stream
 from tests.clients.python.samples import QUESTION
 
 # A call, a keyword that it has not, and what the error names.
@@ -44,18 +44,14 @@ UNKNOWN = [
 ]
 
 
-def client_of(gateway: Gateway, caller: Caller) -> Client | AsyncClient:
-    return gateway.asynchronous() if caller.is_async else gateway.sync()
-
-
 @pytest.mark.parametrize(("call", "unknown", "named"), UNKNOWN)
 def test_an_unknown_option_of_a_call_names_the_nearest(
-    caller: Caller, call: str, unknown: str, named: str
+    connect: Connect, call: str, unknown: str, named: str
 ) -> None:
     gateway = Gateway([ok()])
     arguments = [] if call in {"ready", "with_options"} else [[QUESTION]]
     with pytest.raises(TypeError, match=rf"^{call}\(\) has no option '{unknown}'.*{named}"):
-        getattr(client_of(gateway, caller), call)(*arguments, **{unknown: 8})  # not awaited
+        getattr(connect(gateway), call)(*arguments, **{unknown: 8})
     assert gateway.requests == []
 
 
@@ -86,7 +82,7 @@ def test_each_unknown_option_is_named() -> None:
         client.solve(QUESTION, **options)
 
 
-def test_every_documented_option_is_taken(caller: Caller) -> None:
+def test_every_documented_option_is_taken(connect: Connect) -> None:
     options: Any = {
         "strategy": "draft",
         "sampling": Sampling(n=2),
@@ -100,12 +96,11 @@ def test_every_documented_option_is_taken(caller: Caller) -> None:
     }
     assert options.keys() == get_type_hints(CallOptions).keys()
     gateway = Gateway([ok(), ok(), ok(), ok()])
-    caller.solve(gateway, **options)
-    caller.many(gateway, [QUESTION], **options)
+    connect(gateway).solve(QUESTION, **options)
+    list(connect(gateway).solve_many([QUESTION], **options))
     with pytest.raises(InvalidResponseError):  # a whole answer where events were asked for
-        caller.stream(gateway, Heard(), **options)
-    with gateway.sync().with_options(**options) as client:
-        client.solve(QUESTION)
+        read_stream(connect(gateway), **options)
+    connect(gateway).with_options(**options).solve(QUESTION)
     assert len(gateway.requests) == 4
     assert all(gateway.body(i) == gateway.body(0) for i in range(4))
     sent = {name: gateway.body().get(name) for name in ("rounds", "verify", "correct")}

@@ -18,7 +18,7 @@ def test_no_cut_changes_what_is_read() -> None:
 
 
 def test_a_line_that_never_ends_is_not_kept() -> None:
-    parser = LineParser(longest=100)
+    parser = LineParser(limit=100)
 
     def feed() -> None:
         for _ in range(20):
@@ -30,4 +30,4 @@ def test_a_line_that_never_ends_is_not_kept() -> None:
 
 def test_a_line_that_is_too_long_and_ends_is_not_kept_either() -> None:
     with pytest.raises(TooLongError, match="a line of more than 100 bytes"):
-        LineParser(longest=100).feed(b"x" * 101 + b"\n")
+        LineParser(limit=100).feed(b"x" * 101 + b"\n")

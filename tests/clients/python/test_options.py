@@ -1,9 +1,8 @@
 """What a client is made with: arguments, environment, headers, and defaults of its own."""
 
-import inspect
 import platform
 import tomllib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from glore_client import (
     Sampling,
     ServiceUnavailable,
 )
-from tests.clients.python.fakes import LINES, Caller, Gateway, error, ok, streamed
+from tests.clients.python.fakes import LINES, Connect, Gateway, error, ok, streamed
 from tests.clients.python.samples import QUESTION
 from tests.clients.python.test_batch import FIRST, LAST, QUESTIONS, SECOND, THIRD
 
@@ -111,10 +110,10 @@ def test_a_gateway_may_have_a_path_before_it(base: str) -> None:
     assert str(gateway.requests[0].url) == "http://gateway/glore/solve"
 
 
-def test_every_call_says_who_asks(caller: Caller) -> None:
+def test_every_call_says_who_asks(connect: Connect) -> None:
     gateway = Gateway([ok(), ok()])
-    caller.solve(gateway)
-    caller.many(gateway, [QUESTION])
+    connect(gateway).solve(QUESTION)
+    list(connect(gateway).solve_many([QUESTION]))
     for request in gateway.requests:
         assert request.headers["User-Agent"] == (
             f"glore-client/{glore_client.__version__} python/{platform.python_version()} "
@@ -147,33 +146,21 @@ def test_a_header_that_cannot_be_sent_is_refused(make: Make, headers: dict[str, 
         assert "hidd" not in str(caught.value)
 
 
-def client_of(gateway: Gateway, caller: Caller) -> Any:
-    return gateway.asynchronous() if caller.is_async else gateway.sync()
-
-
-async def ended(call: Any) -> Any:
-    if isinstance(call, AsyncIterator):
-        return [each async for each in call]
-    if isinstance(call, Iterator):
-        return list(call)
-    return await call if inspect.isawaitable(call) else call
-
-
-async def test_with_options_has_defaults_of_its_own_and_the_same_connections(
-    caller: Caller,
+def test_with_options_has_defaults_of_its_own_and_the_same_connections(
+    connect: Connect,
 ) -> None:
     gateway = Gateway([ok()])
-    client = client_of(gateway, caller)
+    client = connect(gateway)
     other = client.with_options(
         timeout=3.0, strategy="draft", sampling=Sampling(temperature=0.5), headers={"X-Team": "b"}
     )
     assert type(other) is type(client)
     assert other._http is client._http
-    await ended(other.solve(QUESTION))
-    await ended(client.solve(QUESTION))
-    await ended(other.solve(QUESTION, strategy="local", timeout=4.0))
+    other.solve(QUESTION)
+    client.solve(QUESTION)
+    other.solve(QUESTION, strategy="local", timeout=4.0)
     again = other.with_options(strategy="global", headers={"X-Other": "c"})
-    await ended(again.solve(QUESTION))
+    again.solve(QUESTION)
     bodies = [gateway.body(i) for i in range(4)]
     assert [body.get("strategy") for body in bodies] == ["draft", None, "local", "global"]
     assert [body.get("sampling") for body in bodies] == [
@@ -188,26 +175,24 @@ async def test_with_options_has_defaults_of_its_own_and_the_same_connections(
     assert [request.headers.get("X-Other") for request in gateway.requests] == [None] * 3 + ["c"]
 
 
-async def test_with_options_holds_for_many_questions_and_batches(caller: Caller) -> None:
+def test_with_options_holds_for_many_questions_and_batches(connect: Connect) -> None:
     gateway = Gateway([ok(), ok(), streamed(LINES, FIRST + SECOND + THIRD + LAST)])
-    client = client_of(gateway, caller).with_options(
-        timeout=3.0, strategy="draft", headers={"X-Team": "b"}
-    )
+    client = connect(gateway).with_options(timeout=3.0, strategy="draft", headers={"X-Team": "b"})
     own = Question(QUESTION, strategy="local")
-    assert len(await ended(client.solve_many([QUESTION, own], concurrency=1))) == 2
-    assert len(await ended(client.solve_batch(QUESTIONS))) == 3
+    assert len(list(client.solve_many([QUESTION, own], concurrency=1))) == 2
+    assert len(list(client.solve_batch(QUESTIONS))) == 3
     assert [gateway.body(i)["strategy"] for i in range(3)] == ["draft", "local", "draft"]
     assert [limits["read"] for limits in gateway.limits[:2]] == [3.0, 3.0]
     assert all(request.headers["X-Team"] == "b" for request in gateway.requests)
     assert "Glore-Deadline-Ms" not in gateway.requests[2].headers  # a batch has its own timeout
 
 
-async def test_with_options_may_have_retries_of_its_own(caller: Caller) -> None:
+def test_with_options_may_have_retries_of_its_own(connect: Connect) -> None:
     gateway = Gateway([error(503), ok()])
-    client = client_of(gateway, caller)
+    client = connect(gateway)
     with pytest.raises(ServiceUnavailable):
-        await ended(client.with_options(retry=RetryPolicy(max_retries=0)).solve(QUESTION))
-    assert (await ended(client.solve(QUESTION))).answer == "12"
+        client.with_options(retry=RetryPolicy(max_retries=0)).solve(QUESTION)
+    assert (client.solve(QUESTION)).answer == "12"
 
 
 @MAKERS

@@ -1,18 +1,17 @@
 """Questions that cannot be sent: a ValueError alone, and `Failed` among others, which go on."""
 
-import asyncio
 from typing import Any
 
 import pytest
 
 from glore_client import Answered, Failed, InvalidQuestionError, Outcome, Question, Sampling
 from tests.clients.python import samples
-from tests.clients.python.fakes import LINES, Caller, Gateway, ok, streamed
+from tests.clients.python.fakes import LINES, Connect, Gateway, ok, streamed
 
 SURROGATE = "emoji \ud83d"
 ENDLESS: list[Any] = []
 ENDLESS.append(ENDLESS)
-# A question, and what is said of it.
+# A question, and the reason.
 REFUSED: list[tuple[Any, str]] = [
     (SURROGATE, r"the question cannot be encoded: it holds '\\ud83d'"),
     ("\udcff", r"the question cannot be encoded: it holds '\\udcff'"),
@@ -35,7 +34,7 @@ GOOD = [0, len(MIXED) - 2, len(MIXED) - 1]
 BAD = list(range(1, len(MIXED) - 2))
 
 
-def assert_all_told(outcomes: list[Outcome]) -> None:
+def assert_complete(outcomes: list[Outcome]) -> None:
     """Each question once: the good ones answered, of the others why not."""
     assert sorted(each.index for each in outcomes) == list(range(len(MIXED)))
     for outcome in outcomes:
@@ -51,37 +50,36 @@ def assert_all_told(outcomes: list[Outcome]) -> None:
 
 
 @pytest.mark.parametrize(("question", "text"), REFUSED)
-def test_a_single_one_is_a_value_error_that_says_so(
-    caller: Caller,
+def test_a_single_one_is_a_value_error_with_the_reason(
+    connect: Connect,
     question: Any,
     text: str,
 ) -> None:
     gateway = Gateway([ok()])
-    made: Any = gateway.asynchronous() if caller.is_async else gateway.sync()
-    with pytest.raises(ValueError, match=text):
-        made.stream(question)
-    with pytest.raises(ValueError, match=text):
-        asyncio.run(made.solve(question)) if caller.is_async else made.solve(question)
+    client = connect(gateway)
+    for call in (client.stream, client.solve):
+        with pytest.raises(ValueError, match=text):
+            call(question)
     assert gateway.requests == []
 
 
 @pytest.mark.parametrize("ordered", [True, False])
-def test_many_go_on_without_them(caller: Caller, *, ordered: bool) -> None:
+def test_many_continue_without_them(connect: Connect, *, ordered: bool) -> None:
     gateway = Gateway([ok() for _ in GOOD])
-    outcomes = caller.many(gateway, MIXED, ordered=ordered, concurrency=2)
-    assert_all_told(outcomes)
+    outcomes = list(connect(gateway).solve_many(MIXED, ordered=ordered, concurrency=2))
+    assert_complete(outcomes)
     assert [each.index for each in outcomes] == list(range(len(MIXED))) or not ordered
-    asked = [gateway.body(i)["question"] for i in range(len(gateway.requests))]
-    assert sorted(asked) == ["1+1?", "2+2?", "3+3?"]
+    sent = [gateway.body(i)["question"] for i in range(len(gateway.requests))]
+    assert sorted(sent) == ["1+1?", "2+2?", "3+3?"]
 
 
 @pytest.mark.parametrize("key", [None, "k-1"])
-def test_a_batch_goes_on_without_them(caller: Caller, key: str | None) -> None:
-    lines = [samples.line(place, result=samples.result()) for place in (2, 0, 1)]
+def test_a_batch_continues_without_them(connect: Connect, key: str | None) -> None:
+    lines = [samples.line(index, result=samples.result()) for index in (2, 0, 1)]
     gateway = Gateway([streamed(LINES, *lines, samples.last_line(ok=3))])
     outcomes: list[Outcome] = []
-    caller.batch(gateway, MIXED, outcomes, idempotency_key=key)
-    assert_all_told(outcomes)
+    outcomes.extend(connect(gateway).solve_batch(MIXED, idempotency_key=key))
+    assert_complete(outcomes)
     assert [each.index for each in outcomes] == [*BAD, GOOD[2], GOOD[0], GOOD[1]]
     assert gateway.body()["questions"] == [
         {"question": "1+1?"},
@@ -90,18 +88,20 @@ def test_a_batch_goes_on_without_them(caller: Caller, key: str | None) -> None:
     ]
 
 
-def test_a_batch_that_is_cut_off_tells_them_once(caller: Caller) -> None:
+def test_a_batch_that_is_cut_off_gives_them_once(connect: Connect) -> None:
     first, second, third = (samples.line(i, result=samples.result()) for i in range(3))
     whole = streamed(LINES, first + second + third + samples.last_line(ok=3))
     outcomes: list[Outcome] = []
-    caller.batch(Gateway([streamed(LINES, second), whole]), MIXED, outcomes, idempotency_key="k-1")
-    assert_all_told(outcomes)
+    outcomes.extend(
+        connect(Gateway([streamed(LINES, second), whole])).solve_batch(MIXED, idempotency_key="k-1")
+    )
+    assert_complete(outcomes)
 
 
-def test_a_batch_of_nothing_else_is_not_sent(caller: Caller) -> None:
+def test_a_batch_of_nothing_else_is_not_sent(connect: Connect) -> None:
     gateway = Gateway([ok()])
     outcomes: list[Outcome] = []
-    caller.batch(gateway, MIXED[1:-2], outcomes)
+    outcomes.extend(connect(gateway).solve_batch(MIXED[1:-2]))
     assert [type(each) for each in outcomes] == [Failed] * len(BAD)
     assert gateway.requests == []
 
@@ -110,12 +110,14 @@ def test_a_batch_of_nothing_else_is_not_sent(caller: Caller) -> None:
     "options",
     [{"strategy": SURROGATE}, {"sampling": {"n": 2}}, {"max_engine_calls": object()}],
 )
-def test_options_for_all_that_cannot_be_sent_are_refused_at_once(options: dict[str, Any]) -> None:
+def test_options_for_all_that_cannot_be_sent_are_refused_by_the_call(
+    connect: Connect, options: dict[str, Any]
+) -> None:
     gateway = Gateway([ok()])
-    for client in (gateway.sync(), gateway.asynchronous()):
-        for call in ("solve_many", "solve_batch"):
-            with pytest.raises(ValueError, match=r"cannot be encoded|is a Sampling"):
-                getattr(client, call)(["1+1?"], **options)
+    client = connect(gateway)
+    for call in (client.solve_many, client.solve_batch):
         with pytest.raises(ValueError, match=r"cannot be encoded|is a Sampling"):
-            client.stream("1+1?", **options)
+            call(["1+1?"], **options)
+    with pytest.raises(ValueError, match=r"cannot be encoded|is a Sampling"):
+        client.stream("1+1?", **options)
     assert gateway.requests == []

@@ -16,7 +16,8 @@ from glore_client import (
     RetryPolicy,
 )
 from glore_client.retries import retry_after
-from tests.clients.python.fakes import Caller, Gateway, error, ok
+from tests.clients.python.fakes import Connect, Gateway, error, ok
+from tests.clients.python.samples import QUESTION
 
 NOW = datetime(2026, 11, 23, 20, 0, 0, tzinfo=UTC)
 
@@ -60,7 +61,7 @@ def test_retry_after_is_seconds_or_a_date(headers: dict[str, str], seconds: floa
 
 
 @pytest.mark.parametrize("status", [429, 502, 503])
-def test_statuses_that_say_not_now_are_tried_again(status: int) -> None:
+def test_429_502_and_503_are_retried(status: int) -> None:
     assert RetryPolicy().wait(0, status_error(status)) is not None
 
 
@@ -69,7 +70,7 @@ def test_other_statuses_are_final(status: int) -> None:
     assert RetryPolicy().wait(0, status_error(status, after=1.0)) is None
 
 
-def test_what_the_students_engine_refuses_is_final_and_other_bad_gateways_are_not() -> None:
+def test_student_rejected_is_final_and_other_502_are_not() -> None:
     refused = Problem(type="/problems/student-rejected", status=502)
     elsewhere = Problem(type="https://proxy.example/no-answer", status=502)
     policy = RetryPolicy()
@@ -99,24 +100,24 @@ def test_a_repeatable_call_may_have_reached_the_gateway(cause: httpx2.RequestErr
 
 
 def test_a_retry_is_logged_with_its_reason_and_its_pause(
-    caller: Caller, caplog: pytest.LogCaptureFixture
+    connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
     gateway = Gateway([httpx2.ConnectError("refused"), error(503), ok()])
     with caplog.at_level(logging.DEBUG, "glore_client"):
-        caller.solve(gateway)
-    told = [each for each in caplog.records if each.name == "glore_client"]
-    assert [each.levelno for each in told] == [logging.DEBUG] * 2
-    assert [each.getMessage() for each in told] == [
+        connect(gateway).solve(QUESTION)
+    records = [each for each in caplog.records if each.name == "glore_client"]
+    assert [each.levelno for each in records] == [logging.DEBUG] * 2
+    assert [each.getMessage() for each in records] == [
         "retry 1 in 0.50 s: cannot connect: refused (POST http://gateway/solve)",
         "retry 2 in 1.00 s: 503: It went wrong. (POST http://gateway/solve)",
     ]
 
 
-def test_what_is_not_tried_again_is_not_logged(
-    caller: Caller, caplog: pytest.LogCaptureFixture
+def test_an_error_without_retry_is_not_logged(
+    connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG, "glore_client"), pytest.raises(APIStatusError):
-        caller.solve(Gateway([error(504)]))
+        connect(Gateway([error(504)])).solve(QUESTION)
     assert not [each for each in caplog.records if each.name == "glore_client"]
 
 
@@ -127,12 +128,12 @@ def test_waits_double_up_to_a_limit_and_half_is_random() -> None:
     assert RetryPolicy(jitter=lambda: 0.0).wait(0, status_error(503)) == 0.25
 
 
-def test_the_number_of_retries_is_kept() -> None:
+def test_the_number_of_retries_is_limited() -> None:
     assert RetryPolicy(max_retries=2).wait(2, status_error(503)) is None
     assert RetryPolicy(max_retries=0).wait(0, status_error(503)) is None
 
 
-def test_retry_after_goes_before_the_own_wait_unless_too_long() -> None:
+def test_retry_after_replaces_the_wait_unless_too_long() -> None:
     policy = RetryPolicy(jitter=lambda: 0.0)
     assert policy.wait(0, status_error(503, after=12.0)) == 12.0
     assert policy.wait(0, status_error(503, after=61.0)) is None

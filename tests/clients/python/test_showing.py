@@ -236,7 +236,7 @@ def test_foreign_text_is_never_markup(text: str) -> None:
     result = result_with(text)
     assert structure(result) == HARMLESS
     page = Page(result._repr_html_())
-    assert visible(text, kept="\n\t") in page.texts
+    assert visible(text, allowed="\n\t") in page.texts
 
 
 @settings(max_examples=30)

@@ -79,7 +79,7 @@ def test_an_event_is_told_with_its_last_byte() -> None:
 
 @pytest.mark.parametrize("part", [b"x" * 10, b"data: xxxx\n", b"data\n"])
 def test_what_never_ends_is_not_kept(part: bytes) -> None:
-    parser = EventParser(longest=1000)
+    parser = EventParser(limit=1000)
 
     def feed() -> None:
         for _ in range(10_000):
@@ -92,9 +92,9 @@ def test_what_never_ends_is_not_kept(part: bytes) -> None:
 @pytest.mark.parametrize("ended", [b"x: " + b"x" * 98 + b"\n", b"data: " + b"x" * 99 + b"\n\n"])
 def test_what_is_too_long_and_ends_is_not_kept_either(ended: bytes) -> None:
     with pytest.raises(TooLongError, match="an event of more than 100 bytes"):
-        EventParser(longest=100).feed(ended)
+        EventParser(limit=100).feed(ended)
 
 
 def test_many_events_are_not_one_long_one() -> None:
-    parser = EventParser(longest=100)
+    parser = EventParser(limit=100)
     assert sum(len(parser.feed(b"data: " + b"x" * 80 + b"\n\n")) for _ in range(50)) == 50

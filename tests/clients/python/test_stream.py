@@ -1,7 +1,6 @@
-"""Streams of both clients: what is told, what is raised, what is tried again."""
+"""Streams of both clients: events, errors, retries."""
 
 import asyncio
-import time
 from typing import Any
 
 import httpx2
@@ -23,111 +22,120 @@ from glore_client import (
     RefinedWritten,
     SelectedEvent,
     ServiceUnavailable,
+    SolveEvent,
     SolveResult,
     StepScores,
     UnprocessableEntity,
 )
 from tests.clients.python import samples
-from tests.clients.python.fakes import EVENTS, Body, Caller, Gateway, Heard, error, streamed
+from tests.clients.python.fakes import (
+    EVENTS,
+    Body,
+    Connect,
+    Gateway,
+    error,
+    read_stream,
+    streamed,
+)
 from tests.clients.python.samples import QUESTION
-from tests.clients.python.sockets import Server, serving
+from tests.clients.python.sockets import serving
 
 RESULT = samples.result(selected=1)
-STORY = samples.told(RESULT)
+STORY = samples.events_of(RESULT)
 TEXT = samples.as_events(STORY)
 WRONG = {**RESULT, "selected": {**RESULT["selected"], "candidate": 9}}
 HEARTBEAT = b": heartbeat\n\n"
 
 
-def answered(gateway: Gateway, caller: Caller, **settings: Any) -> Heard:
-    heard = Heard()
-    caller.stream(gateway, heard, **settings)
-    return heard
-
-
-def test_every_event_comes_typed_and_in_order(caller: Caller) -> None:
+def test_every_event_comes_typed_and_in_order(connect: Connect) -> None:
     gateway = Gateway([streamed(EVENTS, TEXT)])
-    heard = answered(gateway, caller, request_id="mine")
+    events: list[SolveEvent] = []
+    stream = read_stream(connect(gateway), events, request_id="mine")
     kinds = [DraftDelta, DraftDelta, DraftWritten, StepScores, FirstError, RefinedDelta]
     kinds += [RefinedWritten, RefinedDelta, RefinedWritten, SelectedEvent, DoneEvent]
-    assert [type(event) for event in heard.events] == kinds
-    assert [event.event for event in heard.events] == [name for name, _ in STORY]
-    assert heard.result == SolveResult.model_validate(RESULT)
-    assert heard.request_id == "req-1"
+    assert [type(event) for event in events] == kinds
+    assert [event.event for event in events] == [name for name, _ in STORY]
+    assert stream.result == SolveResult.model_validate(RESULT)
+    assert stream.request_id == "req-1"
     assert gateway.requests[0].headers["Accept"] == "text/event-stream"
     assert gateway.requests[0].headers["X-Request-ID"] == "mine"
     assert gateway.requests[0].headers["Glore-Deadline-Ms"] == "64750"
     assert gateway.body() == {"question": QUESTION, "deadline_ms": 60000}
 
 
-def test_events_hold_what_was_sent(caller: Caller) -> None:
-    heard = answered(Gateway([streamed(EVENTS, TEXT)]), caller)
+def test_events_hold_what_was_sent(connect: Connect) -> None:
+    events: list[SolveEvent] = []
+    read_stream(connect(Gateway([streamed(EVENTS, TEXT)])), events)
     named = {"selected": "selected", "done": "result"}
-    for event, (name, data) in zip(heard.events, STORY, strict=True):
-        held = {named[name]: data} if name in named else data
-        assert event.model_dump(mode="json", exclude={"event"}) == held
+    for event, (name, data) in zip(events, STORY, strict=True):
+        fields = {named[name]: data} if name in named else data
+        assert event.model_dump(mode="json", exclude={"event"}) == fields
 
 
-def test_cuts_and_heartbeats_make_no_difference(caller: Caller) -> None:
-    whole = answered(Gateway([streamed(EVENTS, TEXT)]), caller)
+def test_cuts_and_heartbeats_make_no_difference(connect: Connect) -> None:
+    whole: list[SolveEvent] = []
+    cut: list[SolveEvent] = []
+    read_stream(connect(Gateway([streamed(EVENTS, TEXT)])), whole)
     pieces = [HEARTBEAT, *(TEXT[i : i + 7] for i in range(0, len(TEXT), 7))]
-    assert answered(Gateway([streamed(EVENTS, *pieces)]), caller) == whole
+    read_stream(connect(Gateway([streamed(EVENTS, *pieces)])), cut)
+    assert cut == whole
 
 
-def test_events_of_a_newer_gateway_are_left_out(caller: Caller) -> None:
-    story = [STORY[0], ("joules", {"spent": 3}), ("message", {}), *STORY[1:]]
-    heard = answered(Gateway([streamed(EVENTS, samples.as_events(story))]), caller)
-    assert len(heard.events) == len(STORY)
+def test_events_of_a_newer_gateway_are_left_out(connect: Connect) -> None:
+    story = [STORY[0], ("joules", {"count": 3}), ("message", {}), *STORY[1:]]
+    events: list[SolveEvent] = []
+    read_stream(connect(Gateway([streamed(EVENTS, samples.as_events(story))])), events)
+    assert len(events) == len(STORY)
 
 
-def test_what_is_refused_before_the_question_has_its_turn_is_raised_on_entering(
-    caller: Caller,
+def test_a_refusal_before_the_question_has_its_slot_is_raised_on_entering(
+    connect: Connect,
 ) -> None:
-    gateway = Gateway([error(422)])
-    heard = Heard()
+    stream = connect(Gateway([error(422)])).stream(QUESTION)
     with pytest.raises(UnprocessableEntity, match="It went wrong") as caught:
-        caller.stream(gateway, heard)
+        stream.__enter__()
     assert caught.value.request_id == "req-9"
-    assert heard == Heard()
+    assert stream.request_id is None
 
 
 @pytest.mark.parametrize(("status", "kind"), [(503, ServiceUnavailable), (504, GatewayTimeout)])
 def test_an_error_in_mid_stream_is_the_error_of_its_status(
-    caller: Caller, status: int, kind: type[GloreError]
+    connect: Connect, status: int, kind: type[GloreError]
 ) -> None:
     story = [STORY[0], ("error", samples.problem(status, "Gone.", request_id="req-7"))]
     gateway = Gateway([streamed(EVENTS, samples.as_events(story))])
-    heard = Heard()
+    events: list[SolveEvent] = []
     with pytest.raises(kind, match=f"{status}: Gone") as caught:
-        caller.stream(gateway, heard)
+        read_stream(connect(gateway), events)
     assert caught.value.request_id == "req-7"
-    assert len(heard.events) == 1
-    assert len(gateway.requests) == 1  # something was told already
+    assert len(events) == 1
+    assert len(gateway.requests) == 1  # an event had come
 
 
-def test_an_error_before_anything_was_told_is_tried_again_if_it_says_not_now(
-    caller: Caller,
+def test_an_error_before_the_first_event_is_retried_if_its_status_allows_it(
+    connect: Connect,
 ) -> None:
     refused = samples.as_events([("error", samples.problem(503, "No draft."))])
     gateway = Gateway([streamed(EVENTS, HEARTBEAT, refused), streamed(EVENTS, TEXT)])
-    heard = answered(gateway, caller)
-    assert len(heard.events) == len(STORY)
+    events: list[SolveEvent] = []
+    read_stream(connect(gateway), events)
+    assert len(events) == len(STORY)
     assert gateway.pauses == [0.5]
 
 
-def test_an_error_in_a_stream_says_when_to_come_again(caller: Caller) -> None:
+def test_retry_after_in_a_stream_sets_the_pause(connect: Connect) -> None:
     busy = samples.as_events([("error", samples.problem(503, "No turn.", retry_after=3))])
     gateway = Gateway([streamed(EVENTS, HEARTBEAT, busy), streamed(EVENTS, TEXT)])
-    answered(gateway, caller)
+    read_stream(connect(gateway))
     assert gateway.pauses == [pytest.approx(3.3)]
     gateway = Gateway([streamed(EVENTS, samples.as_events(STORY[:1]), busy)])
     with pytest.raises(ServiceUnavailable) as caught:
-        answered(gateway, caller)
+        read_stream(connect(gateway))
     assert caught.value.retry_after == 3.0
     assert gateway.pauses == []
 
 
-def test_not_now_and_nobody_there_are_tried_again(caller: Caller) -> None:
+def test_503_and_a_refused_connection_are_retried(connect: Connect) -> None:
     gateway = Gateway(
         [
             httpx2.ConnectError("refused"),
@@ -136,19 +144,18 @@ def test_not_now_and_nobody_there_are_tried_again(caller: Caller) -> None:
         ],
         seconds_per_call=1.5,
     )
-    heard = answered(gateway, caller, deadline=20.0)
-    assert heard.result is not None
+    assert read_stream(connect(gateway), deadline=20.0).result.answer == "10"
     assert gateway.pauses == [0.5, pytest.approx(2.2)]
     assert [gateway.body(i)["deadline_ms"] for i in range(3)] == [20000, 18000, 14300]
 
 
-@pytest.mark.parametrize("told", [b"", HEARTBEAT, samples.as_events(STORY[:1]), TEXT[:-1]])
+@pytest.mark.parametrize("sent", [b"", HEARTBEAT, samples.as_events(STORY[:1]), TEXT[:-1]])
 def test_a_stream_that_is_cut_off_is_a_connection_error_and_not_repeated(
-    caller: Caller, told: bytes
+    connect: Connect, sent: bytes
 ) -> None:
-    gateway = Gateway([streamed(EVENTS, told)])
+    gateway = Gateway([streamed(EVENTS, sent)])
     with pytest.raises(APIConnectionError, match="the answer was cut off") as caught:
-        caller.stream(gateway, Heard())
+        read_stream(connect(gateway))
     assert not isinstance(caught.value, APITimeoutError)
     assert caught.value.request_id == "req-1"
     assert len(gateway.requests) == 1
@@ -161,28 +168,28 @@ def test_a_stream_that_is_cut_off_is_a_connection_error_and_not_repeated(
         (httpx2.ReadTimeout(""), APITimeoutError, r"not a sign of life within 7\.0 s"),
     ],
 )
-def test_what_the_transport_says_in_mid_stream_is_told(
-    caller: Caller, cause: Exception, kind: type[GloreError], text: str
+def test_an_error_of_the_transport_in_mid_stream_is_raised_as_ours(
+    connect: Connect, cause: Exception, kind: type[GloreError], text: str
 ) -> None:
     gateway = Gateway([streamed(EVENTS, TEXT[:200], cause)])
     with pytest.raises(kind, match=text) as caught:
-        caller.stream(gateway, Heard(), silence=7.0)
+        read_stream(connect(gateway), silence=7.0)
     assert caught.value.request_id == "req-1"
     assert caught.value.__cause__ is cause
 
 
-def test_heartbeats_do_not_prolong_the_whole_call(caller: Caller) -> None:
+def test_heartbeats_do_not_prolong_the_whole_call(connect: Connect) -> None:
     gateway = Gateway([])
     beats = [part for _ in range(9) for part in (gateway.wait(3.0), HEARTBEAT)]
     gateway.answers = [streamed(EVENTS, *beats)]
     with pytest.raises(APITimeoutError, match=r"no answer within 12\.0 s") as caught:
-        caller.stream(gateway, Heard(), timeout=12.0)
+        read_stream(connect(gateway), timeout=12.0)
     assert gateway.now == 12.0
     assert caught.value.request_id == "req-1"
 
 
 @pytest.mark.parametrize(
-    ("told", "text"),
+    ("sent", "text"),
     [
         (b"event: done\ndata: {}\n\n", "not a result of this API"),
         (b"event: draft\ndata: no JSON\n\n", "not a result of this API"),
@@ -190,11 +197,11 @@ def test_heartbeats_do_not_prolong_the_whole_call(caller: Caller) -> None:
         (samples.as_events([("done", WRONG)]), "selects a candidate"),
     ],
 )
-def test_an_event_that_is_none_of_this_api_is_refused(
-    caller: Caller, told: bytes, text: str
+def test_an_event_that_is_not_of_this_api_is_refused(
+    connect: Connect, sent: bytes, text: str
 ) -> None:
     with pytest.raises(InvalidResponseError, match=text):
-        caller.stream(Gateway([streamed(EVENTS, told)]), Heard())
+        read_stream(connect(Gateway([streamed(EVENTS, sent)])))
 
 
 @pytest.mark.parametrize(
@@ -206,100 +213,65 @@ def test_an_event_that_is_none_of_this_api_is_refused(
     ],
 )
 def test_an_answer_without_events_is_refused(
-    caller: Caller, answer: dict[str, Any], text: str
+    connect: Connect, answer: dict[str, Any], text: str
 ) -> None:
     with pytest.raises(InvalidResponseError, match=text):
-        caller.stream(Gateway([httpx2.Response(**answer)]), Heard())
+        read_stream(connect(Gateway([httpx2.Response(**answer)])))
 
 
-def test_an_event_that_never_ends_is_given_up(caller: Caller) -> None:
+def test_an_endless_event_is_refused(connect: Connect) -> None:
     endless = [b"data: " + b"x" * 500_000] * 12
     with pytest.raises(InvalidResponseError, match="an event of more than 4194304 bytes"):
-        caller.stream(Gateway([streamed(EVENTS, *endless)]), Heard())
+        read_stream(connect(Gateway([streamed(EVENTS, *endless)])))
 
 
-def test_there_is_no_result_before_the_end() -> None:
-    with Gateway([streamed(EVENTS, TEXT)]).sync() as client, client.stream(QUESTION) as stream:
+def test_there_is_no_result_before_the_end(connect: Connect) -> None:
+    with connect(Gateway([streamed(EVENTS, TEXT)])).stream(QUESTION) as stream:
         next(stream)
         with pytest.raises(RuntimeError, match="iterate to the end"):
             _ = stream.result
 
 
-def test_leaving_the_block_closes_the_connection() -> None:
+def test_leaving_the_block_closes_the_connection(connect: Connect) -> None:
     body = Body([TEXT])
     gateway = Gateway([httpx2.Response(200, headers=EVENTS, stream=body)])
-    with gateway.sync() as client, client.stream(QUESTION) as stream:
+    with connect(gateway).stream(QUESTION) as stream:
         next(stream)
         assert not body.closed
     assert body.closed
 
 
-async def test_leaving_the_block_closes_the_connection_without_await() -> None:
+def test_a_sync_stream_that_is_dropped_closes_its_connection() -> None:
     body = Body([TEXT])
-    gateway = Gateway([httpx2.Response(200, headers=EVENTS, stream=body)])
-    async with gateway.asynchronous() as client, client.stream(QUESTION) as stream:
-        await anext(stream)
-        assert not body.closed
-    assert body.closed
+    response = httpx2.Response(200, headers=EVENTS, stream=body)
+    with Client(transport=httpx2.MockTransport(lambda _: response)) as client:
+        next(client.stream(QUESTION))
+        assert body.closed
 
 
-def test_a_stream_can_be_iterated_without_a_block() -> None:
-    with Gateway([streamed(EVENTS, TEXT)]).sync() as client:
-        stream = client.stream(QUESTION)
-        assert len(list(stream)) == len(STORY)
-        assert stream.result.answer == "10"
+def test_a_stream_can_be_iterated_without_a_block(connect: Connect) -> None:
+    stream = connect(Gateway([streamed(EVENTS, TEXT)])).stream(QUESTION)
+    assert len(list(stream)) == len(STORY)
+    assert stream.result.answer == "10"
 
 
-def listen(server: Server, *, is_async: bool, silence: float) -> None:
-    if not is_async:
-        with Client(server.url) as client, client.stream(QUESTION, silence=silence) as stream:
-            list(stream)
-        return
-
-    async def ask() -> None:
-        async with (
-            AsyncClient(server.url) as client,
-            client.stream(QUESTION, silence=silence) as stream,
-        ):
-            async for _ in stream:
-                pass
-
-    asyncio.run(ask())
-
-
-def test_silence_on_a_real_connection_ends_the_call(caller: Caller) -> None:
-    with serving(HEARTBEAT, 60.0) as server:
-        started = time.monotonic()
-        with pytest.raises(APITimeoutError, match=r"not a sign of life within 0\.3 s"):
-            listen(server, is_async=caller.is_async, silence=0.3)
-        assert 0.25 < time.monotonic() - started < 20.0
-
-
-def test_heartbeats_on_a_real_connection_are_signs_of_life(caller: Caller) -> None:
-    beats = [each for _ in range(20) for each in (HEARTBEAT, 0.1)]
-    with serving(*beats, TEXT) as server:
-        listen(server, is_async=caller.is_async, silence=1.5)
-
-
-def test_a_gateway_notices_at_once_that_it_was_left() -> None:
-    beats = [each for _ in range(3000) for each in (HEARTBEAT, 0.01)]
+def test_the_gateway_sees_at_once_that_the_block_was_left(connect: Connect) -> None:
+    beats = (HEARTBEAT, 0.01) * 3000
     with serving(samples.as_events(STORY[:1]), *beats) as server:
-        with Client(server.url) as client, client.stream(QUESTION) as stream:
+        with connect(server.url).stream(QUESTION) as stream:
             next(stream)
         assert server.left.wait(20.0)
 
 
-async def test_a_cancelled_stream_is_left() -> None:
-    beats = [each for _ in range(3000) for each in (HEARTBEAT, 0.01)]
-    with serving(*beats) as server:
+async def test_a_cancelled_stream_closes_its_connection() -> None:
+    async def read() -> None:
+        async with client.stream(QUESTION) as stream:
+            await anext(stream)
+
+    with serving(*(HEARTBEAT, 0.01) * 3000) as server:
         async with AsyncClient(server.url) as client:
-
-            async def ask() -> None:
-                async with client.stream(QUESTION) as stream:
-                    await anext(stream)
-
-            call = asyncio.create_task(ask())
-            await asyncio.sleep(0.2)
+            call = asyncio.create_task(read())
+            await asyncio.to_thread(server.begun.wait, 20.0)
             call.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await call

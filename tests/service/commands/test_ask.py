@@ -12,7 +12,7 @@ from tests.clients.python.sockets import serving
 from tests.service.gateway import fake_gateway
 
 QUESTION = samples.QUESTION
-STORY = samples.told(samples.result(selected=1))
+STORY = samples.events_of(samples.result(selected=1))
 
 
 def test_a_terminal_shows_the_draft_before_the_end() -> None:

@@ -41,7 +41,7 @@ def lines(text: str) -> list[str]:
     return [line.rstrip() for line in text.splitlines()]
 
 
-STORY = samples.told(RESULT)
+STORY = samples.events_of(RESULT)
 
 
 def test_the_draft_is_shown_as_it_is_written() -> None:
@@ -78,14 +78,14 @@ def test_a_step_that_fits_is_on_one_line_whether_an_error_is_marked_or_not() -> 
     for marked in (None, 2):
         body = samples.result(selected=1, first_error=marked)
         body["draft"]["steps"][0]["text"] = long
-        assert f"  0.98  {long}\n" in shown(until("first_error", samples.told(body)))
+        assert f"  0.98  {long}\n" in shown(until("first_error", samples.events_of(body)))
 
 
 def test_the_colours_and_the_threshold_are_explained_once_there_are_any() -> None:
     explained = "Step scores: below 0.50 an error, 0.50 to 0.75 doubtful, from 0.75 right"
     assert "Step scores" not in shown(until("draft", STORY))
     for marked in (None, 1):
-        events = until("first_error", samples.told(samples.result(first_error=marked)))
+        events = until("first_error", samples.events_of(samples.result(first_error=marked)))
         assert shown(events).count(explained) == 1
     coloured = shown(events, colours=True)
     for style, text in (("31", "below 0.50"), ("33", "0.50 to"), ("32", "from 0.75")):
@@ -108,7 +108,7 @@ def test_a_local_refinement_begins_with_the_steps_that_it_keeps() -> None:
 
 
 def test_a_refuted_step_says_what_is_wrong_before_there_are_scores() -> None:
-    events = samples.told(samples.result(selected=1, is_refuted=True))
+    events = samples.events_of(samples.result(selected=1, is_refuted=True))
     text = shown(until("first_error", events))
     assert lines(text)[2:4] == [
         "     -  12 - 2 = 12  <- first error",

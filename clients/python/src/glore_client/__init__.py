@@ -1,8 +1,8 @@
 """Client for a GLoRe gateway: a question in, a refined answer out.
 
-Start with `Client` (or `AsyncClient`) and its `solve`; what it returns is in
-`glore_client.results`, what it raises is drawn in `glore_client.errors`. `stream` tells of a
-question while it is answered (`glore_client.events`); `solve_many` and `solve_batch` ask many.
+Start with `Client` (or `AsyncClient`) and its `solve`. Its result is in `glore_client.results`, and
+its errors are in `glore_client.errors`. `stream` gives events while a question is answered
+(`glore_client.events`). `solve_many` and `solve_batch` are for many questions.
 """
 
 from glore_client.client import AsyncClient, Client

@@ -156,9 +156,9 @@ class Client(BaseClient):
         return run_blocking(self._feedback(answer, correct, expected_answer, timeout))
 
     def ready(self, *, timeout: float = READY_TIMEOUT) -> Readiness:
-        """Whether the gateway and its engines can answer, asked once. Raises GloreError.
+        """Whether the gateway and its engines can answer, without retries.
 
-        Raises ValueError for an invalid time.
+        Raises GloreError, and ValueError for an invalid time.
         """
         return run_blocking(self._ready(timeout))
 
@@ -293,7 +293,7 @@ class AsyncClient(BaseClient):
         *,
         timeout: float = READY_TIMEOUT,
     ) -> Readiness:
-        """Whether the gateway and its engines can answer, asked once. Raises GloreError."""
+        """Whether the gateway and its engines can answer; see `Client.ready`."""
         return await self._ready(timeout)
 
     async def aclose(self) -> None:

@@ -1,10 +1,10 @@
-"""Everything the client raises.
+"""All errors of the client.
 
 ```
 GloreError
-├── APIConnectionError          no answer came back
-│   └── APITimeoutError         none within the time allowed
-├── APIStatusError              an answer that is an error
+├── APIConnectionError          no response
+│   └── APITimeoutError         none within the timeout
+├── APIStatusError              a response that is an error
 │   ├── AuthenticationError     401, the key is missing or wrong
 │   ├── NotFound                404
 │   ├── MethodNotAllowed        405
@@ -16,7 +16,7 @@ GloreError
 │   ├── BadGateway              502
 │   ├── ServiceUnavailable      503
 │   └── GatewayTimeout          504
-├── InvalidResponseError        an answer that is not of this API
+├── InvalidResponseError        a response that is not of this API
 └── InvalidQuestionError        one of many questions that cannot be sent
 ```
 
@@ -29,7 +29,7 @@ from types import MappingProxyType
 from glore_client.results import FieldError, Problem
 from glore_client.visible import excerpt
 
-_LONGEST = 1000  # characters of a message, which may quote the gateway
+_MAX_MESSAGE = 1000  # characters of a message, which may quote the gateway
 
 
 class GloreError(Exception):
@@ -41,7 +41,7 @@ class GloreError(Exception):
     def __init__(
         self, message: str, *, request_id: str, method: str | None = None, url: str | None = None
     ) -> None:
-        self.message = excerpt(message, _LONGEST)
+        self.message = excerpt(message, _MAX_MESSAGE)
         self.request_id = request_id
         self.method = method
         self.url = url
@@ -53,15 +53,15 @@ class APIConnectionError(GloreError):
 
 
 class APITimeoutError(APIConnectionError):
-    """No answer within the time allowed."""
+    """No response within the timeout."""
 
 
 class InvalidResponseError(GloreError):
-    """The answer is not what this API gives: another service, or another major version."""
+    """The response is not of this API: another service, or another major version."""
 
 
 class InvalidQuestionError(GloreError):
-    """One of many questions is no text, or cannot be encoded; it was not sent.
+    """One of many questions is not a text, or cannot be encoded; it was not sent.
 
     A single question of that kind is a ValueError. `request_id` is empty.
     """
@@ -95,13 +95,13 @@ class APIStatusError(GloreError):
 
 
 class AuthenticationError(APIStatusError):
-    """401: the gateway asks for an API key, and none was sent or another (`key_sent`)."""
+    """401: the gateway requires an API key; none was sent, or a wrong one (`key_sent`)."""
 
     key_sent = False
 
 
 class NotFound(APIStatusError):
-    """404: no such path; most likely the base URL is not a gateway's."""
+    """404: no such path; most likely the base URL is not that of a gateway."""
 
 
 class MethodNotAllowed(APIStatusError):
@@ -117,16 +117,16 @@ class ContentTooLarge(APIStatusError):
 
 
 class UnprocessableEntity(APIStatusError):
-    """422: the request is understood and not valid."""
+    """422: the request is not valid."""
 
     @property
     def errors(self) -> tuple[FieldError, ...]:
-        """The fields at fault and what is wrong with each."""
+        """The invalid fields and what is wrong with each."""
         return self.problem.errors if self.problem else ()
 
 
 class RateLimited(APIStatusError):
-    """429: too many requests; `retry_after` says when to come back."""
+    """429: too many requests; `retry_after` says when to repeat the call."""
 
 
 class InternalServerError(APIStatusError):
@@ -134,11 +134,11 @@ class InternalServerError(APIStatusError):
 
 
 class BadGateway(APIStatusError):
-    """502: a proxy got no answer from the gateway, or the student's engine refused the request."""
+    """502: a proxy got no response, or the student's engine refused the request."""
 
 
 class ServiceUnavailable(APIStatusError):
-    """503: no draft, no place among those that wait, or no store for a batch."""
+    """503: no draft, a full queue, or no store for a batch."""
 
 
 class GatewayTimeout(APIStatusError):
@@ -163,7 +163,7 @@ BY_STATUS: Mapping[int, type[APIStatusError]] = MappingProxyType(
 
 
 def sentence(status: int, problem: Problem | None) -> str:
-    """What a status and its problem say."""
+    """A status and its problem in a sentence."""
     if problem is None:
         return f"status {status}"
     if problem.errors:

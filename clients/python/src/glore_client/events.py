@@ -1,4 +1,4 @@
-"""What is told of a question while it is answered: one frozen class per event.
+"""The events of a question while it is answered: one frozen class for each.
 
 ```
 draft.delta* -> draft -> scores, first_error   (as far as steps are scored)
@@ -6,8 +6,8 @@ draft.delta* -> draft -> scores, first_error   (as far as steps are scored)
                       -> selected -> done
 ```
 
-`event` is the name of each, so that a `SolveEvent` can be told apart by class or by name. Events
-that a newer gateway adds are left out.
+`event` is the name of each: tell the events apart by class or by name. Events that a newer gateway
+adds are left out.
 """
 
 from collections.abc import Callable, Mapping
@@ -46,7 +46,7 @@ class StepScores(_Event):
     """The scores of a candidate's steps, 0..1 each."""
 
     event: Literal["scores"] = "scores"
-    candidate: int  # its place in `candidates`
+    candidate: int  # its index in `candidates`
     scores: Items[float]
 
 
@@ -64,11 +64,11 @@ class FirstError(_Event):
 
 
 class RefinedDelta(_Event):
-    """Text that was added to a refinement; to the local one behind the steps that it keeps."""
+    """Text that was added to a refinement, to the local one after its prefix."""
 
     event: Literal["refined.delta"] = "refined.delta"
     kind: str  # "global_refinement", "local_refinement"
-    base: int = 0  # the place in `candidates` of what is refined
+    base: int = 0  # the index in `candidates` of what is refined
     round: int = 1
     text: str
 
@@ -78,7 +78,7 @@ class RefinedWritten(_Event):
 
     event: Literal["refined"] = "refined"
     candidate: Candidate
-    place: int  # in `candidates`
+    place: int  # its index in `candidates`
 
 
 class SelectedEvent(_Event):

@@ -57,7 +57,7 @@ def _checked(
 
 
 def _mark_coroutine_function(call: Callable[..., Any]) -> None:
-    """Have `inspect` and `unittest.mock` take it for what it returns."""
+    """Have `inspect` and `unittest.mock` treat it as a coroutine function."""
     if sys.version_info >= (3, 12):
         inspect.markcoroutinefunction(call)
     else:

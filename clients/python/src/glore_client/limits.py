@@ -8,10 +8,10 @@ then gets what is left of the `time_limit` that its thread is in.
 
 import inspect
 import math
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from time import monotonic
 from typing import Any, TypeVar
 
 import httpx2
@@ -28,7 +28,7 @@ def time_limit(seconds: float) -> Iterator[None]:
 
     It holds for connections that `limit_connection` has seen.
     """
-    token = _deadline.set(time.monotonic() + seconds)
+    token = _deadline.set(monotonic() + seconds)
     try:
         yield
     finally:
@@ -56,7 +56,7 @@ def _limited(operation: Callable[..., T]) -> Callable[..., T]:
 
 def _time_left(timeout: float | None) -> float | None:
     """The operation's own timeout, or what is left of the limit if that is less."""
-    left = _deadline.get() - time.monotonic()
+    left = _deadline.get() - monotonic()
     if left <= 0.0:
         message = "the time limit is over"
         raise httpx2.ReadTimeout(message)

@@ -1,13 +1,13 @@
-"""Lines of NDJSON out of bytes, however they are cut."""
+"""Lines of NDJSON from bytes, however they are cut."""
 
-from glore_client.sse import LONGEST, TooLongError
+from glore_client.sse import MAX_LENGTH, TooLongError
 
 
 class LineParser:
-    """Takes bytes as they come and gives the lines that they end. Keeps at most one line."""
+    """Splits bytes into lines. It holds one unfinished line at most."""
 
-    def __init__(self, longest: int = LONGEST) -> None:
-        self._longest = longest
+    def __init__(self, limit: int = MAX_LENGTH) -> None:
+        self._limit = limit
         self._line = bytearray()
 
     def feed(self, chunk: bytes) -> list[bytes]:
@@ -23,7 +23,7 @@ class LineParser:
         return lines
 
     def _add(self, part: bytes) -> None:
-        if len(self._line) + len(part) > self._longest:
-            message = f"a line of more than {self._longest} bytes"
+        if len(self._line) + len(part) > self._limit:
+            message = f"a line of more than {self._limit} bytes"
             raise TooLongError(message)
         self._line += part

@@ -10,7 +10,7 @@ from glore_client.results import SolveResult
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """It has a result. `index` is its place among the questions, from 0."""
+    """It has a result. `index` counts the questions from 0."""
 
     index: int
     question: Question
@@ -19,7 +19,7 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """It has none, and why. The other questions go on."""
+    """It has no result, but an error. The other questions continue."""
 
     index: int
     question: Question

@@ -1,7 +1,7 @@
-"""What is sent and what comes back, as frozen values.
+"""Data that is sent and received, as frozen values.
 
 Fields that a newer gateway adds are ignored; words it may add (kinds, reasons, stages) are
-plain strings, so that an older client keeps working.
+plain strings, so that an older client still works.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,7 @@ from glore_client.showing import as_html, as_text, in_words
 from glore_client.visible import excerpt
 
 T = TypeVar("T")
-# A list of which the first wrong item is reported: a server could send millions.
+# A list of which only the first wrong item is reported: a server could send millions.
 Items: TypeAlias = Annotated[tuple[T, ...], FailFast()]
 Strategy: TypeAlias = Literal["glore", "gated", "adaptive", "draft", "global", "local", "best_of_n"]
 _SHORT = 60  # characters of one field in `repr`
@@ -22,7 +22,7 @@ _SHORT = 60  # characters of one field in `repr`
 
 @names_nearest
 class Sampling(BaseModel):
-    """How solutions are drawn; what is left out is the gateway's choice."""
+    """How solutions are drawn; the gateway chooses what is None."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -33,7 +33,7 @@ class Sampling(BaseModel):
 
 
 class Received(BaseModel):
-    """What a gateway says; fields that are not known are left out."""
+    """Data from a gateway; unknown fields are left out."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -46,8 +46,8 @@ class Finding(Received):
     start: int
     end: int
     claimed: str
-    expected: str  # what is right
-    expression: str = ""  # what that is the value of
+    expected: str  # the right value
+    expression: str = ""  # whose value it is
 
     def __str__(self) -> str:
         """Say it in words: `45 x 2/3 = 28: it is 30`."""
@@ -63,7 +63,7 @@ class Candidate(Received):
     outcome_score: float | None = None  # 0..1, None when not ranked
     finish_reason: str  # "stop", or "length" when cut off
     findings: Items[Finding] = ()  # with any, the candidate is refuted
-    base: int | None = None  # of a refinement: the place of what was refined
+    base: int | None = None  # of a refinement: the index of what was refined
 
     @property
     def findings_by_step(self) -> dict[int, list[Finding]]:
@@ -77,7 +77,7 @@ class Candidate(Received):
 class Selected(Received):
     """Which candidate won and why."""
 
-    candidate: int  # its place in `candidates`
+    candidate: int  # its index in `candidates`
     kind: str
     reason: str
     explanation: str
@@ -128,7 +128,7 @@ class Usage(Received):
 
 
 class Degraded(Received):
-    """A stage that gave nothing, and why."""
+    """A stage without a result, and why."""
 
     stage: str
     reason: str
@@ -154,7 +154,7 @@ class SolveResult(Received):
         return as_text(self)
 
     def __repr_args__(self) -> Iterable[tuple[str, object]]:
-        """What `repr` and pretty printers show: enough to know it by, however long it is."""
+        """What `repr` and pretty printers show: enough to recognise it, in a bounded length."""
         yield "answer", None if self.answer is None else excerpt(self.answer, _SHORT)
         yield "selected", excerpt(self.selected.kind, _SHORT)
         yield "strategy", excerpt(self.strategy, _SHORT)
@@ -167,17 +167,17 @@ class SolveResult(Received):
 
 
 class Feedback(Received):
-    """What a verdict on an answer comes to. `draft_correct` is None where it cannot be known."""
+    """A verdict on an answer. `draft_correct` is None if it is not known."""
 
     id: str  # of the answer
-    request_id: str  # of the request that asked for it
+    request_id: str  # of the request that it answers
     strategy: str
     kind: str  # of the candidate that won
     correct: bool
     draft_correct: bool | None = None
     change: str  # "mended", "spoilt", "kept_right", "kept_wrong" or "unknown"
     choice: str  # "right", "regret" (a right candidate was there), "none_right" or "unknown"
-    repeated: bool = False  # whether the verdict had been given before
+    repeated: bool = False  # whether this verdict had been sent before
 
 
 class Readiness(Received):
@@ -185,7 +185,7 @@ class Readiness(Received):
 
     status: str  # "ready", "degraded", "not_ready" or "stopping"
     engines: Mapping[str, str] = Field(default_factory=dict)  # engine -> "ready", "starting", ...
-    missing_models: Mapping[str, tuple[str, ...]] | None = None  # engine -> what it does not serve
+    missing_models: Mapping[str, tuple[str, ...]] | None = None  # by engine
     problems: Mapping[str, str] | None = None  # engine -> why it does not fit its roles
     circuits: Mapping[str, str] | None = (
         None  # engine -> "open", "half_open"; the others are closed
@@ -194,12 +194,12 @@ class Readiness(Received):
 
     @property
     def ready(self) -> bool:
-        """Whether every engine that is needed answers."""
+        """Whether all required engines answer."""
         return self.status == "ready"
 
     @property
     def degraded(self) -> bool:
-        """Whether it answers, but without what an engine that is down would add."""
+        """Whether it answers without an engine that is down."""
         return self.status == "degraded"
 
 

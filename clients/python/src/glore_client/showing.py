@@ -1,7 +1,7 @@
 """A result for people: as plain text and as HTML for notebooks.
 
-What a model or a gateway wrote is text and nothing else: `visible` takes its hidden characters,
-`html.escape` its markup, and each piece of it has a line or an element of its own.
+Texts of models and gateways are shown as text: `visible` escapes hidden characters, `html.escape`
+escapes markup, and each text has a line or an element of its own.
 """
 
 from collections.abc import Iterable, Iterator
@@ -32,7 +32,7 @@ _DIM = "opacity: 0.75;"
 
 
 def in_words(finding: "Finding") -> str:
-    """What is refuted, in one line."""
+    """A finding in one line."""
     source = f"{finding.expression} = " if finding.expression else ""
     return excerpt(f"{source}{finding.claimed}: it is {finding.expected}")
 
@@ -68,16 +68,16 @@ def as_html(result: "SolveResult") -> str:
         _heading("Candidates"),
         _table(
             (
-                "green" if place == result.selected.candidate else "",
+                "green" if index == result.selected.candidate else "",
                 (
                     _number(candidate.outcome_score),
                     _unfolding(candidate),
                     _bdi(_stated(candidate.answer)),
-                    "<b>&larr; winner</b>" if place == result.selected.candidate else "",
+                    "<b>&larr; winner</b>" if index == result.selected.candidate else "",
                     _bdi(_refuted(candidate)) if candidate.findings else "",
                 ),
             )
-            for place, candidate in enumerate(result.candidates)
+            for index, candidate in enumerate(result.candidates)
         ),
         *(f"<div>{_bdi(missing)}</div>" for missing in _missing(result)),
         f'<div style="{_DIM}">{_bdi(_cost(result))}</div>',
@@ -109,8 +109,8 @@ def _lines(result: "SolveResult") -> Iterator[str]:
         for each in result.candidates
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for place, (each, (kind, answer)) in enumerate(zip(result.candidates, rows, strict=True)):
-        marks = ["<- winner"] if place == winner.candidate else []
+    for index, (each, (kind, answer)) in enumerate(zip(result.candidates, rows, strict=True)):
+        marks = ["<- winner"] if index == winner.candidate else []
         marks += [refuted] if (refuted := _refuted(each)) else []
         row = f"  {_number(each.outcome_score)}  {kind:{widths[0]}}  {answer:{widths[1]}}"
         yield f"{row}  {', '.join(marks)}".rstrip()
@@ -131,8 +131,8 @@ def _indented(text: str, head: str) -> Iterator[str]:
 
 
 def _shown(text: str) -> str:
-    """Foreign text with its lines, and nothing hidden in it."""
-    return visible(text.replace("\r\n", "\n").strip("\n"), kept="\n\t")
+    """Foreign text with its line ends; hidden characters are escaped."""
+    return visible(text.replace("\r\n", "\n").strip("\n"), allowed="\n\t")
 
 
 def _answer(result: "SolveResult") -> str:
@@ -198,7 +198,7 @@ def _colour(score: float | None, threshold: float) -> str:
 
 
 def _bdi(text: str) -> str:
-    """Foreign text in an element that keeps its direction, its lines and its markup to itself."""
+    """Foreign text in an element of its own: direction, lines and markup do not leave it."""
     return f'<bdi style="{_MODEL_TEXT}">{escape(_shown(text))}</bdi>'
 
 

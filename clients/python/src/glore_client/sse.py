@@ -1,20 +1,20 @@
 """Server-sent events out of bytes, however they are cut (WHATWG HTML, section 9.2.6).
 
-`httpx2.EventSource` reads them as well, but shows no comments: a stream of nothing but heartbeats
-would outlast every limit of time. `id` and `retry` are not kept: they serve reconnecting, and a
-question is not gone on with.
+`httpx2.EventSource` gives no control between two events: its reader of a stream of heartbeats
+would outlast every time limit. `id` and `retry` are ignored: they serve reconnecting, and such a
+stream cannot continue.
 """
 
 import re
 from dataclasses import dataclass
 
-LONGEST = 4 * 1024 * 1024  # bytes of one event; the largest that a gateway sends is far smaller
+MAX_LENGTH = 4 * 1024 * 1024  # bytes of one event; those of a gateway are far smaller
 _BOM = b"\xef\xbb\xbf"
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
 class TooLongError(ValueError):
-    """More bytes belong together than are kept."""
+    """An event or a line is longer than the limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +26,12 @@ class ServerSentEvent:
 
 
 class EventParser:
-    """Takes bytes as they come and gives the events that they end. Keeps at most one event."""
+    """Splits bytes into events. It holds one unfinished event at most."""
 
-    def __init__(self, longest: int = LONGEST) -> None:
-        self._longest = longest
+    def __init__(self, limit: int = MAX_LENGTH) -> None:
+        self._limit = limit
         self._line = bytearray()
-        self._first = True  # a byte order mark may stand before the first line
+        self._first = True  # a byte order mark may precede the first line
         self._after_cr = False  # a line feed would belong to the line end before it
         self._event = ""
         self._data: bytearray | None = None  # its lines so far, None before the first
@@ -55,8 +55,8 @@ class EventParser:
         return events
 
     def _add(self, part: bytes) -> None:
-        if len(self._line) + len(part) + len(self._data or b"") > self._longest:
-            message = f"an event of more than {self._longest} bytes"
+        if len(self._line) + len(part) + len(self._data or b"") > self._limit:
+            message = f"an event of more than {self._limit} bytes"
             raise TooLongError(message)
         self._line += part
 

@@ -1,4 +1,4 @@
-"""What went wrong between client and gateway, in plain words."""
+"""Errors between client and gateway, in plain words."""
 
 import socket
 import ssl
@@ -8,14 +8,14 @@ import httpx2
 
 from glore_client.visible import excerpt
 
-# What OpenSSL says of a server that answers a TLS handshake in another protocol.
+# OpenSSL's errors if a server answers a TLS handshake in another protocol.
 _NO_TLS = frozenset(
     {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL", "HTTP_REQUEST"}
 )
 
 
 def in_words(error: httpx2.RequestError, url: httpx2.URL | None) -> str:
-    """What the transport reports, for somebody who knows neither it nor OpenSSL."""
+    """The error for readers who know neither httpx2 nor OpenSSL."""
     detail = excerpt(str(error)) or type(error).__name__
     if isinstance(error, httpx2.ConnectError):
         return f"cannot connect: {_no_connection(error, url) or detail}"
@@ -25,7 +25,7 @@ def in_words(error: httpx2.RequestError, url: httpx2.URL | None) -> str:
 
 
 def https_hint(error: httpx2.RequestError, url: httpx2.URL | None) -> str:
-    """What to add where a server gave no answer to plain http, as one that speaks https does."""
+    """A hint if a server does not answer plain http: one that speaks https does the same."""
     if url is None or url.scheme != "http":
         return ""
     unread = isinstance(error, httpx2.RemoteProtocolError) and str(error).startswith(
@@ -37,7 +37,7 @@ def https_hint(error: httpx2.RequestError, url: httpx2.URL | None) -> str:
 
 
 def is_lasting(error: BaseException | None) -> bool:
-    """Whether the next try to connect would fail in the same way: no TLS there, or no trust."""
+    """Whether the next attempt would fail too: no TLS there, or an untrusted certificate."""
     return any(
         isinstance(each, ssl.SSLCertVerificationError)
         or (isinstance(each, ssl.SSLError) and _reason(each) in _NO_TLS)
@@ -74,7 +74,7 @@ def _reason(error: ssl.SSLError) -> str | None:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and what led to it, the members of groups included."""
+    """The error and its causes, with the members of groups."""
     while error is not None:
         yield error
         if isinstance(error, BaseExceptionGroup):

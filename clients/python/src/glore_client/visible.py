@@ -1,4 +1,4 @@
-"""Text of somebody else, made safe to show: nothing in it is invisible or obeyed."""
+"""Foreign text, made safe to show: hidden and control characters are escaped."""
 
 import unicodedata
 
@@ -8,24 +8,24 @@ _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _JOINERS = frozenset("\u200c\u200d")
 
 
-def visible(text: str, kept: str = "") -> str:
+def visible(text: str, allowed: str = "") -> str:
     """The text with an escape, as `repr` writes it, for each hidden character.
 
-    `kept`: hidden characters that stay as they are, such as a newline.
+    `allowed`: hidden characters that are not escaped, such as a newline.
     """
     if text.isprintable():
         return text
     return "".join(
         repr(each)[1:-1]
-        if unicodedata.category(each) in _HIDDEN and each not in _JOINERS and each not in kept
+        if unicodedata.category(each) in _HIDDEN and each not in _JOINERS and each not in allowed
         else each
         for each in text
     )
 
 
-def excerpt(text: str, longest: int = 200) -> str:
-    """The beginning of the text in one line of at most `longest` characters."""
-    line = visible(" ".join(text[: 4 * longest].split()))
-    if len(line) > longest or len(text) > 4 * longest:
-        return f"{line[: longest - 1]}…"
+def excerpt(text: str, limit: int = 200) -> str:
+    """The beginning of the text in one line of at most `limit` characters."""
+    line = visible(" ".join(text[: 4 * limit].split()))
+    if len(line) > limit or len(text) > 4 * limit:
+        return f"{line[: limit - 1]}…"
     return line

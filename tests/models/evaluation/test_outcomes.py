@@ -3,7 +3,7 @@ from typing import Any
 from glore_client import SolveResult
 from glore_models.evaluation.outcomes import (
     any_candidate,
-    as_asked,
+    as_answered,
     derived_draft,
     derived_global,
     derived_local,
@@ -20,11 +20,11 @@ def result(**parts: Any) -> SolveResult:
 
 
 def test_a_response_as_it_is() -> None:
-    outcome = as_asked(result(selected=1), "10.0")
+    outcome = as_answered(result(selected=1), "10.0")
     assert outcome.correct
     assert outcome.generated_tokens == 190
     assert outcome.seconds == 3.25
-    assert not as_asked(result(selected=0), "10").correct
+    assert not as_answered(result(selected=0), "10").correct
 
 
 def test_a_perfect_selector_is_right_when_any_candidate_is() -> None:
@@ -34,7 +34,7 @@ def test_a_perfect_selector_is_right_when_any_candidate_is() -> None:
 
 def test_a_missing_score_degrades_the_choice_but_not_the_ceiling() -> None:
     unranked = result(degraded=[{"stage": "rerank", "reason": "timeout"}])
-    assert as_asked(unranked, "10").degraded
+    assert as_answered(unranked, "10").degraded
     assert not any_candidate(unranked, "10").degraded
 
 

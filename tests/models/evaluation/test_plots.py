@@ -18,7 +18,7 @@ from glore_models.evaluation.plots import (
     positions,
     shares,
 )
-from glore_models.evaluation.processbench import Judged
+from glore_models.evaluation.processbench import ScorerResult
 from glore_models.evaluation.report import EvaluationRow
 from glore_models.evaluation.steps import Labelled, curve, figures
 from tests.models.evaluation.paper.builders import RIGHT, THRESHOLDS, record, written
@@ -126,12 +126,12 @@ def test_the_picture_of_the_tables_is_a_png(tables: Tables, tmp_path: Path) -> N
 RIGHT_STEPS, WRONG_STEPS = Labelled((1, 1), (0.9, 0.6)), Labelled((1, 0, -1), (0.9, 0.3, 0.9))
 
 
-def judged(role: str, *solutions: Labelled, threshold: float = 0.5) -> Judged:
+def judged(role: str, *solutions: Labelled, threshold: float = 0.5) -> ScorerResult:
     assessed = [Assessed(each.scores, each.labels) for each in solutions]
-    return Judged(judge_scorer(role, assessed, threshold), 1.0, tuple(curve(solutions)))
+    return ScorerResult(judge_scorer(role, assessed, threshold), 1.0, tuple(curve(solutions)))
 
 
-def bench_picture(tmp_path: Path, sorm: Judged) -> bytes:
+def bench_picture(tmp_path: Path, sorm: ScorerResult) -> bytes:
     out = tmp_path / "curves.png"
     draw_processbench({"sorm": sorm, "orm": judged("orm", RIGHT_STEPS, WRONG_STEPS)}, out)
     assert list(tmp_path.iterdir()) == [out]

@@ -7,14 +7,14 @@ import pytest
 
 from glore_models.serving.errors import ServingError
 from glore_models.serving.processes import Launch
-from glore_models.serving.revival import Patience, Revival
+from glore_models.serving.revival import RestartPolicy, Revival
 from glore_models.serving.stack import Stack, is_ready
 from tests.models.serving.test_stack import SERVER, launch, silent
 from tests.service.clock import ManualClock
 
 DIES = "raise SystemExit(4)"
 SLEEPS = "import time; time.sleep(600)"
-PATIENCE = Patience(first_wait=1, longest_wait=5, starts=4, steady=100, silent=30)
+POLICY = RestartPolicy(first_wait=1, longest_wait=5, starts=4, steady=100, silent=30)
 LIMIT_S = 60.0
 
 
@@ -27,7 +27,7 @@ class World:
         self.stack.start(launch("gateway", gateway))
         self.clock = ManualClock()
         self.said: list[str] = []
-        self.revival = Revival(self.stack, self.said.append, patience=PATIENCE, clock=self.clock)
+        self.revival = Revival(self.stack, self.said.append, policy=POLICY, clock=self.clock)
 
     def wait_ended(self, name: str) -> None:
         assert self.stack.running[name].wait(LIMIT_S) is not None
@@ -37,7 +37,7 @@ class World:
 
 
 def test_waits_double_up_to_a_bound_and_end() -> None:
-    assert [PATIENCE.wait(ends) for ends in range(1, 6)] == [1, 2, 4, 5, None]
+    assert [POLICY.wait(ends) for ends in range(1, 6)] == [1, 2, 4, 5, None]
 
 
 def test_an_engine_that_dies_again_and_again_is_given_up(tmp_path: Path) -> None:
@@ -107,9 +107,9 @@ def test_an_engine_that_hangs_while_it_is_started_again_is_ended(tmp_path: Path)
     with world.stack:
         world.wait_ended("scoring")
         world.revival.look()
-        world.clock.advance(PATIENCE.first_wait)
+        world.clock.advance(POLICY.first_wait)
         world.revival.look()
-        world.clock.advance(PATIENCE.silent)
+        world.clock.advance(POLICY.silent)
         world.revival.look()
         assert world.said[-1] == "scoring engine: starting again"
         world.clock.advance(0.1)
@@ -126,7 +126,7 @@ def test_what_ran_for_long_enough_begins_anew(tmp_path: Path, seconds: float, en
     world = World(tmp_path, engine)
     with world.stack:
         for ready_for in (0, seconds):
-            world.clock.advance(PATIENCE.first_wait)
+            world.clock.advance(POLICY.first_wait)
             world.revival.look()
             world.wait_ready()
             world.revival.look()
@@ -148,8 +148,8 @@ def test_the_end_of_the_gateway_is_the_end(tmp_path: Path) -> None:
 def test_nothing_goes_on_without_an_engine_that_is_vital(tmp_path: Path) -> None:
     with Stack(tmp_path) as stack:
         stack.start(launch("generation", "print('ValueError: bad weights'); raise SystemExit(4)"))
-        never = Patience(starts=0)
-        revival = Revival(stack, lambda _line: None, vital=["generation"], patience=never)
+        never = RestartPolicy(starts=0)
+        revival = Revival(stack, lambda _line: None, vital=["generation"], policy=never)
         assert stack.running["generation"].wait(LIMIT_S) == 4
         with pytest.raises(ServingError) as caught:
             revival.look()

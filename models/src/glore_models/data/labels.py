@@ -23,7 +23,7 @@ from glore_models.data.rollouts import PrefixRollouts, StudentSample, is_right, 
 GOOD, BAD, UNLABELLED = 1, 0, -1
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
 
-Judged: TypeAlias = Literal["any_right", "ratio"]
+JudgedBy: TypeAlias = Literal["any_right", "ratio"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class CleanUps:
     used: bool = True  # the result of a good step is used later, or its label is dropped
     balanced: bool = True  # as many good as bad labels at each prefix length
     after_error: bool = True  # steps after the first bad one keep their labels
-    judged: Judged = "any_right"
+    judged: JudgedBy = "any_right"
     kept_chance: float = 0.5  # of the prefix's chance, for a good step when judged by ratio
 
     def __post_init__(self) -> None:
@@ -68,13 +68,13 @@ class LabelCounts:
 
 def orm_examples(samples: Sequence[StudentSample]) -> list[ScoreExample]:
     """Every step of a sample labelled with the sample's outcome; samples without steps left out."""
-    made = []
+    examples = []
     for sample in samples:
         steps = steps_of(sample.solution)
         if steps:
             label = GOOD if sample.right else BAD
-            made.append(ScoreExample(sample.question, steps, (label,) * len(steps)))
-    return made
+            examples.append(ScoreExample(sample.question, steps, (label,) * len(steps)))
+    return examples
 
 
 def sorm_examples(
@@ -85,7 +85,7 @@ def sorm_examples(
     The whole solution needs no rollout: its outcome is known. Raises ValueError when
     the rollouts of a solution do not cover all its prefixes.
     """
-    made: list[ScoreExample] = []
+    examples: list[ScoreExample] = []
     consistent = unused = after = total = 0
     for group in by_solution(rollouts):
         steps = steps_of(group[0].solution)
@@ -96,21 +96,21 @@ def sorm_examples(
             labels = make_consistent(raw) if clean_ups.consistent else raw
         consistent += _differing(raw, labels)
         if clean_ups.used:
-            kept = drop_unused(labels, group)
-            unused += _differing(labels, kept)
-            labels = kept
+            cleaned = drop_unused(labels, group)
+            unused += _differing(labels, cleaned)
+            labels = cleaned
         if not clean_ups.after_error:
-            kept = drop_after_error(labels)
-            after += _differing(labels, kept)
-            labels = kept
+            cleaned = drop_after_error(labels)
+            after += _differing(labels, cleaned)
+            labels = cleaned
         total += len(steps)
-        made.append(ScoreExample(group[0].question, steps, labels))
+        examples.append(ScoreExample(group[0].question, steps, labels))
     dropped = 0
     if clean_ups.balanced:
-        made, dropped = balance(made, seed)
-    flat = [label for example in made for label in example.labels]
-    return made, LabelCounts(
-        solutions=len(made),
+        examples, dropped = balance(examples, seed)
+    flat = [label for example in examples for label in example.labels]
+    return examples, LabelCounts(
+        solutions=len(examples),
         steps=total,
         good=flat.count(GOOD),
         bad=flat.count(BAD),
@@ -135,12 +135,12 @@ def matched_examples(
     if solutions != [(example.question, example.steps) for example in sorm]:
         message = "these rollouts are not of the solutions that the SORM learns from"
         raise ValueError(message)
-    made = []
+    examples = []
     for example, group in zip(sorm, groups, strict=True):
         outcome = GOOD if sample_is_right(group[0]) else BAD
         labels = tuple(UNLABELLED if label == UNLABELLED else outcome for label in example.labels)
-        made.append(ScoreExample(example.question, example.steps, labels))
-    return made
+        examples.append(ScoreExample(example.question, example.steps, labels))
+    return examples
 
 
 def by_solution(rollouts: Sequence[PrefixRollouts]) -> list[list[PrefixRollouts]]:
@@ -205,7 +205,7 @@ def drop_unused(labels: tuple[int, ...], group: Sequence[PrefixRollouts]) -> tup
     result of a step is its last number. The last step, the answer itself, is kept.
     """
     steps = steps_of(group[0].solution)
-    kept = list(labels)
+    cleaned = list(labels)
     for index, rollout in enumerate(group):
         if labels[index] != GOOD:
             continue
@@ -217,8 +217,8 @@ def drop_unused(labels: tuple[int, ...], group: Sequence[PrefixRollouts]) -> tup
             right.append("\n".join(steps[index + 1 :]))
         # A step made good by a later one alone has no right continuation of its own here.
         if result is None or (right and not any(result in _numbers(text) for text in right)):
-            kept[index] = UNLABELLED
-    return tuple(kept)
+            cleaned[index] = UNLABELLED
+    return tuple(cleaned)
 
 
 def balance(examples: Sequence[ScoreExample], seed: int) -> tuple[list[ScoreExample], int]:

@@ -126,9 +126,9 @@ def _drafts(group: Sequence[PrefixRollouts], index: int, solution: str) -> list[
     """The sample first, then its bad prefix with each different wrong continuation."""
     drafts = {solution: None}
     if index < len(group):
-        kept = closed(prefix_before(solution, index + 1))
+        prefix = closed(prefix_before(solution, index + 1))
         rollout = group[index]
         for text, right in zip(rollout.continuations, rollout.right, strict=True):
             if not right and text.strip():
-                drafts[kept + text.strip()] = None
+                drafts[prefix + text.strip()] = None
     return list(drafts)

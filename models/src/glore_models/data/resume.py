@@ -60,9 +60,9 @@ def resume_map(
                 continue
             load()
             load = load_nothing
-            asked = part if whole else [(key, item) for key, item in part if key in missing]
-            made = zip(asked, work([item for _, item in asked]), strict=True)
-            new = {key: row for (key, _), row in made if key in missing}
+            wanted = part if whole else [(key, item) for key, item in part if key in missing]
+            written = zip(wanted, work([item for _, item in wanted]), strict=True)
+            new = {key: row for (key, _), row in written if key in missing}
             append_jsonl(path, new.values())
             rows.update(new)
             bar.update(len(new))

@@ -261,12 +261,12 @@ def drills(seed: int, lines: int = 8, largest: int = 60) -> Iterator[Problem]:
     rng = random.Random(seed)
     for index in itertools.count():
         sums = [_sum(rng, largest) for _ in range(lines)]
-        asked = ", ".join(left for left, _ in sums)
+        sums_text = ", ".join(left for left, _ in sums)
         worked = [f"{left} = {right}" for left, right in sums]
         solution = "\n".join([*worked, f"#### {sums[-1][1]}"])
         problem = make_problem(
             id_=f"drill-{seed}-{index}",
-            question=f"Work out in order: {asked}.",
+            question=f"Work out in order: {sums_text}.",
             solution=solution,
             source="drill",
         )

@@ -30,7 +30,7 @@ FAILED = JudgedAnswer(correct=False, failed=True)
 Judge: TypeAlias = Callable[[SolveResult, str], JudgedAnswer]  # result, right answer
 
 
-def as_asked(result: SolveResult, answer: str) -> JudgedAnswer:
+def as_answered(result: SolveResult, answer: str) -> JudgedAnswer:
     """The response taken as it is; seconds are the gateway's, from question to answer."""
     return JudgedAnswer(
         correct=same_answer(result.answer, answer),

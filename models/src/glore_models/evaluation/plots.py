@@ -10,7 +10,7 @@ from glore_models.evaluation.intervals import Interval
 from glore_models.evaluation.paper.report import Section, Tables
 from glore_models.evaluation.paper.sets import POOLS
 from glore_models.evaluation.paper.table_a import ROLES
-from glore_models.evaluation.processbench import Judged
+from glore_models.evaluation.processbench import ScorerResult
 from glore_models.evaluation.report import EvaluationRow
 from glore_models.evaluation.steps import StepFigures
 
@@ -244,7 +244,7 @@ def _draw_offsets(panel: "Axes", student: str, sections: Sequence[Section]) -> N
     panel.grid(visible=True, alpha=0.3)
 
 
-def draw_processbench(judged: Mapping[str, Judged], out: Path) -> None:
+def draw_processbench(judged: Mapping[str, ScorerResult], out: Path) -> None:
     """A PNG with three panels, a line for each scorer, its threshold in use marked.
 
     `judged` is by role. Raises ModuleNotFoundError without matplotlib.

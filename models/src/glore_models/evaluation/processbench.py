@@ -71,7 +71,7 @@ class ScoredSolution:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class ScorerResult:
     """Table A's figures of one scorer, its seconds, and the figures at other thresholds."""
 
     figures: ScorerFigures
@@ -108,7 +108,7 @@ def judge_solutions(
     stored: Mapping[str, Path],
     clock: Clock = time.process_time,
     load: Callable[[str], None] = lambda _role: None,
-) -> dict[str, Judged]:
+) -> dict[str, ScorerResult]:
     """What each scorer made of the solutions, by role ("sorm", "orm").
 
     Each at its own threshold. Scores are appended to the file `stored` for the role as they are
@@ -130,13 +130,13 @@ def _judge(
     scores: Sequence[tuple[float, ...]],
     threshold: float,
     seconds: float,
-) -> Judged:
+) -> ScorerResult:
     assessed = [
         Assessed(scored, solution.labels, solution.answer_right)
         for solution, scored in zip(solutions, scores, strict=True)
     ]
     labelled = [of for each in assessed for of in each.labelled]
-    return Judged(judge_scorer(role, assessed, threshold), seconds, tuple(curve(labelled)))
+    return ScorerResult(judge_scorer(role, assessed, threshold), seconds, tuple(curve(labelled)))
 
 
 def _score(

@@ -20,7 +20,7 @@ from glore_models.evaluation.paper.table_a import (
     scorers_as_markdown,
 )
 from glore_models.evaluation.plots import CURVES, draw_processbench, image_markdown
-from glore_models.evaluation.processbench import Judged, MarkedSolution, judge_solutions
+from glore_models.evaluation.processbench import MarkedSolution, ScorerResult, judge_solutions
 
 
 class IdentifiedScorer(Scorer, Protocol):
@@ -104,7 +104,7 @@ def processbench_card(
     solutions: Sequence[MarkedSolution],
     thresholds: Thresholds,
     weights: Mapping[str, str],
-    judged: Mapping[str, Judged],
+    judged: Mapping[str, ScorerResult],
     *,
     command: str,
     plot: str,

@@ -173,10 +173,10 @@ def as_card(
 
 def _line(row: EvaluationRow) -> str:
     answered = row.n - row.failures
-    asked = f"{row.n} (read from {row.derived_from})" if row.derived_from else str(row.n)
+    questions = f"{row.n} (read from {row.derived_from})" if row.derived_from else str(row.n)
     cells = (
         row.name,
-        asked,
+        questions,
         str(answered),
         str(row.failures),
         str(row.degraded),

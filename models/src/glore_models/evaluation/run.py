@@ -35,7 +35,7 @@ from glore_models.evaluation.outcomes import (
     Judge,
     JudgedAnswer,
     any_candidate,
-    as_asked,
+    as_answered,
 )
 from glore_models.evaluation.plots import CURVES, draw_evaluation, image_markdown
 from glore_models.evaluation.report import EvaluationRow, as_card, as_json, as_markdown, make_row
@@ -170,7 +170,7 @@ def count(plan: EvaluationPlan, problems: Sequence[Problem], journal: Journal) -
     rows: list[EvaluationRow] = []
     for strategy in plan.strategies:
         derive = plan.one_pass and strategy in DERIVED
-        source, judge = ("glore", DERIVED[strategy]) if derive else (strategy, as_asked)
+        source, judge = ("glore", DERIVED[strategy]) if derive else (strategy, as_answered)
         outcomes[strategy] = _judged(source, judge, problems, journal)
         rows.append(make_row(strategy, outcomes[strategy], source if derive else None))
     for source, name in _SELECTORS.items():
@@ -257,19 +257,19 @@ def _keep_plan(path: Path, plan: EvaluationPlan, journal: Journal) -> None:
         write_json(path, wanted)
         return
     try:
-        kept = dict(parse_json(path.read_bytes(), path.name))
+        stored = dict(parse_json(path.read_bytes(), path.name))
         for name in ("serves", "file"):  # folders were made that do not say
-            kept.setdefault(name, wanted[name])
-        kept = {"rounds": 1, "verify": True, "correct": False} | kept
+            stored.setdefault(name, wanted[name])
+        stored = {"rounds": 1, "verify": True, "correct": False} | stored
     except (OSError, ValueError, TypeError) as error:
         message = f"{path} cannot be read; name another folder"
         raise JournalError(message) from error
-    if differing := [key for key, value in wanted.items() if kept.get(key) != value]:
+    if differing := [key for key, value in wanted.items() if stored.get(key) != value]:
         message = f"{path.parent} holds a run with another {', '.join(differing)}"
         if differing == ["serves"]:
             message = (
                 f"{path.parent} holds answers of other models or thresholds (/readyz reported "
-                f"{kept['serves'] or 'nothing'}, now {plan.serves or 'nothing'}); "
+                f"{stored['serves'] or 'nothing'}, now {plan.serves or 'nothing'}); "
                 "serve those again, or name another folder"
             )
         raise JournalError(message)

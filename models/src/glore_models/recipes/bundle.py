@@ -27,10 +27,10 @@ def write_bundle(run: Run, recipe: Recipe, stages: Sequence[str]) -> Counts:
     out = run.path("bundle")
     sizes: Counts = {}
     for role in ROLES:
-        made = run.path(f"student_{recipe.rounds}" if role == "student" else role)
+        adapter = run.path(f"student_{recipe.rounds}" if role == "student" else role)
         (out / role).mkdir(parents=True, exist_ok=True)
         for name in ADAPTER_FILES:
-            shutil.copyfile(made / name, out / role / name)
+            shutil.copyfile(adapter / name, out / role / name)
         portable(out / role / "adapter_config.json")
         sizes[role] = (out / role / "adapter_model.safetensors").stat().st_size
     columns = sorted([(SORM_COLUMN, "sorm"), (ORM_COLUMN, "orm")])

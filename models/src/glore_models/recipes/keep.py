@@ -71,27 +71,27 @@ def keep(run: Path, out: Path) -> list[str]:
     return [name for name in packed if name]
 
 
-def unpack(kept: Path, run: Path) -> None:
-    """Begin the run folder `run` with what `kept` holds.
+def unpack(packed: Path, run: Path) -> None:
+    """Begin the run folder `run` with what `packed` holds.
 
     It appears at once where there was none. A folder that holds other things is filled, data
     first, then what says that a stage is done, `recipe.json` last: after a kill the same call
     does it again. Raises FileExistsError when the folder holds a run already, FileNotFoundError
-    when there is nothing kept or weights of it do not ship any more.
+    when nothing is packed there or weights of it do not ship any more.
     """
-    if not (kept / "recipe.json").is_file():
-        message = f"{kept} holds no kept run"
+    if not (packed / "recipe.json").is_file():
+        message = f"{packed} holds no kept run"
         raise FileNotFoundError(message)
     if (run / "recipe.json").exists():
         message = f"{run} holds a run already; leave out --start-from to go on with it"
         raise FileExistsError(message)
     run = run.resolve()
     if not _is_free(run):
-        _fill(kept, run)
+        _fill(packed, run)
         return
     beside = run.with_name(f"{run.name}.unpacking")
     shutil.rmtree(beside, ignore_errors=True)  # of a killed attempt
-    _fill(kept, beside)
+    _fill(packed, beside)
     beside.replace(run)
 
 
@@ -102,13 +102,13 @@ def _is_free(run: Path) -> bool:
     return not (any(run.iterdir()) or run.is_mount() or run == Path.cwd())
 
 
-def _fill(kept: Path, run: Path) -> None:
-    """Every file of `kept`, each whole or absent, in the order in which they rely on others."""
-    for name, content in _shipped_weights(kept):
+def _fill(packed: Path, run: Path) -> None:
+    """Every file of `packed`, each whole or absent, in the order in which they rely on others."""
+    for name, content in _shipped_weights(packed):
         _write(run / name, content)
-    files = {path.relative_to(kept) for path in kept.rglob("*") if path.is_file()}
+    files = {path.relative_to(packed) for path in packed.rglob("*") if path.is_file()}
     for name in sorted(files - {Path(_OF_BUNDLE)}, key=_reliance):
-        content = (kept / name).read_bytes()
+        content = (packed / name).read_bytes()
         target = run / name
         if name.suffix == ".gz":
             content, target = gzip.decompress(content), target.with_suffix("")
@@ -120,17 +120,17 @@ def _write(target: Path, content: bytes) -> None:
         partial.write_bytes(content)
 
 
-def _shipped_weights(kept: Path) -> Iterator[tuple[Path, bytes]]:
+def _shipped_weights(packed: Path) -> Iterator[tuple[Path, bytes]]:
     """Where weights belong that the bundle has, and the weights. Raises FileNotFoundError."""
-    if not (kept / _OF_BUNDLE).is_file():
+    if not (packed / _OF_BUNDLE).is_file():
         return
-    listed = json.loads((kept / _OF_BUNDLE).read_text(encoding="utf-8"))
+    listed = json.loads((packed / _OF_BUNDLE).read_text(encoding="utf-8"))
     for folder, entry in listed.items():
         source = SHIPPED / entry["role"] / _WEIGHTS
         weights = source.read_bytes() if source.is_file() else b""
         if hashlib.sha256(weights).hexdigest() != entry["sha256"]:
             message = (
-                f"{kept} goes with other adapters than those in {SHIPPED}: "
+                f"{packed} goes with other adapters than those in {SHIPPED}: "
                 f"{folder} is not its {entry['role']}"
             )
             raise FileNotFoundError(message)

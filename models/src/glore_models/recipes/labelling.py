@@ -82,11 +82,11 @@ class Labelling:
         `differing` are the labels on which outcome and rollouts do not agree.
         """
         sorm = list(read_jsonl(self.run.path("sorm.jsonl"), ScoreExample))
-        made = matched_examples(sorm, self._rollouts())
+        examples = matched_examples(sorm, self._rollouts())
         theirs = [label for example in sorm for label in example.labels]
-        labels = [label for example in made for label in example.labels]
+        labels = [label for example in examples for label in example.labels]
         return {
-            "orm_matched_solutions": write_jsonl(self.run.path(f"{MATCHED}.jsonl"), made),
+            "orm_matched_solutions": write_jsonl(self.run.path(f"{MATCHED}.jsonl"), examples),
             "orm_matched_good": labels.count(GOOD),
             "orm_matched_bad": labels.count(BAD),
             "orm_matched_unlabelled": labels.count(UNLABELLED),

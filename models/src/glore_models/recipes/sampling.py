@@ -132,12 +132,12 @@ def roll_out_prefixes(
     ) as bar:
         prompts = [continuation_prompt(wanted[each][0].question, each[1]) for each in prefixes]
         for several in finished(sampler, prompts, drawing, _CHUNK):
-            made: list[PrefixRollouts] = []
+            new: list[PrefixRollouts] = []
             for index, rollouts in several:
                 first, *others = wanted[prefixes[index]]
                 whole = _rolled_out(first, rollouts)
-                made += (whole, *(_same(row, whole) for row in others))
-            append_jsonl(out, made)
+                new += (whole, *(_same(row, whole) for row in others))
+            append_jsonl(out, new)
             bar.update(len(several))
     rows = list(read_jsonl(out, PrefixRollouts))
     restore_order(out, rows, map(_cut, every), _cut)
@@ -159,9 +159,15 @@ def _cut(row: PrefixRollouts) -> tuple[str, str, int]:
 def _unrolled(samples: Sequence[StudentSample]) -> Iterator[PrefixRollouts]:
     """A row for each prefix of each sample, without continuations."""
     for sample in samples:
-        for kept in range(1, len(steps_of(sample.solution))):
+        for steps_before in range(1, len(steps_of(sample.solution))):
             yield PrefixRollouts(
-                sample.problem, sample.question, sample.answer, sample.solution, kept, (), ()
+                sample.problem,
+                sample.question,
+                sample.answer,
+                sample.solution,
+                steps_before,
+                (),
+                (),
             )
 
 

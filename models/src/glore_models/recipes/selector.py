@@ -43,11 +43,11 @@ class MixedQuestion:
     right: Mapping[str, bool]
 
 
-def mixed(rows: Iterable[PrefixRollouts], kept: Sequence[int]) -> list[MixedQuestion]:
+def mixed(rows: Iterable[PrefixRollouts], after_steps: Sequence[int]) -> list[MixedQuestion]:
     """The questions of rollouts from so many steps on that have solutions of both kinds."""
     found: dict[str, tuple[str, dict[str, bool]]] = {}
     for row in rows:
-        if row.kept in kept:
+        if row.kept in after_steps:
             prefix = prefix_before(row.solution, row.kept)
             texts = found.setdefault(row.problem, (row.question, {}))[1]
             for text, right in zip(row.continuations, row.right, strict=True):

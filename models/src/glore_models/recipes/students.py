@@ -110,11 +110,11 @@ class Students:
     def keep_right(self, iteration: ExpertIteration, number: int) -> Counts:
         """What a round learns from: right and different solutions, and old problems."""
         samples = list(read_jsonl(self.run.path(f"ei_{number}_samples.jsonl"), StudentSample))
-        kept = right_and_different(samples, iteration.most, number)
+        chosen = right_and_different(samples, iteration.most, number)
         first = list(read_jsonl(self.run.path("student_problems.jsonl"), Problem))
         rng = random.Random(f"replay-{number}")
         replay = rng.sample(first, min(iteration.replay, len(first)))
-        mixed = [*kept, *replay]
+        mixed = [*chosen, *replay]
         rng.shuffle(mixed)
         write_jsonl(self.run.path(f"ei_{number}_problems.jsonl"), mixed)
         different = {(s.problem, s.solution) for s in samples if s.right}
@@ -122,7 +122,7 @@ class Students:
             "samples": len(samples),
             "right": sum(sample.right for sample in samples),
             "right_and_different": len(different),
-            "kept": len(kept),
+            "kept": len(chosen),
             "replayed": len(replay),
         }
 

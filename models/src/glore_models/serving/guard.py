@@ -29,11 +29,11 @@ _WATCH = 'read _; kill -s KILL -- "-$1"'  # standard input closes when the guard
 
 def main(command: list[str]) -> int:
     """Run `command` until it ends or the owner is gone; its exit status."""
-    told_to_stop = False
+    stopping = False
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
-        nonlocal told_to_stop
-        told_to_stop = True
+        nonlocal stopping
+        stopping = True
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -45,9 +45,9 @@ def main(command: list[str]) -> int:
     )
     watcher = _watcher(child.pid)
     try:
-        while child.poll() is None and not told_to_stop:
+        while child.poll() is None and not stopping:
             closed, _, _ = select.select([sys.stdin], [], [], _TICK)
-            told_to_stop |= bool(closed)
+            stopping |= bool(closed)
             if watcher.poll() is not None:
                 watcher = _watcher(child.pid)
         if child.poll() is None:

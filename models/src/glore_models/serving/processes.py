@@ -151,10 +151,10 @@ def _safe(environment: Mapping[str, str]) -> dict[str, str]:
 
 def stop_all(processes: Iterable[Guarded]) -> None:
     """End all of them at once, and wait."""
-    asked = list(processes)
-    for process in asked:
+    stopped = list(processes)
+    for process in stopped:
         process.ask_to_stop()
-    for process in asked:
+    for process in stopped:
         process.wait_stopped()
 
 

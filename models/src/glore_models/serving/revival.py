@@ -18,7 +18,7 @@ _TICK = 0.5  # seconds
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RestartPolicy:
     """How long to wait before an engine is started again, and when it is given up.
 
     The wait, in seconds, doubles with each time that it ends. After `steady` seconds of being
@@ -63,13 +63,13 @@ class Revival:
         report: Callable[[str], None],
         *,
         vital: Collection[str] = (),
-        patience: Patience = Patience(),
+        policy: RestartPolicy = RestartPolicy(),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stack = stack
         self._report = report
         self._vital = frozenset(vital)
-        self._patience = patience
+        self._policy = policy
         self._clock = clock
         self._engines = {
             name: _Engine(process.launch, ready_since=clock())
@@ -109,10 +109,10 @@ class Revival:
             return
         if engine.silence is None:
             return  # it may take a little to end
-        if engine.silence.lasts(process.written(), self._clock()) > self._patience.silent:
+        if engine.silence.lasts(process.written(), self._clock()) > self._policy.silent:
             engine.silence = None
             self._report(
-                f"{engine.launch.name} engine: has said nothing for {self._patience.silent:.0f} s, "
+                f"{engine.launch.name} engine: has said nothing for {self._policy.silent:.0f} s, "
                 "and is ended"
             )
             process.ask_to_stop()
@@ -122,11 +122,11 @@ class Revival:
 
     def _ended(self, engine: _Engine, process: Guarded) -> None:
         name, now = engine.launch.name, self._clock()
-        if engine.ready_since is not None and now - engine.ready_since >= self._patience.steady:
+        if engine.ready_since is not None and now - engine.ready_since >= self._policy.steady:
             engine.ends = 0
         engine.ends += 1
         engine.ready_since = None
-        wait = self._patience.wait(engine.ends)
+        wait = self._policy.wait(engine.ends)
         if wait is None and name in self._vital:
             raise _given_up(process, engine.ends)
         said = f"{name} engine: ended (status {process.status()})"

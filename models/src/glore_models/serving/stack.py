@@ -104,9 +104,9 @@ def _misfit(launch: Launch) -> ServingError | None:
         return None
     if not problems:
         return None
-    told = "\n".join(f"The {name} engine does not fit: {why}." for name, why in problems.items())
+    reasons = "\n".join(f"The {name} engine does not fit: {why}." for name, why in problems.items())
     return ServingError(
-        problem=told, way_out="docs/guides/own-models.md says what each family needs."
+        problem=reasons, way_out="docs/guides/own-models.md says what each family needs."
     )
 
 
@@ -127,15 +127,15 @@ def _ask(launch: Launch) -> tuple[int, bytes]:
 
 def ended(process: Guarded) -> ServingError:
     """The error of a process that should still run, with what its log says."""
-    return _told(process, f"ended with status {process.status()}", "The whole log")
+    return _failed_start(process, f"ended with status {process.status()}", "The whole log")
 
 
 def _hangs(process: Guarded, seconds: float) -> ServingError:
     way_out = "Is the machine busy or short of memory? The whole log"
-    return _told(process, f"was not ready after {seconds:.0f} s", way_out)
+    return _failed_start(process, f"was not ready after {seconds:.0f} s", way_out)
 
 
-def _told(process: Guarded, what: str, way_out: str) -> ServingError:
+def _failed_start(process: Guarded, what: str, way_out: str) -> ServingError:
     lines = "\n".join(f"    {line[:200]}" for line in process.causes())
     name = process.launch.name
     noun = name if name == "gateway" else f"{name} engine"

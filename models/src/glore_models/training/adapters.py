@@ -209,8 +209,10 @@ def train_pair_scorer(
     @torch.inference_mode()
     def scores(solutions: Sequence[tuple[str, tuple[str, ...]]]) -> list[tuple[float, ...]]:
         """A logit for each step."""
-        asked = [ScoreExample(question, steps, (1,) * len(steps)) for question, steps in solutions]
-        _, _, targets, hidden = run([encode_scores(tokenizer, each) for each in asked])
+        unlabelled = [
+            ScoreExample(question, steps, (1,) * len(steps)) for question, steps in solutions
+        ]
+        _, _, targets, hidden = run([encode_scores(tokenizer, each) for each in unlabelled])
         logits = head(hidden.float())[..., 0]
         return [
             tuple(row[labels != _NO_LOSS].tolist())

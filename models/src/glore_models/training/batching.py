@@ -48,15 +48,15 @@ def batches(examples: Sequence[S], tokens: int, seed: int, epoch: int) -> Iterat
     order = list(examples)
     rng.shuffle(order)
     pool = 64 * max(1, tokens // 128)
-    made: list[list[S]] = []
+    found: list[list[S]] = []
     for start in range(0, len(order), pool):
         batch: list[S] = []
         for example in sorted(order[start : start + pool], key=lambda e: len(e.ids)):
             if batch and (len(batch) + 1) * len(example.ids) > tokens:
-                made.append(batch)
+                found.append(batch)
                 batch = []
             batch.append(example)
         if batch:
-            made.append(batch)
-    rng.shuffle(made)
-    yield from made
+            found.append(batch)
+    rng.shuffle(found)
+    yield from found

@@ -20,11 +20,11 @@ class LogLikelihood:
     @torch.inference_mode()
     def of(self, question: str, solution: str) -> tuple[float, ...]:
         """The natural logarithm for each token of the solution, its end mark included."""
-        asked = self.tokenizer(student_prompt(question), add_special_tokens=False)["input_ids"]
+        prompt = self.tokenizer(student_prompt(question), add_special_tokens=False)["input_ids"]
         written = self.tokenizer(solution, add_special_tokens=False)["input_ids"]
         written = [*written, self.tokenizer.eos_token_id]
-        ids = torch.tensor([[*asked, *written]], device=self.model.device)
-        hidden = self.model.model(input_ids=ids)[0][0, len(asked) - 1 : -1]
+        ids = torch.tensor([[*prompt, *written]], device=self.model.device)
+        hidden = self.model.model(input_ids=ids)[0][0, len(prompt) - 1 : -1]
         logs = torch.log_softmax(self.model.lm_head(hidden).float(), dim=-1)
         found = logs.gather(1, torch.tensor(written, device=logs.device)[:, None])
         return tuple(found[:, 0].tolist())

@@ -73,7 +73,7 @@ def train(
         trained.values(), lr=config.rate, weight_decay=config.weight_decay, betas=(0.9, 0.99)
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, _schedule(config, len(plan)))
-    done, spent, tokens = 0, 0.0, 0
+    done, seconds_before, tokens = 0, 0.0, 0
     losses: list[tuple[int, float]] = []
     identity = json.dumps([asdict(config), _hash(examples), *begun])
     if checkpoint.exists():
@@ -88,10 +88,10 @@ def train(
             trained[key].data.copy_(value)
         optimiser.load_state_dict(saved["optimiser"])
         schedule.load_state_dict(saved["schedule"])
-        done, spent, tokens = saved["done"], saved["seconds"], saved["tokens"]
+        done, seconds_before, tokens = saved["done"], saved["seconds"], saved["tokens"]
         losses = [(int(step), float(loss)) for step, loss in saved["losses"]]
     model.train()
-    started = time.monotonic() - spent
+    started = time.monotonic() - seconds_before
     last_save = time.monotonic()
     recent: list[float] = []
     with tqdm(total=len(plan), initial=done, desc=name, unit="step", mininterval=10) as bar:

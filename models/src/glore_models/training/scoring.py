@@ -54,24 +54,24 @@ class LocalStepScorer:
         none looks at another. So scores are those of one solution alone, to rounding.
         """
         encoded = {
-            place: self._encode(question, steps)
-            for place, (question, steps) in enumerate(solutions)
+            index: self._encode(question, steps)
+            for index, (question, steps) in enumerate(solutions)
             if steps
         }
         scores: list[tuple[float, ...]] = [()] * len(solutions)
         for batch in _batches(_packs(encoded)):
-            for place, scored in self._score(batch, encoded).items():
-                scores[place] = scored
+            for index, scored in self._score(batch, encoded).items():
+                scores[index] = scored
         return scores
 
     def _encode(self, question: str, steps: tuple[str, ...]) -> "_Encoded":
         whole = encode_scores(self.tokenizer, ScoreExample(question, steps, (1,) * len(steps)))
-        asked = self.tokenizer(student_prompt(question), add_special_tokens=False)["input_ids"]
-        ends = (place for place, target in enumerate(whole.targets) if target == 1)
+        prompt = self.tokenizer(student_prompt(question), add_special_tokens=False)["input_ids"]
+        ends = (index for index, target in enumerate(whole.targets) if target == 1)
         return _Encoded(
-            question=tuple(asked),
-            solution=whole.ids[len(asked) :],
-            ends=tuple(place - len(asked) for place in ends),
+            question=tuple(prompt),
+            solution=whole.ids[len(prompt) :],
+            ends=tuple(index - len(prompt) for index in ends),
         )
 
     @torch.inference_mode()
@@ -85,17 +85,17 @@ class LocalStepScorer:
         part = torch.full_like(ids, -1)  # 0: question, 1, 2, ...: solutions, -1: padding
         ends: dict[int, tuple[int, list[int]]] = {}
         for row, pack in enumerate(batch):
-            asked = encoded[pack.places[0]].question
-            texts = [asked, *(encoded[place].solution for place in pack.places)]
+            prompt = encoded[pack.places[0]].question
+            texts = [prompt, *(encoded[index].solution for index in pack.places)]
             start = 0
             for number, text in enumerate(texts):
                 after = slice(start, start + len(text))
                 ids[row, after] = torch.tensor(text)
-                position[row, after] = torch.arange(len(text)) + (len(asked) if number else 0)
+                position[row, after] = torch.arange(len(text)) + (len(prompt) if number else 0)
                 part[row, after] = number
                 if number:
-                    place = pack.places[number - 1]
-                    ends[place] = (row, [start + end for end in encoded[place].ends])
+                    index = pack.places[number - 1]
+                    ends[index] = (row, [start + end for end in encoded[index].ends])
                 start = after.stop
         ids, position, part = (each.to(device()) for each in (ids, position, part))
         before = torch.ones(longest, longest, dtype=torch.bool, device=device()).tril()
@@ -107,8 +107,8 @@ class LocalStepScorer:
             use_cache=False,
         ).last_hidden_state
         return {
-            place: tuple(torch.sigmoid(hidden[row, at].float() @ self.weight).tolist())
-            for place, (row, at) in ends.items()
+            index: tuple(torch.sigmoid(hidden[row, at].float() @ self.weight).tolist())
+            for index, (row, at) in ends.items()
         }
 
 
@@ -139,21 +139,21 @@ class _Pack:
 def _packs(encoded: Mapping[int, _Encoded]) -> list[_Pack]:
     """Each question with its solutions, in several packs if those are many."""
     packs: dict[tuple[int, ...], list[_Pack]] = {}
-    for place, one in encoded.items():
-        made = packs.setdefault(one.question, [])
-        if not made or made[-1].length + len(one.solution) > _PACK_TOKENS:
-            made.append(_Pack((), len(one.question)))
-        last = made[-1]
-        made[-1] = _Pack((*last.places, place), last.length + len(one.solution))
-    return [pack for made in packs.values() for pack in made]
+    for index, one in encoded.items():
+        packed = packs.setdefault(one.question, [])
+        if not packed or packed[-1].length + len(one.solution) > _PACK_TOKENS:
+            packed.append(_Pack((), len(one.question)))
+        last = packed[-1]
+        packed[-1] = _Pack((*last.places, index), last.length + len(one.solution))
+    return [pack for packed in packs.values() for pack in packed]
 
 
 def _batches(packs: Sequence[_Pack]) -> list[list[_Pack]]:
     """Packs of about one length together."""
     limit = _BATCH_TOKENS[device().type]
-    made: list[list[_Pack]] = []
+    packed: list[list[_Pack]] = []
     for pack in sorted(packs, key=lambda pack: pack.length):
-        if not made or (len(made[-1]) + 1) * pack.length > limit:
-            made.append([])
-        made[-1].append(pack)
-    return made
+        if not packed or (len(packed[-1]) + 1) * pack.length > limit:
+            packed.append([])
+        packed[-1].append(pack)
+    return packed

@@ -12,7 +12,7 @@ from glore.api.schemas import RequestModel
 from glore.api.solve import require_json
 from glore.errors import AmbiguousIdError, AnswerNotFoundError, FeedbackConflictError
 from glore.refinement.types import CandidateKind, Strategy
-from glore.telemetry.feedback import LONGEST_ANSWER, Change, Choice, RememberedAnswer
+from glore.telemetry.feedback import LONGEST_ANSWER, Change, RememberedAnswer, SelectionVerdict
 
 _EXACTLY_ONE: Final[dict[str, Any]] = {
     "oneOf": [
@@ -76,7 +76,7 @@ class FeedbackResponse(BaseModel):
     correct: bool
     draft_correct: bool | None = Field(description="None where that cannot be known.")
     change: Change = Field(description="What refinement did to the draft's answer.")
-    choice: Choice = Field(
+    choice: SelectionVerdict = Field(
         description="What the selector did; `regret`: a right candidate was there."
     )
     repeated: bool = Field(description="Whether this verdict had been given before.")

@@ -19,9 +19,9 @@ LONGEST_ANSWER: Final = 100  # characters; longer ones equal nothing
 # What refinement did to the draft's answer: wrong to right, right to wrong, or neither.
 Change: TypeAlias = Literal["mended", "spoilt", "kept_right", "kept_wrong", "unknown"]
 # What the selector did: `regret` is a wrong answer although some candidate had the right one.
-Choice: TypeAlias = Literal["right", "regret", "none_right", "unknown"]
+SelectionVerdict: TypeAlias = Literal["right", "regret", "none_right", "unknown"]
 CHANGES: Final[tuple[Change, ...]] = get_args(Change)
-CHOICES: Final[tuple[Choice, ...]] = get_args(Choice)
+CHOICES: Final[tuple[SelectionVerdict, ...]] = get_args(SelectionVerdict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Judgement:
     correct: bool
     draft_correct: bool | None
     change: Change
-    choice: Choice
+    choice: SelectionVerdict
 
 
 @dataclass(slots=True)
@@ -54,7 +54,7 @@ class RememberedAnswer:
         same = self.drafted or (self.draft is not None and self.draft == self.answer)
         draft = correct if same else (False if correct else None)
         if correct:
-            choice: Choice = "right"
+            choice: SelectionVerdict = "right"
         else:
             alone = self.answers <= {self.answer}
             choice = "none_right" if alone else "unknown"
@@ -64,7 +64,7 @@ class RememberedAnswer:
         """What follows from the right answer."""
         right = _plain(expected)
         correct, draft = self.answer == right, self.draft == right
-        choice: Choice = "right" if correct else "none_right"
+        choice: SelectionVerdict = "right" if correct else "none_right"
         if not correct and right in self.answers:
             choice = "regret"
         return Judgement(correct, draft, _change(correct, draft), choice)

@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 
 from glore_models.data.run_folder import Thresholds
-from glore_models.evaluation.paper.records import LocalRefinement, Record, Solution, StepScores
+from glore_models.evaluation.paper.records import LocalRefinement, Record, Solution, TimedStepScores
 
 THRESHOLDS = Thresholds(first_error=0.5, orm_first_error=0.4, gate=0.6)
 
@@ -19,7 +19,7 @@ def written(
 ) -> Solution:
     """A solution of the question whose answer is 7."""
     stated = answer or ("7" if right else "8")
-    scores = (StepScores(sorm, 0.25), StepScores(orm, 0.125))
+    scores = (TimedStepScores(sorm, 0.25), TimedStepScores(orm, 0.125))
     return Solution(f"3 + 4\n#### {stated}", stated, right, tokens, seconds, *scores)
 
 
@@ -63,7 +63,7 @@ def record(
 
 _shares = st.floats(0, 1)
 _steps = st.lists(_shares, max_size=4).map(tuple)
-_scores = st.none() | st.builds(StepScores, _steps, st.floats(0, 100))
+_scores = st.none() | st.builds(TimedStepScores, _steps, st.floats(0, 100))
 
 
 @st.composite
@@ -97,7 +97,7 @@ RECORDS: st.SearchStrategy[Record] = st.builds(
     local_oracle=_refined,
     labels=st.none() | st.lists(st.sampled_from([0, 1]), max_size=4).map(tuple),
     compared=st.dictionaries(
-        st.just("orm_matched"), st.builds(StepScores, _steps, st.floats(0, 100)), max_size=1
+        st.just("orm_matched"), st.builds(TimedStepScores, _steps, st.floats(0, 100)), max_size=1
     ),
     source=st.sampled_from(["", "train", "gsm_symbolic/3", "gsm_symbolic/4"]),
 )

@@ -3,12 +3,12 @@ from pathlib import Path
 import pytest
 
 from glore_models.evaluation.paper import phases
-from glore_models.evaluation.paper.phases import Prompt, generate, score
+from glore_models.evaluation.paper.phases import ProblemPrompt, generate, score
 from glore_models.evaluation.provenance import OtherModelsError, Provenance
 from glore_models.sampling.port import SamplingParams
 from tests.models.evaluation.paper.fakes import Calls, FakeSampler, FakeScorer
 
-PROMPTS = [Prompt(f"p{i}", 0, f"What is {i} + {i}?") for i in range(1, 6)]
+PROMPTS = [ProblemPrompt(f"p{i}", 0, f"What is {i} + {i}?") for i in range(1, 6)]
 
 
 def test_a_chunk_that_is_not_whole_is_drawn_again_as_it_was(

@@ -10,7 +10,7 @@ from glore_models.data.files import write_jsonl
 from glore_models.evaluation.paper.records import (
     Record,
     RecordError,
-    StepScores,
+    TimedStepScores,
     named_error,
     read_records,
     record_of,
@@ -63,6 +63,6 @@ def test_first_errors() -> None:
     assert true_error((1, 0, 0)) == 1
     assert true_error((1, 1)) is None
     assert true_error(None) is None
-    assert named_error(StepScores((0.9, 0.2), 0.0), 0.5) == 1
-    assert named_error(StepScores((0.9, 0.5), 0.0), 0.5) is None
+    assert named_error(TimedStepScores((0.9, 0.2), 0.0), 0.5) == 1
+    assert named_error(TimedStepScores((0.9, 0.5), 0.0), 0.5) is None
     assert named_error(None, 0.5) is None

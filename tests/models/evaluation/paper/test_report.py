@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from glore_models.evaluation.markdown import share
-from glore_models.evaluation.paper.records import StepScores
+from glore_models.evaluation.paper.records import TimedStepScores
 from glore_models.evaluation.paper.report import (
     Tables,
     as_json,
@@ -182,7 +182,7 @@ def test_a_third_row_of_table_a_where_every_draft_has_its_scores() -> None:
     """A set without them, and so its pool, has the two rows that it always had."""
     thresholds = replace(THRESHOLDS, compared={"orm_matched": 0.7})
     scored = [
-        replace(each, compared={"orm_matched": StepScores((0.9, 0.65), 0.5)}) for each in EASY
+        replace(each, compared={"orm_matched": TimedStepScores((0.9, 0.65), 0.5)}) for each in EASY
     ]
     made = make_tables({("ei", "easy"): scored, ("ei", "all"): ALL}, thresholds)
     roles = {section.name: [row.role for row in section.scorers] for section in made.sections}

@@ -11,7 +11,7 @@ from glore_models.data.files import read_json, read_lines, write_whole
 from glore_models.data.run_folder import COMPARED, RunModels
 from glore_models.evaluation.markdown import grid
 from glore_models.evaluation.paper.records import Record
-from glore_models.evaluation.paper.report import Key, Tables
+from glore_models.evaluation.paper.report import StudentSet, Tables
 from glore_models.evaluation.paper.sets import ALL_SETS
 from glore_models.evaluation.plots import CURVES, draw_tables, image_markdown
 from glore_models.evaluation.provenance import (
@@ -126,7 +126,7 @@ def _tokens(row: Row) -> int:
 
 
 def write_card(
-    models: RunModels, records: Mapping[Key, Sequence[Record]], tables: Tables, command: str
+    models: RunModels, records: Mapping[StudentSet, Sequence[Record]], tables: Tables, command: str
 ) -> None:
     """`CARD.md` and `curves.png` beside the tables of a run folder. Raises OSError."""
     phases = {
@@ -145,9 +145,9 @@ def write_card(
 
 
 def card(
-    records: Mapping[Key, Sequence[Record]],
-    phases: Mapping[Key, Mapping[str, PhaseCount]],
-    made_with: Mapping[Key, Mapping[str, Any]],
+    records: Mapping[StudentSet, Sequence[Record]],
+    phases: Mapping[StudentSet, Mapping[str, PhaseCount]],
+    made_with: Mapping[StudentSet, Mapping[str, Any]],
     tables: Tables,
     *,
     command: str,
@@ -195,16 +195,18 @@ def card(
 
 
 def _settings(
-    records: Mapping[Key, Sequence[Record]],
-    made_with: Mapping[Key, Mapping[str, Any]],
+    records: Mapping[StudentSet, Sequence[Record]],
+    made_with: Mapping[StudentSet, Mapping[str, Any]],
     tables: Tables,
     command: str,
 ) -> dict[str, Any]:
     """Thresholds, sets with sizes and seeds, drawings and the hashes of the weights."""
-    made: dict[str, dict[str, Any]] = {}
+    settings_of: dict[str, dict[str, Any]] = {}
     for (student, set_), files in made_with.items():
         alike = {"weights": _weights(files), "drawings": _drawings(files)}
-        made.setdefault(json.dumps(alike), {"of": [], **alike})["of"].append(f"{student}/{set_}")
+        settings_of.setdefault(json.dumps(alike), {"of": [], **alike})["of"].append(
+            f"{student}/{set_}"
+        )
     return {
         "command": command,
         "thresholds": asdict(tables.thresholds),
@@ -219,7 +221,7 @@ def _settings(
             }
             for (student, name), rows in records.items()
         },
-        "made_with": list(made.values()),
+        "made_with": list(settings_of.values()),
     }
 
 
@@ -240,7 +242,7 @@ def _drawings(files: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _funnels(funnels: Mapping[Key, Funnel]) -> list[str]:
+def _funnels(funnels: Mapping[StudentSet, Funnel]) -> list[str]:
     header = (
         "student, set", "seed", "asked", "drafts with steps", "wrong", "labelled",
         "labelled, wrong", "prefixes rolled out", "refined globally", "refined locally", "scored",
@@ -264,7 +266,7 @@ def _funnels(funnels: Mapping[Key, Funnel]) -> list[str]:
     return grid(header, rows)
 
 
-def _phases(phases: Mapping[Key, Mapping[str, PhaseCount]]) -> list[str]:
+def _phases(phases: Mapping[StudentSet, Mapping[str, PhaseCount]]) -> list[str]:
     rows = [
         (
             f"{student}, {name}",

@@ -37,7 +37,7 @@ from glore_models.evaluation.paper.phases import (
     Clock,
     Generated,
     Ports,
-    Prompt,
+    ProblemPrompt,
     ScoredText,
     Scorer,
     TimedRollouts,
@@ -113,7 +113,7 @@ class Collector:
         return self._compared(self._scored(refined, ("sorm", "orm"), drafts=False))
 
     def _drafts(self) -> list[Record]:
-        prompts = [Prompt(p.id, 0, student_prompt(p.question)) for p in self.problems]
+        prompts = [ProblemPrompt(p.id, 0, student_prompt(p.question)) for p in self.problems]
         self._stamp("drafts.jsonl", "student", drawing=self.plan.greedy)
         rows = self._generate("drafts", prompts)
         return [
@@ -136,7 +136,7 @@ class Collector:
         ]
 
     def _sampled(self, records: list[Record]) -> list[Record]:
-        prompts = [Prompt(r.problem, 0, student_prompt(r.question)) for r in records]
+        prompts = [ProblemPrompt(r.problem, 0, student_prompt(r.question)) for r in records]
         self._stamp("samples.jsonl", "student", drawing=self.plan.samples)
         rows = generate(
             self.folder / "samples.jsonl",
@@ -153,10 +153,10 @@ class Collector:
         """The first of the records with labels; a right draft needs no rollout for them."""
         chosen = [r for r in records[: self.plan.labelled] if split_steps(r.draft.text)]
         prefixes = [
-            (record, kept)
+            (record, steps_before)
             for record in chosen
             if not record.draft.right
-            for kept in range(1, len(split_steps(record.draft.text)))
+            for steps_before in range(1, len(split_steps(record.draft.text)))
         ]
         self._stamp("rollouts.jsonl", "student", drawing=self.plan.rollouts)
         rows = resume_map(
@@ -174,7 +174,7 @@ class Collector:
         return [replace(r, labels=labels.get(r.problem)) for r in records]
 
     def _roll_out(self, part: Sequence[tuple[Record, int]]) -> list[TimedRollouts]:
-        prefixes = [prefix_before(record.draft.text, kept) for record, kept in part]
+        prefixes = [prefix_before(record.draft.text, steps_before) for record, steps_before in part]
         prompts = [
             continuation_prompt(record.question, prefix)
             for (record, _), prefix in zip(part, prefixes, strict=True)
@@ -189,20 +189,20 @@ class Collector:
                 question=record.question,
                 answer=record.answer,
                 solution=record.draft.text,
-                kept=kept,
+                kept=steps_before,
                 continuations=tuple(rollout.text for rollout in rollouts),
                 right=tuple(is_right(prefix + rollout.text, record.answer) for rollout in rollouts),
                 tokens=count,
                 seconds=per_token * count,
             )
-            for (record, kept), prefix, rollouts, count in zip(
+            for (record, steps_before), prefix, rollouts, count in zip(
                 part, prefixes, drawn, tokens, strict=True
             )
         ]
 
     def _globally(self, records: list[Record]) -> list[Record]:
         prompts = [
-            Prompt(r.problem, 0, global_refiner_prompt(r.question, r.draft.text))
+            ProblemPrompt(r.problem, 0, global_refiner_prompt(r.question, r.draft.text))
             for r in records
             if split_steps(r.draft.text)
         ]
@@ -227,7 +227,7 @@ class Collector:
             for record in records
         ]
         prompts = [
-            Prompt(r.problem, index, local_refiner_prompt(r.question, r.draft.text, index))
+            ProblemPrompt(r.problem, index, local_refiner_prompt(r.question, r.draft.text, index))
             for r, named in zip(records, errors, strict=True)
             for index in sorted({index for index in named.values() if index is not None})
         ]
@@ -235,7 +235,7 @@ class Collector:
         rows = self._generate("local", prompts)
         joined = []
         for record, named in zip(records, errors, strict=True):
-            made = {
+            refined = {
                 critique: continued(record, index, rows[record.problem, index])
                 for critique, index in named.items()
                 if index is not None
@@ -243,9 +243,9 @@ class Collector:
             joined.append(
                 replace(
                     record,
-                    local_sorm=made.get("sorm"),
-                    local_orm=made.get("orm"),
-                    local_oracle=made.get("oracle"),
+                    local_sorm=refined.get("sorm"),
+                    local_orm=refined.get("orm"),
+                    local_oracle=refined.get("oracle"),
                 )
             )
         return joined
@@ -290,7 +290,9 @@ class Collector:
             clock=self.clock,
         )
 
-    def _generate(self, phase: str, prompts: list[Prompt]) -> dict[tuple[str, int], Generated]:
+    def _generate(
+        self, phase: str, prompts: list[ProblemPrompt]
+    ) -> dict[tuple[str, int], Generated]:
         role, port = {
             "drafts": ("student", self.ports.student),
             "global": ("global_refiner", self.ports.global_refiner),

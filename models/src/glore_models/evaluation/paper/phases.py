@@ -11,7 +11,7 @@ from glore.formats.steps import prefix_before, split_steps
 from glore_models.data.labels import BAD, GOOD, make_consistent
 from glore_models.data.resume import load_nothing, read_keyed, resume_map
 from glore_models.data.rollouts import PrefixRollouts, is_right
-from glore_models.evaluation.paper.records import LocalRefinement, Record, Solution, StepScores
+from glore_models.evaluation.paper.records import LocalRefinement, Record, Solution, TimedStepScores
 from glore_models.evaluation.provenance import Machine
 from glore_models.sampling.port import Sampler, SamplingParams
 
@@ -51,7 +51,7 @@ BATCH_SCORES = 64  # solutions in a chunk, if the scorer has no `rows` of its ow
 
 
 @dataclass(frozen=True, slots=True)
-class Prompt:
+class ProblemPrompt:
     """A text to continue for a problem; `place`, an index, tells several of one problem apart."""
 
     problem: str
@@ -99,7 +99,7 @@ def scores_at_once(scorer: Scorer) -> int:
 
 def generate(
     path: Path,
-    prompts: Sequence[Prompt],
+    prompts: Sequence[ProblemPrompt],
     sampler: Sampler,
     drawing: SamplingParams,
     *,
@@ -109,7 +109,7 @@ def generate(
 ) -> dict[tuple[str, int], Generated]:
     """`drawing.n` completions of each prompt, by (problem, place); loading is not timed."""
 
-    def work(part: Sequence[Prompt]) -> list[Generated]:
+    def work(part: Sequence[ProblemPrompt]) -> list[Generated]:
         started = clock()
         drawn = sampler.sample(
             [prompt.text for prompt in part],
@@ -160,11 +160,11 @@ def score(
 
     def work(part: Sequence[tuple[str, str, str]]) -> list[ScoredText]:
         steps = [tuple(step.text for step in split_steps(text)) for _, _, text in part]
-        asked = [
+        prefixed = [
             (question, each) for (_, question, _), each in zip(part, steps, strict=True) if each
         ]
         started = clock()
-        found = iter(scorer.score(asked))
+        found = iter(scorer.score(prefixed))
         sizes = [
             len(question) + len(text) if each else 0
             for (_, question, text), each in zip(part, steps, strict=True)
@@ -223,7 +223,7 @@ def step_labels(record: Record, rows: Mapping[tuple[str, int], PrefixRollouts]) 
     steps = len(split_steps(record.draft.text))
     if record.draft.right:
         return (GOOD,) * steps
-    reached = [any(rows[record.problem, kept].right) for kept in range(1, steps)]
+    reached = [any(rows[record.problem, steps_before].right) for steps_before in range(1, steps)]
     return make_consistent((*(GOOD if good else BAD for good in reached), BAD))
 
 
@@ -234,7 +234,7 @@ def with_scores(record: Record, role: str, rows: Mapping[tuple[str, str], Scored
         row = rows.get((record.problem, written.text))
         if row is None:
             return written
-        found = StepScores(row.scores, row.seconds)
+        found = TimedStepScores(row.scores, row.seconds)
         return replace(written, sorm=found) if role == "sorm" else replace(written, orm=found)
 
     whole, local = record.global_refinement, record.local_sorm
@@ -252,4 +252,6 @@ def with_compared(record: Record, role: str, rows: Mapping[tuple[str, str], Scor
     row = rows.get((record.problem, record.draft.text))
     if row is None:
         return record
-    return replace(record, compared={**record.compared, role: StepScores(row.scores, row.seconds)})
+    return replace(
+        record, compared={**record.compared, role: TimedStepScores(row.scores, row.seconds)}
+    )

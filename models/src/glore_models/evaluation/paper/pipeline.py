@@ -90,7 +90,7 @@ def collect_all(
         }
         check_unseen(models.folder, sets)
         of_student = {student: ports(student) for student in wanted.students}
-        made: dict[tuple[str, str], list[Record]] = {}
+        records: dict[tuple[str, str], list[Record]] = {}
         for student, name in wanted.keys:
             collector = Collector(
                 name,
@@ -101,9 +101,9 @@ def collect_all(
                 models.phases(student, name),
                 clock=clock,
             )
-            made[student, name] = collector.run()
-            write_jsonl(models.records(student, name), made[student, name])
-        return made
+            records[student, name] = collector.run()
+            write_jsonl(models.records(student, name), records[student, name])
+        return records
 
 
 def read_records_of(models: RunModels, wanted: RecordKeys) -> dict[tuple[str, str], list[Record]]:
@@ -142,7 +142,7 @@ def check_thresholds(
     """
     for (student, name), rows in records.items():
         file = models.phases(student, name) / "local.jsonl"
-        asked = {(row["problem"], row["place"]) for row in read_rows(file)}
+        prompted = {(row["problem"], row["place"]) for row in read_rows(file)}
         for record in rows:
             for scores, refined, threshold in (
                 (record.draft.sorm, record.local_sorm, thresholds.first_error),
@@ -152,7 +152,7 @@ def check_thresholds(
                 if refined is not None:
                     fits = refined.first_error == named
                 else:
-                    fits = named is None or not asked or (record.problem, named) in asked
+                    fits = named is None or not prompted or (record.problem, named) in prompted
                 if not fits:
                     message = (
                         f"{models.records(student, name)} was collected under other thresholds "

@@ -21,7 +21,7 @@ class RecordError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class StepScores:
+class TimedStepScores:
     """One score in 0..1 per step, and the scorer's seconds for this solution."""
 
     steps: tuple[float, ...]
@@ -42,8 +42,8 @@ class Solution:
     right: bool
     tokens: int
     seconds: float
-    sorm: StepScores | None = None
-    orm: StepScores | None = None
+    sorm: TimedStepScores | None = None
+    orm: TimedStepScores | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Record:
     local_orm: LocalRefinement | None
     local_oracle: LocalRefinement | None
     labels: tuple[int, ...] | None
-    compared: Mapping[str, StepScores] = field(default_factory=dict)
+    compared: Mapping[str, TimedStepScores] = field(default_factory=dict)
     source: str = ""
 
     @property
@@ -101,7 +101,7 @@ def true_error(labels: tuple[int, ...] | None) -> int | None:
     return labels.index(0) if labels and 0 in labels else None
 
 
-def named_error(scores: StepScores | None, threshold: float) -> int | None:
+def named_error(scores: TimedStepScores | None, threshold: float) -> int | None:
     """The first step that a scorer names as wrong; None when it names none."""
     return first_error(scores.steps, threshold) if scores else None
 
@@ -153,12 +153,12 @@ def _written(row: Mapping[str, Any]) -> Solution:
     )
 
 
-def _scores(row: Mapping[str, Any] | None) -> StepScores | None:
+def _scores(row: Mapping[str, Any] | None) -> TimedStepScores | None:
     return None if row is None else _present_scores(row)
 
 
-def _present_scores(row: Mapping[str, Any]) -> StepScores:
-    return StepScores(tuple(row["steps"]), row["seconds"])
+def _present_scores(row: Mapping[str, Any]) -> TimedStepScores:
+    return TimedStepScores(tuple(row["steps"]), row["seconds"])
 
 
 def _refined(row: Mapping[str, Any] | None) -> LocalRefinement | None:

@@ -44,7 +44,7 @@ from glore_models.evaluation.paper.table_d import (
 )
 from glore_models.evaluation.provenance import Machines, is_single, merge_machines
 
-Key: TypeAlias = tuple[str, str]  # student, set
+StudentSet: TypeAlias = tuple[str, str]  # student, set
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +85,9 @@ class Tables:
 
 
 def make_tables(
-    records: Mapping[Key, Sequence[Record]],
+    records: Mapping[StudentSet, Sequence[Record]],
     thresholds: Thresholds,
-    machines: Mapping[Key, Machines] = MappingProxyType({}),
+    machines: Mapping[StudentSet, Machines] = MappingProxyType({}),
     notes: tuple[str, ...] = (),
 ) -> Tables:
     """A section for each (student, set), and for each pool of which every set is there.
@@ -113,7 +113,9 @@ def make_tables(
     return Tables(thresholds, tuple(sections), notes)
 
 
-def _shared(records: Mapping[Key, Sequence[Record]], student: str, members: Sequence[str]) -> str:
+def _shared(
+    records: Mapping[StudentSet, Sequence[Record]], student: str, members: Sequence[str]
+) -> str:
     """What to say of questions that stand in more than one of the sets: they count in each."""
     keys = [{text_key(record.question) for record in records[student, name]} for name in members]
     shared = sum(map(len, keys)) - len(set().union(*keys))
@@ -186,9 +188,10 @@ def _table(letter: str, section: Section) -> list[str]:
 
 def _source(section: Section, thresholds: Thresholds, command: str) -> str:
     gate = "none" if thresholds.gate is None else f"{thresholds.gate:.2f}"
-    made = f" from {section.templates} templates" if section.templates else ""
+    templates = f" from {section.templates} templates" if section.templates else ""
     return (
-        f"n = {section.questions} questions{made} ({section.labelled} labelled): {section.of}. "
+        f"n = {section.questions} questions{templates} ({section.labelled} labelled): "
+        f"{section.of}. "
         f"Thresholds: first error {thresholds.first_error:.2f} (SORM), "
         f"{thresholds.orm_first_error:.2f} (ORM); gate {gate}. `{command}`"
     )

@@ -124,7 +124,7 @@ def load_set(name: str, size: int, gsm8k: Path | None, stored: Path) -> list[Pro
     wanted = ALL_SETS[name]
     problems = _load(name, size, gsm8k)
     before = list(read_jsonl(stored, Problem)) if stored.exists() else []
-    if any(_asked(new) != _asked(old) for new, old in zip(problems, before, strict=False)):
+    if any(_content(new) != _content(old) for new, old in zip(problems, before, strict=False)):
         message = (
             f"{stored} holds questions of another file or seed than {_source(name, gsm8k)}, "
             f"seed {wanted.seed}; "
@@ -167,7 +167,7 @@ def _source(name: str, gsm8k: Path | None) -> str:
     return str(gsm8k)
 
 
-def _asked(problem: Problem) -> tuple[str, str, str]:
+def _content(problem: Problem) -> tuple[str, str, str]:
     return problem.id, problem.question, problem.answer
 
 
@@ -183,10 +183,10 @@ def check_unseen(run: Path, sets: Mapping[str, Sequence[Problem]]) -> None:
 
     Raises TrainedOnError.
     """
-    asked = {name: {text_key(p.question) for p in problems} for name, problems in sets.items()}
+    questions = {name: {text_key(p.question) for p in problems} for name, problems in sets.items()}
     for file in training_files(run):
         seen = set(questions_in(file))
-        for name, keys in asked.items():
+        for name, keys in questions.items():
             if found := keys & seen:
                 message = f"{file} holds {len(found)} questions of the set {name}: {min(found)!r}"
                 raise TrainedOnError(message)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from glore_models.data.run_folder import Thresholds
-from glore_models.evaluation.paper.records import Record, Solution, StepScores
+from glore_models.evaluation.paper.records import Record, Solution, TimedStepScores
 
 _WITHOUT_SCORE = -1.0  # below every score
 
@@ -182,18 +182,18 @@ def _sorm_picks(
     return _answered(picked, candidates, sum(_seconds(written.sorm) for written in candidates))
 
 
-def _score(scores: StepScores | None, of: Callable[[tuple[float, ...]], float]) -> float:
+def _score(scores: TimedStepScores | None, of: Callable[[tuple[float, ...]], float]) -> float:
     return of(scores.steps) if scores and scores.steps else _WITHOUT_SCORE
 
 
-def _seconds(scores: StepScores | None) -> float:
+def _seconds(scores: TimedStepScores | None) -> float:
     return scores.seconds if scores else 0.0
 
 
-def _answered(picked: Solution, made: Sequence[Solution], scoring: float = 0.0) -> StrategyAnswer:
+def _answered(picked: Solution, texts: Sequence[Solution], scoring: float = 0.0) -> StrategyAnswer:
     return StrategyAnswer(
         right=picked.right,
-        solutions=len(made),
-        tokens=sum(written.tokens for written in made),
-        seconds=scoring + sum(written.seconds for written in made),
+        solutions=len(texts),
+        tokens=sum(written.tokens for written in texts),
+        seconds=scoring + sum(written.seconds for written in texts),
     )

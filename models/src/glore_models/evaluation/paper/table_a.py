@@ -31,7 +31,7 @@ from glore_models.evaluation.markdown import (
     share_with,
     value_as_json,
 )
-from glore_models.evaluation.paper.records import Record, Solution, StepScores, ranked
+from glore_models.evaluation.paper.records import Record, Solution, TimedStepScores, ranked
 from glore_models.evaluation.steps import Labelled, StepFigures, figures
 
 Measure: TypeAlias = Literal["steps", "exact", "clean", "f1", "final", "auc", "within"]
@@ -279,7 +279,7 @@ def _scores(record: Record, role: str) -> tuple[float, ...]:
     return scores.steps if scores else ()
 
 
-def _of(role: str, written: Solution) -> StepScores | None:
+def _of(role: str, written: Solution) -> TimedStepScores | None:
     """None too for a role that scores drafts alone."""
     return {"sorm": written.sorm, "orm": written.orm}.get(role)
 

@@ -90,17 +90,17 @@ class StrategyTable:
 
 def table_d(records: Sequence[Record], thresholds: Thresholds) -> StrategyTable:
     """Every strategy on the same records; without a gate there is no gated row."""
-    asked = [s for s in STRATEGIES if thresholds.gate is not None or not s.gated]
-    answered = {s.name: [s.answer(record, thresholds) for record in records] for s in asked}
-    most = {s.name: s.solutions for s in asked}
+    compared = [s for s in STRATEGIES if thresholds.gate is not None or not s.gated]
+    answered = {s.name: [s.answer(record, thresholds) for record in records] for s in compared}
+    most = {s.name: s.solutions for s in compared}
     groups = groups_of(records)
     paired = [
         _pair(s.name, other, answered, groups, equal=most[s.name] == most[other])
-        for s in asked
+        for s in compared
         for other in dict.fromkeys((GREEDY, BEST_OF_3, *s.equals))
         if other != s.name
     ]
-    perfect = {s.name: answered[s.perfect] for s in asked if s.perfect}
+    perfect = {s.name: answered[s.perfect] for s in compared if s.perfect}
     rows = [
         _row(name, most[name], outcomes, perfect.get(name)) for name, outcomes in answered.items()
     ]
@@ -181,10 +181,10 @@ def strategies_as_markdown(comparison: StrategyTable, machines: Machines) -> lis
         "points, 95% over questions", "over templates",
     )  # fmt: skip
     tests = grid(names, pairs)
-    return [*grid(header, cells), "", _made_on(machines), "", *tests]
+    return [*grid(header, cells), "", _machines_line(machines), "", *tests]
 
 
-def _made_on(machines: Machines) -> str:
+def _machines_line(machines: Machines) -> str:
     """Where the seconds of table D come from, or why there are none."""
     kinds = describe_machines(machines)
     if is_single(machines):

@@ -20,7 +20,7 @@ _STOPPING = 30.0  # seconds that a server may take to end
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - workers on other nodes ask too; the server wants a key
 
 
-class Engine(Protocol):
+class SamplingServer(Protocol):
     """A vLLM server that workers may ask."""
 
     @property

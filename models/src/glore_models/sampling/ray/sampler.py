@@ -11,7 +11,7 @@ import ray
 from ray.data import ActorPoolStrategy, DataContext
 
 from glore_models.sampling.port import Rollout, SamplingParams, StreamingSampler
-from glore_models.sampling.ray.engines import Engine
+from glore_models.sampling.ray.engines import SamplingServer
 from glore_models.sampling.ray.ledger import Ledger, Task, batches, tasks
 from glore_models.sampling.ray.workers import Worker, unpacked
 from glore_models.sampling.vllm import SamplingError
@@ -38,7 +38,9 @@ class RaySampler(StreamingSampler):
     never sent: the draws of an engine are its own.
     """
 
-    def __init__(self, engines: Sequence[Engine], *, seed: int, concurrency: int = 64) -> None:
+    def __init__(
+        self, engines: Sequence[SamplingServer], *, seed: int, concurrency: int = 64
+    ) -> None:
         self.engines = tuple(engines)
         self.seed = seed
         self.concurrency = concurrency

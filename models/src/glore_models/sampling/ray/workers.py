@@ -8,7 +8,7 @@ import pyarrow as pa
 import ray
 
 from glore_models.sampling.port import Rollout, SamplingParams
-from glore_models.sampling.ray.engines import Engine
+from glore_models.sampling.ray.engines import SamplingServer
 from glore_models.sampling.vllm import SamplingError, VllmSampler
 
 
@@ -18,7 +18,7 @@ class Worker:
     A batch starts at the engine it was dealt to and goes on to the next when that one fails.
     """
 
-    def __init__(self, engines: Sequence[Engine], drawing: SamplingParams) -> None:
+    def __init__(self, engines: Sequence[SamplingServer], drawing: SamplingParams) -> None:
         self._engines = engines
         self._drawing = drawing
         self._revived = bool(ray.get_runtime_context().was_current_actor_reconstructed)

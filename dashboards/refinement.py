@@ -8,6 +8,7 @@ from dashboards.panels import (
     HERE,
     NO_UNIT,
     PER_SECOND,
+    SECONDS,
     SHARE,
     Board,
     Panel,
@@ -24,6 +25,7 @@ _ANSWERS: Final = rate("glore_candidates_selected_total", "strategy", BY_STRATEG
 _ALL_ANSWERS: Final = rate("glore_candidates_selected_total", "", BY_STRATEGY)
 _KNOWN: Final = f'{BY_STRATEGY},change!="unknown"'
 _BESIDE_DRAFT: Final = f'{BY_STRATEGY},kind!="draft"'
+_CHANGED: Final = f'{HERE},answer="changed"'
 _JUDGED: Final = rate("glore_feedback_changes_total", "kind", _KNOWN)
 
 _ANSWERED: Final = Row(
@@ -312,11 +314,115 @@ _CANDIDATES: Final = Row(
     ),
 )
 
+_SHADOWS: Final = Row(
+    "What refinement would do to drafts (GLORE_SHADOW)",
+    (
+        Panel(
+            "Answers that would change",
+            "Share of the refined shadows whose answer is another than that of the draft which "
+            "was sent, by the kind of candidate that won.",
+            SHARE,
+            (
+                Query(
+                    f"{rate('glore_shadow_answers_total', 'kind', _CHANGED)} / on () "
+                    f"group_left () ({rate('glore_shadow_answers_total')} > 0)",
+                    "{{kind}}",
+                ),
+            ),
+            stacked=True,
+        ),
+        Panel(
+            "Refuted drafts",
+            "Share of the refined shadows whose draft a verifier refutes: those whose winner it "
+            "does not refute are mended as far as it can tell.",
+            SHARE,
+            tuple(
+                Query(
+                    share(
+                        rate("glore_shadow_drafts_refuted_total", "", f'{HERE},winner="{winner}"'),
+                        rate("glore_shadow_answers_total"),
+                    ),
+                    legend,
+                )
+                for winner, legend in (("not_refuted", "mended"), ("refuted", "still refuted"))
+            ),
+            stacked=True,
+        ),
+        Panel(
+            "Mended and spoilt, as callers say",
+            "Share of the shadows with an expected answer (POST /feedback) where refinement would "
+            "turn a wrong draft right (mended) or a right one wrong (spoilt).",
+            SHARE,
+            tuple(
+                Query(
+                    share(
+                        rate(
+                            "glore_shadow_feedback_changes_total", "", f'{HERE},change="{change}"'
+                        ),
+                        rate("glore_shadow_feedback_changes_total"),
+                    ),
+                    change,
+                )
+                for change in ("mended", "spoilt")
+            ),
+        ),
+        Panel(
+            "ORM margin over the draft",
+            "Highest outcome score less the draft's, on average over the shadows that have both.",
+            NO_UNIT,
+            (Query(mean("glore_shadow_outcome_score_margin", ""), "margin"),),
+        ),
+        Panel(
+            "Tokens per shadow",
+            "Tokens that refinement would write and read for one question, by role.",
+            COUNT,
+            tuple(
+                Query(
+                    f"{rate(f'glore_shadow_{kind}_tokens_total', 'role')} / on () "
+                    f"group_left () ({rate('glore_shadow_answers_total')} > 0)",
+                    f"{legend} {{{{role}}}}",
+                )
+                for kind, legend in (("generated", "written:"), ("prompt", "read:"))
+            ),
+        ),
+        Panel(
+            "Time of refinement",
+            "Seconds that refinement would add to an answer: median and 90th percentile.",
+            SECONDS,
+            (
+                Query(quantile(0.5, "glore_shadow_duration_seconds", ""), "p50"),
+                Query(quantile(0.9, "glore_shadow_duration_seconds", ""), "p90"),
+            ),
+        ),
+        Panel(
+            "Shadows",
+            "Drafts per second that were chosen to be refined, by what came of it. Those without "
+            "a slot and those displaced say that there is little to spare.",
+            PER_SECOND,
+            (Query(rate("glore_shadows_total", "outcome"), "{{outcome}}"),),
+            stacked=True,
+        ),
+        Panel(
+            "Stages lost by shadows",
+            "Stages that gave nothing, per refined shadow. While refiners or scorers fail, the "
+            "panels beside this one say too little of refinement.",
+            NO_UNIT,
+            (
+                Query(
+                    f"{rate('glore_shadow_stages_degraded_total', 'stage')} / on () "
+                    f"group_left () ({rate('glore_shadow_answers_total')} > 0)",
+                    "{{stage}}",
+                ),
+            ),
+        ),
+    ),
+)
+
 BOARD: Final = Board(
     uid="glore-refinement",
     title="GLoRe: Refinement",
     description="Does refinement pay? Winners, changed answers, verdicts of callers, first errors, "
     "scores, and what an answer costs.",
-    rows=(_ANSWERED, _FEEDBACK, _ERRORS, _CANDIDATES),
+    rows=(_ANSWERED, _FEEDBACK, _SHADOWS, _ERRORS, _CANDIDATES),
     by_strategy=True,
 )

@@ -95,19 +95,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--latency", type=float, default=0.005, help="of an engine call, seconds")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--cases", help="names, separated by semicolons; else all")
-    parser.add_argument("--traced", action="store_true", help="also with spans, which are not sent")
+    parser.add_argument(
+        "--traced", action="store_true", help="the last one also with spans, which are not sent"
+    )
     parser.add_argument("--share", type=float, default=1.0, help="of the requests of each case")
     given = parser.parse_args(arguments)
     checkouts = [(name, Path(path)) for name, _, path in (c.partition("=") for c in given.checkout)]
-    variants = {"": {}, ", traced": TRACED} if given.traced else {"": {}}
+    checkouts = checkouts or [("this", _HERE)]
+    measured: list[tuple[str, Path, Mapping[str, str]]] = [(*each, {}) for each in checkouts]
+    if given.traced:
+        name, folder = checkouts[-1]
+        measured.append((f"{name}, traced", folder, TRACED))
     wanted = given.cases.split(";") if given.cases else [case.name for case in CASES]
     cases = [case for case in CASES if case.name in wanted]
     with ExitStack() as stack:
         engine = stack.enter_context(raw_engine(given.latency))
         gateways = [
-            stack.enter_context(gateway(f"{name}{suffix}", folder, engine, settings))
-            for name, folder in checkouts or [("this", _HERE)]
-            for suffix, settings in variants.items()
+            stack.enter_context(gateway(name, folder, engine, settings))
+            for name, folder, settings in measured
         ]
         found = asyncio.run(measure(gateways, engine, cases, given.rounds, given.share))
     sys.stdout.write(table(found, given.latency, given.rounds) + "\n")

@@ -268,6 +268,26 @@ async def judge(world: World, url: str, number: int, answer: Mapping[str, Any]) 
     await world.ask(url, {"id": answer["id"], **verdict}, "/feedback")
 
 
+async def shadows(world: World, url: str) -> None:
+    """Drafts that are refined in the background, and verdicts on some of them."""
+    for number in range(4):
+        before = await _refined(world, url)
+        answer = await world.solved(url, strategy="draft")
+        async with asyncio.timeout(PATIENCE_S):
+            while await _refined(world, url) == before:
+                await asyncio.sleep(0.1)
+        expected = answer["answer"] if number % 2 and answer["answer"] else "7"
+        await world.ask(url, {"id": answer["id"], "expected_answer": expected}, "/feedback")
+
+
+async def _refined(world: World, url: str) -> str:
+    """How many shadows were refined, as the metrics have it."""
+    async with world.client.get(f"{url}/metrics") as response:
+        lines = (await response.text()).splitlines()
+    (found,) = [each for each in lines if each.startswith('glore_shadows_total{outcome="refined"}')]
+    return found
+
+
 async def every_fault(world: World, url: str) -> None:
     """Each kind of fault of the refiners and the scorers; then those of the student."""
     for kind in FAULTS:
@@ -366,7 +386,7 @@ async def driven(folder: Path, repeats: int = 1) -> AsyncIterator[Prometheus]:
         vllm = await enter(recorded_vllm())
         world = World(client, (writer, scorer))
         store = SecretStr(f"sqlite:///{folder / 'batches.sqlite3'}")
-        main = await enter(gateway(writes, scores, store=store))
+        main = await enter(gateway(writes, scores, store=store, shadow=1.0))
         small = await enter(
             gateway(writes, scores, store=store, max_running=1, max_waiting=1, body_timeout=0.3)
         )
@@ -385,6 +405,7 @@ async def driven(folder: Path, repeats: int = 1) -> AsyncIterator[Prometheus]:
         watching.began = time.time()
         for _ in range(repeats):
             await every_strategy(world, main.url)
+            await shadows(world, main.url)
         await every_refusal(world, small.url, keyed, nobody.url)
         await every_fault(world, main.url)
         await watching.scraped()

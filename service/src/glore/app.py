@@ -28,6 +28,7 @@ from glore.api.openapi import install_openapi
 from glore.api.paths import speaks_openai
 from glore.api.problems import install_problems
 from glore.api.rates import Rate
+from glore.api.shadowing import Shadows
 from glore.batches.opening import open_store
 from glore.batches.run import BatchLimits
 from glore.batches.store import Store, StoreFailedError
@@ -155,17 +156,15 @@ def create_app(
                 roles=connected.roles,
             )
             metrics.registry.register(EngineCollector(lambda: readiness.latest))
-            engines = connected.engines
-            if tracing is not None:
-                from glore.telemetry.traced import traced
-
-                engines = traced(engines, tracing, settings)
+            engines = replace(_traced(connected.engines, tracing, settings), verifiers=verifiers)
+            shadows = Shadows(settings.shadow, settings.shadow_strategy, engines, metrics.shadows)
             app.state.context = Context(
-                engines=replace(metered(engines, metrics, engine_log), verifiers=verifiers),
+                engines=metered(engines, metrics, engine_log),
                 readiness=readiness,
                 metrics=metrics,
                 tracing=tracing,
                 answers=answers,
+                shadows=shadows,
                 limits=limits,
                 gate=gate,
                 admission=admission,
@@ -184,6 +183,7 @@ def create_app(
             finally:
                 watching.cancel()
                 await asyncio.wait({watching})
+                await shadows.close()
                 if tracing is not None:
                     await asyncio.to_thread(tracing.close)
 
@@ -316,6 +316,15 @@ async def _store(settings: Settings, metrics: Metrics | None = None) -> AsyncIte
             message = f"GLORE_STORE: {error}"
             raise ConfigurationError(message) from None
         yield store
+
+
+def _traced(engines: Engines, tracing: "Tracing | None", settings: Settings) -> Engines:
+    """The same engines; their calls have spans where there are traces."""
+    if tracing is None:
+        return engines
+    from glore.telemetry.traced import traced
+
+    return traced(engines, tracing, settings)
 
 
 def _watched(metrics: Metrics | None) -> Callable[[Store], Store]:

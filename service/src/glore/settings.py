@@ -30,7 +30,7 @@ from glore.batches.location import is_location, password_of
 from glore.engines.ports import Role
 from glore.errors import ConfigurationError
 from glore.keys import Key, Keyring, plain_keys, read_file, read_list
-from glore.refinement.types import Strategy
+from glore.refinement.types import PLANS, Strategy
 from glore.role_settings import (
     ROLES,
     EngineSettings,
@@ -82,6 +82,13 @@ def _origins(value: object) -> object:
 def _verifiers(value: object) -> object:
     """A list separated by commas as one. Raises ValueError for a name that is not installed."""
     return names_in(value) if isinstance(value, str) else value
+
+
+def _refining(strategy: Strategy) -> Strategy:
+    if not (PLANS[strategy].refines_globally or PLANS[strategy].refines_locally):
+        message = f"{strategy.value} refines nothing"
+        raise ValueError(message)
+    return strategy
 
 
 def _store(location: SecretStr) -> SecretStr:
@@ -175,6 +182,17 @@ class Settings(BaseSettings):
     )
     strategy: Strategy = Field(
         default=Strategy.GLORE, description="The strategy of requests that name none."
+    )
+    shadow: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="The share of the questions with strategy `draft` that are also refined, for "
+        "the metrics alone.",
+    )
+    shadow_strategy: Annotated[Strategy, AfterValidator(_refining)] = Field(
+        default=Strategy.GLORE, description="The strategy by which they are refined."
     )
     verifiers: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_verifiers)] = Field(
         default=("arithmetic",),

@@ -91,6 +91,10 @@ def limits_of(settings: Settings) -> dict[str, tuple[str, float]]:
             "A step that scores below it is an error.",
             settings.first_error_threshold,
         ),
+        "shadow_share": (
+            "Share of the questions with strategy `draft` that are also refined.",
+            settings.shadow,
+        ),
         "draft_gate_threshold": (
             "A draft with a step that scores below it does not pass the gate.",
             settings.draft_gate,

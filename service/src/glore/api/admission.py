@@ -20,6 +20,10 @@ _WEIGHT: Final = 0.1  # of the newest question or batch in the mean
 _LONGEST_RETRY_AFTER: Final = 60
 
 
+class NoSpareSlotError(Exception):
+    """More than half of the slots are taken, or questions wait."""
+
+
 class _WorkTime:
     """How long work takes on average, as far as is known. `clock` gives monotonic seconds."""
 
@@ -81,6 +85,7 @@ class Admission:
         self._pace = _WorkTime(_FIRST_GUESS, clock)
         self._free = asyncio.Semaphore(running)
         self._batches = asyncio.Semaphore(max(1, running // 2))
+        self._spare: list[Callable[[], None]] = []  # what ends the work in each spare slot
         self.running = 0
         self.waiting = 0
 
@@ -140,6 +145,23 @@ class Admission:
             with self._working():
                 yield
 
+    @contextmanager
+    def spare_slot(self, give_way: Callable[[], None]) -> Iterator[None]:
+        """A slot for work that no client waits for. Raises NoSpareSlotError.
+
+        It is there while at most half of all slots are taken, spare ones included. No question
+        waits for it: when one needs the slot, `give_way` is called and must end the work.
+        """
+        taken = self.running + len(self._spare)
+        if self.waiting or taken >= max(1, self._most_running // 2):
+            raise NoSpareSlotError
+        self._spare.append(give_way)
+        try:
+            yield
+        finally:
+            if give_way in self._spare:
+                self._spare.remove(give_way)
+
     @property
     def retry_after(self) -> int:
         """Whole seconds until there should be room: the queue's length in mean times of work."""
@@ -183,6 +205,8 @@ class Admission:
     def _working(self) -> Iterator[None]:
         """Count and time one who has a slot."""
         self.running += 1
+        if self._spare and self.running + len(self._spare) > self._most_running:
+            self._spare.pop()()
         try:
             with self._pace.timed():
                 yield

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from fastapi import Request
@@ -20,8 +21,8 @@ from glore.errors import (
     StudentUnavailableError,
 )
 from glore.refinement.progress import OnProgress
-from glore.refinement.runner import NoDraftError, Solved, refine
-from glore.refinement.types import Job
+from glore.refinement.runner import Engines, NoDraftError, Solved, refine
+from glore.refinement.types import Job, State
 
 _WAITING_SHARE: Final = 0.5  # of the deadline, at most, may be used in the queue
 
@@ -55,32 +56,47 @@ async def admitted(job: Job, context: Context, client: str) -> AsyncIterator[Job
 
 
 async def refined(
-    job: Job, context: Context, request_id: str, on_progress: OnProgress | None = None
+    job: Job,
+    context: Context,
+    request_id: str,
+    on_progress: OnProgress | None = None,
+    *,
+    engines: Engines | None = None,
+    start: State | None = None,
 ) -> Solved:
     """The answer to a question that has its turn. Raises NoDraftError."""
-    engines, clock = context.engines, context.clock
+    work = partial(
+        refine,
+        job,
+        engines or context.engines,
+        context.clock,
+        on_progress,
+        request_id=request_id,
+        start=start,
+    )
     if context.tracing is None:
-        return await refine(job, engines, clock, on_progress, request_id=request_id)
+        return await work()
     with context.tracing.question(job, request_id) as span:
-        outcome = await refine(
-            job, engines, clock, on_progress, request_id=request_id, observer=span
-        )
+        outcome = await work(observer=span)
         span.answered(outcome)
         return outcome
 
 
 def finished(outcome: Solved, record: RequestRecord, context: Context) -> SolveResponse:
     """Count and note an answered question; its response."""
-    response = count_answer(outcome, record, context)
+    response = count_answer(outcome, record, context, record.request_id)
     _note(record, outcome, response.id)
     return response
 
 
-def count_answer(outcome: Solved, record: RequestRecord, context: Context) -> SolveResponse:
+def count_answer(
+    outcome: Solved, record: RequestRecord, context: Context, question_id: str
+) -> SolveResponse:
     """Count an answered question, one of perhaps many of its request; its response."""
     context.metrics.solved(outcome)
     solve_id = f"solve_{uuid.uuid4().hex}"
-    context.answers.remember(outcome, solve_id, record.request_id, record.client)
+    answer = context.answers.remember(outcome, solve_id, record.request_id, record.client)
+    context.shadows.consider(outcome, question_id, answer, context)
     return SolveResponse.of(outcome, solve_id=solve_id, request_id=record.request_id)
 
 

@@ -63,7 +63,8 @@ class BatchWorker:
             fields = {"request_id": request_id, "index": index}
             _log.exception("unhandled error in a batch", extra={"fields": fields})
             return _failed(internal_problem(request_id))
-        result = count_answer(outcome, self._record, self._context)
+        question_id = self._question_id(index)
+        result = count_answer(outcome, self._record, self._context, question_id)
         return QuestionAnswer(result.model_dump_json(), ok=True)
 
     async def _with_slot(self, index: int) -> Solved:
@@ -76,7 +77,10 @@ class BatchWorker:
             async with context.admission.batch_slot(self._seconds_left, self._record.client):
                 with context.metrics.solving():
                     job = self._bound(self._tasks[index])
-                    return await refined(job, context, f"{self._record.request_id}-{index}")
+                    return await refined(job, context, self._question_id(index))
+
+    def _question_id(self, index: int) -> str:
+        return f"{self._record.request_id}-{index}"
 
     def _bound(self, job: Job) -> Job:
         """The job with no more of each than the caller has left now."""

@@ -18,6 +18,7 @@ from glore.telemetry.feedback import AnswerMemory
 from glore.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
+    from glore.api.shadowing import Shadows
     from glore.telemetry.spans import Tracing
 
 
@@ -51,6 +52,7 @@ class Context:
     metrics: Metrics
     tracing: "Tracing | None"
     answers: AnswerMemory
+    shadows: "Shadows"
     limits: Limits
     gate: Authenticator
     admission: Admission

@@ -108,6 +108,8 @@ async def feedback(
     if answer.judgement is None:
         answer.judgement = judgement
         context.metrics.feedback.judged(answer, judgement)
+        if answer.shadow is not None and body.expected_answer is not None:
+            context.metrics.shadows.judged(answer.shadow.compare(body.expected_answer))
     elif answer.judgement.correct is not judgement.correct:
         message = "This answer was judged before, and otherwise."
         raise FeedbackConflictError(message)

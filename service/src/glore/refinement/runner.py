@@ -84,18 +84,20 @@ async def refine(
     *,
     request_id: str | None = None,
     observer: StageObserver | None = None,
+    start: State | None = None,
 ) -> Solved:
     """Answer one question within its budget.
 
     `clock` gives monotonic seconds. `on_progress` gets the draft and the refinements as they are
     written (the engines then stream), and every event once it has been applied. The ids of engine
-    calls begin with `request_id`. `observer` is around every stage.
+    calls begin with `request_id`. `observer` is around every stage. With `start`, work goes on from
+    a state of the same question, whatever its job was.
 
     Raises NoDraftError. Cancelling it cancels every engine call in flight. Anything an engine
     raises that is no EngineError is a bug and propagates, in an ExceptionGroup.
     """
     calls = StageRunner(job, engines, clock, on_progress, request_id=request_id)
-    state = State(job, ranked_singly=engines.ranked_singly)
+    state = replace(start or State(job), job=job, ranked_singly=engines.ranked_singly)
     running: dict[asyncio.Task[tuple[Event, Cost]], Action] = {}
     async with asyncio.TaskGroup() as group:
         while True:

@@ -7,7 +7,7 @@ everything is known.
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias, get_args
+from typing import Final, Literal, Self, TypeAlias, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
@@ -48,6 +48,23 @@ class RememberedAnswer:
     drafted: bool  # whether the winner is the draft
     answers: frozenset[str]  # of all candidates
     judgement: Judgement | None = None
+    shadow: "RememberedAnswer | None" = None  # what refinement would have answered
+
+    @classmethod
+    def of(cls, outcome: Solved, solve_id: str, request_id: str, client: str) -> Self:
+        """What a judgement needs of an answered question."""
+        plain = [_plain(each.answer) for each in outcome.state.candidates]
+        return cls(
+            solve_id=solve_id,
+            request_id=request_id,
+            client=client,
+            strategy=outcome.state.job.strategy.value,
+            kind=outcome.selected.kind.value,
+            answer=plain[outcome.selection.candidate],
+            draft=plain[0],
+            drafted=outcome.selection.candidate == 0,
+            answers=frozenset(each for each in plain if each is not None),
+        )
 
     def judge(self, correct: bool) -> Judgement:
         """What follows from the answer being right or wrong."""
@@ -81,22 +98,14 @@ class AnswerMemory:
     def __len__(self) -> int:
         return len(self._answers)
 
-    def remember(self, outcome: Solved, solve_id: str, request_id: str, client: str) -> None:
+    def remember(
+        self, outcome: Solved, solve_id: str, request_id: str, client: str
+    ) -> RememberedAnswer | None:
         """Keep what a judgement needs of an answered question."""
         if not self._most:
-            return
-        plain = [_plain(each.answer) for each in outcome.state.candidates]
-        self._answers[solve_id] = RememberedAnswer(
-            solve_id=solve_id,
-            request_id=request_id,
-            client=client,
-            strategy=outcome.state.job.strategy.value,
-            kind=outcome.selected.kind.value,
-            answer=plain[outcome.selection.candidate],
-            draft=plain[0],
-            drafted=outcome.selection.candidate == 0,
-            answers=frozenset(each for each in plain if each is not None),
-        )
+            return None
+        answer = RememberedAnswer.of(outcome, solve_id, request_id, client)
+        self._answers[solve_id] = answer
         self._by_request.setdefault(request_id, []).append(solve_id)
         while len(self._answers) > self._most:
             _, oldest = self._answers.popitem(last=False)
@@ -104,6 +113,7 @@ class AnswerMemory:
             ids.remove(oldest.solve_id)
             if not ids:
                 del self._by_request[oldest.request_id]
+        return answer
 
     def find(self, answer_id: str, client: str) -> list[RememberedAnswer]:
         """The client's answers with this id, their own or their request's."""

@@ -40,6 +40,7 @@ from glore.telemetry.labels import (
 )
 from glore.telemetry.overhead import time_away
 from glore.telemetry.refinements import RefinementMetrics
+from glore.telemetry.shadows import ShadowMetrics
 
 _QUESTION_ROUTES: Final = ("/solve", "/v1/chat/completions")
 _ANSWERED: Final = ("200", "499", "500", "502", "503", "504")  # once a strategy is known
@@ -156,6 +157,7 @@ class Metrics:
             registry=registry,
         )
         self.feedback = FeedbackMetrics(registry)
+        self.shadows = ShadowMetrics(registry)
         self.refinements = RefinementMetrics(registry, tuple(verifiers))
         self._problems = frozenset(problems())
         self._begin()

@@ -237,15 +237,19 @@ class RefinementMetrics:
 
     def _margins(self, state: State, strategy: str) -> None:
         """By how much the best outcome score is above others; texts that are equal count once."""
-        scores = {
-            each.solution: each.outcome_score
-            for each in state.candidates
-            if each.outcome_score is not None
-        }
-        if len(scores) < 2:  # noqa: PLR2004 - a margin is between two
-            return
-        best, second, *_ = sorted(scores.values(), reverse=True)
-        self.margin.labels("second", strategy).observe(best - second)
-        draft = state.candidates[0].outcome_score
-        if draft is not None:
-            self.margin.labels("draft", strategy).observe(best - draft)
+        for over, margin in margins(state).items():
+            self.margin.labels(over, strategy).observe(margin)
+
+
+def margins(state: State) -> dict[str, float]:
+    """By how much the best outcome score is above the `second` and above that of the `draft`."""
+    scores = {
+        each.solution: each.outcome_score
+        for each in state.candidates
+        if each.outcome_score is not None
+    }
+    if len(scores) < 2:  # noqa: PLR2004 - a margin is between two
+        return {}
+    best, second, *_ = sorted(scores.values(), reverse=True)
+    draft = state.candidates[0].outcome_score
+    return {"second": best - second} | ({} if draft is None else {"draft": best - draft})

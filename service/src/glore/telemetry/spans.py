@@ -223,7 +223,7 @@ class QuestionSpan:
 
     def _evaluate(self, index: int, candidate: Candidate, state: State, selected: bool) -> None:
         about = {names.CANDIDATE: index, names.CANDIDATE_KIND: candidate.kind.value}
-        judged = self._writers[_key(candidate)]
+        judged = self._writers.get(_key(candidate)) or set_span_in_context(self._span)
         if candidate.outcome_score is not None:
             label = "selected" if selected else "not_selected"
             score = _score(names.OUTCOME_SCORE, candidate.outcome_score, label)

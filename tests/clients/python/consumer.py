@@ -92,45 +92,45 @@ def result(solved: SolveResult) -> None:
     assert_type(solved.degraded[0].reason, str)
 
 
-def event(told: SolveEvent) -> str:
-    match told:
+def event(item: SolveEvent) -> str:
+    match item:
         case DraftDelta():
-            assert_type(told.event, Literal["draft.delta"])
-            return told.text
+            assert_type(item.event, Literal["draft.delta"])
+            return item.text
         case DraftWritten():
-            assert_type(told.candidate, Candidate)
-            assert_type(told.samples, tuple[Candidate, ...])
-            return told.steps[0]
+            assert_type(item.candidate, Candidate)
+            assert_type(item.samples, tuple[Candidate, ...])
+            return item.steps[0]
         case StepScores():
-            assert_type(told.scores, tuple[float, ...])
-            return str(told.candidate)
+            assert_type(item.scores, tuple[float, ...])
+            return str(item.candidate)
         case FirstError():
-            assert_type(told.index, int | None)
-            assert_type(told.found_by, str | None)
-            assert_type(told.threshold, float)
-            return told.critique or ""
+            assert_type(item.index, int | None)
+            assert_type(item.found_by, str | None)
+            assert_type(item.threshold, float)
+            return item.critique or ""
         case RefinedDelta():
-            assert_type(told.base, int)
-            assert_type(told.round, int)
-            return told.kind + told.text
+            assert_type(item.base, int)
+            assert_type(item.round, int)
+            return item.kind + item.text
         case RefinedWritten():
-            assert_type(told.place, int)
-            return told.candidate.kind
+            assert_type(item.place, int)
+            return item.candidate.kind
         case SelectedEvent():
-            assert_type(told.selected, Selected)
-            return told.selected.explanation
+            assert_type(item.selected, Selected)
+            return item.selected.explanation
         case DoneEvent():
-            assert_type(told.result, SolveResult)
-            return told.event
+            assert_type(item.result, SolveResult)
+            return item.event
         case _:
-            assert_never(told)
+            assert_never(item)
 
 
-def by_name(told: SolveEvent) -> str:
-    if told.event == "refined":
-        assert_type(told, RefinedWritten)
-        return told.candidate.solution
-    return told.event
+def by_name(item: SolveEvent) -> str:
+    if item.event == "refined":
+        assert_type(item, RefinedWritten)
+        return item.candidate.solution
+    return item.event
 
 
 def outcome(ended: Outcome) -> int:
@@ -210,8 +210,8 @@ def blocking(transport: httpx2.BaseTransport) -> None:
         with client.stream(question, silence=20.0, strategy="glore") as stream:
             assert_type(stream, Stream)
             assert_type(stream.request_id, str | None)
-            for told in stream:
-                event(told)
+            for item in stream:
+                event(item)
             assert_type(stream.result, SolveResult)
         many = client.solve_many(["a", question], concurrency=2, progress=progress, **options)
         assert_type(many, Generator[Outcome, None, None])
@@ -229,8 +229,8 @@ async def asynchronous(transport: httpx2.AsyncBaseTransport) -> None:
         assert_type(await client.ready(timeout=2.0), Readiness)
         async with client.stream("How many?", deadline=5.0) as stream:
             assert_type(stream, AsyncStream)
-            async for told in stream:
-                by_name(told)
+            async for item in stream:
+                by_name(item)
             assert_type(stream.result, SolveResult)
         many = client.solve_many(["a"], ordered=False, progress=True)
         assert_type(many, AsyncGenerator[Outcome, None])

@@ -33,7 +33,7 @@ def candidate(kind: str, answer: str | None, score: float | None = None) -> dict
 
 
 def refuted(draft: Mapping[str, Any]) -> dict[str, Any]:
-    """The candidate as a verifier finds it; the ORM is not asked of it."""
+    """The candidate as a verifier finds it; the ORM does not score it."""
     return {**draft, "outcome_score": None, "findings": [FINDING]}
 
 
@@ -158,13 +158,13 @@ def events_of(body: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
         scores = ("scores", {"candidate": 0, "scores": [each["score"] for each in steps]})
         error = ("first_error", {"index": index, "found_by": found_by, **parts})
         events += [error, scores] if draft["findings"] else [scores, error]
-    for place, each in enumerate(refined, start=1 + len(samples)):
+    for index, each in enumerate(refined, start=1 + len(samples)):
         events += [
             (
                 "refined.delta",
                 {"kind": each["kind"], "base": each["base"], "round": 1, "text": each["solution"]},
             ),
-            ("refined", {"candidate": each, "place": place}),
+            ("refined", {"candidate": each, "place": index}),
         ]
     return [*events, ("selected", body["selected"]), ("done", dict(body))]
 

@@ -3,7 +3,6 @@
 import asyncio
 import math
 from collections.abc import Callable
-from typing import Any
 
 import httpx2
 import pytest
@@ -31,7 +30,7 @@ from tests.clients.python.fakes import Connect, Gateway, error, ok
 from tests.clients.python.samples import QUESTION
 
 
-def test_the_question_goes_out_and_the_answer_comes_back(connect: Connect) -> None:
+def test_the_question_is_sent_and_the_answer_returned(connect: Connect) -> None:
     gateway = Gateway([ok(selected=1)])
     result = connect(gateway).solve(QUESTION, request_id="mine")
     assert result.answer == "10"
@@ -43,7 +42,7 @@ def test_the_question_goes_out_and_the_answer_comes_back(connect: Connect) -> No
 
 
 @pytest.mark.parametrize("make", [Client, AsyncClient])
-def test_a_key_goes_out_with_every_call_and_is_not_shown(
+def test_a_key_is_sent_with_every_call_and_not_shown(
     make: Callable[..., Client | AsyncClient],
 ) -> None:
     client = make(api_key="k-hidden", headers={"authorization": "Basic x", "X-Team": "maths"})
@@ -70,17 +69,15 @@ def test_a_rate_limit_has_its_retry_after(connect: Connect) -> None:
 
 def test_only_the_settings_that_were_given_are_sent(connect: Connect) -> None:
     gateway = Gateway([ok()])
-    connect(gateway).solve(QUESTION, strategy="best_of_n", sampling=Sampling(n=4), deadline=2.5)
-    assert gateway.body()["sampling"] == {"n": 4}
-    assert gateway.body()["strategy"] == "best_of_n"
-    assert gateway.body()["deadline_ms"] == 2500
-
-
-def test_the_parts_of_a_budget_are_sent(connect: Connect) -> None:
-    gateway = Gateway([ok()])
-    connect(gateway).solve(QUESTION, max_engine_calls=4, max_generated_tokens=300)
-    assert gateway.body()["max_engine_calls"] == 4
-    assert gateway.body()["max_generated_tokens"] == 300
+    sampling = Sampling(n=4)
+    connect(gateway).solve(QUESTION, strategy="best_of_n", sampling=sampling, max_engine_calls=4)
+    assert gateway.body() == {
+        "question": QUESTION,
+        "strategy": "best_of_n",
+        "sampling": {"n": 4},
+        "deadline_ms": 60000,
+        "max_engine_calls": 4,
+    }
 
 
 def test_each_attempt_sends_the_time_left_of_the_timeout(connect: Connect) -> None:
@@ -157,20 +154,6 @@ def test_a_422_names_the_fields(connect: Connect) -> None:
     ]
 
 
-def test_a_proxys_error_page_is_an_error_without_problem(connect: Connect) -> None:
-    page = httpx2.Response(404, text="<html>no such page</html>")
-    with pytest.raises(NotFound) as caught:
-        connect(Gateway([page])).solve(QUESTION, request_id="mine")
-    assert caught.value.problem is None
-    assert caught.value.request_id == "mine"
-
-
-def test_retry_after_sets_the_pause(connect: Connect) -> None:
-    gateway = Gateway([error(503, **{"Retry-After": "2"}), ok()])
-    assert connect(gateway).solve(QUESTION).strategy == "glore"
-    assert gateway.pauses == [pytest.approx(2.2)]
-
-
 @pytest.mark.parametrize(("headers", "pause"), [({}, 4.4), ({"Retry-After": "2"}, 2.2)])
 def test_without_the_header_the_problem_sets_the_pause(
     connect: Connect, headers: dict[str, str], pause: float
@@ -197,7 +180,7 @@ def test_no_attempt_begins_without_time_left(connect: Connect) -> None:
     assert gateway.pauses == []
 
 
-def test_a_gateway_that_starts_is_waited_for(connect: Connect) -> None:
+def test_a_refused_connection_is_retried(connect: Connect) -> None:
     gateway = Gateway([httpx2.ConnectError("refused"), ok()])
     assert connect(gateway).solve(QUESTION).answer == "12"
     assert len(gateway.requests) == 2
@@ -232,20 +215,6 @@ def test_a_call_that_was_sent_is_not_repeated(
 def test_no_connection_in_time_is_a_timeout(connect: Connect) -> None:
     with pytest.raises(APITimeoutError, match=r"no connection within 5\.0 s"):
         connect(Gateway([httpx2.ConnectTimeout("")])).solve(QUESTION)
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        {"status_code": 200, "text": "hello"},
-        {"status_code": 200, "json": {"answer": "1"}},
-        {"status_code": 204},
-        {"status_code": 200, "json": samples.result() | {"candidates": []}},
-    ],
-)
-def test_an_answer_of_another_service_is_refused(connect: Connect, answer: dict[str, Any]) -> None:
-    with pytest.raises(InvalidResponseError):
-        connect(Gateway([httpx2.Response(**answer)])).solve(QUESTION)
 
 
 def test_a_winner_that_is_not_a_candidate_is_refused(connect: Connect) -> None:

@@ -71,8 +71,8 @@ def shape(schema: Schema, names: Schema, *, null: bool = True) -> object:
         return shape(names[schema["$ref"].rpartition("/")[2]], names, null=null)
     if "anyOf" in schema:
         shapes = [shape(each, names, null=null) for each in schema["anyOf"]]
-        kept = [each for each in shapes if null or each != "null"]
-        return kept[0] if len(kept) == 1 else kept
+        shapes = [each for each in shapes if null or each != "null"]
+        return shapes[0] if len(shapes) == 1 else shapes
     if "properties" in schema:
         fields = schema["properties"].items()
         return {name: shape(each, names, null=null) for name, each in fields}
@@ -169,8 +169,8 @@ def test_every_header_of_a_call_is_sent(document: Schema) -> None:
     }
     for path, headers in sent.items():
         parameters = document["paths"][path]["post"]["parameters"]
-        asked = {each["name"] for each in parameters if each["in"] == "header"}
-        assert asked - {"Accept", *IN_THE_BODY} == headers.keys() - {"Accept", "X-Request-ID"}
+        documented = {each["name"] for each in parameters if each["in"] == "header"}
+        assert documented - {"Accept", *IN_THE_BODY} == headers.keys() - {"Accept", "X-Request-ID"}
 
 
 def test_the_client_keeps_every_field_of_the_documented_response() -> None:

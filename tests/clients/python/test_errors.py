@@ -105,6 +105,11 @@ def test_an_error_whose_body_breaks_off_is_still_that_error(call: Call) -> None:
         ({"text": "<html>Log in</html>"}, "Invalid JSON: .*; it begins with: <html>Log in</html>"),
         ({"content": b""}, "it is empty"),
         ({"json": ["x"]}, "Input should be an object"),
+        ({"json": {"answer": "1"}}, "id: Field required"),
+        (
+            {"json": samples.result() | {"candidates": []}},
+            "candidates: Tuple should have at least 1",
+        ),
         ({"json": samples.result() | {"answer": 5}}, "answer: Input should be a valid string"),
     ],
 )
@@ -125,8 +130,11 @@ def test_a_page_in_place_of_a_stream_is_quoted(connect: Connect, call: str) -> N
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_names_its_target(call: Call, status: int) -> None:
-    moved = httpx2.Response(status, headers={"Location": "https://gateway/solve"}, html="moved")
+    headers = {"Location": "https://gateway/solve", "X-Request-ID": "req-3"}
+    moved = httpx2.Response(status, headers=headers, html="moved")
     error = failure(call, transport=of(moved))
+    assert isinstance(error, APIStatusError)
+    assert (error.status, error.request_id) == (status, "req-3")
     assert error.message == (
         f"status {status}: a redirect to https://gateway/solve, which is not followed; "
         "set the base URL to it"

@@ -68,7 +68,7 @@ def test_an_unknown_option_of_a_call_names_the_nearest(
         (RetryPolicy, "retries", "'max_retries'"),
     ],
 )
-def test_an_unknown_option_of_what_is_made_names_the_nearest(
+def test_an_unknown_argument_of_a_class_names_the_nearest(
     make: Callable[..., Any], unknown: str, named: str
 ) -> None:
     arguments = [QUESTION] if make is Question else []
@@ -82,7 +82,7 @@ def test_each_unknown_option_is_named() -> None:
         client.solve(QUESTION, **options)
 
 
-def test_every_documented_option_is_taken(connect: Connect) -> None:
+def test_every_documented_option_is_accepted(connect: Connect) -> None:
     options: Any = {
         "strategy": "draft",
         "sampling": Sampling(n=2),
@@ -98,7 +98,7 @@ def test_every_documented_option_is_taken(connect: Connect) -> None:
     gateway = Gateway([ok(), ok(), ok(), ok()])
     connect(gateway).solve(QUESTION, **options)
     list(connect(gateway).solve_many([QUESTION], **options))
-    with pytest.raises(InvalidResponseError):  # a whole answer where events were asked for
+    with pytest.raises(InvalidResponseError):  # an answer that is not a stream
         read_stream(connect(gateway), **options)
     connect(gateway).with_options(**options).solve(QUESTION)
     assert len(gateway.requests) == 4

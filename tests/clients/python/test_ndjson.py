@@ -17,7 +17,7 @@ def test_no_cut_changes_what_is_read() -> None:
             assert [line for chunk in chunks for line in parser.feed(chunk)] == LINES
 
 
-def test_a_line_that_never_ends_is_not_kept() -> None:
+def test_an_endless_line_is_refused() -> None:
     parser = LineParser(limit=100)
 
     def feed() -> None:
@@ -28,6 +28,6 @@ def test_a_line_that_never_ends_is_not_kept() -> None:
         feed()
 
 
-def test_a_line_that_is_too_long_and_ends_is_not_kept_either() -> None:
+def test_a_line_that_is_too_long_is_refused() -> None:
     with pytest.raises(TooLongError, match="a line of more than 100 bytes"):
         LineParser(limit=100).feed(b"x" * 101 + b"\n")

@@ -42,7 +42,7 @@ def test_url_and_key_come_from_the_environment(make: Make, monkeypatch: pytest.M
 
 
 @MAKERS
-def test_arguments_go_before_the_environment(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_arguments_replace_the_environment(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GLORE_URL", "not a URL")
     monkeypatch.setenv("GLORE_API_KEY", "not a key")
     client = make("http://gateway", api_key="k-1")
@@ -73,7 +73,7 @@ def test_an_empty_variable_is_none(make: Make, monkeypatch: pytest.MonkeyPatch) 
         ("GLORE_API_KEY", "hidden\n"),
     ],
 )
-def test_a_wrong_value_of_the_environment_is_told_with_its_variable(
+def test_the_error_of_a_wrong_value_names_its_variable(
     make: Make, variable: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, value)
@@ -97,20 +97,20 @@ def test_a_wrong_value_of_the_environment_is_told_with_its_variable(
         ("", "not an http or https URL"),
     ],
 )
-def test_a_base_url_that_is_none_says_why(make: Make, url: str, text: str) -> None:
+def test_the_error_of_an_invalid_base_url_says_why(make: Make, url: str, text: str) -> None:
     with pytest.raises(ValueError, match=text):
         make(url)
 
 
 @pytest.mark.parametrize("base", ["http://gateway/glore", "http://gateway/glore/"])
-def test_a_gateway_may_have_a_path_before_it(base: str) -> None:
+def test_a_base_url_may_have_a_path(base: str) -> None:
     gateway = Gateway([ok()])
     with Client(base, transport=httpx2.MockTransport(gateway.handle)) as client:
         client.solve(QUESTION)
     assert str(gateway.requests[0].url) == "http://gateway/glore/solve"
 
 
-def test_every_call_says_who_asks(connect: Connect) -> None:
+def test_every_call_has_a_user_agent(connect: Connect) -> None:
     gateway = Gateway([ok(), ok()])
     connect(gateway).solve(QUESTION)
     list(connect(gateway).solve_many([QUESTION]))
@@ -121,7 +121,7 @@ def test_every_call_says_who_asks(connect: Connect) -> None:
         )
 
 
-def test_a_user_agent_of_ones_own_is_kept() -> None:
+def test_a_user_agent_of_the_caller_is_sent() -> None:
     gateway = Gateway([ok()])
     transport = httpx2.MockTransport(gateway.handle)
     with Client("http://g", headers={"user-agent": "mine"}, transport=transport) as client:

@@ -1,4 +1,4 @@
-"""What goes over the wire."""
+"""The bodies and headers of requests."""
 
 import pytest
 
@@ -8,22 +8,13 @@ from tests.clients.python.samples import QUESTION
 
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), float("inf")])
-def test_times_that_are_none_are_refused(seconds: float) -> None:
+def test_invalid_times_are_refused(seconds: float) -> None:
     with pytest.raises(ValueError, match="deadline must be a positive number of seconds"):
         solve_call(QUESTION, {"deadline": seconds}, "r")
     with pytest.raises(ValueError, match="timeout must be a positive number of seconds"):
         solve_call(QUESTION, {"timeout": seconds}, "r")
     with pytest.raises(ValueError, match="deadline must be a positive number of seconds"):
         Question(QUESTION, deadline=seconds)
-
-
-def test_a_later_try_has_less_time() -> None:
-    call = solve_call(QUESTION, {"deadline": 10.0, "timeout": 15.0}, "r")
-    send = call.request(elapsed=4.0)
-    assert send.body is not None
-    assert send.body["deadline_ms"] == 6000
-    assert send.timeout == 11.0
-    assert send.headers["Glore-Deadline-Ms"] == "10750"
 
 
 def test_no_silence_lasts_longer_than_the_call() -> None:
@@ -33,7 +24,7 @@ def test_no_silence_lasts_longer_than_the_call() -> None:
     assert call.request(4.0).silence is None
 
 
-def test_what_a_question_says_goes_before_what_is_said_for_all() -> None:
+def test_options_of_a_question_replace_those_for_all() -> None:
     question = Question(
         QUESTION,
         strategy="draft",
@@ -70,7 +61,7 @@ def test_what_a_question_says_goes_before_what_is_said_for_all() -> None:
     assert call.timeout == 8.0
 
 
-def test_a_batch_says_for_each_question_only_what_is_its_own() -> None:
+def test_a_batch_sends_only_the_own_options_of_a_question() -> None:
     call = BatchCall(
         [
             Question("One?", id="a", strategy="draft", correct=True),

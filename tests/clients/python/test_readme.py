@@ -24,7 +24,7 @@ from tests.service.gateway import fake_gateway
 
 README = (Path(__file__).parents[3] / "clients" / "python" / "README.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-PRINTED = [  # by each block, of an answer whose draft says 12 and is kept
+PRINTED = [  # by each block, of an answer whose draft says 12 and wins
     r"12 It has .*\nAnswer: 12\n.*\ndraft 12 0\.2\n.*local_refinement 11 0\.4\n",
     r"3 x 4 = 12\n.*\nfirst error: step 1\n12\n",
     r"0 12\n1 12\n",
@@ -67,18 +67,20 @@ def test_its_calls_have_these_arguments() -> None:
     ]
     for name, arguments in calls:
         real = inspect.signature(Client if name == "Client" else getattr(Client, name)).parameters
-        told = ast.parse(f"def f({arguments}): ...").body[0]
-        assert isinstance(told, ast.FunctionDef)
-        assert {each.arg for each in told.args.args} <= real.keys()
-        assert (told.args.kwarg is not None) == ("options" in real), name
-        for argument, default in zip(told.args.kwonlyargs, told.args.kw_defaults, strict=True):
+        documented = ast.parse(f"def f({arguments}): ...").body[0]
+        assert isinstance(documented, ast.FunctionDef)
+        assert {each.arg for each in documented.args.args} <= real.keys()
+        assert (documented.args.kwarg is not None) == ("options" in real), name
+        for argument, default in zip(
+            documented.args.kwonlyargs, documented.args.kw_defaults, strict=True
+        ):
             assert default is not None
             assert real[argument.arg].default == ast.literal_eval(default), argument.arg
 
 
 def test_its_options_are_those_of_a_call() -> None:
-    told = [name for names, *_ in table("| option |") for name in re.findall(r"\w+", names)]
-    assert sorted(told) == sorted(get_type_hints(CallOptions))
+    listed = [name for names, *_ in table("| option |") for name in re.findall(r"\w+", names)]
+    assert sorted(listed) == sorted(get_type_hints(CallOptions))
 
 
 def test_its_events_have_these_fields() -> None:
@@ -94,7 +96,7 @@ def test_its_events_have_these_fields() -> None:
 def test_its_errors_are_the_tree() -> None:
     lines = re.findall(r"^([│├└─ ]*)([A-Z]\w+Error|[A-Z]\w+)  +(\S+)", README, re.MULTILINE)
     above: list[type[Exception]] = [GloreError]
-    told: dict[int, type[Exception]] = {}
+    statuses: dict[int, type[Exception]] = {}
     assert lines[0][1] == "GloreError"
     for branch, name, meaning in lines[1:]:
         depth = len(branch) // 4
@@ -102,5 +104,5 @@ def test_its_errors_are_the_tree() -> None:
         assert error.__bases__ == (above[depth - 1],), name
         above[depth:] = [error]
         if meaning.rstrip(",").isdecimal():
-            told[int(meaning.rstrip(","))] = error
-    assert told == dict(BY_STATUS)
+            statuses[int(meaning.rstrip(","))] = error
+    assert statuses == dict(BY_STATUS)

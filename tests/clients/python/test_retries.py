@@ -9,10 +9,8 @@ import pytest
 from glore_client import (
     APIConnectionError,
     APIStatusError,
-    APITimeoutError,
     GloreError,
     Problem,
-    RateLimited,
     RetryPolicy,
 )
 from glore_client.retries import retry_after
@@ -58,11 +56,6 @@ def connection_error(cause: httpx2.RequestError) -> APIConnectionError:
 )
 def test_retry_after_is_seconds_or_a_date(headers: dict[str, str], seconds: float | None) -> None:
     assert retry_after(httpx2.Headers(headers), NOW) == seconds
-
-
-@pytest.mark.parametrize("status", [429, 502, 503])
-def test_429_502_and_503_are_retried(status: int) -> None:
-    assert RetryPolicy().wait(0, status_error(status)) is not None
 
 
 @pytest.mark.parametrize("status", [404, 405, 413, 422, 500, 504])
@@ -139,10 +132,3 @@ def test_retry_after_replaces_the_wait_unless_too_long() -> None:
     assert policy.wait(0, status_error(503, after=61.0)) is None
     spread = RetryPolicy(jitter=lambda: 1.0).wait(0, status_error(503, after=10.0))
     assert spread == pytest.approx(11.0)
-
-
-def test_errors_form_the_documented_tree() -> None:
-    assert issubclass(APITimeoutError, APIConnectionError)
-    assert issubclass(APIConnectionError, GloreError)
-    assert issubclass(RateLimited, APIStatusError)
-    assert not issubclass(APIStatusError, APIConnectionError)

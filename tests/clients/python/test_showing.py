@@ -151,7 +151,7 @@ def test_a_notebook_marks_a_refuted_step_and_its_candidate_in_words() -> None:
     assert ["refuted" in row for _, row in rows] == [False] * 3 + [True] + [False] * 2
 
 
-def test_every_finding_is_told_and_a_candidate_says_how_many() -> None:
+def test_every_finding_is_shown_and_a_candidate_shows_their_number() -> None:
     body = samples.result(is_refuted=True)
     more = [{**samples.FINDING, "step": step, "expression": "2"} for step in (1, 2, 99)]
     body["candidates"][0]["findings"] += more
@@ -250,7 +250,7 @@ def test_no_text_is_markup_or_hidden(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ATTACKS)
-def test_controls_and_directions_are_made_visible(text: str) -> None:
+def test_controls_and_directions_are_visible(text: str) -> None:
     result = result_with(text)
     for shown in (str(result), result._repr_html_(), repr(result)):
         assert not set(CONTROLS + BIDI + "\ufeff\u200b\u00ad\u2028\u2029\ud83d") & set(shown)

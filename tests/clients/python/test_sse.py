@@ -70,7 +70,7 @@ def test_line_ends_and_cuts_make_no_difference(
     assert parsed(*cut_up) == parsed(b"".join(line + b"\n" for line in lines))
 
 
-def test_an_event_is_told_with_its_last_byte() -> None:
+def test_an_event_ends_with_its_last_byte() -> None:
     parser = EventParser()
     assert parser.feed(b"data: a\r\n") == []
     assert parser.feed(b"\r") == [ServerSentEvent("message", "a")]
@@ -78,7 +78,7 @@ def test_an_event_is_told_with_its_last_byte() -> None:
 
 
 @pytest.mark.parametrize("part", [b"x" * 10, b"data: xxxx\n", b"data\n"])
-def test_what_never_ends_is_not_kept(part: bytes) -> None:
+def test_an_endless_event_is_refused(part: bytes) -> None:
     parser = EventParser(limit=1000)
 
     def feed() -> None:
@@ -90,7 +90,7 @@ def test_what_never_ends_is_not_kept(part: bytes) -> None:
 
 
 @pytest.mark.parametrize("ended", [b"x: " + b"x" * 98 + b"\n", b"data: " + b"x" * 99 + b"\n\n"])
-def test_what_is_too_long_and_ends_is_not_kept_either(ended: bytes) -> None:
+def test_an_event_that_is_too_long_is_refused(ended: bytes) -> None:
     with pytest.raises(TooLongError, match="an event of more than 100 bytes"):
         EventParser(limit=100).feed(ended)
 

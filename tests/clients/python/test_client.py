@@ -81,10 +81,10 @@ def test_only_the_settings_that_were_given_are_sent(connect: Connect) -> None:
 
 
 def test_each_attempt_sends_the_time_left_of_the_timeout(connect: Connect) -> None:
-    gateway = Gateway([error(503), ok()], seconds_per_call=1.5)
+    gateway = Gateway([error(503), ok()], seconds_per_call=4.0)
     connect(gateway).solve(QUESTION, deadline=60.0, timeout=10.0)
     left = [request.headers["Glore-Deadline-Ms"] for request in gateway.requests]
-    assert left == ["9750", "7750"]  # less a quarter of a second for the way back
+    assert left == ["9750", "5250"]  # less a quarter of a second for the way back
 
 
 def test_no_less_time_is_sent_than_a_gateway_accepts(connect: Connect) -> None:

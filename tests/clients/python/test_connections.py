@@ -59,6 +59,14 @@ def test_a_body_that_trickles_does_not_outlast_the_timeout(
     assert body.closed
 
 
+def test_a_response_whose_head_is_too_late_is_closed(connect: Connect) -> None:
+    body = Body([b"{}"])
+    response = httpx2.Response(200, headers=JSON, stream=body)
+    with pytest.raises(APITimeoutError, match=r"no answer within 5\.0 s"):
+        connect(Gateway([response], seconds_per_call=6.0)).solve(QUESTION, timeout=5.0)
+    assert body.closed
+
+
 @pytest.mark.parametrize(
     ("cause", "kind", "text"),
     [

@@ -16,7 +16,7 @@ import pytest
 from glore_client import APITimeoutError, Client, limits
 from glore_client.limits import limit_connection, time_limit
 from tests.clients.python import samples
-from tests.clients.python.fakes import Connect, make_call, read_stream
+from tests.clients.python.fakes import QUESTION_CALLS, Connect, make_call, read_stream
 from tests.clients.python.samples import QUESTION
 from tests.clients.python.sockets import EVENTS_HEAD, Parts, sending, serving
 
@@ -68,6 +68,22 @@ def times_out() -> Iterator[None]:
 def test_a_call_does_not_outlast_its_timeout(connect: Connect, call: str, parts: Parts) -> None:
     with sending(parts) as server, times_out():
         make_call(connect(server.url), call, timeout=TIMEOUT_S)
+
+
+@QUESTION_CALLS
+def test_a_response_that_stops_does_not_outlast_the_timeout(connect: Connect, call: str) -> None:
+    now = 0.0
+
+    def jump() -> None:
+        nonlocal now
+        now = 59.7
+
+    head = {"solve": JSON_HEAD, "stream": EVENTS_HEAD, "batch": LINES_HEAD}[call]
+    with sending((head, 0.1, jump, b"\n")) as server:
+        started = time.monotonic()
+        with pytest.raises(APITimeoutError, match=r"within 60\.0 s"):
+            make_call(connect(server.url, clock=lambda: now), call, timeout=60.0)
+        assert time.monotonic() - started < LATE_S
 
 
 def test_a_reused_connection_obeys_the_timeout_of_the_second_call() -> None:

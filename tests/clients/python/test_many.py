@@ -6,6 +6,7 @@ import json
 import signal
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, closing
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from glore_client import (
 )
 from tests.clients.python import samples
 from tests.clients.python.fakes import Connect, Gateway, error, ok
+from tests.clients.python.sockets import sending
 
 QUESTIONS = [f"{i}?" for i in range(9)]
 LIMIT_S = 30.0  # ends a test that hangs; generous, for machines that are busy
@@ -231,6 +233,19 @@ def test_stopping_early_cancels_the_rest(connect: Connect) -> None:
     assert not client_threads()
 
 
+def test_stopping_early_ends_a_pause() -> None:
+    def respond(request: httpx2.Request) -> httpx2.Response:
+        is_busy = json.loads(request.content)["question"] == "busy"
+        return error(503, **{"Retry-After": "50"}) if is_busy else ok()
+
+    started = time.monotonic()
+    with Client(transport=httpx2.MockTransport(respond)) as client:
+        outcomes = client.solve_many(["busy", "?"], ordered=False)
+        with closing(outcomes):
+            assert next(outcomes).index == 1
+    assert time.monotonic() - started < LIMIT_S
+
+
 async def test_a_cancelled_task_cancels_all_its_questions() -> None:
     engine = engine_with_never()
     async with AsyncClient(transport=engine.transport) as client:
@@ -264,6 +279,14 @@ def test_an_interrupt_cancels_all_questions() -> None:
         helper.join()
     assert engine.cancelled == 5
     assert not client_threads()
+
+
+def test_connections_are_closed_at_the_end() -> None:
+    body = json.dumps(samples.result()).encode()
+    response = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    with sending((response,), (b"x", 0.01) * 3000) as server, Client(server.url) as client:
+        assert indices(*client.solve_many(["?"])) == [0]
+        assert server.left.wait(LIMIT_S)
 
 
 class Blocking(httpx2.BaseTransport):

@@ -241,6 +241,15 @@ def test_leaving_the_block_closes_the_connection(connect: Connect) -> None:
     assert body.closed
 
 
+async def test_leaving_a_sync_block_in_an_event_loop_closes_the_connection() -> None:
+    body = Body([TEXT])
+    response = httpx2.Response(200, headers=EVENTS, stream=body)
+    with Client(transport=httpx2.MockTransport(lambda _: response)) as client:
+        with client.stream(QUESTION) as stream:
+            next(stream)
+        assert body.closed
+
+
 def test_a_sync_stream_that_is_dropped_closes_its_connection() -> None:
     body = Body([TEXT])
     response = httpx2.Response(200, headers=EVENTS, stream=body)

@@ -25,22 +25,20 @@ class Opened:
 async def stream_events(
     call: SolveCall, silence: float, begin: BeginAttempts
 ) -> AsyncGenerator[Opened | SolveEvent, None]:
-    """`Opened` once, then the events, `done` last. Raises GloreError.
+    """`Opened`, then the events, `done` last. Raises GloreError.
 
     The request is repeated where that is safe and no event has come. `silence`: seconds that may
     pass without a byte.
     """
     attempts = begin(call.time_limit)
     late = f"no answer within {call.timeout:.1f} s"
-    is_open = has_event = False
+    has_event = False
     while True:
         request = call.request(attempts.offset, silence)
         try:
             async with await send(request, attempts, call.request_id) as response:
                 await response.require_stream(EVENTS)
-                if not is_open:
-                    is_open = True
-                    yield Opened(response.origin.request_id)
+                yield Opened(response.origin.request_id)
                 parser = EventParser()
                 while True:
                     chunk = await response.next_chunk(call.timeout, late)

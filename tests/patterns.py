@@ -74,12 +74,12 @@ def _found(
 ) -> Found:
     where = f"{path}:{call.lineno}"
     method = call.func.attr
-    made = made_at_run_time.get(str(path))
+    created = made_at_run_time.get(str(path))
     if method != "compile":
         pattern = re.compile(_value(call.args[0], names, where))
         return Found(where, pattern, frozenset({method}))
     name = _assigned(call, tree)
-    pattern = made() if made else _value(call, names, where)
+    pattern = created() if created else _value(call, names, where)
     used = {
         node.attr
         for node in ast.walk(tree)

@@ -50,7 +50,7 @@ class PostgresServer:
     def initialize(self) -> None:
         """Make the files of an empty server."""
         options = ["-U", "glore", "-N", "--encoding=UTF8", "--locale=C", "--auth=trust"]
-        made = subprocess.run(
+        created = subprocess.run(
             [str(self._binaries / "initdb"), "-D", str(self._folder / "data"), *options],
             check=False,
             capture_output=True,
@@ -58,7 +58,7 @@ class PostgresServer:
             extra_groups=[] if self._identity else None,
             **self._identity,  # type: ignore[call-overload]
         )
-        assert made.returncode == 0, made.stderr
+        assert created.returncode == 0, created.stderr
 
     def start(self) -> None:
         """Start it, and wait until it answers."""

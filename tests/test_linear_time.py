@@ -80,11 +80,11 @@ def check_linear(work: Callable[[str], object], kinds: Iterable[Pumped], rate: f
     for size in SIZES:
         limit = max(LEAST, size * rate)
         taken: list[tuple[float, int, Pumped]] = []
-        for place, kind in enumerate(kinds):
+        for index, kind in enumerate(kinds):
             text = kind.of(size)
             took = seconds(partial(work, text), limit)
             assert took <= limit, f"{took:.3f} s for {len(text)} characters, {kind}"
-            taken.append((took, place, kind))
+            taken.append((took, index, kind))
         if size >= SIZES[2]:
             kinds = [kind for _, _, kind in heapq.nlargest(SLOWEST, taken)]
 
@@ -204,5 +204,5 @@ def test_every_reader_is_linear(reader: str) -> None:
 
 
 def test_many_keys_are_compared_once() -> None:
-    keys = tuple(Key(f"key-{place}", f"{place:064x}") for place in range(20_000))
+    keys = tuple(Key(f"key-{index}", f"{index:064x}") for index in range(20_000))
     assert seconds(lambda: Keyring(keys), 0.1) < 0.1

@@ -61,7 +61,7 @@ def test_the_draft_shows_scores_threshold_verdict_and_first_error(
     assert bad.evaluate("each => each.nextElementSibling.textContent").startswith("3 * 4 = 13")
 
 
-def test_columns_lock_what_is_kept_and_mark_what_is_new(faked: Start, opened: Open) -> None:
+def test_columns_lock_what_is_stored_and_mark_what_is_new(faked: Start, opened: Open) -> None:
     page = opened(faked())
     ask(page)
     local = page.locator(".column", has_text="Local refinement")
@@ -199,7 +199,9 @@ def test_a_connection_that_is_lost_is_said_too(faked: Start, opened: Open) -> No
     expect(alert).to_have_text("The connection to the gateway broke off.")
 
 
-def test_a_key_is_asked_for_sent_and_kept_for_the_session_alone(faked: Start, opened: Open) -> None:
+def test_a_key_is_requested_sent_and_stored_for_the_session_alone(
+    faked: Start, opened: Open
+) -> None:
     key = new_key()
     page = opened(faked(api_keys=SecretStr(f"alice:{key}")))
     ask(page)
@@ -211,8 +213,8 @@ def test_a_key_is_asked_for_sent_and_kept_for_the_session_alone(faked: Start, op
     expect(page.locator(".answer .big")).to_be_visible()
     page.reload()
     expect(field).to_have_value(key)
-    kept = "[localStorage.length, document.cookie, location.href.includes(arguments)]"
-    assert page.evaluate(kept.replace("arguments", repr(key))) == [0, "", False]
+    stored = "[localStorage.length, document.cookie, location.href.includes(arguments)]"
+    assert page.evaluate(stored.replace("arguments", repr(key))) == [0, "", False]
 
 
 def test_a_question_can_be_stopped(faked: Start, engines: FakeEngines, opened: Open) -> None:

@@ -15,9 +15,9 @@ Open = Callable[..., Page]
 def test_every_path_is_there_and_can_be_tried(faked: Start, opened: Open) -> None:
     key = new_key()
     url = faked(api_keys=SecretStr(f"alice:{key}"))
-    asked: list[str] = []
+    requested: list[str] = []
     page = opened(f"{url}/docs", ready=".swagger-ui .opblock")
-    page.on("request", lambda request: asked.append(request.url))
+    page.on("request", lambda request: requested.append(request.url))
     paths = page.request.get(f"{url}/openapi.json").json()["paths"]
     expect(page.locator(".opblock")).to_have_count(sum(len(each) for each in paths.values()))
     page.get_by_role("button", name="Authorize").click()
@@ -33,4 +33,4 @@ def test_every_path_is_there_and_can_be_tried(faked: Start, opened: Open) -> Non
     solve.get_by_role("button", name="Execute").click()
     expect(solve.locator(".live-responses-table .response-col_status").last).to_contain_text("200")
     expect(solve.locator(".live-responses-table")).to_contain_text("local_refinement")
-    assert {each for each in asked if not each.startswith(url)} == set()
+    assert {each for each in requested if not each.startswith(url)} == set()

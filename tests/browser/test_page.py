@@ -108,17 +108,17 @@ def test_code_and_links_are_copied_or_marked_for_it(faked: Start, opened: Open) 
 def test_the_page_asks_its_own_gateway_alone(faked: Start, opened: Open) -> None:
     url = faked()
     page = opened(url)
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
+    requested: list[str] = []
+    page.on("request", lambda request: requested.append(request.url))
     page.reload()
     page.wait_for_selector("html[data-ready]")
     ask(page)
     expect(page.locator(".timeline")).to_be_visible()
-    assert len(asked) > 10
-    assert {each for each in asked if not each.startswith(f"{url}/")} == set()
+    assert len(requested) > 10
+    assert {each for each in requested if not each.startswith(f"{url}/")} == set()
 
 
-def test_markup_made_of_text_is_refused_by_the_policy(faked: Start, opened: Open) -> None:
+def test_markup_built_of_text_is_refused_by_the_policy(faked: Start, opened: Open) -> None:
     url = faked()
     page = opened(url).context.new_page()  # where a violation is no failure
     page.goto(url)

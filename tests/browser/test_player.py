@@ -41,7 +41,7 @@ def paste(page: Page, text: str) -> None:
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=IDS)
-def test_each_example_was_recorded_as_it_is_asked_and_ends_in_its_answer(
+def test_each_example_was_recorded_as_it_is_requested_and_ends_in_its_answer(
     faked: Start, opened: Open, example: dict[str, object]
 ) -> None:
     name = str(example["id"])

@@ -145,7 +145,7 @@ def test_hadolint_has_nothing_to_say_of_the_dockerfile() -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_the_build_context_has_what_the_dockerfile_copies_and_no_kept_run() -> None:
+def test_the_build_context_has_what_the_dockerfile_copies_and_no_stored_run() -> None:
     patterns = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     sent = {each[1:] for each in patterns if each.startswith("!")}
     copied = re.findall(r"^COPY (?!--from)(?:--chown=\S+ )?(.+) \S+$", DOCKERFILE, re.MULTILINE)

@@ -374,8 +374,8 @@ def write() -> None:
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         del os.environ[name]
     FOLDER.mkdir(exist_ok=True)
-    for name, made in PAGES.items():
-        (FOLDER / name).write_text(made(), encoding="utf-8")
+    for name, created in PAGES.items():
+        (FOLDER / name).write_text(created(), encoding="utf-8")
 
 
 if __name__ == "__main__":

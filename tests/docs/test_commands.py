@@ -60,8 +60,8 @@ def environment(tmp_path: Path, addresses: tuple[str, str]) -> dict[str, str]:
     for name, command in commands.items():
         (programs / name).write_text(f'#!/bin/sh\nexec {command} "$@"\n')
         (programs / name).chmod(0o755)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    return kept | {
+    stored = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    return stored | {
         "PATH": f"{programs}:{os.environ['PATH']}",
         "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)]),
         "GLORE_URL": gateway,

@@ -27,7 +27,7 @@ def complete(service: Service, model: str) -> str:
 def test_a_draft_is_the_same_beside_refinements(service: Service) -> None:
     models = ("student", "global_refiner", "local_refiner")
     alone = {model: complete(service, model) for model in models}
-    asked = models * 3
-    with ThreadPoolExecutor(len(asked)) as pool:
-        together = list(pool.map(lambda model: complete(service, model), asked))
-    assert together == [alone[model] for model in asked]
+    requested = models * 3
+    with ThreadPoolExecutor(len(requested)) as pool:
+        together = list(pool.map(lambda model: complete(service, model), requested))
+    assert together == [alone[model] for model in requested]

@@ -42,9 +42,9 @@ def options() -> SolveOptions:
 
 def results(outcomes: list[Outcome]) -> dict[int, SolveResult]:
     """Each question's result, by its place; all of them have one."""
-    told = {each.index: each.result for each in outcomes if isinstance(each, Answered)}
-    assert len(told) == len(outcomes), outcomes
-    return told
+    reported = {each.index: each.result for each in outcomes if isinstance(each, Answered)}
+    assert len(reported) == len(outcomes), outcomes
+    return reported
 
 
 def replayed(service: Service) -> float:
@@ -85,17 +85,17 @@ def test_many_questions_are_answered_in_order(service: Service, options: SolveOp
     assert strategies == ["glore", "local", "draft"]
 
 
-def test_a_batch_that_is_asked_again_under_its_key_is_replayed(
+def test_a_batch_that_is_requested_again_under_its_key_is_replayed(
     service: Service, options: SolveOptions
 ) -> None:
     key = f"live-{uuid.uuid4().hex}"  # results are kept from run to run
 
     def ask() -> dict[int, SolveResult]:
         with Client(service.url) as client:
-            told = client.solve_batch(
+            reported = client.solve_batch(
                 QUESTIONS, idempotency_key=key, timeout=3 * DEADLINE, silence=DEADLINE, **options
             )
-            return results(list(told))
+            return results(list(reported))
 
     first, before = ask(), replayed(service)
     again = ask()

@@ -49,8 +49,8 @@ def test_a_stream_tells_the_draft_and_then_the_answer(service: Service) -> None:
             extra_body=PATIENT,
         )
         chunks = list(stream)
-    told = [(chunk.model_extra or {}).get("glore") for chunk in chunks]
-    events: list[dict[str, Any]] = [each for each in told if each]
+    reported = [(chunk.model_extra or {}).get("glore") for chunk in chunks]
+    events: list[dict[str, Any]] = [each for each in reported if each]
     trace = SolveResponse.model_validate(events[-1]["data"])
     written = "".join(each["data"]["text"] for each in events if each["event"] == "draft.delta")
     assert written.strip() == trace.candidates[0].solution
@@ -62,7 +62,7 @@ def test_a_stream_tells_the_draft_and_then_the_answer(service: Service) -> None:
         if choice.delta.content
     ]
     assert "".join(text for _, text in content) == trace.solution
-    drafted = [at for at, each in enumerate(told) if each and each["event"] == "draft.delta"]
+    drafted = [at for at, each in enumerate(reported) if each and each["event"] == "draft.delta"]
     assert max(drafted) < content[0][0]
     assert chunks[-1].usage is not None
     assert chunks[-1].usage.completion_tokens == trace.usage.generated_tokens

@@ -142,13 +142,13 @@ async def test_text_with_the_separator_in_it_gives_no_scores(prm: TinyServer) ->
 
 
 @pytest.mark.parametrize("first_error", [0, 1, 3])
-def test_a_refiners_prompt_is_the_templates_with_the_kept_steps_left_open(
+def test_a_refiners_prompt_is_the_templates_with_the_stored_steps_left_open(
     writer: TinyServer, first_error: int
 ) -> None:
     chat = ChatPrompts().local_refiner(QUESTION, DRAFT, first_error)
-    asked = {"role": "user", "content": chat.messages[0].content}
+    requested = {"role": "user", "content": chat.messages[0].content}
     tokenizer = AutoTokenizer.from_pretrained(writer.checkpoint)
-    opened = tokenizer.apply_chat_template([asked], tokenize=False, add_generation_prompt=True)
+    opened = tokenizer.apply_chat_template([requested], tokenize=False, add_generation_prompt=True)
     tokens = writer.post("/tokenize", **conversation(chat))["tokens"]
     assert writer.post("/detokenize", tokens=tokens)["prompt"] == opened + chat.begun
     assert tokens == tokenizer(opened + chat.begun).input_ids
@@ -238,15 +238,15 @@ async def test_a_local_refinement_keeps_the_text_before_the_error_byte_for_byte(
         calls = StageRunner(job, connected.engines, time.monotonic)
         event, cost = await calls.perform(RefineLocally(first_error=2, max_tokens=16), state)
     assert isinstance(event, Refined)
-    kept = "Tom  has 3 boxes.\n\n 3 x 12 = 36 pens. \n"
-    assert event.candidate.solution.startswith(kept)
-    assert event.candidate.completion_offset == len(kept)
+    stored = "Tom  has 3 boxes.\n\n 3 x 12 = 36 pens. \n"
+    assert event.candidate.solution.startswith(stored)
+    assert event.candidate.completion_offset == len(stored)
     chat = ChatPrompts().local_refiner(QUESTION, draft, 2)
     tokens = writer.post("/tokenize", **conversation(chat))["tokens"]
     greedy = {"temperature": 0.0, "max_tokens": 16}
     plain = writer.post("/v1/completions", prompt=tokens, **greedy)
     written = ChatPrompts().read(plain["choices"][0]["text"])
-    assert event.candidate.solution == kept + written != kept
+    assert event.candidate.solution == stored + written != stored
     assert cost.prompt_tokens == len(tokens)
     assert cost.generated_tokens == plain["usage"]["completion_tokens"]
 

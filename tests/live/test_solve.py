@@ -147,10 +147,10 @@ def test_a_refined_answer_repeats_beside_others(service: Service) -> None:
         return repeatable(response.json())
 
     alone = {question: trace(question) for question in questions}
-    asked = questions * 3
-    with ThreadPoolExecutor(len(asked)) as pool:
-        together = list(pool.map(trace, asked))
-    for question, found in zip(asked, together, strict=True):
+    requested = questions * 3
+    with ThreadPoolExecutor(len(requested)) as pool:
+        together = list(pool.map(trace, requested))
+    for question, found in zip(requested, together, strict=True):
         assert found == alone[question]
 
 

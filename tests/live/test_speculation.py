@@ -58,8 +58,8 @@ def make_frequent(checkpoint: Path, token_ids: slice) -> None:
 
 def written(server: TinyServer, model: str, prompt: str, **how: float) -> tuple[int, ...]:
     """Token ids: a text may end in the middle of a character. Greedy unless `how` says else."""
-    asked = {"prompt": prompt, "temperature": 0, "max_tokens": TOKENS, "return_token_ids": True}
-    answer = server.post("/v1/completions", **{"model": model, **asked, **how})
+    requested = {"prompt": prompt, "temperature": 0, "max_tokens": TOKENS, "return_token_ids": True}
+    answer = server.post("/v1/completions", **{"model": model, **requested, **how})
     return tuple(answer["choices"][0]["token_ids"])
 
 
@@ -79,9 +79,9 @@ def in_transformers(checkpoint: Path, role: str) -> list[tuple[int, ...]]:
 
 
 def test_texts_are_those_of_one_token_at_a_time(server: TinyServer) -> None:
-    asked = [(role, prompt) for prompt in PROMPTS for role in ("student", *ADAPTERS)]
+    requested = [(role, prompt) for prompt in PROMPTS for role in ("student", *ADAPTERS)]
     with ThreadPoolExecutor(8) as pool:
-        texts = list(pool.map(lambda each: written(server, *each), asked))
+        texts = list(pool.map(lambda each: written(server, *each), requested))
     assert len(texts) > 100
     for number, role in enumerate(("student", *ADAPTERS)):
         assert texts[number::3] == in_transformers(server.checkpoint, role), role
@@ -102,10 +102,12 @@ def test_sampling_parameters_hold(server: TinyServer) -> None:
         {"temperature": 0},
     ]
     free = {"temperature": 1.0}
-    asked = [(prompt, how) for prompt in PROMPTS for how in (*narrow, free)]
+    requested = [(prompt, how) for prompt in PROMPTS for how in (*narrow, free)]
     with ThreadPoolExecutor(8) as pool:
-        texts = list(pool.map(lambda each: written(server, "student", each[0], **each[1]), asked))
+        texts = list(
+            pool.map(lambda each: written(server, "student", each[0], **each[1]), requested)
+        )
     greedy = in_transformers(server.checkpoint, "student")
-    for place, how in enumerate(narrow):
-        assert texts[place :: len(narrow) + 1] == greedy, how
+    for index, how in enumerate(narrow):
+        assert texts[index :: len(narrow) + 1] == greedy, how
     assert texts[len(narrow) :: len(narrow) + 1] != greedy

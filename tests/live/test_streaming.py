@@ -19,7 +19,7 @@ from .test_solve import QUESTION, check_candidates
 Event = tuple[str, dict[str, Any]]
 
 
-def told(service: Service, **body: object) -> Iterator[Event]:
+def reported(service: Service, **body: object) -> Iterator[Event]:
     """The events of a stream, as they come."""
     request = {"question": QUESTION, "deadline_ms": 590_000, **body}
     headers = {"Accept": "text/event-stream"}
@@ -56,8 +56,8 @@ async def test_a_streamed_text_is_the_whole_one(service: Service, prompt: Prompt
     assert "".join(pieces) == streamed.completions[0].text
 
 
-def test_a_question_is_told_while_it_is_answered(service: Service) -> None:
-    events = list(told(service, strategy="glore", sampling={"max_tokens": 64}))
+def test_a_question_is_reported_while_it_is_answered(service: Service) -> None:
+    events = list(reported(service, strategy="glore", sampling={"max_tokens": 64}))
     names = [name for name, _ in events]
     assert set(names) >= {"draft.delta", "draft", "scores", "first_error", "refined", "selected"}
     assert "error" not in names

@@ -46,7 +46,7 @@ class Asking:
 
 
 @contextmanager
-def asking(service: Service) -> Iterator[Asking]:
+def requesting(service: Service) -> Iterator[Asking]:
     one = Asking(service)
     thread = threading.Thread(target=one.ask)
     thread.start()
@@ -59,7 +59,7 @@ def asking(service: Service) -> Iterator[Asking]:
 
 
 def test_a_killed_engine_costs_scores_never_the_answer_and_comes_back(service: Service) -> None:
-    with asking(service) as one, service.client() as client:
+    with requesting(service) as one, service.client() as client:
         one.wait(lambda answer: not answer["degraded"])
         listener(int(service.scoring.rsplit(":", 1)[1])).kill()
         ready = _wait_ready(client, ready=False)
@@ -85,11 +85,11 @@ def test_a_killed_engine_costs_scores_never_the_answer_and_comes_back(service: S
 def test_a_killed_student_is_missed_until_it_is_back(service: Service) -> None:
     with service.client() as client, ThreadPoolExecutor(1) as pool:
         _wait_ready(client, ready=True)
-        asked = pool.submit(client.post, "/solve", json=LONG)
+        requested = pool.submit(client.post, "/solve", json=LONG)
         while running(service) == 0:
             time.sleep(0.05)
         listener(int(service.generation.rsplit(":", 1)[1])).kill()
-        in_flight = asked.result()
+        in_flight = requested.result()
         gone = _wait_ready(client, ready=False)
         without, back = _asked_until_answered(service)
         ready = _wait_ready(client, ready=True)

@@ -110,11 +110,13 @@ def _order_of_chunks(items: list[dict[str, Any]]) -> list[str]:
 
 def _order_of_lines(items: list[dict[str, Any]]) -> list[str]:
     """A line per question, each its own; the last line counts them."""
-    *told, last = items
-    if "done" not in last or any("index" not in line for line in told):
+    *reported, last = items
+    if "done" not in last or any("index" not in line for line in reported):
         return [f"order of lines: {items}"]
-    counts = Counter(line["status"] for line in told)
-    places = {line["index"] for line in told}
-    whole = places == set(range(len(told))) or not last["done"]
+    counts = Counter(line["status"] for line in reported)
+    indices = {line["index"] for line in reported}
+    whole = indices == set(range(len(reported))) or not last["done"]
     right = (counts["ok"], counts["error"]) == (last["ok"], last["errors"])
-    return [] if whole and right and len(places) == len(told) else [f"counts of lines: {items}"]
+    return (
+        [] if whole and right and len(indices) == len(reported) else [f"counts of lines: {items}"]
+    )

@@ -23,7 +23,7 @@ class FakeGateway:
     solve: tuple[int, dict[str, Any]] = field(default_factory=lambda: (200, samples.result()))
     events: bytes | None = None  # what a stream tells; None: what leads to `solve`
     ready: tuple[int, dict[str, Any]] = (200, READY)
-    asked: list[dict[str, Any]] = field(default_factory=list)
+    requested: list[dict[str, Any]] = field(default_factory=list)
     keys: list[str | None] = field(default_factory=list)  # Authorization, as it came
 
 
@@ -41,7 +41,7 @@ def fake_gateway() -> Iterator[FakeGateway]:
         def do_POST(self) -> None:
             length = int(self.headers["Content-Length"])
             gateway.keys.append(self.headers["Authorization"])
-            gateway.asked.append(json.loads(self.rfile.read(length)))
+            gateway.requested.append(json.loads(self.rfile.read(length)))
             status, body = gateway.solve
             if status != HTTPStatus.OK or self.headers["Accept"] != EVENTS:
                 self._answer(status, body)

@@ -39,19 +39,19 @@ def member(index: int) -> bytes:
     return b'"%x":0' % index
 
 
-def _bodies(target: bytes, asked: bytes) -> Iterator[tuple[str, bytes]]:
+def _bodies(target: bytes, requested: bytes) -> Iterator[tuple[str, bytes]]:
     """Bodies of a single question."""
     bodies = {
-        "unknown fields": full(SINGLE, asked + b",", member, b"}"),
-        "one field again and again": full(SINGLE, asked + b",", b'"a":0', b"}"),
+        "unknown fields": full(SINGLE, requested + b",", member, b"}"),
+        "one field again and again": full(SINGLE, requested + b",", b'"a":0', b"}"),
         "numbers": full(SINGLE, b"[", b"0", b"]"),
-        "empty lists": full(SINGLE, asked + b',"a":[', b"[]", b"]}"),
+        "empty lists": full(SINGLE, requested + b',"a":[', b"[]", b"]}"),
         "depth": b"[" * 32_000 + b"]" * 32_000,
         "escapes": full(SINGLE, b'{"question":"', b"\\n", b'"}', b""),
-        "digits": asked + b',"deadline_ms":' + b"1" * 65_000 + b"}",
-        "integers": full(SINGLE, asked + b',"a":[', b"1" * 4299, b"]}"),
-        "spaces": asked + b" " * 65_000 + b"}",
-        "no end": asked + b',"a":"' + b"x" * 65_000,
+        "digits": requested + b',"deadline_ms":' + b"1" * 65_000 + b"}",
+        "integers": full(SINGLE, requested + b',"a":[', b"1" * 4299, b"]}"),
+        "spaces": requested + b" " * 65_000 + b"}",
+        "no end": requested + b',"a":"' + b"x" * 65_000,
     }
     name = target.decode()
     for what, body in bodies.items():

@@ -9,7 +9,9 @@ from glore.engines.ports import Lease
 class Reported:
     """What a call asked of its lease, and what it reported."""
 
-    asked: list[tuple[int, bool]] = field(default_factory=list)  # how many, and whether repeated
+    requested: list[tuple[int, bool]] = field(
+        default_factory=list
+    )  # how many, and whether repeated
     tokens: int = 0
     refunded: int = 0
 
@@ -32,7 +34,7 @@ class FakeLease(Lease):
         return replace(self, timeout=seconds)
 
     def reserve_calls(self, count: int = 1, *, repeated: bool = False) -> bool:
-        self.reported.asked.append((count, repeated))
+        self.reported.requested.append((count, repeated))
         if count > self.calls or (repeated and count > self.repeats):
             return False
         self.calls -= count

@@ -105,8 +105,8 @@ async def test_a_question_goes_through_vllm_and_back(settings: Settings, *, own_
     assert set(ready.json()["engines"]) == {"generation", "scoring"} | (
         {"orm"} if own_orm else set()
     )
-    asked = [body["model"] for body in elsewhere.bodies if body]
-    assert asked == (["orm"] if own_orm else [])  # a refuted draft is not ranked
+    requested = [body["model"] for body in elsewhere.bodies if body]
+    assert requested == (["orm"] if own_orm else [])  # a refuted draft is not ranked
     assert not any("seed" in body for body in generation.bodies if body)
 
 
@@ -174,7 +174,7 @@ async def test_other_peoples_models_answer_a_question(settings: Settings) -> Non
     assert begun == {"role": "assistant", "content": "Tom has 3 bags.\n"}
 
 
-async def test_a_misfit_is_told_before_any_question(settings: Settings) -> None:
+async def test_a_misfit_is_reported_before_any_question(settings: Settings) -> None:
     async with fake_vllm() as others:
         serve_others(others)
         others.gives("/pooling", pooling([[0.0, 0.0]]))

@@ -75,7 +75,7 @@ async def test_calls_that_an_open_circuit_refuses_are_not_counted(
 
 @pytest.mark.parametrize("strategy", [Strategy.GLORE, Strategy.GATED, Strategy.BEST_OF_N])
 @pytest.mark.parametrize("cap", [5, 6, 7, 8])
-async def test_calls_are_kept_to_rank_whatever_there_is(
+async def test_calls_are_stored_to_rank_whatever_there_is(
     settings: Settings, strategy: Strategy, cap: int
 ) -> None:
     """The ORM is asked for each candidate by itself."""

@@ -108,7 +108,7 @@ def test_ask_shows_steps_refinements_candidates_and_winner(gateway: FakeGateway)
     assert "Answer: 10" in lines
     assert "It has the highest outcome score." in lines
     assert "\x1b" not in result.stdout  # no terminal: nothing but text
-    assert gateway.asked[0]["question"] == QUESTION
+    assert gateway.requested[0]["question"] == QUESTION
 
 
 def test_no_line_is_wrapped_where_nobody_looks_at_a_screen(gateway: FakeGateway) -> None:
@@ -122,7 +122,7 @@ def test_no_line_is_wrapped_where_nobody_looks_at_a_screen(gateway: FakeGateway)
 def test_ask_reads_the_question_from_standard_input(gateway: FakeGateway) -> None:
     command = ["ask", "-", "--url", gateway.url]
     assert CliRunner().invoke(main, command, input=f"{QUESTION}\n").exit_code == 0
-    assert gateway.asked[0]["question"] == f"{QUESTION}\n"
+    assert gateway.requested[0]["question"] == f"{QUESTION}\n"
     assert_one_line(CliRunner().invoke(main, command, input=" \n"), 2, "the question is empty")
 
 
@@ -160,7 +160,7 @@ def test_a_gateway_that_asks_for_a_key_says_how_to_give_it(gateway: FakeGateway)
     assert_one_line(result, 1, "asks for an API key; set GLORE_API_KEY")
 
 
-def test_a_key_that_a_gateway_does_not_know_is_told_as_that(
+def test_a_key_that_a_gateway_does_not_know_is_reported_as_that(
     gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GLORE_API_KEY", "hidden-1")
@@ -170,7 +170,7 @@ def test_a_key_that_a_gateway_does_not_know_is_told_as_that(
     assert "hidden" not in result.stderr
 
 
-def test_a_key_that_is_made_opens_the_gateway() -> None:
+def test_a_key_that_is_created_opens_the_gateway() -> None:
     result = glore("key", "alice")
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
@@ -179,7 +179,7 @@ def test_a_key_that_is_made_opens_the_gateway() -> None:
     assert glore("key", "alice").stdout != result.stdout
 
 
-def test_a_name_that_is_none_is_told() -> None:
+def test_a_name_that_is_none_is_reported() -> None:
     assert_one_line(glore("key", "a b"), 2, "a key's name is")
 
 
@@ -192,7 +192,7 @@ def test_ask_sends_its_options(gateway: FakeGateway) -> None:
     options = ["--strategy", "best_of_n", "--n", "4", "--temperature", "0.5", "--deadline", "9"]
     options += ["--max-engine-calls", "7", "--max-generated-tokens", "900"]
     glore("ask", QUESTION, "--url", gateway.url, *options)
-    assert gateway.asked == [
+    assert gateway.requested == [
         {
             "question": QUESTION,
             "strategy": "best_of_n",
@@ -256,11 +256,11 @@ def test_eval_measures_and_goes_on(gateway: FakeGateway, tmp_path: Path) -> None
     assert result.exit_code == 0, result.output
     assert "draft*" in result.stdout
     assert "glore against draft: right alone 0 : 0, p = 1" in result.stdout
-    assert len(gateway.asked) == 3
+    assert len(gateway.requested) == 3
     again = glore(*command, "--json")
     assert again.exit_code == 0, again.output
     assert json.loads(again.stdout)["strategies"][0]["correct"] == 3
-    assert len(gateway.asked) == 3
+    assert len(gateway.requested) == 3
     other = glore(*command, "--seed", "1")
     assert_one_line_at_end(other, f"{out} holds a run with another seed")
 
@@ -275,7 +275,7 @@ def test_eval_does_not_go_on_with_other_models(gateway: FakeGateway, tmp_path: P
     gateway.ready = (200, {**READY, "serves": "c3d4"})
     text = "(/readyz reported a1b2, now c3d4); serve those again, or name another folder"
     assert_one_line_at_end(glore(*command), text)
-    assert len(gateway.asked) == 2
+    assert len(gateway.requested) == 2
 
 
 def test_eval_asks_for_all_strategies_but_the_adaptive_one(
@@ -284,7 +284,7 @@ def test_eval_asks_for_all_strategies_but_the_adaptive_one(
     source, out = str(problems_in(tmp_path)), str(tmp_path / "out")
     result = glore("eval", "--source", source, "--n", "1", "--out", out, "--url", gateway.url)
     assert result.exit_code == 0, result.output
-    counts = {each["strategy"]: each["sampling"].get("n") for each in gateway.asked}
+    counts = {each["strategy"]: each["sampling"].get("n") for each in gateway.requested}
     evaluated = [each for each in get_args(Strategy) if each != "adaptive"]
     assert counts == dict.fromkeys(evaluated) | {"best_of_n": 3}
 

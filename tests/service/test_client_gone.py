@@ -81,20 +81,20 @@ CHAT = ("/v1/chat/completions", "application/json", CHATTED)
 CHAT_STREAM = ("/v1/chat/completions", "text/event-stream", CHATTED | {"stream": True})
 
 
-@pytest.mark.parametrize("asked", [QUESTION, STREAM, BATCH, CHAT, CHAT_STREAM])
+@pytest.mark.parametrize("requested", [QUESTION, STREAM, BATCH, CHAT, CHAT_STREAM])
 @pytest.mark.parametrize(
     ("hanging", "calls"),
     [(("student",), 1), (("global_refiner", "sorm"), 2), (("orm",), 2)],
 )
 async def test_engine_calls_end_with_their_client(
-    asked: tuple[str, str, object], hanging: tuple[str, ...], calls: int
+    requested: tuple[str, str, object], hanging: tuple[str, ...], calls: int
 ) -> None:
     faults = tuple(parse_fault(f"{engine}:hang") for engine in hanging)
-    calls *= 3 if asked is BATCH else 1
+    calls *= 3 if requested is BATCH else 1
     async with running(Simulated(right=0.0, seed=7, faults=faults)) as (simulator, url):
         async with gone_gateway(url) as (server, lateness):
             client = await connect(server)
-            client.write(message(*asked))
+            client.write(message(*requested))
             while sum(simulator.faults.values()) < calls:
                 await asyncio.sleep(0.001)
             await begun(simulator, calls)
@@ -172,11 +172,11 @@ async def test_however_a_client_leaves_its_work_ends(caplog: pytest.LogCaptureFi
         gone_gateway(url) as (server, lateness),
     ):
         for leave in WAYS.values():
-            for asked in (QUESTION, STREAM, BATCH):
+            for requested in (QUESTION, STREAM, BATCH):
                 for before, after in ((b"", b""), (LIVEZ, b""), (b"", LIVEZ), (LIVEZ, LIVEZ)):
                     client = await connect(server)
-                    client.write(message(*asked, *(HTTP2 if before == after else ())) + before)
-                    await begun(simulator, 3 if asked is BATCH else 1)
+                    client.write(message(*requested, *(HTTP2 if before == after else ())) + before)
+                    await begun(simulator, 3 if requested is BATCH else 1)
                     client.write(after)
                     await asyncio.sleep(0.005)
                     leave(client)
@@ -185,9 +185,9 @@ async def test_however_a_client_leaves_its_work_ends(caplog: pytest.LogCaptureFi
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
-@pytest.mark.parametrize("asked", [QUESTION, STREAM, BATCH, CHAT, CHAT_STREAM])
+@pytest.mark.parametrize("requested", [QUESTION, STREAM, BATCH, CHAT, CHAT_STREAM])
 async def test_a_client_that_leaves_the_queue_or_half_a_body_leaves_nothing(
-    asked: tuple[str, str, object], caplog: pytest.LogCaptureFixture
+    requested: tuple[str, str, object], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
     async with (
@@ -197,7 +197,7 @@ async def test_a_client_that_leaves_the_queue_or_half_a_body_leaves_nothing(
         first = await connect(server)
         first.write(message(*QUESTION))
         await begun(simulator, 1)
-        whole = message(*asked)
+        whole = message(*requested)
         for leave in WAYS.values():
             for part in (whole, whole[:-5]):
                 client = await connect(server)

@@ -34,8 +34,8 @@ def streams() -> Streams:
     return Streams(create_app(Settings(), connect=FakeEngines().connect).openapi())
 
 
-def events(*told: tuple[str, Any], first: int = 1) -> bytes:
-    numbered = enumerate(told, start=first)
+def events(*reported: tuple[str, Any], first: int = 1) -> bytes:
+    numbered = enumerate(reported, start=first)
     return b"".join(
         f"id: {i}\nevent: {name}\ndata: {json.dumps(data)}\n\n".encode()
         for i, (name, data) in numbered

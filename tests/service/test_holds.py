@@ -31,13 +31,13 @@ async def test_no_request_holds_up_the_others() -> None:
 
 async def _holds(gateway: Served, message: bytes) -> float:
     """Seconds of CPU for the slowest `/livez` beside a request."""
-    asked = asyncio.create_task(_ask(gateway, message))
+    requested = asyncio.create_task(_ask(gateway, message))
     worst = 0.0
-    while not asked.done():
+    while not requested.done():
         before = _cpu(gateway)
         assert b" 200 " in await _ask(gateway, LIVEZ)
         worst = max(worst, _cpu(gateway) - before)
-    assert asked.result().startswith(b"HTTP/1.1 ")
+    assert requested.result().startswith(b"HTTP/1.1 ")
     return worst
 
 

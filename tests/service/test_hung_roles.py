@@ -100,7 +100,7 @@ def test_a_gateway_is_degraded_as_long_as_a_role_hangs_and_ready_after(
     async def test() -> None:
         engines = VirtualEngines()
         async with gateway(engines, monkeypatch, max_running=SLOTS) as app:
-            asking = asyncio.create_task(closed_loop(app, 30.0, {GLORE: 2}, DEADLINE))
+            requesting = asyncio.create_task(closed_loop(app, 30.0, {GLORE: 2}, DEADLINE))
             await asyncio.sleep(1.0)
             assert (await readiness(app))["status"] == "ready"
             engines.hung = {role}
@@ -115,7 +115,7 @@ def test_a_gateway_is_degraded_as_long_as_a_role_hangs_and_ready_after(
             state = await readiness(app)
             assert state["status"] == "ready"
             assert "circuits" not in state
-            await asking
+            await requesting
 
     run(test())
 

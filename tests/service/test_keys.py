@@ -8,9 +8,9 @@ ONE, OTHER = "a" * 32, "b" * 40
 
 
 def test_a_new_key_is_long_random_and_recognised() -> None:
-    made = {new_key() for _ in range(100)}
-    assert len(made) == 100
-    assert all(MADE_KEY.fullmatch(key) for key in made)
+    created = {new_key() for _ in range(100)}
+    assert len(created) == 100
+    assert all(MADE_KEY.fullmatch(key) for key in created)
 
 
 def test_whose_a_key_is() -> None:

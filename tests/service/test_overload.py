@@ -134,10 +134,10 @@ async def test_a_role_that_fails_costs_no_answer_and_leaves_its_neighbours_alone
         answers = [await ask(client, strategy=strategy) for _ in range(30)]
         state = (await client.get("/readyz")).json()
     assert [answer.status_code for answer in answers] == [200] * 30
-    asked = strategy in ASKED[role]
+    requested = strategy in ASKED[role]
     missing = [item["reason"] for answer in answers for item in answer.json()["degraded"]]
-    assert ("circuit_open" in missing) == asked
-    assert state.get("circuits", {}) == ({role: "open"} if asked else {})
+    assert ("circuit_open" in missing) == requested
+    assert state.get("circuits", {}) == ({role: "open"} if requested else {})
 
 
 async def test_a_role_without_a_server_opens_its_own_circuit_alone(settings: Settings) -> None:

@@ -58,8 +58,8 @@ async def test_a_retry_has_an_id_of_its_own(settings: Settings) -> None:
 async def test_requests_with_the_same_id_at_once_share_no_id_of_a_call(settings: Settings) -> None:
     async with gateway(settings, Simulated()) as (client, simulator):
         headers = {"X-Request-ID": "again"}
-        asked = (client.post("/solve", json=QUESTION, headers=headers) for _ in range(4))
-        await asyncio.gather(*asked)
+        requested = (client.post("/solve", json=QUESTION, headers=headers) for _ in range(4))
+        await asyncio.gather(*requested)
         assert len(ids(simulator)) >= 4 * 4
 
 

@@ -73,15 +73,15 @@ async def test_no_question_is_lost_when_gateways_are_replaced() -> None:
                 group.create_task(load.by_sdk())
                 group.create_task(load.by_stream())
             for old, port in zip(gateways, ports, strict=True):
-                await _asked(load)
+                await _requested(load)
                 old.tell(signal.SIGTERM)
                 await _left(balancer, old)
                 old.tell(signal.SIGTERM)  # no need to wait for the balancer any more
                 assert await old.ended() == 0
-                await _asked(load)  # the other one does it all
+                await _requested(load)  # the other one does it all
                 await start(port)
                 await _ready(balancer, 2)
-            await _asked(load)
+            await _requested(load)
             load.over = True
     assert balancer.refused == 0
     assert load.answered["sdk"] > ASKERS
@@ -99,8 +99,8 @@ class Batch:
         """Ask with the SDK, and take each answer. Raises whatever it raises."""
         questions = [Question(f"{self.key} {i}: how many?", id=str(i)) for i in range(BATCH)]
         async with AsyncClient(url) as client:
-            told = client.solve_batch(questions, idempotency_key=self.key, strategy="draft")
-            async for outcome in told:
+            reported = client.solve_batch(questions, idempotency_key=self.key, strategy="draft")
+            async for outcome in reported:
                 assert isinstance(outcome, Answered)
                 self.answers.append(outcome)
 
@@ -122,15 +122,15 @@ async def test_batches_go_on_when_gateways_are_replaced_and_no_question_is_run_t
         balancer = await stack.enter_async_context(balanced(*(each.url for each in gateways)))
         await _ready(balancer, 2)
         async with asyncio.TaskGroup() as group:
-            asking = [group.create_task(each.ask(balancer.url)) for each in batches]
-            await _told(batches)
+            requesting = [group.create_task(each.ask(balancer.url)) for each in batches]
+            await _reported(batches)
             for old, port in zip(gateways, ports, strict=True):
                 old.tell(signal.SIGTERM)
                 assert await old.ended() == 0
-                await _told(batches)  # the other one goes on with both
+                await _reported(batches)  # the other one goes on with both
                 await start(port)
                 await _ready(balancer, 2)
-            assert not any(task.done() for task in asking)
+            assert not any(task.done() for task in requesting)
             simulator.settings = Simulated(timing=fast)
     for batch in batches:
         assert sorted(each.index for each in batch.answers) == list(range(BATCH))
@@ -140,7 +140,7 @@ async def test_batches_go_on_when_gateways_are_replaced_and_no_question_is_run_t
     assert balancer.taken >= 2 + 3  # the first was broken off once or twice, the second as often
 
 
-async def _told(batches: Sequence[Batch]) -> None:
+async def _reported(batches: Sequence[Batch]) -> None:
     """Wait until each batch has had an answer more."""
     before = [len(each.answers) for each in batches]
     async with asyncio.timeout(START_S):
@@ -166,7 +166,7 @@ async def _left(balancer: Balancer, old: Served) -> None:
     assert old.url not in balancer.ready
 
 
-async def _asked(load: Load) -> None:
+async def _requested(load: Load) -> None:
     """Wait until each asker has had an answer or two."""
     enough = sum(load.answered.values()) + 2 * 2 * ASKERS
     async with asyncio.timeout(START_S):

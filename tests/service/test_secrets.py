@@ -108,7 +108,7 @@ def requests() -> Iterator[httpx2.Request]:
 
 
 @pytest.mark.parametrize("bug", [None, f"boom {WRONG} {ENGINE} {IN_ENVIRONMENT} {IN_FILE}"])
-async def test_nothing_is_told(
+async def test_nothing_is_reported(
     keyed: Settings, log: io.StringIO, engines: FakeEngines, bug: str | None
 ) -> None:
     engines.student.bug = RuntimeError(bug) if bug else None

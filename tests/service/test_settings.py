@@ -194,7 +194,7 @@ def test_a_role_that_does_not_exist_is_named(env: pytest.MonkeyPatch) -> None:
         load_settings()
 
 
-def test_a_level_that_is_no_json_is_told(env: pytest.MonkeyPatch) -> None:
+def test_a_level_that_is_no_json_is_reported(env: pytest.MonkeyPatch) -> None:
     env.setenv("GLORE_GENERATION", "hidden {")
     with pytest.raises(ConfigurationError) as caught:
         load_settings()
@@ -223,7 +223,7 @@ def test_families_are_this_projects_own_until_named(env: pytest.MonkeyPatch) -> 
         ("ORM", "chat", "'newline', 'qwen_prm', 'math_shepherd' or 'sequence'"),
     ],
 )
-def test_a_family_that_a_role_cannot_have_is_told_with_those_it_can(
+def test_a_family_that_a_role_cannot_have_is_reported_with_those_it_can(
     env: pytest.MonkeyPatch, role: str, family: str, known: str
 ) -> None:
     env.setenv(f"GLORE_FAMILIES__{role}", family)
@@ -246,16 +246,16 @@ def test_without_keys_the_gateway_is_open() -> None:
 
 
 def test_keys_come_from_environment_and_file(env: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    made = new_key()
+    created = new_key()
     file = tmp_path / "keys"
-    file.write_text(f"# ours\n{Key.of('bob', made).line}\n", encoding="utf-8")
+    file.write_text(f"# ours\n{Key.of('bob', created).line}\n", encoding="utf-8")
     env.setenv("GLORE_API_KEYS", f"alice:{KEY}")
     env.setenv("GLORE_API_KEYS_FILE", str(file))
     env.setenv("GLORE_ENGINES__ORM__URL", "http://host")
     env.setenv("GLORE_ENGINES__ORM__API_KEY", "orm-hidden")
     settings = load_settings()
     assert settings.keyring.names == ("alice", "bob")
-    assert settings.keyring.name_of(made.encode()) == "bob"
+    assert settings.keyring.name_of(created.encode()) == "bob"
     assert settings.secrets == (KEY, "orm-hidden")
     assert "hidden" not in repr(settings) + settings.model_dump_json()
 
@@ -284,12 +284,14 @@ def test_keys_come_from_environment_and_file(env: pytest.MonkeyPatch, tmp_path: 
         ("GLORE_KEEP_ALIVE", "0"),
     ],
 )
-def test_a_wrong_key_rate_or_origin_is_told(env: pytest.MonkeyPatch, name: str, value: str) -> None:
+def test_a_wrong_key_rate_or_origin_is_reported(
+    env: pytest.MonkeyPatch, name: str, value: str
+) -> None:
     assert_named(env, name, value)
 
 
 @pytest.mark.parametrize("content", ["", "# nobody\n", "hidden", f"bob:{KEY}", "\0\xff"])
-def test_a_file_without_sound_keys_is_told_and_not_quoted(
+def test_a_file_without_sound_keys_is_reported_and_not_quoted(
     env: pytest.MonkeyPatch, tmp_path: Path, content: str
 ) -> None:
     file = tmp_path / "keys"
@@ -297,19 +299,19 @@ def test_a_file_without_sound_keys_is_told_and_not_quoted(
     assert_named(env, "GLORE_API_KEYS_FILE", str(file))
 
 
-def test_one_name_for_two_keys_is_told(env: pytest.MonkeyPatch) -> None:
+def test_one_name_for_two_keys_is_reported(env: pytest.MonkeyPatch) -> None:
     env.setenv("GLORE_API_KEYS", f"bob:{KEY},bob:{KEY}x")
     with pytest.raises(ConfigurationError, match=r"GLORE_API_KEYS.*two keys are named bob"):
         load_settings()
 
 
-def test_a_burst_without_a_rate_is_told(env: pytest.MonkeyPatch) -> None:
+def test_a_burst_without_a_rate_is_reported(env: pytest.MonkeyPatch) -> None:
     env.setenv("GLORE_RATE_BURST", "5")
     with pytest.raises(ConfigurationError, match=r"GLORE_RATE_BURST.*GLORE_RATE_PER_MINUTE"):
         load_settings()
 
 
-def test_a_share_without_keys_is_told(env: pytest.MonkeyPatch) -> None:
+def test_a_share_without_keys_is_reported(env: pytest.MonkeyPatch) -> None:
     env.setenv("GLORE_KEY_SHARE", "0.5")
     with pytest.raises(ConfigurationError, match=r"GLORE_KEY_SHARE.*GLORE_API_KEYS"):
         load_settings()
@@ -366,7 +368,7 @@ def test_the_threshold_comes_from_the_bundle(
 @pytest.mark.parametrize(
     "content", ["", "{", "[]", "{}", '{"first_error": 2}', '{"first_error": true}', "NaN"]
 )
-def test_a_broken_file_is_told(env: pytest.MonkeyPatch, tmp_path: Path, content: str) -> None:
+def test_a_broken_file_is_reported(env: pytest.MonkeyPatch, tmp_path: Path, content: str) -> None:
     file = tmp_path / "thresholds.json"
     file.write_text(content, encoding="utf-8")
     env.setenv("GLORE_THRESHOLDS_FILE", str(file))
@@ -404,7 +406,7 @@ def test_the_gate_comes_from_the_bundle_or_is_the_threshold(
     assert Settings(thresholds_file=file).draft_gate == expected
 
 
-def test_a_broken_gate_is_told(env: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_broken_gate_is_reported(env: pytest.MonkeyPatch, tmp_path: Path) -> None:
     file = tmp_path / "thresholds.json"
     file.write_text('{"first_error": 0.5, "gate": "high"}', encoding="utf-8")
     env.setenv("GLORE_THRESHOLDS_FILE", str(file))
@@ -418,7 +420,7 @@ def test_a_broken_gate_is_told(env: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "value", ["hidden", "", "sqlite:///", "sqlite:/hidden", "mysql://u:hidden@host/d"]
 )
-def test_a_store_that_is_none_is_told(env: pytest.MonkeyPatch, value: str) -> None:
+def test_a_store_that_is_none_is_reported(env: pytest.MonkeyPatch, value: str) -> None:
     assert_named(env, "GLORE_STORE", value)
 
 

@@ -34,9 +34,9 @@ def keyed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch
 
 
 @pytest.mark.usefixtures("keyed")
-def test_everything_that_can_be_set_is_told_but_for_secrets() -> None:
-    told = described(load_settings())
-    assert told["engines"] == {
+def test_everything_that_can_be_set_is_reported_but_for_secrets() -> None:
+    reported = described(load_settings())
+    assert reported["engines"] == {
         **{
             role: {
                 "engine": "generation",
@@ -65,14 +65,14 @@ def test_everything_that_can_be_set_is_told_but_for_secrets() -> None:
             "key": True,
         },
     }
-    assert (told["first_error_threshold"], told["draft_gate"]) == (0.25, 0.25)
-    assert (told["keys"], told["max_running"]) == (2, 7)
-    assert told["store"] == "postgresql"
-    assert told["version"]
+    assert (reported["first_error_threshold"], reported["draft_gate"]) == (0.25, 0.25)
+    assert (reported["keys"], reported["max_running"]) == (2, 7)
+    assert reported["store"] == "postgresql"
+    assert reported["version"]
     other = {"generation", "scoring", "models", "families", "threshold", "gate", "api_keys"}
-    left_out = {name for name in Settings.model_fields if name not in told}
+    left_out = {name for name in Settings.model_fields if name not in reported}
     assert left_out == {*other, "api_keys_file"}
-    shown = json.dumps(told) + "\n".join(lines(told))
+    shown = json.dumps(reported) + "\n".join(lines(reported))
     assert "hidden" not in shown
 
 
@@ -85,7 +85,7 @@ def test_everything_that_can_be_set_is_told_but_for_secrets() -> None:
         ("postgresql://user:p@ss/word@host/d", "postgresql"),
     ],
 )
-def test_a_store_is_told_by_its_kind(
+def test_a_store_is_reported_by_its_kind(
     monkeypatch: pytest.MonkeyPatch, location: str, kind: str
 ) -> None:
     monkeypatch.setenv("GLORE_STORE", location)
@@ -120,5 +120,5 @@ def test_a_gateway_without_keys_that_others_reach_says_so(
 
 
 def test_settings_are_readable() -> None:
-    told = lines({"a": {"b": {"c": 1, "d": None}}, "e": [], "f": ("x", "y"), "g": True})
-    assert told == ["a:", "  b: c 1, d none", "e: none", "f: x, y", "g: yes"]
+    reported = lines({"a": {"b": {"c": 1, "d": None}}, "e": [], "f": ("x", "y"), "g": True})
+    assert reported == ["a:", "  b: c 1, d none", "e: none", "f: x, y", "g: yes"]

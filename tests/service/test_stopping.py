@@ -43,11 +43,11 @@ async def ask(
 ) -> Asked:
     """A question, or a batch, that an engine is at work on."""
     before = sum(engine.came.values())
-    asked = asyncio.create_task(client.post(f"{url}{path}", json=body, headers=headers))
+    requested = asyncio.create_task(client.post(f"{url}{path}", json=body, headers=headers))
     async with asyncio.timeout(START_S):
         while sum(engine.came.values()) == before:
             await asyncio.sleep(0.01)
-    return asked
+    return requested
 
 
 async def test_what_is_being_worked_on_is_answered_and_new_questions_too(
@@ -68,16 +68,16 @@ async def test_what_is_being_worked_on_is_answered_and_new_questions_too(
     assert {each.headers["Connection"] for each in (stopping, *answers)} == {"close"}
 
 
-async def test_what_the_grace_time_is_too_short_for_is_told_so_and_not_cut(
+async def test_what_the_grace_time_is_too_short_for_is_reported_so_and_not_cut(
     client: httpx2.AsyncClient, engine: Engine
 ) -> None:
     simulator, url = engine
     simulator.settings = Simulated(faults=(parse_fault("hang"),))
     async with served(url, drain_delay="0", grace="0.5") as gateway:
-        asked = await ask(client, gateway.url, simulator)
+        requested = await ask(client, gateway.url, simulator)
         started = time.monotonic()
         gateway.tell(signal.SIGTERM)
-        answer = await asked
+        answer = await requested
         took = time.monotonic() - started
         assert await gateway.ended() == 0
     assert answer.status_code == 503
@@ -110,11 +110,11 @@ async def test_a_batch_goes_on_while_it_listens_and_then_only_finishes_what_it_h
     async with served(
         url, drain_delay="1.5", grace="30", batch_concurrency="2", store=store
     ) as gateway:
-        asked = await ask(client, gateway.url, simulator, "/solve/batch", batch, headers)
+        requested = await ask(client, gateway.url, simulator, "/solve/batch", batch, headers)
         gateway.tell(signal.SIGTERM)
         await _not_ready(client, gateway.url)
         before = sum(simulator.came.values())
-        answer = await asked
+        answer = await requested
         assert await gateway.ended() == 0
     *lines, last = [json.loads(line) for line in lines_of(answer)]
     assert (last["done"], last["errors"]) == (False, 0)
@@ -122,7 +122,7 @@ async def test_a_batch_goes_on_while_it_listens_and_then_only_finishes_what_it_h
     assert before < len(lines) == last["ok"] == sum(simulator.came.values()) < 200
 
 
-async def test_after_ctrl_c_nobody_is_waited_for_but_those_who_have_asked(
+async def test_after_ctrl_c_nobody_is_waited_for_but_those_who_have_requested(
     client: httpx2.AsyncClient, engine: Engine
 ) -> None:
     simulator, url = engine
@@ -138,11 +138,11 @@ async def test_one_more_ctrl_c_ends_all_work(client: httpx2.AsyncClient, engine:
     simulator, url = engine
     simulator.settings = Simulated(faults=(parse_fault("hang"),))
     async with served(url, grace="600") as gateway:
-        asked = await ask(client, gateway.url, simulator)
+        requested = await ask(client, gateway.url, simulator)
         for _ in range(2):
             gateway.tell(signal.SIGINT)
             await asyncio.sleep(0.5)
-        answer = await asked
+        answer = await requested
         assert await gateway.ended() == 0
     assert answer.json()["type"] == "/problems/shutting-down"
 

@@ -38,7 +38,7 @@ def text_of(events: Events, name: str, **also: str) -> str:
     )
 
 
-async def test_what_is_told_is_what_the_answer_is_made_of(settings: Settings) -> None:
+async def test_what_is_reported_is_what_the_answer_is_built_of(settings: Settings) -> None:
     simulated = Simulated(right=0.0)
     async with gateway(settings, simulated, verifiers=()) as (client, simulator):
         events = await stream(client)
@@ -75,7 +75,7 @@ async def test_a_refiner_that_fails_in_mid_stream_costs_its_candidate(
     assert "simulated fault" not in json.dumps(events)
 
 
-async def test_a_draft_that_is_cut_is_told_as_an_error_and_not_drawn_again(
+async def test_a_draft_that_is_cut_is_reported_as_an_error_and_not_drawn_again(
     settings: Settings,
 ) -> None:
     faults = (parse_fault("student:cut"),)
@@ -88,7 +88,7 @@ async def test_a_draft_that_is_cut_is_told_as_an_error_and_not_drawn_again(
     assert problem["type"] == "/problems/student-unavailable"
 
 
-async def test_a_student_that_refuses_at_first_is_asked_again(settings: Settings) -> None:
+async def test_a_student_that_refuses_at_first_is_requested_again(settings: Settings) -> None:
     refusing = Simulated(faults=(parse_fault("student:429=0.5"),), seed=1)  # three in a row: never
     async with gateway(settings, refusing) as (client, simulator):
         for number in range(8):
@@ -110,7 +110,7 @@ class Clocked(Exchange):
                 self.times.setdefault(line[7:], asyncio.get_running_loop().time())
 
 
-async def test_the_draft_is_told_long_before_it_ends(settings: Settings) -> None:
+async def test_the_draft_is_reported_long_before_it_ends(settings: Settings) -> None:
     async with running(Simulated(timing=Timing(between_tokens=0.02))) as (_, url):
         engine = EngineSettings(url=AnyHttpUrl(url))
         app = create_app(settings.model_copy(update={"generation": engine, "scoring": engine}))

@@ -31,8 +31,8 @@ def obeyed(text: str) -> set[str]:
 def test_every_character_is_either_shown_as_it_is_or_replaced() -> None:
     every = "".join(map(chr, range(0x1_0000)))  # none beyond is a control
     assert obeyed(visible(every)) == set()
-    kept = [each for each, other in zip(every, visible(every), strict=True) if each == other]
-    assert set(every) - set(kept) == obeyed(every)
+    stored = [each for each, other in zip(every, visible(every), strict=True) if each == other]
+    assert set(every) - set(stored) == obeyed(every)
 
 
 @settings(max_examples=30)

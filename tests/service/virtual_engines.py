@@ -59,8 +59,8 @@ class VirtualEngines:
         size: int = MAX_RESPONSE_BYTES,
     ) -> bytes:
         """The answer of the model that is named."""
-        asked: Any = payload
-        model = asked["model"]
+        requested: Any = payload
+        model = requested["model"]
         self.running[model] += 1
         try:
             async with asyncio.timeout(lease.timeout):
@@ -72,10 +72,10 @@ class VirtualEngines:
         finally:
             self.running[model] -= 1
         if path == "/pooling":
-            rows = [writing.score_rows(text, 2) for text in asked["input"]]
+            rows = [writing.score_rows(text, 2) for text in requested["input"]]
             return json.dumps(shapes.pooling(model, rows, 1)).encode()
-        text = writing.written(asked["prompt"], random.Random(7), right=0.0)
-        body = shapes.completion(model, [(text, "stop")] * asked["n"], shapes.usage(1, 9))
+        text = writing.written(requested["prompt"], random.Random(7), right=0.0)
+        body = shapes.completion(model, [(text, "stop")] * requested["n"], shapes.usage(1, 9))
         return json.dumps(body).encode()
 
     async def stream(self, *_: Any, **__: Any) -> None:

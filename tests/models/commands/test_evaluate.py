@@ -38,13 +38,13 @@ class Command:
         self.out = folder / "out"
 
     def __call__(self, *options: str) -> Result:
-        self.gateway.asked.clear()
+        self.gateway.requested.clear()
         fixed = ["--url", self.gateway.url, "--strategies", "draft", "--out", str(self.out)]
         arguments = ["eval", "--source", str(self.source), *fixed, *options]
         return CliRunner().invoke(main, arguments, env={"COLUMNS": "200"})
 
-    def asked(self) -> list[str]:
-        return sorted(each["question"] for each in self.gateway.asked)
+    def requested(self) -> list[str]:
+        return sorted(each["question"] for each in self.gateway.requested)
 
 
 @pytest.fixture
@@ -52,36 +52,36 @@ def evaluate(gateway: FakeGateway, tmp_path: Path) -> Command:
     return Command(gateway, tmp_path)
 
 
-def test_all_of_a_file_is_asked_and_what_is_left_out_is_counted(evaluate: Command) -> None:
+def test_all_of_a_file_is_requested_and_what_is_left_out_is_counted(evaluate: Command) -> None:
     rows = [row(f"What is {i} + 2?") for i in range(10)]
     others = ["\n", "  \n", row("What is a half?", "#### 1/2"), row("what is  3 + 2?")]
     evaluate.source.write_text("".join([*rows, *others]), encoding="utf-8")
     result = evaluate()
     assert result.exit_code == 0, result.output
-    assert evaluate.asked() == [f"What is {i} + 2?" for i in range(10)]
-    told = (
+    assert evaluate.requested() == [f"What is {i} + 2?" for i in range(10)]
+    reported = (
         "14 lines, 10 problems asked; left out: 2 blank, 1 without one number as answer, "
         "1 with a question that came before"
     )
-    assert f"{evaluate.source}: {told}\n" in result.stderr
+    assert f"{evaluate.source}: {reported}\n" in result.stderr
     assert "split all: 10 problems" in result.stdout
     assert json.loads(evaluate("--json").stdout)["n"] == 10
 
 
-def test_a_split_or_a_number_of_a_file_can_be_asked(evaluate: Command) -> None:
+def test_a_split_or_a_number_of_a_file_can_be_requested(evaluate: Command) -> None:
     every = [f"What is {i} + 2?" for i in range(30)]
     evaluate.source.write_text("".join(map(row, every)), encoding="utf-8")
     parts = []
     for split in ("train", "validation", "test"):
         result = evaluate("--split", split)
         assert result.exit_code == 0, result.output
-        assert f"left out: {30 - len(evaluate.asked())} of another split" in result.stderr
-        parts += evaluate.asked()
+        assert f"left out: {30 - len(evaluate.requested())} of another split" in result.stderr
+        parts += evaluate.requested()
         evaluate.out = evaluate.out.with_name(f"out-{split}")
     assert sorted(parts) == sorted(every)
     evaluate.out = evaluate.out.with_name("seven")
     assert "30 lines, 7 problems asked; 23 beyond --n" in evaluate("--n", "7").stderr
-    assert len(evaluate.asked()) == 7
+    assert len(evaluate.requested()) == 7
     other = evaluate("--split", "training")
     assert other.exit_code == 2
     assert "the splits are all, train, validation, test" in other.stderr
@@ -143,10 +143,10 @@ def test_what_is_wrong_with_a_file_is_one_line(
     assert len(lines) == 1
     assert text.replace("|", ": not a GSM8K line: ") in lines[0]
     assert len(lines[0]) < 400
-    assert evaluate.asked() == []
+    assert evaluate.requested() == []
 
 
 def test_a_byte_order_mark_is_read(evaluate: Command) -> None:
     evaluate.source.write_bytes(b"\xef\xbb\xbf" + GOOD)
     assert evaluate().exit_code == 0
-    assert evaluate.asked() == ["1 + 1?"]
+    assert evaluate.requested() == ["1 + 1?"]

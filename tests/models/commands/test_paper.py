@@ -106,7 +106,7 @@ def test_what_asks_for_nothing_leaves_the_tables_as_they_are(
     assert (run / "paper" / "tables.md").read_bytes() == before
 
 
-def test_only_the_sets_and_students_asked_for(run: Path) -> None:
+def test_only_the_sets_and_students_requested(run: Path) -> None:
     records = RunModels(run).records("sft", "all")
     write_jsonl(records, [record(student="sft", set_="all")])
     both = glore_eval("--paper", "--run-dir", run, "--tables-only")

@@ -100,7 +100,7 @@ def test_options_that_contradict_each_other_are_refused(arguments: list[str], te
     assert text in said
 
 
-def test_a_folder_for_ray_that_is_not_there_is_told_before_anything_is_made(
+def test_a_folder_for_ray_that_is_not_there_is_reported_before_anything_is_created(
     carried_out: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -119,7 +119,7 @@ def test_a_folder_for_ray_that_is_not_there_is_told_before_anything_is_made(
     ],
 )
 @pytest.mark.usefixtures("carried_out")
-def test_what_a_sampler_needs_is_named_before_anything_is_made(
+def test_what_a_sampler_needs_is_named_before_anything_is_created(
     package: str, arguments: list[str], text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
@@ -141,16 +141,16 @@ def test_sampling_that_fails_is_one_line_and_status_1(
     assert "no models from http://127.0.0.1:9" in said
 
 
-def test_a_run_begins_with_one_that_was_kept(
+def test_a_run_begins_with_one_that_was_stored(
     carried_out: list[dict[str, Any]], tmp_path: Path
 ) -> None:
-    kept, folder = tmp_path / "kept", tmp_path / "run"
-    kept.mkdir()
-    (kept / "recipe.json").write_text("{}")
-    assert glore("--run-dir", str(folder), "--start-from", str(kept)) == (0, "")
+    stored, folder = tmp_path / "kept", tmp_path / "run"
+    stored.mkdir()
+    (stored / "recipe.json").write_text("{}")
+    assert glore("--run-dir", str(folder), "--start-from", str(stored)) == (0, "")
     assert (folder / "recipe.json").read_text() == "{}"
     assert len(carried_out) == 1
-    status, said = glore("--run-dir", str(folder), "--start-from", str(kept))
+    status, said = glore("--run-dir", str(folder), "--start-from", str(stored))
     assert status == 2
     assert "holds a run already" in said.replace("\n", " ")
     status, said = glore("--run-dir", str(tmp_path / "new"), "--start-from", str(tmp_path))
@@ -166,7 +166,7 @@ def test_a_run_begins_with_one_that_was_kept(
         (b"\x80\n", "gsm8k.jsonl:1: not a GSM8K line"),
     ],
 )
-def test_a_gsm8k_file_that_will_not_do_is_told_before_anything_is_made(
+def test_a_gsm8k_file_that_will_not_do_is_reported_before_anything_is_created(
     carried_out: list[dict[str, Any]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -178,12 +178,12 @@ def test_a_gsm8k_file_that_will_not_do_is_told_before_anything_is_made(
     if content is not None:
         file.write_bytes(content)
     status, said = glore()
-    told = " ".join(said.replace("│", " ").split())
-    assert (status, "GLORE_GSM8K: " in told, carried_out) == (2, True, [])
-    assert text in told
+    reported = " ".join(said.replace("│", " ").split())
+    assert (status, "GLORE_GSM8K: " in reported, carried_out) == (2, True, [])
+    assert text in reported
 
 
-def test_a_gsm8k_file_with_too_few_problems_is_told(
+def test_a_gsm8k_file_with_too_few_problems_is_reported(
     carried_out: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "few.jsonl"

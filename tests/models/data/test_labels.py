@@ -38,11 +38,11 @@ def rollouts(
             question="q",
             answer="20",
             solution=solution,
-            kept=kept,
+            kept=stored,
             continuations=tuple(text for text, _ in given),
             right=tuple(good for _, good in given),
         )
-        for kept, given in ((1, first), (2, second))
+        for stored, given in ((1, first), (2, second))
     ]
 
 
@@ -92,8 +92,8 @@ def test_classes_are_balanced_at_each_prefix_length() -> None:
     examples = [ScoreExample("q", ("a", "b"), labels) for labels in ((1, 1), (1, 0), (1, 0))]
     examples.append(ScoreExample("q", ("a", "b"), (0, 0)))
     balanced, dropped = balance(examples, seed=3)
-    for place in (0, 1):
-        column = [example.labels[place] for example in balanced]
+    for index in (0, 1):
+        column = [example.labels[index] for example in balanced]
         assert column.count(GOOD) == column.count(BAD) == 1
     assert dropped == 4
 
@@ -107,8 +107,8 @@ def test_by_ratio_a_step_is_good_that_keeps_enough_of_its_prefixes_chance() -> N
     assert ratio_labels(rollouts(first=four, second=none), 0.5) == (GOOD, BAD, UNLABELLED)
     assert ratio_labels(rollouts(first=none, second=one), 0.5) == (BAD, UNLABELLED, BAD)
     judged = CleanUps(used=False, balanced=False, judged="ratio", kept_chance=0.5)
-    made, counts = sorm_examples(rollouts(first=four, second=one), judged, seed=1)
-    assert made[0].labels == (GOOD, BAD, BAD)
+    created, counts = sorm_examples(rollouts(first=four, second=one), judged, seed=1)
+    assert created[0].labels == (GOOD, BAD, BAD)
     assert counts.made_consistent == 0
 
 
@@ -116,8 +116,8 @@ def test_labels_after_the_first_error_can_be_dropped() -> None:
     assert drop_after_error((GOOD, BAD, GOOD, BAD)) == (GOOD, BAD, UNLABELLED, UNLABELLED)
     assert drop_after_error((GOOD, GOOD)) == (GOOD, GOOD)
     only = CleanUps(used=False, balanced=False, after_error=False)
-    made, counts = sorm_examples(rollouts(), only, seed=1)
-    assert made[0].labels == (GOOD, BAD, UNLABELLED)
+    created, counts = sorm_examples(rollouts(), only, seed=1)
+    assert created[0].labels == (GOOD, BAD, UNLABELLED)
     assert counts.dropped_after_error == 1
 
 
@@ -135,16 +135,16 @@ def test_consistency_is_a_switch() -> None:
     plain, none = sorm_examples(late, OFF, seed=1)
     assert plain[0].labels == (BAD, GOOD, BAD)
     assert none.made_consistent == 0
-    made, counts = sorm_examples(late, replace(OFF, consistent=True), seed=1)
-    assert made[0].labels == (GOOD, GOOD, BAD)
+    created, counts = sorm_examples(late, replace(OFF, consistent=True), seed=1)
+    assert created[0].labels == (GOOD, GOOD, BAD)
     assert counts.made_consistent == 1
 
 
-def test_steps_judged_by_ratio_are_never_made_consistent() -> None:
+def test_steps_judged_by_ratio_are_never_created_consistent() -> None:
     late = rollouts(first=(("no", False),), second=(("#### 20", True), ("#### 22", False)))
     by_ratio = CleanUps(used=False, balanced=False, judged="ratio")
-    made, counts = sorm_examples(late, by_ratio, seed=1)
-    assert made[0].labels == (BAD, UNLABELLED, BAD)
+    created, counts = sorm_examples(late, by_ratio, seed=1)
+    assert created[0].labels == (BAD, UNLABELLED, BAD)
     assert counts.made_consistent == 0
     with pytest.raises(ValueError, match="never made consistent"):
         CleanUps(consistent=False, judged="ratio")

@@ -64,16 +64,16 @@ def test_after_a_kill_the_chunks_and_so_the_rows_are_the_same(
     assert read_keyed(path, Row, lambda row: row.key) == every
 
 
-@pytest.mark.parametrize(("whole", "asked"), [(True, (0, 1, 2)), (False, (1, 2))])
+@pytest.mark.parametrize(("whole", "requested"), [(True, (0, 1, 2)), (False, (1, 2))])
 def test_of_a_chunk_that_is_cut_off_what_is_there_stays(
-    tmp_path: Path, asked: tuple[int, ...], *, whole: bool
+    tmp_path: Path, requested: tuple[int, ...], *, whole: bool
 ) -> None:
     path = tmp_path / "rows.jsonl"
     append_jsonl(path, [Row(0, (9,))])
     work = Work()
     rows = work.run(path, range(3), whole=whole)
     assert rows[0] == Row(0, (9,))
-    assert work.chunks == [asked]
+    assert work.chunks == [requested]
     assert [row.key for row in read_jsonl(path, Row)] == [0, 1, 2]
 
 

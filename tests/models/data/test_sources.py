@@ -26,18 +26,18 @@ def test_the_same_seed_gives_the_same_problems_and_another_seed_others() -> None
     assert all("final answer" not in problem.question for problem in first)
 
 
-def test_seeds_give_the_problems_that_the_kept_run_was_made_of() -> None:
+def test_seeds_give_the_problems_that_the_stored_run_was_built_of() -> None:
     rows = gzip.decompress((KEPT / "test_samples.jsonl.gz").read_bytes()).splitlines()
-    kept = [(row["problem"], row["question"]) for row in map(json.loads, rows)]
+    stored = [(row["problem"], row["question"]) for row in map(json.loads, rows)]
     again = [*sources.load("easy", 500, 41), *sources.load("all", 500, 42)]
-    assert sorted((problem.id, problem.question) for problem in again) == sorted(kept)
+    assert sorted((problem.id, problem.question) for problem in again) == sorted(stored)
 
 
 def test_a_larger_set_goes_on_behind_the_first_block_and_leaves_it_as_it_was() -> None:
     problems = list(itertools.islice(sources.gsm_symbolic(5, held_out=True), 9000))
-    places = [int(problem.id.removeprefix("gsm_symbolic-5-")) for problem in problems]
-    assert places == sorted(set(places))
-    first = [problem for problem, place in zip(problems, places, strict=True) if place < 50_000]
+    indices = [int(problem.id.removeprefix("gsm_symbolic-5-")) for problem in problems]
+    assert indices == sorted(set(indices))
+    first = [problem for problem, index in zip(problems, indices, strict=True) if index < 50_000]
     assert 8000 < len(first) < 9000
     import reasoning_gym
 
@@ -46,8 +46,8 @@ def test_a_larger_set_goes_on_behind_the_first_block_and_leaves_it_as_it_was() -
         for start in (250_000, 250_000 + 10**12)
     ]
     for number in (0, 100, len(first) - 1, len(first), 8999):
-        block, place = divmod(places[number], 50_000)
-        entry = blocks[block][place]
+        block, index = divmod(indices[number], 50_000)
+        entry = blocks[block][index]
         assert normalise_question(entry["question"]).startswith(problems[number].question)
         assert parse_answer(entry["metadata"]["answer_cot"]) == problems[number].answer
     known = {text_key(problem.question) for problem in first}

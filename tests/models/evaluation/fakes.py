@@ -38,7 +38,7 @@ class FakeSolver:
     """Answers at once; `fault` may raise instead."""
 
     fault: Callable[[str, str], GloreError | None] = lambda _strategy, _question: None
-    asked: list[tuple[str, str]] = field(default_factory=list)
+    requested: list[tuple[str, str]] = field(default_factory=list)
     options: list[dict[str, object]] = field(default_factory=list)
     samplings: dict[str, Sampling | None] = field(default_factory=dict)  # by strategy
     running: int = 0
@@ -55,7 +55,7 @@ class FakeSolver:
     ) -> SolveResult:
         assert deadline == 120.0
         self.options.append(options)
-        self.asked.append((question, strategy))
+        self.requested.append((question, strategy))
         self.samplings[strategy] = sampling
         self.running += 1
         self.most_running = max(self.most_running, self.running)

@@ -26,16 +26,16 @@ _REPLACE = Path.replace
 def carry_out(folder: Path) -> None:
     """All that is left; whatever is written takes a second."""
     seconds = itertools.count(float(os.getpid()))  # another beginning in each process
-    asked = plan(strategies=("draft", "glore"), concurrency=1)
-    asyncio.run(evaluate(FakeSolver(), PROBLEMS, asked, folder, clock=lambda: next(seconds)))
+    requested = plan(strategies=("draft", "glore"), concurrency=1)
+    asyncio.run(evaluate(FakeSolver(), PROBLEMS, requested, folder, clock=lambda: next(seconds)))
 
 
-def killed_in_a_write(folder: Path, answers: int, known: Collection[str], told: Path) -> None:
+def killed_in_a_write(folder: Path, answers: int, known: Collection[str], reported: Path) -> None:
     """As `carry_out`, until a write: half of a row stays, or the old file."""
     written = 0
 
     def die(path: Path) -> None:
-        told.write_text(path.name, encoding="utf-8")
+        reported.write_text(path.name, encoding="utf-8")
         os.kill(os.getpid(), signal.SIGKILL)
 
     def fsync(file: int) -> None:
@@ -61,19 +61,19 @@ def main(folder: Path) -> None:
     """An undisturbed run in `folder`/whole, one killed in every write in `folder`/killed."""
     if in_a_child(lambda: carry_out(folder / "whole")) != 0:
         raise SystemExit(1)
-    told = folder / "told"
+    reported = folder / "told"
     attempts: list[tuple[str, int]] = []
     for _ in range(40):
-        told.write_text("", encoding="utf-8")
+        reported.write_text("", encoding="utf-8")
         known = [name for name, _ in attempts]
         answers = 2 if "responses.jsonl" in known else 1
         status = in_a_child(
             lambda answers=answers, known=known: killed_in_a_write(  # type: ignore[misc]
-                folder / "killed", answers, known, told
+                folder / "killed", answers, known, reported
             )
         )
         died = os.WTERMSIG(status) if os.WIFSIGNALED(status) else status
-        attempts.append((told.read_text(encoding="utf-8"), died))
+        attempts.append((reported.read_text(encoding="utf-8"), died))
         if died != signal.SIGKILL:
             break
     sys.stdout.write(json.dumps(attempts))

@@ -20,9 +20,9 @@ def drawer(rows: int = 100, die_at: int | None = None) -> FakeDrawer:
 
 
 async def ask(
-    made: Batches, question: str, *, n: int = 1, temperature: float = 0.0, times: int = 1
+    created: Batches, question: str, *, n: int = 1, temperature: float = 0.0, times: int = 1
 ) -> list[Generation]:
-    student = engines_of(made, ()).student
+    student = engines_of(created, ()).student
     return [
         await student.generate(
             question, n=n, temperature=temperature, top_p=1.0, max_tokens=256, lease=Lease(1.0)
@@ -37,28 +37,28 @@ def texts_of(found: list[Generation]) -> list[str]:
 
 def test_what_many_questions_wait_for_is_one_batch(tmp_path: Path) -> None:
     model = drawer()
-    made = batches(tmp_path, model)
-    found = asyncio.run(made.run([ask(made, question) for question in QUESTIONS]))
+    created = batches(tmp_path, model)
+    found = asyncio.run(created.run([ask(created, question) for question in QUESTIONS]))
     assert model.batches == [7]
     assert [texts_of(each) for each in found] == [[f"{question} 0"] for question in QUESTIONS]
 
 
 def test_a_batch_is_no_larger_than_the_model_wants(tmp_path: Path) -> None:
     model = drawer(rows=3)
-    made = batches(tmp_path, model)
-    asyncio.run(made.run([ask(made, question) for question in QUESTIONS]))
+    created = batches(tmp_path, model)
+    asyncio.run(created.run([ask(created, question) for question in QUESTIONS]))
     assert model.batches == [3, 3, 1]
 
 
 def test_two_ways_share_their_texts_and_one_way_draws_each_sample_once(tmp_path: Path) -> None:
     model = drawer()
-    made = batches(tmp_path, model)
+    created = batches(tmp_path, model)
     first, second, greedy = asyncio.run(
-        made.run(
+        created.run(
             [
-                ask(made, "q", n=2, temperature=0.7, times=2),
-                ask(made, "q", temperature=0.7, times=3),
-                ask(made, "q", times=2),
+                ask(created, "q", n=2, temperature=0.7, times=2),
+                ask(created, "q", temperature=0.7, times=3),
+                ask(created, "q", times=2),
             ]
         )
     )
@@ -71,36 +71,36 @@ def test_two_ways_share_their_texts_and_one_way_draws_each_sample_once(tmp_path:
 
 def test_a_run_that_was_killed_goes_on(tmp_path: Path) -> None:
     model = drawer(rows=2, die_at=2)
-    made = batches(tmp_path, model)
+    created = batches(tmp_path, model)
     with pytest.raises(ExceptionGroup) as killed:
-        asyncio.run(made.run([ask(made, question) for question in QUESTIONS]))
+        asyncio.run(created.run([ask(created, question) for question in QUESTIONS]))
     assert killed.group_contains(KilledError)
     again = drawer(rows=2)
-    made = batches(tmp_path, again)
-    found = asyncio.run(made.run([ask(made, question) for question in QUESTIONS]))
+    created = batches(tmp_path, again)
+    found = asyncio.run(created.run([ask(created, question) for question in QUESTIONS]))
     assert sum(again.batches) == 3
     assert [texts_of(each) for each in found] == [[f"{question} 0"] for question in QUESTIONS]
 
 
-def test_scores_are_kept_too_and_a_text_without_steps_has_none(tmp_path: Path) -> None:
-    async def scored(made: Batches) -> tuple[float, ...]:
-        orm = engines_of(made, ()).orm
+def test_scores_are_stored_too_and_a_text_without_steps_has_none(tmp_path: Path) -> None:
+    async def scored(created: Batches) -> tuple[float, ...]:
+        orm = engines_of(created, ()).orm
         return (await orm.score_outcomes("q", ["a\nb", " \n", "a\nb"], lease=Lease(1.0))).values
 
     scorer = FakeScorer()
-    made = batches(tmp_path, drawer(), scorer)
-    (first,) = asyncio.run(made.run([scored(made)]))
+    created = batches(tmp_path, drawer(), scorer)
+    (first,) = asyncio.run(created.run([scored(created)]))
     assert first[0] == first[2] > 0.0
     assert first[1] == 0.0
     assert scorer.batches == [1]
-    made = Batches({}, {}, tmp_path, 256)
-    assert asyncio.run(made.run([scored(made)])) == [first]
+    created = Batches({}, {}, tmp_path, 256)
+    assert asyncio.run(created.run([scored(created)])) == [first]
 
 
 def test_without_models_what_is_missing_is_an_error(tmp_path: Path) -> None:
-    made = Batches({}, {}, tmp_path, 256)
+    created = Batches({}, {}, tmp_path, 256)
     with pytest.raises(ExceptionGroup) as missing:
-        asyncio.run(made.run([ask(made, "q")]))
+        asyncio.run(created.run([ask(created, "q")]))
     assert missing.group_contains(MissingTextError)
 
 

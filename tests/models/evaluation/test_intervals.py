@@ -79,27 +79,27 @@ RIGHT = [_RNG.random() < 0.3 for _ in range(_N)]
 SCORES = [round(_RNG.random() * 0.8 + 0.2 * right, 1) for right in RIGHT]  # with ties
 
 
-def _ratio(places: Sequence[int]) -> Estimate | None:
-    return ratio([PARTS[i] for i in places], [WHOLES[i] for i in places])
+def _ratio(indices: Sequence[int]) -> Estimate | None:
+    return ratio([PARTS[i] for i in indices], [WHOLES[i] for i in indices])
 
 
-def _rights(places: Sequence[int]) -> Estimate | None:
-    return ratio([RIGHT[i] for i in places], [1] * len(places))
+def _rights(indices: Sequence[int]) -> Estimate | None:
+    return ratio([RIGHT[i] for i in indices], [1] * len(indices))
 
 
-def _mean(places: Sequence[int]) -> Estimate | None:
-    one, other = _ratio(places), _rights(places)
+def _mean(indices: Sequence[int]) -> Estimate | None:
+    one, other = _ratio(indices), _rights(indices)
     assert one
     assert other
     return harmonic_mean(one, other)
 
 
-def _auc(places: Sequence[int]) -> Estimate | None:
-    return auc([SCORES[i] for i in places], [RIGHT[i] for i in places])
+def _auc(indices: Sequence[int]) -> Estimate | None:
+    return auc([SCORES[i] for i in indices], [RIGHT[i] for i in indices])
 
 
-def _difference(places: Sequence[int]) -> Estimate | None:
-    one, other = _ratio(places), _auc(places)
+def _difference(indices: Sequence[int]) -> Estimate | None:
+    one, other = _ratio(indices), _auc(indices)
     assert one
     assert other
     return one.minus(other)
@@ -116,7 +116,7 @@ def half(estimate: Estimate, groups: Sequence[int] | None = None) -> float:
 def test_an_interval_is_as_wide_as_the_statistic_spreads_when_questions_are_drawn_again(
     statistic: Statistic, of: int
 ) -> None:
-    groups = [place // of for place in range(_N)]
+    groups = [index // of for index in range(_N)]
     whole = statistic(range(_N))
     assert whole
     rng = random.Random(7)
@@ -207,7 +207,7 @@ def test_templates_are_counted_once() -> None:
     assert templates([record(source="train"), record(source="")]) == 0
 
 
-def test_groups_are_told_where_there_are_enough_and_all_are_known() -> None:
+def test_groups_are_reported_where_there_are_enough_and_all_are_known() -> None:
     enough = of_templates(FEWEST_TEMPLATES)
     assert groups_of(enough) == tuple(each.source for each in enough)
     assert groups_of(of_templates(FEWEST_TEMPLATES - 1)) is None

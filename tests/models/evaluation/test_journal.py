@@ -79,7 +79,7 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize("line", WRONG, ids=[str(place) for place, _ in enumerate(WRONG)])
+@pytest.mark.parametrize("line", WRONG, ids=[str(index) for index, _ in enumerate(WRONG)])
 def test_a_file_of_something_else_is_refused_and_stays_as_it_is(
     tmp_path: Path, line: bytes
 ) -> None:

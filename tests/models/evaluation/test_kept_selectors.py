@@ -31,7 +31,7 @@ def unpacked(name: str, folder: Path) -> Path:
     return folder
 
 
-def test_the_page_is_counted_from_the_kept_texts(tmp_path: Path) -> None:
+def test_the_page_is_counted_from_the_stored_texts(tmp_path: Path) -> None:
     found: dict[str, Found] = {}
     for name in KEPT_SETS:
         folder = unpacked(name, tmp_path)
@@ -45,10 +45,10 @@ def test_the_page_is_counted_from_the_kept_texts(tmp_path: Path) -> None:
     assert counted.strip() in PAGE
 
 
-def test_the_kept_questions_are_those_of_the_set(tmp_path: Path) -> None:
+def test_the_stored_questions_are_those_of_the_set(tmp_path: Path) -> None:
     for name in KEPT_SETS:
         each = FRESH_SETS[name]
-        kept = list(read_jsonl(unpacked(name, tmp_path) / QUESTIONS, Problem))
+        stored = list(read_jsonl(unpacked(name, tmp_path) / QUESTIONS, Problem))
         some = {problem.question for problem in sources.load(each.source or name, 5, each.seed)}
-        assert some & {problem.question for problem in kept}
-        assert {split_of(problem.question) for problem in kept} == {"test"}
+        assert some & {problem.question for problem in stored}
+        assert {split_of(problem.question) for problem in stored} == {"test"}

@@ -134,8 +134,8 @@ def test_the_figures_are_those_of_table_a(tmp_path: Path) -> None:
     ]
     solutions = read_processbench(written(tmp_path, rows))
     both = {"sorm": ScriptedScorer(), "orm": ScriptedScorer()}
-    kept = {role: tmp_path / f"{role}.jsonl" for role in both}
-    found = judge_solutions(solutions, both, THRESHOLDS, kept)
+    stored = {role: tmp_path / f"{role}.jsonl" for role in both}
+    found = judge_solutions(solutions, both, THRESHOLDS, stored)
     sorm, orm = found["sorm"].figures, found["orm"].figures
     assert (sorm.at.right_solutions, sorm.at.clean, orm.at.clean) == (2, 1, 2)
     assert (sorm.at.wrong_solutions, sorm.at.exact, sorm.at.early, sorm.at.late) == (3, 1, 1, 1)
@@ -168,21 +168,21 @@ def test_what_was_killed_goes_on_where_it_was(
     monkeypatch.setattr(phases, "BATCH_SCORES", 2)
     rows = [row(problem=f"{i}?", steps=["0.9", f"0.{i}"], label=i % 3 - 1) for i in range(1, 8)]
     solutions = read_processbench(written(tmp_path, [*rows, rows[0]]))
-    kept, whole = {"sorm": tmp_path / "sorm.jsonl"}, {"sorm": tmp_path / "whole.jsonl"}
+    stored, whole = {"sorm": tmp_path / "sorm.jsonl"}, {"sorm": tmp_path / "whole.jsonl"}
     expected = judge_solutions(solutions, {"sorm": ScriptedScorer()}, THRESHOLDS, whole)
     first, second, loaded = MortalScorer(dies_at=3), MortalScorer(), list[str]()
     with pytest.raises(KeyboardInterrupt):
-        judge_solutions(solutions, {"sorm": first}, THRESHOLDS, kept)
-    with kept["sorm"].open("a") as file:
+        judge_solutions(solutions, {"sorm": first}, THRESHOLDS, stored)
+    with stored["sorm"].open("a") as file:
         file.write('{"key": "cut o')
     found = judge_solutions(
-        solutions, {"sorm": second}, THRESHOLDS, kept, lambda: 0.0, loaded.append
+        solutions, {"sorm": second}, THRESHOLDS, stored, lambda: 0.0, loaded.append
     )
     assert first.asked == [f"{i}?" for i in range(1, 5)]
     assert second.asked == [f"{i}?" for i in range(5, 8)]  # the last is the first once more
     assert found["sorm"].figures == expected["sorm"].figures
     assert loaded == ["sorm"]
     other = read_processbench(written(tmp_path, [row(problem="1?", steps=["0.9", "0.3"])]))
-    changed = judge_solutions(other, {"sorm": second}, THRESHOLDS, kept)["sorm"].figures
+    changed = judge_solutions(other, {"sorm": second}, THRESHOLDS, stored)["sorm"].figures
     assert second.asked[-1] == "1?"  # another solution of it
     assert changed.at.clean == 0

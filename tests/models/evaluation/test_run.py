@@ -25,10 +25,10 @@ def row(report: EvaluationReport, name: str) -> EvaluationRow:
     return next(row for row in report.rows if row.name == name)
 
 
-async def test_every_strategy_is_asked_and_counted(tmp_path: Path) -> None:
+async def test_every_strategy_is_requested_and_counted(tmp_path: Path) -> None:
     solver = FakeSolver()
     report = await evaluate(solver, PROBLEMS, plan(concurrency=3), tmp_path, command="glore eval")
-    assert len(solver.asked) == 24
+    assert len(solver.requested) == 24
     assert solver.most_running == 3
     assert row(report, "glore").correct == 4
     assert row(report, "draft").correct == 2
@@ -41,7 +41,7 @@ async def test_every_strategy_is_asked_and_counted(tmp_path: Path) -> None:
     assert not solver.running
 
 
-async def test_only_best_of_n_is_told_how_many_candidates(tmp_path: Path) -> None:
+async def test_only_best_of_n_is_reported_how_many_candidates(tmp_path: Path) -> None:
     solver = FakeSolver()
     await evaluate(solver, PROBLEMS[:1], plan(candidates=5, max_tokens=9), tmp_path)
     one = Sampling(temperature=0.0, max_tokens=9)
@@ -51,7 +51,7 @@ async def test_only_best_of_n_is_told_how_many_candidates(tmp_path: Path) -> Non
     }
 
 
-async def test_adaptive_is_asked_with_rounds_and_verifiers_as_they_are_named(
+async def test_adaptive_is_requested_with_rounds_and_verifiers_as_they_are_named(
     tmp_path: Path,
 ) -> None:
     solver = FakeSolver()
@@ -69,8 +69,8 @@ async def test_adaptive_is_asked_with_rounds_and_verifiers_as_they_are_named(
 async def test_one_pass_asks_three_times_and_says_what_it_derived(tmp_path: Path) -> None:
     solver = FakeSolver()
     report = await evaluate(solver, PROBLEMS, plan(one_pass=True), tmp_path)
-    assert {strategy for _, strategy in solver.asked} == {"glore", "gated", "best_of_n"}
-    assert len(solver.asked) == 12
+    assert {strategy for _, strategy in solver.requested} == {"glore", "gated", "best_of_n"}
+    assert len(solver.requested) == 12
     for name in ("draft", "global", "local", "perfect selector"):
         assert row(report, name).derived_from == "glore"
     assert row(report, "draft").correct == 2
@@ -96,8 +96,8 @@ async def test_the_report_holds_everything(tmp_path: Path) -> None:
     assert "| glore | 4 | 4 | 0 |" in card
     assert "(curves.png)" in card
     assert (tmp_path / "curves.png").exists()
-    spent = report["spent"]
-    assert (spent["engine_calls"], spent["generated_tokens"]) == (54, 2400)
+    used = report["spent"]
+    assert (used["engine_calls"], used["generated_tokens"]) == (54, 2400)
     assert "2,400 tokens generated and 2,700 read,\nin 54 engine calls" in card
 
 
@@ -137,14 +137,14 @@ async def test_a_second_run_asks_nothing_that_is_answered(tmp_path: Path) -> Non
         tmp_path,
         on_progress=lambda done, total: progress.append((done, total)),
     )
-    assert len(solver.asked) == 6
-    assert ("Question 0?", "glore") not in solver.asked
+    assert len(solver.requested) == 6
+    assert ("Question 0?", "glore") not in solver.requested
     assert progress[0] == (2, 8)
     assert progress[-1] == (8, 8)
     assert row(report, "glore").n == 4
 
 
-async def test_a_question_that_fails_is_wrong_and_asked_again_next_time(tmp_path: Path) -> None:
+async def test_a_question_that_fails_is_wrong_and_requested_again_next_time(tmp_path: Path) -> None:
     def fault(_strategy: str, question: str) -> GloreError | None:
         if question == "Question 1?":
             return APITimeoutError("no answer within 125.0 s", request_id="r")
@@ -157,7 +157,7 @@ async def test_a_question_that_fails_is_wrong_and_asked_again_next_time(tmp_path
     assert row(report, "glore").tokens == 190
     solver = FakeSolver()
     report = await evaluate(solver, PROBLEMS, only_glore, tmp_path)
-    assert solver.asked == [("Question 1?", "glore")]
+    assert solver.requested == [("Question 1?", "glore")]
     assert row(report, "glore").failures == 0
 
 
@@ -172,10 +172,10 @@ async def test_a_service_that_is_gone_ends_the_run_and_keeps_what_came(tmp_path:
         await evaluate(FakeSolver(fault), PROBLEMS, only_glore, tmp_path)
     solver = FakeSolver()
     await evaluate(solver, PROBLEMS, only_glore, tmp_path)
-    assert [question for question, _ in solver.asked] == ["Question 2?", "Question 3?"]
+    assert [question for question, _ in solver.requested] == ["Question 2?", "Question 3?"]
 
 
-async def test_the_time_of_all_attempts_is_told(tmp_path: Path) -> None:
+async def test_the_time_of_all_attempts_is_reported(tmp_path: Path) -> None:
     def fault(_strategy: str, question: str) -> GloreError | None:
         if question == "Question 2?":
             return APIConnectionError("cannot connect: refused", request_id="r")
@@ -192,8 +192,8 @@ async def test_the_time_of_all_attempts_is_told(tmp_path: Path) -> None:
     report = await evaluate(FakeSolver(), PROBLEMS, only_glore, tmp_path, clock=clock)
     assert report.usage.seconds == 120 + 180  # two answers; two answers and the end
     assert "5.0 minutes over all attempts" in (tmp_path / "CARD.md").read_text(encoding="utf-8")
-    told = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
-    assert told["spent"]["seconds"] == 300
+    reported = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert reported["spent"]["seconds"] == 300
 
 
 async def test_answers_of_other_models_are_not_joined(tmp_path: Path) -> None:
@@ -204,15 +204,15 @@ async def test_answers_of_other_models_are_not_joined(tmp_path: Path) -> None:
         message = r"reported a1, now (b2|nothing)\); serve those again, "
         with pytest.raises(JournalError, match=message):
             await evaluate(solver, PROBLEMS, plan(serves=other), tmp_path)
-        assert solver.asked == []
+        assert solver.requested == []
 
 
 async def test_models_that_nobody_names_are_taken_for_the_same(tmp_path: Path) -> None:
     await evaluate(FakeSolver(), PROBLEMS[:1], plan(), tmp_path)
     await evaluate(FakeSolver(), PROBLEMS, plan(), tmp_path)
-    kept = json.loads((tmp_path / "plan.json").read_text(encoding="utf-8"))
-    assert kept.pop("serves", "absent") is None
-    (tmp_path / "plan.json").write_text(json.dumps(kept), encoding="utf-8")  # as it once was
+    stored = json.loads((tmp_path / "plan.json").read_text(encoding="utf-8"))
+    assert stored.pop("serves", "absent") is None
+    (tmp_path / "plan.json").write_text(json.dumps(stored), encoding="utf-8")  # as it once was
     await evaluate(FakeSolver(), PROBLEMS, plan(serves="a1"), tmp_path)
 
 

@@ -87,7 +87,7 @@ def test_a_perfect_selector_finds_what_there_is_and_verifiers_find_it_here(found
     assert [each.picked("verifiers, ORM").right for each in sets] == [True, True, False, False]
 
 
-def made(*candidates: tuple[str, bool, float, bool]) -> Candidates:
+def created(*candidates: tuple[str, bool, float, bool]) -> Candidates:
     """Candidates of one question: text, whether it is refuted, ORM score, whether it is right."""
     findings = Arithmetic().check("", [FALSE.splitlines()[0]])
     job = Job("q", Strategy.GLORE, Sampling(), Budget(1, 1, 1), threshold=0.5, gate=None)
@@ -109,18 +109,18 @@ def made(*candidates: tuple[str, bool, float, bool]) -> Candidates:
 
 
 def test_the_orm_alone_does_not_see_what_is_refuted() -> None:
-    candidates = made(("a", True, 0.9, False), ("b", False, 0.5, True), ("c", False, 0.6, False))
+    candidates = created(("a", True, 0.9, False), ("b", False, 0.5, True), ("c", False, 0.6, False))
     assert not candidates.picked("ORM").right
     assert not candidates.picked("verifiers, ORM").right
     assert candidates.picked("perfect").right
-    lower = made(("a", True, 0.9, False), ("b", False, 0.5, True), ("c", False, 0.4, False))
+    lower = created(("a", True, 0.9, False), ("b", False, 0.5, True), ("c", False, 0.4, False))
     assert not lower.picked("ORM").right
     assert lower.picked("verifiers, ORM").right
 
 
 def test_the_auc_within_questions_counts_pairs_of_different_texts() -> None:
-    one = made(("a", True, 0.9, False), ("b", False, 0.5, True), ("b", False, 0.5, True))
-    two = made(("a", False, 0.1, False), ("b", False, 0.5, True), ("c", False, 0.2, True))
+    one = created(("a", True, 0.9, False), ("b", False, 0.5, True), ("b", False, 0.5, True))
+    two = created(("a", False, 0.1, False), ("b", False, 0.5, True), ("c", False, 0.2, True))
     found = Found({"set": [one, two]}, {})
     by_orm = within_questions(found, lambda each: each.outcome_score or 0.0)
     assert by_orm is not None
@@ -128,7 +128,7 @@ def test_the_auc_within_questions_counts_pairs_of_different_texts() -> None:
     by_verifier = within_questions(found, lambda each: float(not each.findings))
     assert by_verifier is not None
     assert by_verifier.value == pytest.approx((1 + 0.5 + 0.5) / 3)
-    alone = made(("a", False, 0.1, True))
+    alone = created(("a", False, 0.1, True))
     assert within_questions(Found({"set": [alone]}, {}), lambda _: 0.0) is None
 
 

@@ -25,13 +25,13 @@ from tests.models.recipes.scripted import scripted
 
 def recipe() -> Recipe:
     """The smoke recipe with a scripted sampler, and long enough training to be killed within."""
-    made = scripted()
-    longer = replace(made.student, loop=LoopConfig(epochs=6, batch_tokens=2048, rate=1e-3))
-    assert made.expert_iteration is not None
+    created = scripted()
+    longer = replace(created.student, loop=LoopConfig(epochs=6, batch_tokens=2048, rate=1e-3))
+    assert created.expert_iteration is not None
     return replace(
-        made,
+        created,
         student=longer,
-        expert_iteration=replace(made.expert_iteration, training=longer),
+        expert_iteration=replace(created.expert_iteration, training=longer),
         orm=longer,
         sorm=longer,
         global_refiner=longer,

@@ -22,23 +22,23 @@ SETTINGS = {"name": "paper", "seeds": [1, 11, 21]}
 BEGUN = ("recipe.json", ".done.json")  # what says that there is a run, and that a stage is done
 
 
-def remembered(_kept: Path, run: Path) -> None:
+def remembered(_stored: Path, run: Path) -> None:
     """A run without a kept one."""
     Run(run).remember(SETTINGS)
 
 
-def started_from(kept: Path, run: Path) -> None:
+def started_from(stored: Path, run: Path) -> None:
     """As `--start-from`, left out once there is a run."""
     if not (run / "recipe.json").exists():
-        unpack(kept, run)
+        unpack(stored, run)
     Run(run).remember(SETTINGS)
 
 
-def started_beside(kept: Path, run: Path) -> None:
+def started_beside(stored: Path, run: Path) -> None:
     """As `--start-from`, in a folder that holds other things."""
     run.mkdir(exist_ok=True)
     (run / "notes").touch()
-    started_from(kept, run)
+    started_from(stored, run)
 
 
 def kill_at(number: int) -> Callable[[], int]:
@@ -81,32 +81,34 @@ def files(run: Path) -> dict[str, bytes]:
     return {str(path.relative_to(run)): path.read_bytes() for path in found}
 
 
-def attempts(start: Callable[[Path, Path], None], kept: Path, folder: Path) -> list[dict[str, Any]]:
+def attempts(
+    start: Callable[[Path, Path], None], stored: Path, folder: Path
+) -> list[dict[str, Any]]:
     """One attempt for every write of an undisturbed start, each begun again after its kill."""
     counted = folder / f"{start.__name__}.writes"
 
     def undisturbed() -> None:
         writes = kill_at(0)
-        start(kept, folder / start.__name__)
+        start(stored, folder / start.__name__)
         number = writes()
         os.close(os.open(f"{counted}.{number}", os.O_CREAT))
 
     if in_a_child(undisturbed) != 0:
         raise SystemExit(1)
     (said,) = folder.glob(f"{counted.name}.*")
-    whole, made = files(folder / start.__name__), []
+    whole, created = files(folder / start.__name__), []
     data = {name: content for name, content in whole.items() if not name.endswith(BEGUN)}
     for number in range(1, int(said.suffix[1:]) + 1):
         run = folder / f"{start.__name__}_{number}"
 
         def killed(number: int = number, run: Path = run) -> None:
             kill_at(number)
-            start(kept, run)
+            start(stored, run)
 
         status = in_a_child(killed)
         half = files(run)
-        again = in_a_child(lambda run=run: start(kept, run))  # type: ignore[misc]
-        made.append(
+        again = in_a_child(lambda run=run: start(stored, run))  # type: ignore[misc]
+        created.append(
             {
                 "signal": os.WTERMSIG(status),
                 "stages done without their data": any(n.endswith(BEGUN) for n in half)
@@ -117,14 +119,14 @@ def attempts(start: Callable[[Path, Path], None], kept: Path, folder: Path) -> l
                 "the same in the end": files(run) == whole,
             }
         )
-    return made
+    return created
 
 
-def main(kept: Path, folder: Path) -> None:
+def main(stored: Path, folder: Path) -> None:
     """All three ways to begin a run."""
     starts = (remembered, started_from, started_beside)
-    made = {start.__name__: attempts(start, kept, folder) for start in starts}
-    sys.stdout.write(json.dumps(made))
+    created = {start.__name__: attempts(start, stored, folder) for start in starts}
+    sys.stdout.write(json.dumps(created))
 
 
 if __name__ == "__main__":

@@ -12,13 +12,13 @@ from glore_models.sampling.port import Rollout
 
 def scripted() -> Recipe:
     """The smoke recipe on a toy base, sampled as scripted: every second solution is right."""
-    sampler, made = ScriptedSampler(Answers()), smoke()
-    assert made.expert_iteration is not None
+    sampler, created = ScriptedSampler(Answers()), smoke()
+    assert created.expert_iteration is not None
     return replace(
-        made,
+        created,
         from_bundle=False,
-        student=made.orm,
-        expert_iteration=replace(made.expert_iteration, training=made.orm),
+        student=created.orm,
+        expert_iteration=replace(created.expert_iteration, training=created.orm),
         sampled=StudentSampling(
             problems=ProblemCounts(easy=4, all=0, seed=21),
             n=2,

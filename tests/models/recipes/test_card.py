@@ -13,15 +13,15 @@ MODELS = Path(__file__).parents[3] / "models"
 KEPT = Run(MODELS / "kept" / "paper_gpu")
 
 
-def test_the_bundles_card_has_every_count_that_is_kept() -> None:
+def test_the_bundles_card_has_every_count_that_is_stored() -> None:
     counts = KEPT.counts()
-    made = card(paper_gpu(), counts, KEPT.seconds()).partition("The whole configuration")[0]
-    rows = {line for line in made.splitlines() if line.startswith("| ")}
+    created = card(paper_gpu(), counts, KEPT.seconds()).partition("The whole configuration")[0]
+    rows = {line for line in created.splitlines() if line.startswith("| ")}
     assert len(rows) > 2 * len(counts["steps"]) + 15
     assert rows <= set((SHIPPED / "CARD.md").read_text().splitlines())
 
 
-def test_the_kept_run_tells_what_the_filters_of_its_problems_took_out() -> None:
+def test_the_stored_run_tells_what_the_filters_of_its_problems_took_out() -> None:
     counts, counted = KEPT.counts(), Counter[str]()
     problems = tier_problems(paper_gpu().validation, "validation", counted=counted)
     assert counts["validation"].items() >= {**counted, "problems": len(problems)}.items()

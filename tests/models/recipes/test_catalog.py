@@ -45,6 +45,6 @@ def test_it_is_known_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert "paper_gpu" in RECIPES
     monkeypatch.setattr("glore_models.recipes.stages.Stages.all", lambda _stages: {})
     run_recipe("paper_gpu", tmp_path, base=tmp_path)
-    kept = json.loads((tmp_path / "recipe.json").read_text())
+    stored = json.loads((tmp_path / "recipe.json").read_text())
     named = replace(paper_gpu(), gsm8k=None).settings()
-    assert kept["sampled"] == json.loads(json.dumps(named["sampled"]))
+    assert stored["sampled"] == json.loads(json.dumps(named["sampled"]))

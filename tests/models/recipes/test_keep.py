@@ -37,7 +37,7 @@ def run(tmp_path: Path) -> Path:
     return folder
 
 
-def test_what_is_costly_is_kept_and_comes_back(run: Path, tmp_path: Path) -> None:
+def test_what_is_costly_is_stored_and_comes_back(run: Path, tmp_path: Path) -> None:
     packed = keep(run, tmp_path / "kept")
     assert "samples.jsonl.gz" in packed
     assert "sorm/head.safetensors" in packed
@@ -59,7 +59,7 @@ def test_what_is_costly_is_kept_and_comes_back(run: Path, tmp_path: Path) -> Non
     assert not any((again / name).exists() for name in gone)
 
 
-def test_the_kept_run_does_not_call_done_what_is_not_in_it() -> None:
+def test_the_stored_run_does_not_call_done_what_is_not_in_it() -> None:
     """Its students' problems, checkpoints and bundle are made again."""
     done = {path.name.removesuffix(".done.json") for path in KEPT.glob("*.done.json")}
     assert {"student_0", "samples", "matched_steps"} <= done
@@ -87,7 +87,7 @@ def test_weights_that_ship_are_not_packed_again_and_come_from_the_bundle(
         unpack(tmp_path / "kept", tmp_path / "third")
 
 
-def test_the_kept_run_comes_back_with_every_adapter_that_ships(tmp_path: Path) -> None:
+def test_the_stored_run_comes_back_with_every_adapter_that_ships(tmp_path: Path) -> None:
     unpack(KEPT, tmp_path / "run")
     for folder, role in {"student_1": "student", **{each: each for each in ROLES[1:]}}.items():
         weights = tmp_path / "run" / folder / "adapter_model.safetensors"
@@ -95,7 +95,7 @@ def test_the_kept_run_comes_back_with_every_adapter_that_ships(tmp_path: Path) -
     assert (tmp_path / "run" / "student_0" / "adapter_model.safetensors").is_file()
 
 
-def test_records_are_kept_without_questions_that_are_not_ours(run: Path, tmp_path: Path) -> None:
+def test_records_are_stored_without_questions_that_are_not_ours(run: Path, tmp_path: Path) -> None:
     for set_ in ("easy", "gsm8k"):
         phases = run / "evaluation" / "ei" / set_
         phases.mkdir(parents=True)
@@ -126,7 +126,7 @@ def test_records_are_kept_without_questions_that_are_not_ours(run: Path, tmp_pat
 
 
 @pytest.mark.parametrize("compared", [False, True])
-def test_a_scorer_that_does_not_ship_is_kept_until_it_is_compared(
+def test_a_scorer_that_does_not_ship_is_stored_until_it_is_compared(
     run: Path, tmp_path: Path, *, compared: bool
 ) -> None:
     (run / "sorm").rename(run / "sorm_ratio")
@@ -170,19 +170,19 @@ def killed_after(writes: int, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_cut_off_at_any_file_unpacking_leaves_no_run_and_can_be_done_again(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writes: int, held: str
 ) -> None:
-    kept, again = tmp_path / "kept", tmp_path / "again"
-    keep(run, kept)
+    stored, again = tmp_path / "kept", tmp_path / "again"
+    keep(run, stored)
     if held != "nothing":
         again.mkdir()
     if held == "another file":
         (again / "notes").touch()
-    unpack(kept, tmp_path / "whole")
+    unpack(stored, tmp_path / "whole")
     whole = contents(tmp_path / "whole")
     assert len(whole) == 9
 
     killed_after(writes, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
-        unpack(kept, again)
+        unpack(stored, again)
     half = contents(again) if again.exists() else {}
     assert "recipe.json" not in half
     if any(name.endswith(".done.json") for name in half):
@@ -192,7 +192,7 @@ def test_cut_off_at_any_file_unpacking_leaves_no_run_and_can_be_done_again(
         assert not half
     monkeypatch.undo()
 
-    unpack(kept, again)
+    unpack(stored, again)
     assert contents(again).items() >= whole.items()
     assert contents(again).keys() - whole.keys() <= {"notes"}
     assert not list(tmp_path.glob("*.unpacking"))
@@ -203,7 +203,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
 
-def test_a_kept_run_is_unpacked_where_one_stands(
+def test_a_stored_run_is_unpacked_where_one_stands(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The folder that is worked in is filled, not replaced; a link is followed."""

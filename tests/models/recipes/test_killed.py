@@ -54,16 +54,16 @@ def test_killed_in_every_stage_a_run_ends_the_same(tiny_base: Path, tmp_path: Pa
 
 def test_killed_at_any_write_of_its_beginning_a_run_begins_again(tmp_path: Path) -> None:
     """Its recipe written down, or a kept run unpacked, in a new folder and in one in use."""
-    kept, folder = tmp_path / "kept", tmp_path / "runs"
-    for path in (kept / "sorm", folder):
+    stored, folder = tmp_path / "kept", tmp_path / "runs"
+    for path in (stored / "sorm", folder):
         path.mkdir(parents=True)
     for name in ("recipe", "sorm.done", "student_0.done", "thresholds"):
-        (kept / f"{name}.json").write_text(json.dumps({"name": name}))
-    (kept / "recipe.json").write_text(json.dumps(SETTINGS, indent=1) + "\n")
-    (kept / "sorm" / "adapter_model.safetensors").write_bytes(b"weights" * 9)
-    (kept / "samples.jsonl.gz").write_bytes(gzip.compress(b'{"a": 1}\n' * 9))
+        (stored / f"{name}.json").write_text(json.dumps({"name": name}))
+    (stored / "recipe.json").write_text(json.dumps(SETTINGS, indent=1) + "\n")
+    (stored / "sorm" / "adapter_model.safetensors").write_bytes(b"weights" * 9)
+    (stored / "samples.jsonl.gz").write_bytes(gzip.compress(b'{"a": 1}\n' * 9))
     done = subprocess.run(
-        [sys.executable, "-m", "tests.models.recipes.killed_at_start", str(kept), str(folder)],
+        [sys.executable, "-m", "tests.models.recipes.killed_at_start", str(stored), str(folder)],
         stdout=subprocess.PIPE,
         check=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([".", os.environ.get("PYTHONPATH", "")])},

@@ -92,17 +92,17 @@ def test_pairs_and_outcomes_are_counted_before_they_are_cut(tmp_path: Path) -> N
     assert (counts["samples"], counts["without_steps"], counts["orm_samples"]) == (12, 1, 3)
 
 
-def test_todays_labels_are_those_of_the_kept_run(tmp_path: Path) -> None:
+def test_todays_labels_are_those_of_the_stored_run(tmp_path: Path) -> None:
     """Of every step scorer, on the kept rollouts."""
     run = Run(tmp_path)
     run.path("rollouts.jsonl").write_bytes(
         gzip.decompress((KEPT / "rollouts.jsonl.gz").read_bytes())
     )
     counts = Labelling(paper_gpu(), run).steps()
-    kept = json.loads((KEPT / "step_examples.done.json").read_text())
+    stored = json.loads((KEPT / "step_examples.done.json").read_text())
     gone = "binary_search_"  # counted once, by a version that is not there any more
-    labels = {name for name in kept if name != "seconds" and not name.startswith(gone)}
-    assert counts == {name: kept[name] for name in labels}
+    labels = {name for name in stored if name != "seconds" and not name.startswith(gone)}
+    assert counts == {name: stored[name] for name in labels}
     by_prefix: dict[tuple[str, str], list[PrefixRollouts]] = defaultdict(list)
     for row in read_jsonl(run.path("rollouts.jsonl"), PrefixRollouts):
         by_prefix[row.prefix].append(row)
@@ -112,13 +112,13 @@ def test_todays_labels_are_those_of_the_kept_run(tmp_path: Path) -> None:
     assert sum(len({any(row.right) for row in rows}) > 1 for rows in again) == 543
     at: dict[tuple[str, ...], Counter[int]] = defaultdict(Counter)
     for example in read_jsonl(run.path("sorm.jsonl"), ScoreExample):
-        for place, label in enumerate(example.labels, start=1):
-            at[example.question, *example.steps[:place]][label] += label >= 0
+        for index, label in enumerate(example.labels, start=1):
+            at[example.question, *example.steps[:index]][label] += label >= 0
     both = [(labels[GOOD], labels[BAD]) for labels in at.values() if labels[GOOD] and labels[BAD]]
     assert (len(both), sum(map(sum, both)), sum(map(min, both))) == (369, 930, 382)
     matched = Labelling(paper_gpu(), run).matched()
-    kept = json.loads((KEPT / "matched_examples.done.json").read_text())
-    assert matched == {name: count for name, count in kept.items() if name != "seconds"}
+    stored = json.loads((KEPT / "matched_examples.done.json").read_text())
+    assert matched == {name: count for name, count in stored.items() if name != "seconds"}
     for name in ("sorm", "sorm_ratio", "sorm_to_error", "orm_matched"):
         labelled = gzip.decompress((KEPT / f"{name}.jsonl.gz").read_bytes())
         assert run.path(f"{name}.jsonl").read_bytes() == labelled, name

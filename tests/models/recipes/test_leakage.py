@@ -71,7 +71,7 @@ def test_no_question_of_a_gsm8k_file_is_on_both_sides(tmp_path: Path) -> None:
     assert not held & {text_key(problem.question) for problem in mixed}
 
 
-def test_no_question_of_an_evaluation_set_is_in_the_kept_run(
+def test_no_question_of_an_evaluation_set_is_in_the_stored_run(
     held_out: dict[str, set[str]], tmp_path: Path
 ) -> None:
     """Nor one of its own drafts, in any file that it was trained on or that those came from."""

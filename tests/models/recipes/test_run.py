@@ -59,13 +59,13 @@ def test_the_settings_that_differ_are_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("then", "said"), [("train.jsonl", "train.jsonl"), (None, "no file")])
 @pytest.mark.parametrize("differs", ["gsm8k", "gsm8k_sha256"])
-def test_what_named_the_gsm8k_file_is_told_when_that_differs(
+def test_what_named_the_gsm8k_file_is_reported_when_that_differs(
     tmp_path: Path, then: str | None, said: str, differs: str
 ) -> None:
     run, settings = Run(tmp_path), {"gsm8k": then, "gsm8k_sha256": "a"}
     run.remember(settings)
-    told = rf"differs in {differs} \(GLORE_GSM8K named {said} then\);"
-    with pytest.raises(OtherRecipeError, match=told):
+    reported = rf"differs in {differs} \(GLORE_GSM8K named {said} then\);"
+    with pytest.raises(OtherRecipeError, match=reported):
         run.remember({**settings, differs: "b"})
 
 

@@ -99,12 +99,12 @@ def test_a_run_from_before_a_stage_was_added_does_that_stage_alone(
     """As the kept run does, whose other scorers are gone: what was done stays as it was."""
     did: list[str] = []
 
-    def all_stages(made: Stages) -> dict[str, Callable[[], Counts]]:
+    def all_stages(created: Stages) -> dict[str, Callable[[], Counts]]:
         def work(name: str) -> Counts:
             did.append(name)
             return {}
 
-        return {name: partial(work, name) for name in every(made)}
+        return {name: partial(work, name) for name in every(created)}
 
     every = Stages.all
     monkeypatch.setattr(Stages, "all", all_stages)
@@ -114,8 +114,8 @@ def test_a_run_from_before_a_stage_was_added_does_that_stage_alone(
     run.remember(settings)
     for name in every(Stages(before, run, Path("base"))):
         run.stage(name, dict)
-    kept = {path.name: path.read_bytes() for path in run.folder.glob("*.done.json")}
+    stored = {path.name: path.read_bytes() for path in run.folder.glob("*.done.json")}
     run_recipe("paper", run.folder, base=Path("base"))
     assert did == ["matched_examples", "orm_matched", "matched_steps"]
-    assert all(run.path(name).read_bytes() == content for name, content in kept.items())
+    assert all(run.path(name).read_bytes() == content for name, content in stored.items())
     assert json.loads(run.path("recipe.json").read_text())["orm_matched"] is True

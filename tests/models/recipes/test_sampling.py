@@ -59,10 +59,10 @@ class Backwards(StreamingSampler):
     ) -> Iterator[tuple[int, list[Rollout]]]:
         assert (temperature, max_tokens) == (0.8, 9)
         self.asked.update(prompts)
-        for place, prompt in list(enumerate(prompts))[:: self.order]:
+        for index, prompt in list(enumerate(prompts))[:: self.order]:
             name = hashlib.sha256(prompt.encode()).hexdigest()[:4]
             lines = [f"so {name} {i}\n#### {i}" for i in range(n)]
-            yield place, [Rollout(line, finished=True, tokens=4) for line in lines]
+            yield index, [Rollout(line, finished=True, tokens=4) for line in lines]
 
 
 def test_a_file_does_not_tell_in_which_order_engines_were_finished(tmp_path: Path) -> None:
@@ -94,8 +94,11 @@ def test_a_prefix_that_solutions_of_a_problem_share_is_rolled_out_once(tmp_path:
     assert set(sampler.asked.values()) == {1}
     rows = list(read_jsonl(out, PrefixRollouts))
     cuts = [(row.problem, row.solution, row.kept) for row in rows]
-    wanted = [(s.problem, s.solution, kept) for s, most in zip(SOLUTIONS, (2, 2, 3, 1), strict=True)
-              for kept in range(1, most + 1)]  # fmt: skip
+    wanted = [
+        (each.problem, each.solution, steps)
+        for each, most in zip(SOLUTIONS, (2, 2, 3, 1), strict=True)
+        for steps in range(1, most + 1)
+    ]
     assert cuts == wanted
     came = {row.prefix: (row.continuations, row.right) for row in rows}
     assert len(came) == 5

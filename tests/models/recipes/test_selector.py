@@ -15,10 +15,10 @@ from glore_models.training.scoring import score_steps
 RIGHT, WRONG = "It is 3 + 4 = 7.\n#### 7", "It is 3 + 4 = 8.\n#### 8"
 
 
-def rollouts(problem: str, kept: int, *texts: tuple[str, bool]) -> PrefixRollouts:
+def rollouts(problem: str, stored: int, *texts: tuple[str, bool]) -> PrefixRollouts:
     solution = "First.\nSecond.\n#### 1"
     continuations, right = zip(*texts, strict=True)
-    return PrefixRollouts(problem, f"{problem}?", "1", solution, kept, continuations, right)
+    return PrefixRollouts(problem, f"{problem}?", "1", solution, stored, continuations, right)
 
 
 def test_questions_are_mixed_that_have_solutions_of_both_kinds() -> None:
@@ -89,8 +89,8 @@ def test_a_scorer_learns_from_pairs_alone_with_labels_and_from_every_token(
     )
     assert seen[-1][0] == report.tokens
     assert seen[-1][1] > max(1.0, seen[0][1])
-    kept = score_steps(tiny_base, tmp_path / "s", [("5?", ("a", "good")), ("5?", ("a", "bad"))])
-    assert kept[0][-1] > kept[1][-1]
+    stored = score_steps(tiny_base, tmp_path / "s", [("5?", ("a", "good")), ("5?", ("a", "bad"))])
+    assert stored[0][-1] > stored[1][-1]
 
 
 def test_a_label_at_every_token_is_that_of_its_step(tiny_base: Path) -> None:

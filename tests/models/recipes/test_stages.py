@@ -58,10 +58,10 @@ def test_every_stage_leaves_its_counts_and_time(finished: tuple[Run, Stages]) ->
 def test_labels_come_from_rollouts(finished: tuple[Run, Stages]) -> None:
     run, _ = finished
     rows = list(read_jsonl(run.path("rollouts.jsonl"), PrefixRollouts))
-    assert all(any(row.right) == ("slip" not in _kept(row)) for row in rows)
+    assert all(any(row.right) == ("slip" not in _stored(row)) for row in rows)
 
 
-def _kept(row: PrefixRollouts) -> str:
+def _stored(row: PrefixRollouts) -> str:
     return "\n".join(row.solution.split("\n")[: row.kept])
 
 
@@ -135,8 +135,8 @@ def test_a_bundle_becomes_a_run_folder_with_the_same_models(
     assert all(torch.equal(one[key], two[key]) for key in one)
     for role in ("sorm", "orm"):
         names = ("head.safetensors", "adapter_model.safetensors")
-        for made, again in ((run.path(role) / name, out / role / name) for name in names):
-            assert all(torch.equal(load_file(made)[k], v) for k, v in load_file(again).items())
+        for created, again in ((run.path(role) / name, out / role / name) for name in names):
+            assert all(torch.equal(load_file(created)[k], v) for k, v in load_file(again).items())
     of_run = read_thresholds(run.path("thresholds.json"))
     assert read_thresholds(out / "thresholds.json") == replace(of_run, compared={})
     check_best_points(out)
@@ -210,13 +210,13 @@ def test_no_test_question_is_in_any_training_file(finished: tuple[Run, Stages]) 
     assert not any(json.dumps(question)[1:-1] in everything for question in held)
 
 
-def test_the_settings_of_a_run_are_kept_and_not_mixed(tmp_path: Path) -> None:
+def test_the_settings_of_a_run_are_stored_and_not_mixed(tmp_path: Path) -> None:
     run = Run(tmp_path / "run")
     run.remember(smoke().settings())
     run.remember(smoke().settings())
-    kept = json.loads(run.path("recipe.json").read_text())
-    assert kept["mixture"]["seed"] == 1
-    assert kept["student"]["loop"]["rate"] == 5e-5
+    stored = json.loads(run.path("recipe.json").read_text())
+    assert stored["mixture"]["seed"] == 1
+    assert stored["student"]["loop"]["rate"] == 5e-5
     with pytest.raises(OtherRecipeError, match="other settings"):
         run.remember(replace(smoke(), orm_samples=1).settings())
 

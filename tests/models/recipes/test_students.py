@@ -29,23 +29,23 @@ def test_only_right_solutions_are_learnt_from_and_each_once() -> None:
     one, other = "2 + 2 = 4\n#### 4", "1 + 3 = 4\n#### 4"
     samples = [sample("p", one), sample("p", one), sample("p", other), sample("p", "#### 5")]
     samples.append(sample("q", one))
-    kept = right_and_different(samples, most=9, seed=1)
-    assert sorted((each.id, each.solution) for each in kept) == [
+    stored = right_and_different(samples, most=9, seed=1)
+    assert sorted((each.id, each.solution) for each in stored) == [
         ("p", other),
         ("p", one),
         ("q", one),
     ]
-    assert all(each.source == "student" for each in kept)
+    assert all(each.source == "student" for each in stored)
 
 
-def test_at_most_so_many_of_a_problem_are_kept_by_a_seed_of_the_round() -> None:
+def test_at_most_so_many_of_a_problem_are_stored_by_a_seed_of_the_round() -> None:
     samples = [sample(p, f"{i} + 0 = {i}\n#### 4") for p in "pq" for i in range(8)]
     rounds = [right_and_different(samples, most=2, seed=seed) for seed in range(9)]
-    for kept in rounds:
-        assert [each.id for each in kept] == ["p", "p", "q", "q"]
-        assert len({(each.id, each.solution) for each in kept}) == 4
+    for stored in rounds:
+        assert [each.id for each in stored] == ["p", "p", "q", "q"]
+        assert len({(each.id, each.solution) for each in stored}) == 4
     assert rounds[3] == right_and_different(samples, most=2, seed=3)
-    assert any(kept != rounds[0] for kept in rounds[1:])
+    assert any(stored != rounds[0] for stored in rounds[1:])
 
 
 def test_no_two_rounds_share_a_seed_nor_take_that_of_another_tier() -> None:
@@ -54,8 +54,8 @@ def test_no_two_rounds_share_a_seed_nor_take_that_of_another_tier() -> None:
     assert recipe.expert_iteration.problems_of(1) == recipe.expert_iteration.problems
     rounds = [recipe.expert_iteration.problems_of(number) for number in range(1, 9)]
     every = [*rounds, recipe.sampled.problems, recipe.validation, recipe.test]
-    seeds = [tiers.seed + place for tiers in every for place in range(3)]  # easy, all, gsm8k
-    seeds += [recipe.mixture.seed + place for place in range(4)]
+    seeds = [tiers.seed + index for tiers in every for index in range(3)]  # easy, all, gsm8k
+    seeds += [recipe.mixture.seed + index for index in range(4)]
     assert len(set(seeds)) == len(seeds)
     assert rounds[5] == replace(rounds[0], seed=rounds[5].seed)
 
@@ -72,7 +72,9 @@ class Right:
         assert (n, temperature, max_tokens) == (2, 0.8, 80)
         return [
             [
-                Rollout(f"step {i}\n#### {self.answers[asked(prompt)]}", finished=True, tokens=5)
+                Rollout(
+                    f"step {i}\n#### {self.answers[question_in(prompt)]}", finished=True, tokens=5
+                )
                 for i in range(n)
             ]
             for prompt in prompts
@@ -84,7 +86,7 @@ class AnyAnswer(dict[str, str]):
         return "0"
 
 
-def asked(prompt: str) -> str:
+def question_in(prompt: str) -> str:
     return prompt.partition("\nSolution:\n")[0].removeprefix("Question: ")
 
 

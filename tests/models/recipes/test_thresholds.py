@@ -24,23 +24,23 @@ FILES = ("first_error", "sorm"), ("orm_first_error", "orm"), ("gate", "gate")
 
 def drafts(split: str, size: int = 40) -> list[PrefixRollouts]:
     """Drafts of two steps and an answer, half of them wrong from a step that differs."""
-    made = []
+    created = []
     for number in range(size):
         answer = "20" if number % 2 else "21"
         solution = f"{split} {number} = 5\n5 * 4 = {answer}\n#### {answer}"
-        made += [
+        created += [
             PrefixRollouts(
                 problem=f"{split}-{number}",
                 question=f"How many in {split} {number}?",
                 answer="20",
                 solution=solution,
-                kept=kept,
+                kept=stored,
                 continuations=("#### 20", "#### 1"),
-                right=(bool(number % 2) or (number + kept) % 4 == 0, False),
+                right=(bool(number % 2) or (number + stored) % 4 == 0, False),
             )
-            for kept in (1, 2)
+            for stored in (1, 2)
         ]
-    return made
+    return created
 
 
 def scored(
@@ -89,12 +89,12 @@ def test_without_test_drafts_the_card_has_the_thresholds_all_the_same(
     recipe: Recipe, tmp_path: Path
 ) -> None:
     counts = choose(tmp_path / "run", recipe, validation=drafts("validation"))
-    kept = json.loads((tmp_path / "run" / "thresholds.json").read_text())
-    assert counts["sorm"]["threshold"] == kept["first_error"]
+    stored = json.loads((tmp_path / "run" / "thresholds.json").read_text())
+    assert counts["sorm"]["threshold"] == stored["first_error"]
     assert counts["orm"].keys() == {"threshold", "validation_f1"}
     written = card(recipe, {"steps": counts}, 0.0)
     assert (
-        f"| sorm | {kept['first_error']:.2f} | {counts['sorm']['validation_f1']:.3f} |" in written
+        f"| sorm | {stored['first_error']:.2f} | {counts['sorm']['validation_f1']:.3f} |" in written
     )
 
 
@@ -125,11 +125,11 @@ def test_the_matched_orm_is_compared_later_and_changes_nothing_else(
 def check_best_points(folder: Path) -> list[float]:
     """Every threshold in the folder is a point of its curve with the highest value: the values."""
     values = []
-    kept = json.loads((folder / "thresholds.json").read_text())
+    stored = json.loads((folder / "thresholds.json").read_text())
     for name, curve in FILES:
         points = json.loads((folder / f"{curve}_curve.json").read_text())
         value = "b" if curve == "gate" else "f1"
-        (at,) = [point for point in points if point["threshold"] == kept[name]]
+        (at,) = [point for point in points if point["threshold"] == stored[name]]
         assert at[value] == max(point[value] for point in points), name
         values.append(at[value])
     return values
@@ -140,7 +140,7 @@ def test_every_threshold_is_its_curves_best_point(recipe: Recipe, tmp_path: Path
     assert all(0 < value < 1 for value in check_best_points(tmp_path / "run"))
 
 
-def test_the_thresholds_of_the_kept_run_are_its_curves_best_points() -> None:
+def test_the_thresholds_of_the_stored_run_are_its_curves_best_points() -> None:
     assert all(0 < value < 1 for value in check_best_points(ROOT / "models" / "kept" / "paper_gpu"))
 
 

@@ -48,19 +48,21 @@ def test_the_key_is_not_shown() -> None:
 
 @pytest.mark.parametrize("kind", ["local", "vllm", "ray"])
 def test_a_run_remembers_the_sampler_by_its_name_and_nothing_is_started_yet(kind: str) -> None:
-    with make(SamplerChoice(kind)) as made:
-        assert made.__qualname__ == f"{kind}_sampler"
+    with make(SamplerChoice(kind)) as created:
+        assert created.__qualname__ == f"{kind}_sampler"
 
 
-def test_a_named_engine_is_asked_under_the_name_it_serves_the_checkpoint(tmp_path: Path) -> None:
+def test_a_named_engine_is_requested_under_the_name_it_serves_the_checkpoint(
+    tmp_path: Path,
+) -> None:
     with fake_engine(Path("/elsewhere") / tmp_path.name) as engine:
         choice = SamplerChoice("vllm", engine_urls=(engine.url,), api_key="k", concurrency=3)
-        with make(choice) as made:
-            sampler = made(tmp_path, 1)
+        with make(choice) as created:
+            sampler = created(tmp_path, 1)
             assert isinstance(sampler, VllmSampler)
             assert (sampler.url, sampler.model, sampler.concurrency) == (engine.url, "student", 3)
             with pytest.raises(SamplingError, match=r"not .*merged_1"):
-                made(tmp_path / "merged_1", 1)
+                created(tmp_path / "merged_1", 1)
 
 
 def test_a_server_of_its_own_ends_with_its_sampler_and_at_the_latest_with_the_run(
@@ -80,14 +82,14 @@ def test_a_server_of_its_own_ends_with_its_sampler_and_at_the_latest_with_the_ru
         cuda=SimpleNamespace(empty_cache=lambda: events.append("memory given back"))
     )
     monkeypatch.setitem(sys.modules, "torch", torch)
-    with make(SamplerChoice("vllm")) as made:
-        first = made(tmp_path / "merged_0", 1)
+    with make(SamplerChoice("vllm")) as created:
+        first = created(tmp_path / "merged_0", 1)
         drawn = first.sample(["a"], n=2, temperature=0.8, max_tokens=9)
         assert [rollout.tokens for rollout in drawn[0]] == [3, 3]
         assert events == ["memory given back", "merged_0 started"]
         del first
         assert events[2:] == ["merged_0 ended"]
-        second = made(tmp_path / "merged_1", 2)
+        second = created(tmp_path / "merged_1", 2)
         assert events[3:] == ["memory given back", "merged_1 started"]
     assert events[5:] == ["merged_1 ended"]
     del second

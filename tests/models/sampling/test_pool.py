@@ -66,8 +66,8 @@ def test_draws_do_not_depend_on_the_number_of_processes(
 
 def test_each_place_comes_once_as_batches_are_finished(two: PooledSampler) -> None:
     assert isinstance(two, StreamingSampler)
-    places = [place for place, _ in two.stream(PROMPTS, n=2, temperature=1.0, max_tokens=3)]
-    assert sorted(places) == list(range(len(PROMPTS)))
+    indices = [index for index, _ in two.stream(PROMPTS, n=2, temperature=1.0, max_tokens=3)]
+    assert sorted(indices) == list(range(len(PROMPTS)))
 
 
 def test_a_process_that_is_killed_is_an_error(tiny_base: Path) -> None:

@@ -31,7 +31,7 @@ def test_places_stay_in_order_and_prompts_that_go_on_from_one_another_stay_toget
     prompts: list[str], most: int
 ) -> None:
     parts = chunk_by_prefix(prompts, most)
-    assert [place for part in parts for place in part] == list(range(len(prompts)))
+    assert [index for part in parts for index in part] == list(range(len(prompts)))
     assert all(1 <= len(part) <= most for part in parts)
     for part in parts[1:]:
         if prompts[part.start].startswith(prompts[part.start - 1]):  # of a row that does not fit

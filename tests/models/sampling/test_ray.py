@@ -42,8 +42,8 @@ def engines(checkpoint: Path) -> Iterator[tuple[FakeEngine, FakeEngine]]:
 def make_sampler(engines: tuple[FakeEngine, FakeEngine]) -> Iterator[MakeSampler]:
     urls = tuple(engine.url for engine in engines)
     before = set(psutil.Process().children(recursive=True))
-    with make(SamplerChoice("ray", engine_urls=urls, concurrency=4)) as made:
-        yield made
+    with make(SamplerChoice("ray", engine_urls=urls, concurrency=4)) as created:
+        yield created
     left = [child for child in psutil.Process().children(recursive=True) if child not in before]
     _, alive = psutil.wait_procs(left, timeout=60)
     assert not alive
@@ -87,8 +87,8 @@ def test_a_killed_worker_loses_no_solution_and_doubles_none(
     (killed,) = engines[1].killed
     assert not psutil.pid_exists(killed)
     assert sampler.trouble.revived > 0  # type: ignore[attr-defined] # Ray started it again
-    asked = engines[0].asked + engines[1].asked
-    assert sum(asked.values()) > len(PROBLEMS)  # what it had not delivered was drawn again
+    requested = engines[0].asked + engines[1].asked
+    assert sum(requested.values()) > len(PROBLEMS)  # what it had not delivered was drawn again
     rows = list(read_jsonl(tmp_path / "killed.jsonl", StudentSample))
     assert Counter(row.problem for row in rows) == {problem.id: K for problem in PROBLEMS}
     assert counts["samples"] == len(PROBLEMS) * K
@@ -112,12 +112,12 @@ def test_prefixes_are_rolled_out_by_the_same_stage(
     rows = list(read_jsonl(tmp_path / "out.jsonl", PrefixRollouts))
     assert len(engines[0].killed) == 1
     assert Counter((row.problem, row.kept) for row in rows) == {
-        (sample.problem, kept): 1 for sample in samples for kept in (1, 2)
+        (sample.problem, stored): 1 for sample in samples for stored in (1, 2)
     }
     assert all(len(row.continuations) == K for row in rows)
 
 
-def test_what_an_engine_failed_to_answer_is_asked_of_the_next(
+def test_what_an_engine_failed_to_answer_is_requested_of_the_next(
     make_sampler: MakeSampler, engines: tuple[FakeEngine, FakeEngine], checkpoint: Path
 ) -> None:
     engines[0].fails_once.add("aa")
@@ -160,14 +160,14 @@ def test_more_engines_than_gpus_are_refused(
 
     monkeypatch.setattr(cluster, "connected", lambda *_, **__: nullcontext())
     monkeypatch.setattr(engines, "ray", FakeRay())
-    with make(SamplerChoice("ray", engines=4)) as made:
+    with make(SamplerChoice("ray", engines=4)) as created:
         for there, text in ((1, "1 GPU"), (2, "2 GPUs")):
             monkeypatch.setattr(cluster, "gpus", lambda there=there: there)
             with pytest.raises(SamplingError, match=rf"^4 engines .* the cluster has {text}$"):
-                made(checkpoint, 1)
+                created(checkpoint, 1)
         for there, each in ((4, 1), (0, 0)):  # without any, servers run on the CPU
             monkeypatch.setattr(cluster, "gpus", lambda there=there: there)
-            sampler = made(checkpoint, 1)
+            sampler = created(checkpoint, 1)
             assert [engine.host for engine in sampler.engines] == [each] * 4  # type: ignore[attr-defined] # RaySampler's
 
 

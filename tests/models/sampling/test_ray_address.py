@@ -109,16 +109,18 @@ def test_a_cluster_is_joined_by_its_address_and_outlives_the_run(
             timeout=PATIENCE,
         )
         assert done.returncode == 0, done.stderr
-        asked = one.asked + other.asked
+        requested = one.asked + other.asked
         assert one.asked
         assert other.asked
-    told = json.loads(done.stdout.splitlines()[-1])
-    assert told["joined"].split(":")[1] == head.address.split(":")[1]  # Ray names the host itself
-    assert told["left"]
-    assert told["alive"] == 1
+    reported = json.loads(done.stdout.splitlines()[-1])
+    assert (
+        reported["joined"].split(":")[1] == head.address.split(":")[1]
+    )  # Ray names the host itself
+    assert reported["left"]
+    assert reported["alive"] == 1
     assert head.process.poll() is None
-    assert asked == {f"prompt {number}": 1 for number in range(12)}
-    assert told["rollouts"] == [
+    assert requested == {f"prompt {number}": 1 for number in range(12)}
+    assert reported["rollouts"] == [
         [
             {"text": f"{len(prompt)} is {i}\n#### {i}", "finished": True, "tokens": 3}
             for i in range(2)

@@ -22,22 +22,22 @@ def test_a_cpu_gets_float32_and_few_threads(
     tmp_path: Path, *, gpu: bool, dtype: str, threads: bool
 ) -> None:
     checkpoint = _checkpoint(tmp_path, 8192)
-    made = launch(checkpoint, "student", HERE, 9, gpu=gpu, environment={"PATH": "p"})
-    command = list(made.command)
+    created = launch(checkpoint, "student", HERE, 9, gpu=gpu, environment={"PATH": "p"})
+    command = list(created.command)
     assert command[command.index("--dtype") + 1] == dtype
     assert command[command.index("--model") + 1] == str(checkpoint)
     assert ("--enforce-eager" in command) is not gpu
-    assert ("OMP_NUM_THREADS" in made.environment) is threads
-    assert made.environment["PATH"] == "p"
-    assert (made.port, made.ready) == (9, "/health")
+    assert ("OMP_NUM_THREADS" in created.environment) is threads
+    assert created.environment["PATH"] == "p"
+    assert (created.port, created.ready) == (9, "/health")
     assert "--enable-prefix-caching" in command
     assert ("--block-size" in command) is not gpu
     assert "--seed" not in command
 
 
 def test_the_context_is_the_models_own_where_that_is_shorter(tmp_path: Path) -> None:
-    made = launch(_checkpoint(tmp_path, 512), "s", HERE, 9, gpu=False, environment={})
-    assert made.command[made.command.index("--max-model-len") + 1] == "512"
+    created = launch(_checkpoint(tmp_path, 512), "s", HERE, 9, gpu=False, environment={})
+    assert created.command[created.command.index("--max-model-len") + 1] == "512"
 
 
 def test_a_server_that_cannot_start_is_an_error_and_leaves_no_log(

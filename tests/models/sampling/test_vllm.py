@@ -15,13 +15,13 @@ from glore_models.sampling.vllm import SamplingError, VllmSampler
 class Completions(BaseHTTPRequestHandler):
     """Answers `n` numbered completions of the prompt, the last one first and cut off."""
 
-    asked: ClassVar[list[dict[str, Any]]] = []
+    requested: ClassVar[list[dict[str, Any]]] = []
     keys: ClassVar[list[str | None]] = []
 
     def do_POST(self) -> None:
         length = int(self.headers["Content-Length"])
         body = json.loads(self.rfile.read(length))
-        self.asked.append(body)
+        self.requested.append(body)
         self.keys.append(self.headers["Authorization"])
         given = body["n"] - (body["prompt"] == "short")
         choices = [
@@ -46,7 +46,7 @@ class Completions(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    Completions.asked.clear()
+    Completions.requested.clear()
     Completions.keys.clear()
     with ThreadingHTTPServer(("127.0.0.1", 0), Completions) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -68,13 +68,13 @@ def test_rollouts_come_in_order_and_know_whether_they_ended(url: str) -> None:
 
 def test_one_request_for_all_rollouts_of_a_prompt_and_never_a_seed(url: str) -> None:
     VllmSampler(url, "student").sample(["a"], n=8, temperature=0.8, max_tokens=9)
-    asked = {"model": "student", "prompt": "a", "n": 8, "temperature": 0.8, "max_tokens": 9}
-    assert Completions.asked == [{**asked, "return_token_ids": True}]
+    requested = {"model": "student", "prompt": "a", "n": 8, "temperature": 0.8, "max_tokens": 9}
+    assert Completions.requested == [{**requested, "return_token_ids": True}]
 
 
-def test_a_greedy_rollout_is_asked_for_once_and_repeated(url: str) -> None:
+def test_a_greedy_rollout_is_requested_once_and_repeated(url: str) -> None:
     (drawn,) = VllmSampler(url, "student").sample(["a"], n=3, temperature=0.0, max_tokens=9)
-    assert [asked["n"] for asked in Completions.asked] == [1]
+    assert [requested["n"] for requested in Completions.requested] == [1]
     assert drawn == [Rollout("a 0", finished=False, tokens=3)] * 3
 
 

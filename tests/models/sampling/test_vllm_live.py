@@ -36,7 +36,8 @@ def test_a_prefix_is_computed_once_for_its_rollouts_and_for_the_prefixes_that_go
     checkpoint: Path,
 ) -> None:
     prompts = [
-        continuation_prompt(QUESTION, closed(prefix_before(SOLUTION, kept))) for kept in range(1, 6)
+        continuation_prompt(QUESTION, closed(prefix_before(SOLUTION, stored)))
+        for stored in range(1, 6)
     ]
     with make(SamplerChoice("vllm")) as make_sampler:
         sampler = make_sampler(checkpoint, 1)

@@ -39,7 +39,7 @@ def test_the_largest_rank_of_all_roles_and_patterns_counts(paper_bundle: Bundle)
 
 
 @pytest.mark.parametrize("content", ["{}", "not json", '{"r": 4096}', '{"r": null}', "[]"])
-def test_an_unusable_configuration_is_told(paper_bundle: Bundle, content: str) -> None:
+def test_an_unusable_configuration_is_reported(paper_bundle: Bundle, content: str) -> None:
     (paper_bundle.adapter("orm") / "adapter_config.json").write_text(content)
     with pytest.raises(ServingError):
         paper_bundle.max_rank(["sorm", "orm"])

@@ -18,7 +18,7 @@ class Workshop:
     """Builders that write a small file and remember what they made."""
 
     def __init__(self) -> None:
-        self.made: list[Part] = []
+        self.created: list[Part] = []
         self.said: list[str] = []
 
     def builders(self) -> dict[Part, Builder]:
@@ -28,15 +28,15 @@ class Workshop:
         def build(out: Path) -> None:
             (out / "model.safetensors").write_text(f"weights of {part}")
             (out / "config.json").write_text("{}")
-            self.made.append(part)
+            self.created.append(part)
 
         return build
 
     def make(self, cache: Cache) -> list[Part]:
         """What this call made."""
-        before = len(self.made)
+        before = len(self.created)
         cache.make(self.builders(), self.said.append)
-        return self.made[before:]
+        return self.created[before:]
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def cache(tmp_path: Path, paper_bundle: Bundle) -> Cache:
     return Cache(tmp_path / "cache", paper_bundle)
 
 
-def test_an_empty_cache_is_made_once(cache: Cache, workshop: Workshop) -> None:
+def test_an_empty_cache_is_created_once(cache: Cache, workshop: Workshop) -> None:
     assert list(cache.to_make()) == list(PARTS)
     assert workshop.make(cache) == list(PARTS)
     assert cache.to_make() == {}
@@ -82,7 +82,7 @@ def odd_manifest(part: Path) -> None:
     "damage", [changed_weights, lost_file, lost_manifest, cut_manifest, odd_manifest]
 )
 @pytest.mark.parametrize("part", ["student", "scorer"])
-def test_a_broken_part_is_found_and_made_again(
+def test_a_broken_part_is_found_and_created_again(
     cache: Cache, workshop: Workshop, part: Part, damage: Callable[[Path], None]
 ) -> None:
     workshop.make(cache)
@@ -93,7 +93,7 @@ def test_a_broken_part_is_found_and_made_again(
     assert any(line.startswith(f"{part}: broken") for line in workshop.said)
 
 
-def test_a_broken_base_is_only_made_again_for_a_new_student(
+def test_a_broken_base_is_only_created_again_for_a_new_student(
     cache: Cache, workshop: Workshop
 ) -> None:
     workshop.make(cache)
@@ -135,14 +135,16 @@ def test_a_build_that_fails_leaves_no_part_and_goes_on_later(
     assert not list(cache.root.glob(".partial*"))
 
 
-def test_a_missing_bundle_is_told_before_anything_is_made(cache: Cache, workshop: Workshop) -> None:
+def test_a_missing_bundle_is_reported_before_anything_is_created(
+    cache: Cache, workshop: Workshop
+) -> None:
     shutil.rmtree(cache.bundle.adapter("sorm"))
     with pytest.raises(ServingError, match="sorm"):
         workshop.make(cache)
-    assert workshop.made == []
+    assert workshop.created == []
 
 
-def test_a_folder_that_cannot_be_written_is_told(
+def test_a_folder_that_cannot_be_written_is_reported(
     tmp_path: Path, paper_bundle: Bundle, workshop: Workshop
 ) -> None:
     (tmp_path / "file").write_text("not a folder")
@@ -157,22 +159,22 @@ def test_two_makers_wait_for_each_other(cache: Cache, workshop: Workshop) -> Non
         second = threading.Thread(target=workshop.make, args=(cache,))
         second.start()
         second.join(0.3)
-        assert workshop.made == []
+        assert workshop.created == []
         assert "waiting" in workshop.said[0]
         fcntl.flock(lock, fcntl.LOCK_UN)
         second.join(10)
-    assert workshop.made == list(PARTS)
+    assert workshop.created == list(PARTS)
 
 
-def test_the_base_can_be_made_without_a_bundle(tmp_path: Path, workshop: Workshop) -> None:
+def test_the_base_can_be_created_without_a_bundle(tmp_path: Path, workshop: Workshop) -> None:
     cache = Cache(tmp_path / "cache", Bundle(tmp_path / "nowhere"))
     for _ in range(2):
         folder = cache.make_base(workshop.builders()["base"], workshop.said.append)
         assert folder == cache.part("base")
-    assert workshop.made == ["base"]
+    assert workshop.created == ["base"]
 
 
-def test_a_full_disk_is_told(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
     check_disk(cache)
     monkeypatch.setattr(cache_module, "_DISK_NEEDED", 1e18)
     with pytest.raises(ServingError, match="GLORE_CACHE"):

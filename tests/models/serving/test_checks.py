@@ -20,7 +20,7 @@ def test_a_free_port_passes(taken: int) -> None:
     checks.check_port("127.0.0.1", taken, "gateway", "--port")
 
 
-def test_a_port_in_use_is_told_with_a_way_out() -> None:
+def test_a_port_in_use_is_reported_with_a_way_out() -> None:
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
@@ -31,7 +31,7 @@ def test_a_port_in_use_is_told_with_a_way_out() -> None:
     assert "--scoring-port" in caught.value.way_out
 
 
-def test_a_host_that_is_not_ours_is_told() -> None:
+def test_a_host_that_is_not_ours_is_reported() -> None:
     with pytest.raises(ServingError, match="cannot be opened"):
         checks.check_port("192.0.2.1", 8000, "gateway", "--port")
 
@@ -92,7 +92,7 @@ def test_a_preset_needs_the_gpu_build_and_a_gpu_that_is_large_enough(
         checks.check_gpu(38e9)
 
 
-def test_a_missing_program_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_missing_program_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     checks.check_programs()
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ServingError, match="util-linux"):

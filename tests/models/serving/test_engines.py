@@ -82,7 +82,7 @@ def test_the_openmp_runtime_of_intel_is_loaded_before_others(
     assert mine["LD_PRELOAD"] == f"{runtime}:mine.so"
 
 
-def test_the_gateway_is_told_where_local_engines_are(cache: Cache) -> None:
+def test_the_gateway_is_reported_where_local_engines_are(cache: Cache) -> None:
     scoring = engines.scoring_engine(cache, 9102, environment={})
     given = {"GLORE_GENERATION__URL": "https://models.example"}
     launch = engines.gateway("127.0.0.1", 8000, [scoring], cache.bundle, environment=given)
@@ -91,21 +91,21 @@ def test_the_gateway_is_told_where_local_engines_are(cache: Cache) -> None:
     assert launch.environment["GLORE_THRESHOLDS_FILE"] == str(cache.bundle.thresholds)
 
 
-def test_a_gateway_whose_every_role_is_the_bundles_is_told_so(cache: Cache) -> None:
+def test_a_gateway_whose_every_role_is_the_bundles_is_reported_so(cache: Cache) -> None:
     both = [
         engines.generation_engine(cache, 9101, environment={}),
         engines.scoring_engine(cache, 9102, environment={}),
     ]
 
-    def told(launches: list[Launch], environment: dict[str, str]) -> tuple[str | None, ...]:
+    def reported(launches: list[Launch], environment: dict[str, str]) -> tuple[str | None, ...]:
         launch = engines.gateway("::1", 8000, launches, cache.bundle, environment=environment)
         return tuple(launch.environment.get(f"GLORE_{name}") for name in ("SERVES", "STRATEGY"))
 
-    assert told(both, {}) == (cache.bundle.fingerprint, "adaptive")
-    assert told(both[:1], {}) == (None, None)
-    assert told(both, {"GLORE_ENGINES__ORM__URL": "http://127.0.0.1:1"}) == (None, None)
+    assert reported(both, {}) == (cache.bundle.fingerprint, "adaptive")
+    assert reported(both[:1], {}) == (None, None)
+    assert reported(both, {"GLORE_ENGINES__ORM__URL": "http://127.0.0.1:1"}) == (None, None)
     mine = {"GLORE_SERVES": "mine", "GLORE_STRATEGY": "gated"}
-    assert told(both, mine) == ("mine", "gated")
+    assert reported(both, mine) == ("mine", "gated")
 
 
 def test_thresholds_of_the_environment_win(paper_bundle: Bundle) -> None:

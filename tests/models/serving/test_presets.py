@@ -101,7 +101,7 @@ def test_what_is_set_goes_before_the_preset_and_its_engine_is_not_started() -> N
     assert gateway.environment["GLORE_ENGINES__ORM__URL"] == "http://127.0.0.1:9103"
 
 
-def test_a_preset_that_is_not_there_is_told_with_those_that_are() -> None:
+def test_a_preset_that_is_not_there_is_reported_with_those_that_are() -> None:
     with pytest.raises(ServingError) as caught:
         preset_named("qwen")
     assert "no preset 'qwen'" in caught.value.problem

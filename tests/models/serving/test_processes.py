@@ -281,7 +281,7 @@ def test_two_services_on_one_cache_have_logs_of_their_own(tmp_path: Path) -> Non
         assert fourth == tmp_path
 
 
-def test_a_folder_of_logs_that_cannot_be_written_is_told() -> None:
+def test_a_folder_of_logs_that_cannot_be_written_is_reported() -> None:
     with (
         pytest.raises(ServingError, match="Logs cannot be written into /proc/none"),
         own_logs(Path("/proc/none"), 8000),

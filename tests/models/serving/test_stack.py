@@ -49,7 +49,7 @@ def test_it_waits_until_all_are_ready_and_stops_them(tmp_path: Path) -> None:
     assert not any(is_ready(one) for one in launches)
 
 
-def test_a_process_that_dies_while_starting_is_told_with_its_reason(tmp_path: Path) -> None:
+def test_a_process_that_dies_while_starting_is_reported_with_its_reason(tmp_path: Path) -> None:
     with Stack(tmp_path) as stack:
         stack.start(launch("scoring", "raise ValueError('no such model')"))
         with pytest.raises(ServingError) as caught:
@@ -59,7 +59,7 @@ def test_a_process_that_dies_while_starting_is_told_with_its_reason(tmp_path: Pa
     assert str(tmp_path / "scoring.log") in caught.value.way_out
 
 
-def test_a_process_that_was_ready_and_dies_while_others_start_is_told(tmp_path: Path) -> None:
+def test_a_process_that_was_ready_and_dies_while_others_start_is_reported(tmp_path: Path) -> None:
     dies = SERVER.replace("serve_forever()", "handle_request()")  # once it was asked
     with Stack(tmp_path) as stack:
         stack.start(launch("generation", dies))
@@ -77,7 +77,7 @@ def test_a_log_that_somebody_takes_away_is_not_missed(tmp_path: Path) -> None:
         stack.wait_ready(["scoring"], silent, 60)
 
 
-def test_a_process_that_never_gets_ready_is_told(tmp_path: Path) -> None:
+def test_a_process_that_never_gets_ready_is_reported(tmp_path: Path) -> None:
     with Stack(tmp_path) as stack:
         stack.start(launch("gateway", ready="/elsewhere"))
         with pytest.raises(ServingError, match="The gateway was not ready after"):
@@ -97,7 +97,7 @@ def test_a_misfit_ends_the_start_with_its_reason(tmp_path: Path) -> None:
     assert "docs/guides/own-models.md" in caught.value.way_out
 
 
-def test_a_process_that_chatters_for_ever_is_told(
+def test_a_process_that_chatters_for_ever_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stack_module, "START_SECONDS", 2.0)

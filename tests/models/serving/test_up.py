@@ -78,7 +78,7 @@ def test_missing_adapters_are_one_message(
     assert "are not complete" in capsys.readouterr().out
 
 
-def test_a_cache_that_cannot_be_made_is_one_message(
+def test_a_cache_that_cannot_be_created_is_one_message(
     paper_bundle: Bundle,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -230,7 +230,7 @@ def test_a_gateway_that_everybody_can_ask_begins_with_a_warning(
     assert "warning" not in CliRunner().invoke(main, [*command, "0.0.0.0"]).stdout  # noqa: S104
 
 
-def test_the_screen_says_how_the_service_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_screen_says_how_the_service_is_requested(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(Path(sys.executable).parents[2])
     monkeypatch.setenv("PATH", "/bin")
     monkeypatch.setattr(sys, "argv", [str(Path(sys.executable).parent / "glore"), "up"])

@@ -158,8 +158,8 @@ def test_a_checkpoint_of_other_weights_to_begin_with_is_refused(
 
 def test_batches_hold_every_example_once_and_keep_their_bound() -> None:
     examples = [Encoded(tuple(range(i % 17 + 1)), ()) for i in range(200)]
-    made = list(batches(examples, 64, seed=1, epoch=0))
-    assert sorted(id(e) for batch in made for e in batch) == sorted(id(e) for e in examples)
-    assert all(len(batch) * max(len(e.ids) for e in batch) <= 64 for batch in made)
-    assert made == list(batches(examples, 64, seed=1, epoch=0))
-    assert made != list(batches(examples, 64, seed=1, epoch=1))
+    created = list(batches(examples, 64, seed=1, epoch=0))
+    assert sorted(id(e) for batch in created for e in batch) == sorted(id(e) for e in examples)
+    assert all(len(batch) * max(len(e.ids) for e in batch) <= 64 for batch in created)
+    assert created == list(batches(examples, 64, seed=1, epoch=0))
+    assert created != list(batches(examples, 64, seed=1, epoch=1))

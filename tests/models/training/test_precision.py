@@ -30,7 +30,7 @@ def test_a_gpu_multiplies_in_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
     assert precision.fast_dtype() == torch.bfloat16
 
 
-def test_the_instructions_are_asked_of_this_processor() -> None:
+def test_the_instructions_are_requested_of_this_processor() -> None:
     assert precision.fast_dtype() in (torch.float32, torch.bfloat16)
 
 

@@ -42,10 +42,10 @@ def one_by_one(base: Path, adapter: Path) -> list[tuple[float, ...]]:
     scores = []
     for question, steps in SOLUTIONS:
         example = encode_scores(tokenizer, ScoreExample(question, steps, (1,) * len(steps)))
-        places = [i for i, target in enumerate(example.targets) if target == 1]
+        indices = [i for i, target in enumerate(example.targets) if target == 1]
         with torch.inference_mode():
             hidden = decoder(input_ids=torch.tensor([example.ids]), use_cache=False)[0][0]
-        scores.append(tuple(torch.sigmoid(hidden[places] @ weight).tolist()))
+        scores.append(tuple(torch.sigmoid(hidden[indices] @ weight).tolist()))
     return scores
 
 
@@ -71,19 +71,19 @@ def test_packs_and_batches_keep_their_bounds(
     scorer = LocalStepScorer(tiny_base, adapter)
     solutions = [*SOLUTIONS, *[("q", ("one more", "#### 8"))] * 4]
     encoded = {
-        place: scorer._encode(question, steps)
-        for place, (question, steps) in enumerate(solutions)
+        index: scorer._encode(question, steps)
+        for index, (question, steps) in enumerate(solutions)
         if steps
     }
     packs = scoring._packs(encoded)
     batches = scoring._batches(packs)
-    assert sorted(place for pack in packs for place in pack.places) == list(encoded)
+    assert sorted(index for pack in packs for index in pack.places) == list(encoded)
     assert max(len(pack.places) for pack in packs) > 1
     for pack in packs:
-        asked = {encoded[place].question for place in pack.places}
-        written = sum(len(encoded[place].solution) for place in pack.places)
-        assert len(asked) == 1
-        assert pack.length == written + len(asked.pop())
+        requested = {encoded[index].question for index in pack.places}
+        written = sum(len(encoded[index].solution) for index in pack.places)
+        assert len(requested) == 1
+        assert pack.length == written + len(requested.pop())
         assert len(pack.places) == 1 or pack.length <= 60
     assert [pack for batch in batches for pack in batch] == sorted(packs, key=lambda p: p.length)
     assert max(map(len, batches)) > 1

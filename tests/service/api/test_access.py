@@ -302,12 +302,14 @@ async def test_a_page_may_send_what_clients_send(
     headers: str,
     origins: tuple[str, ...],
 ) -> None:
-    asked = PREFLIGHT | {"Access-Control-Request-Headers": headers}
-    stranger = asked | {"Origin": "https://other.example"}
+    requested = PREFLIGHT | {"Access-Control-Request-Headers": headers}
+    stranger = requested | {"Origin": "https://other.example"}
     async with gateway(settings, engines, cors_origins=origins, api_keys=KEYS) as client:
-        preflight = await client.options(path, headers=asked)
+        preflight = await client.options(path, headers=requested)
         other = await client.options(path, headers=stranger)
-        wrong = await client.options(path, headers=asked | {"Access-Control-Request-Method": "PUT"})
+        wrong = await client.options(
+            path, headers=requested | {"Access-Control-Request-Method": "PUT"}
+        )
     assert preflight.status_code == 200
     # by name: a bare * would not stand for Authorization
     allowed = preflight.headers["Access-Control-Allow-Headers"].split(",")
@@ -327,12 +329,12 @@ async def test_a_page_may_read_when_to_come_again_and_under_which_id(
         engines.student.fault = "rejected"
         body = {"model": "glore-draft", "messages": [{"role": "user", "content": QUESTION}]}
         futile = await client.post("/v1/chat/completions", json=body, headers=PAGE | bearer(ALICE))
-    for response, status, told in (
+    for response, status, reported in (
         (unknown, 401, "WWW-Authenticate"),
         (often, 429, "Retry-After"),
         (futile, 502, "x-should-retry"),
     ):
         assert response.status_code == status
         exposed = response.headers["Access-Control-Expose-Headers"].lower().split(", ")
-        assert told in response.headers
-        assert {told.lower(), "x-request-id"} <= set(exposed)
+        assert reported in response.headers
+        assert {reported.lower(), "x-request-id"} <= set(exposed)

@@ -48,7 +48,7 @@ async def test_the_bounds_hold_and_turns_come_in_order() -> None:
     assert (gate.running, gate.waiting) == (0, 0)
 
 
-async def test_who_waits_too_long_is_told_so() -> None:
+async def test_who_waits_too_long_is_reported_so() -> None:
     gate = Admission(1, 5, ManualClock())
     async with gate.slot(60):
         with pytest.raises(OverloadedError, match=r"no turn within 0\.0 s"):

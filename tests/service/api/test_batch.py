@@ -35,14 +35,14 @@ async def post(
     assert response.status_code == 200, response.text
     assert response.headers["content-type"] == "application/x-ndjson"
     *lines, last = lines_of(response)
-    told = [BatchLine.model_validate_json(line) for line in lines]
-    return sorted(told, key=lambda line: line.index), BatchDone.model_validate_json(last)
+    reported = [BatchLine.model_validate_json(line) for line in lines]
+    return sorted(reported, key=lambda line: line.index), BatchDone.model_validate_json(last)
 
 
 async def test_a_line_per_question_and_one_with_the_counts(client: httpx2.AsyncClient) -> None:
-    asked = questions(5)
-    asked[2]["id"] = 'my "own" name ä'
-    lines, done = await post(client, {"questions": asked})
+    requested = questions(5)
+    requested[2]["id"] = 'my "own" name ä'
+    lines, done = await post(client, {"questions": requested})
     assert [line.index for line in lines] == [0, 1, 2, 3, 4]
     assert [line.id for line in lines] == [None, None, 'my "own" name ä', None, None]
     assert all(line.status == "ok" and line.error is None for line in lines)
@@ -53,14 +53,14 @@ async def test_a_line_per_question_and_one_with_the_counts(client: httpx2.AsyncC
 async def test_a_question_goes_before_the_batch_and_the_batch_before_the_defaults(
     client: httpx2.AsyncClient,
 ) -> None:
-    asked = [{"question": "a", "strategy": "draft", "sampling": {}}, {"question": "b"}]
+    requested = [{"question": "a", "strategy": "draft", "sampling": {}}, {"question": "b"}]
     shared = {"strategy": "best_of_n", "sampling": {"n": 2}}
-    lines, _ = await post(client, {"questions": asked, **shared})
+    lines, _ = await post(client, {"questions": requested, **shared})
     results = [line.result for line in lines]
     assert [each.strategy if each else None for each in results] == ["draft", "best_of_n"]
     assert results[1] is not None
     assert len(results[1].candidates) == 2
-    lines, _ = await post(client, {"questions": asked})
+    lines, _ = await post(client, {"questions": requested})
     assert lines[1].result is not None
     assert lines[1].result.strategy == "glore"
 
@@ -68,16 +68,16 @@ async def test_a_question_goes_before_the_batch_and_the_batch_before_the_default
 async def test_lines_of_ndjson_are_the_same_batch(
     client: httpx2.AsyncClient, engines: FakeEngines
 ) -> None:
-    asked = questions(3)
-    await post(client, {"questions": asked}, key="k")
-    body = "\n\n".join(json.dumps(each) for each in asked)
+    requested = questions(3)
+    await post(client, {"questions": requested}, key="k")
+    body = "\n\n".join(json.dumps(each) for each in requested)
     headers = {**NDJSON, "Idempotency-Key": "k"}
     response = await client.post(PATH, content=body, headers=headers)
     assert lines_of(response)[-1] == '{"done":true,"ok":3,"errors":0}'
     assert engines.student.calls == 3
 
 
-async def test_asked_again_results_are_replayed_word_for_word(
+async def test_requested_again_results_are_replayed_word_for_word(
     client: httpx2.AsyncClient, engines: FakeEngines
 ) -> None:
     first, _ = await post(client, {"questions": questions(4)}, key="k")
@@ -93,7 +93,7 @@ async def test_asked_again_results_are_replayed_word_for_word(
     assert 'glore_batch_questions_total{outcome="replayed"} 4.0' in metrics
 
 
-async def test_errors_cost_their_lines_and_are_not_kept(
+async def test_errors_cost_their_lines_and_are_not_stored(
     client: httpx2.AsyncClient, engines: FakeEngines
 ) -> None:
     engines.student.fault = "unreachable"
@@ -125,9 +125,9 @@ async def test_a_key_with_other_questions_is_refused(client: httpx2.AsyncClient)
 async def test_two_connections_share_the_work(
     client: httpx2.AsyncClient, engines: FakeEngines
 ) -> None:
-    asked = {"questions": questions(30)}
+    requested = {"questions": questions(30)}
     (first, _), (second, done) = await asyncio.gather(
-        post(client, asked, key="k"), post(client, asked, key="k")
+        post(client, requested, key="k"), post(client, requested, key="k")
     )
     assert first == second
     assert done.ok == 30
@@ -155,7 +155,7 @@ async def test_two_connections_share_the_work(
         ({"questions": [{"question": "x", "deadline_ms": 10**500}]}, "questions.0"),
     ],
 )
-async def test_what_is_wrong_is_named_before_anything_is_asked(
+async def test_what_is_wrong_is_named_before_anything_is_requested(
     client: httpx2.AsyncClient, engines: FakeEngines, body: object, field: str
 ) -> None:
     response = await client.post(PATH, json=body)
@@ -172,7 +172,7 @@ async def test_what_cannot_be_read_is_refused(client: httpx2.AsyncClient, conten
         assert response.status_code == 422
 
 
-async def test_the_first_faults_are_told_and_no_more(client: httpx2.AsyncClient) -> None:
+async def test_the_first_faults_are_reported_and_no_more(client: httpx2.AsyncClient) -> None:
     wrong = {"question": "", "strategy": "none", "more": 1}
     response = await client.post(PATH, json={"questions": [wrong] * 1000})
     faults = response.json()["errors"]
@@ -199,14 +199,14 @@ async def test_bounds(settings: Settings, engines: FakeEngines) -> None:
         app.router.lifespan_context(app),
         httpx2.AsyncClient(transport=transport, base_url="http://gateway") as client,
     ):
-        asked = {"questions": questions(100)}
-        assert (await post(client, asked))[1].ok == 100
-        assert (await client.post("/solve", json=asked)).status_code == 413
+        requested = {"questions": questions(100)}
+        assert (await post(client, requested))[1].ok == 100
+        assert (await client.post("/solve", json=requested)).status_code == 413
         assert (await client.post(PATH, json=[" " * 100_000])).status_code == 413
-        response = await client.post(PATH, json=asked, headers={"Idempotency-Key": "k"})
+        response = await client.post(PATH, json=requested, headers={"Idempotency-Key": "k"})
         assert response.status_code == 503
         assert response.json()["type"] == "/problems/store-unavailable"
-        response = await client.post(PATH, json=asked, headers={"Idempotency-Key": "a b"})
+        response = await client.post(PATH, json=requested, headers={"Idempotency-Key": "a b"})
         assert response.status_code == 422
         text = {"Content-Type": "text/plain"}
         assert (await client.post(PATH, content="x", headers=text)).status_code == 415
@@ -338,11 +338,11 @@ async def test_the_callers_deadline_is_that_of_the_whole_batch(
 ) -> None:
     assert (await post(client, {"questions": questions(3)}, key="k"))[1].ok == 3
     engines.student.hangs = True
-    asked = {"questions": questions(20)}
+    requested = {"questions": questions(20)}
     async with asyncio.timeout(20):  # a question may take 60 s
-        response = await client.post(PATH, json=asked, headers={"Glore-Deadline-Ms": "300"})
-    *told, last = lines_of(response)
-    lines = [BatchLine.model_validate_json(line) for line in told]
+        response = await client.post(PATH, json=requested, headers={"Glore-Deadline-Ms": "300"})
+    *reported, last = lines_of(response)
+    lines = [BatchLine.model_validate_json(line) for line in reported]
     assert sorted(line.index for line in lines) == list(range(20))
     assert {line.error.type if line.error else None for line in lines} == {
         "/problems/no-draft-in-time"
@@ -355,15 +355,15 @@ async def test_what_is_worked_on_elsewhere_is_not_waited_for_past_the_deadline(
     client: httpx2.AsyncClient, engines: FakeEngines
 ) -> None:
     engines.student.hangs = True
-    asked = {"questions": questions(3)}
+    requested = {"questions": questions(3)}
     key = {"Idempotency-Key": "k"}
     async with asyncio.timeout(20):
-        patient = asyncio.create_task(client.post(PATH, json=asked, headers=key))
+        waiting = asyncio.create_task(client.post(PATH, json=requested, headers=key))
         await engines.student.called.wait()
-        hasty = await client.post(PATH, json=asked, headers=key | {"Glore-Deadline-Ms": "200"})
-        assert not patient.done()
-        patient.cancel()
-        await asyncio.gather(patient, return_exceptions=True)
+        hasty = await client.post(PATH, json=requested, headers=key | {"Glore-Deadline-Ms": "200"})
+        assert not waiting.done()
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
     assert lines_of(hasty)[-1] == '{"done":true,"ok":0,"errors":3}'
     assert engines.student.calls == 3
 
@@ -382,12 +382,12 @@ class FailingStore(NothingKept):
         return await super().finish(name, index, holder, result)
 
 
-async def test_a_store_that_fails_in_the_middle_is_told_in_the_last_line(
+async def test_a_store_that_fails_in_the_middle_is_reported_in_the_last_line(
     app: FastAPI, client: httpx2.AsyncClient
 ) -> None:
     app.state.context = replace(app.state.context, store=FailingStore(3))
-    asked = {"questions": questions(20)}
-    response = await client.post(PATH, json=asked, headers={"Idempotency-Key": "k"})
+    requested = {"questions": questions(20)}
+    response = await client.post(PATH, json=requested, headers={"Idempotency-Key": "k"})
     *lines, last = lines_of(response)
     assert len(lines) == 3
     assert all(BatchLine.model_validate_json(line).status == "ok" for line in lines)
@@ -400,7 +400,7 @@ async def test_a_store_that_fails_in_the_middle_is_told_in_the_last_line(
     assert 'route="/solve/batch",status="503"' in metrics
 
 
-async def test_a_bug_in_the_middle_is_told_in_the_last_line(
+async def test_a_bug_in_the_middle_is_reported_in_the_last_line(
     app: FastAPI, client: httpx2.AsyncClient
 ) -> None:
     class Buggy(NothingKept):
@@ -409,14 +409,14 @@ async def test_a_bug_in_the_middle_is_told_in_the_last_line(
             raise RuntimeError(message)
 
     app.state.context = replace(app.state.context, store=Buggy())
-    asked = {"questions": questions(2)}
-    response = await client.post(PATH, json=asked, headers={"Idempotency-Key": "k"})
+    requested = {"questions": questions(2)}
+    response = await client.post(PATH, json=requested, headers={"Idempotency-Key": "k"})
     broken = BatchBroken.model_validate_json(response.text)
     assert broken.error.type == "/problems/internal-error"
     assert "hidden" not in response.text
 
 
-async def test_each_question_that_is_asked_counts_against_the_rate(
+async def test_each_question_that_is_requested_counts_against_the_rate(
     settings: Settings, engines: FakeEngines
 ) -> None:
     changes = {"rate_per_minute": 6, "rate_burst": 8}
@@ -426,11 +426,11 @@ async def test_each_question_that_is_asked_counts_against_the_rate(
         app.router.lifespan_context(app),
         httpx2.AsyncClient(transport=transport, base_url="http://gateway") as client,
     ):
-        asked = {"questions": questions(4)}
+        requested = {"questions": questions(4)}
         for _ in range(2):  # 4 questions, then a request that asks for nothing new
-            assert (await post(client, asked, key="k"))[1].ok == 4
+            assert (await post(client, requested, key="k"))[1].ok == 4
         assert (await post(client, {"questions": questions(20)}))[1].ok == 20
-        refused = await client.post(PATH, json=asked)
+        refused = await client.post(PATH, json=requested)
     assert refused.status_code == 429
     # 8 at once, 4 + 1 + 20 taken, one more wanted, a token in ten seconds
     assert 175 <= int(refused.headers["Retry-After"]) <= 180

@@ -104,19 +104,20 @@ async def test_it_is_another_for_another_batch(other: str) -> None:
 
 async def test_it_is_what_the_stores_of_running_gateways_hold() -> None:
     """A change of this is a new form, and ends all batches that are under way."""
-    kept = "v2:50a8b1281394badea76f7178119cfacfe3fc1bae0c75c31b19079821b17ed5d9"
+    stored = "v2:50a8b1281394badea76f7178119cfacfe3fc1bae0c75c31b19079821b17ed5d9"
     text = '{"id": "a", "question": "x", "sampling": {"temperature": 0.5, "max_tokens": 100}}'
     assert (
-        await digest(f'{{"questions": [{text}, {{"question": "y"}}], "strategy": "draft"}}') == kept
+        await digest(f'{{"questions": [{text}, {{"question": "y"}}], "strategy": "draft"}}')
+        == stored
     )
 
 
 async def test_as_json_and_as_lines_it_is_the_same_batch(client: httpx2.AsyncClient) -> None:
-    asked = [{"question": "x"}, {"question": "y", "id": "b"}]
+    requested = [{"question": "x"}, {"question": "y", "id": "b"}]
     shared = {"strategy": "draft", "sampling": {"top_p": 0.5}}
-    first = await client.post(PATH, json={"questions": asked, **shared}, headers=KEY)
-    lines = "\n".join(json.dumps(each | shared) for each in asked)
+    first = await client.post(PATH, json={"questions": requested, **shared}, headers=KEY)
+    lines = "\n".join(json.dumps(each | shared) for each in requested)
     again = await client.post(PATH, content=lines, headers=NDJSON | KEY)
     assert sorted(lines_of(first)) == sorted(lines_of(again))
-    bare = "\n".join(json.dumps(each) for each in asked)
+    bare = "\n".join(json.dumps(each) for each in requested)
     assert (await client.post(PATH, content=bare, headers=NDJSON | KEY)).status_code == 409

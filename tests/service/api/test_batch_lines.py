@@ -151,6 +151,6 @@ async def test_a_batch_that_is_silent_shows_that_it_is_alive(
     assert "Content-Length" not in response.headers
     blank = len(response.content) - len(response.content.lstrip(b"\n"))
     assert 2 <= blank <= 40  # in a second or so
-    told = [json.loads(line) for line in lines_of(response)]
-    assert {line.get("index") for line in told} == {0, 1, None}
-    assert told[-1] == {"done": True, "ok": 0, "errors": 2}
+    reported = [json.loads(line) for line in lines_of(response)]
+    assert {line.get("index") for line in reported} == {0, 1, None}
+    assert reported[-1] == {"done": True, "ok": 0, "errors": 2}

@@ -28,8 +28,8 @@ async def begin(
     """A request of which no more than this much of its body has come, and is read."""
     exchange = Exchange()
     exchange.body(content, more=True)
-    asked = exchange.run(app, "POST", path, content_type="application/json", **headers)
-    task = asyncio.create_task(asked)
+    requested = exchange.run(app, "POST", path, content_type="application/json", **headers)
+    task = asyncio.create_task(requested)
     while not exchange.incoming.empty():
         await asyncio.sleep(0)
     return exchange, task

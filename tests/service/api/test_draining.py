@@ -45,7 +45,7 @@ class Student(FakeGenerator):
         for _ in range(count):
             self._answers.release()
 
-    async def asked(self, count: int) -> None:
+    async def requested(self, count: int) -> None:
         """Wait until it has been asked so many questions, and not one more."""
         async with asyncio.timeout(20):
             while self.calls < count:
@@ -92,14 +92,14 @@ async def test_it_is_not_ready_but_alive_and_answers_for_the_last_time(
     assert {each.headers["Connection"] for each in (ready, alive, after)} == {"close"}
 
 
-async def test_what_is_not_answered_in_time_is_told_so(
+async def test_what_is_not_answered_in_time_is_reported_so(
     client: httpx2.AsyncClient, engines: FakeEngines, drain: Drain
 ) -> None:
     engines.student.hangs = True
-    asked = asyncio.create_task(client.post("/solve", json={"question": QUESTION}))
+    requested = asyncio.create_task(client.post("/solve", json={"question": QUESTION}))
     await engines.student.called.wait()
     drain.end()
-    response = await asked
+    response = await requested
     assert engines.student.cancelled
     assert response.status_code == 503
     assert response.json()["type"] == "/problems/shutting-down"
@@ -114,16 +114,16 @@ async def test_the_end_may_be_said_twice(
     client: httpx2.AsyncClient, engines: FakeEngines, drain: Drain
 ) -> None:
     engines.student.hangs = True
-    asked = asyncio.create_task(client.post("/solve", json={"question": QUESTION}))
+    requested = asyncio.create_task(client.post("/solve", json={"question": QUESTION}))
     await engines.student.called.wait()
     drain.end()  # one signal more than needed
     await asyncio.sleep(0)  # the work is being cancelled
     drain.end()  # and the end of the grace time
-    response = await asked
+    response = await requested
     assert response.json()["type"] == "/problems/shutting-down"
 
 
-async def test_who_waits_for_a_turn_is_told_so_too(
+async def test_who_waits_for_a_turn_is_reported_so_too(
     settings: Settings, engines: FakeEngines, drain: Drain
 ) -> None:
     engines.student.hangs = True
@@ -135,7 +135,7 @@ async def test_who_waits_for_a_turn_is_told_so_too(
         one.router.lifespan_context(one),
         httpx2.AsyncClient(transport=transport, base_url="http://gateway") as client,
     ):
-        asked = [
+        requested = [
             asyncio.create_task(
                 client.post("/solve", json={"question": QUESTION}, headers={"Accept": accept})
             )
@@ -143,7 +143,7 @@ async def test_who_waits_for_a_turn_is_told_so_too(
         ]
         await engines.student.called.wait()
         drain.end()
-        answers = await asyncio.gather(*asked)
+        answers = await asyncio.gather(*requested)
     assert [each.status_code for each in answers] == [503] * 3
     assert {each.json()["type"] for each in answers} == {"/problems/shutting-down"}
 
@@ -153,10 +153,12 @@ async def test_a_stream_ends_with_the_error(
 ) -> None:
     engines.student.hangs = True
     accept = {"Accept": "text/event-stream"}
-    asked = asyncio.create_task(client.post("/solve", json={"question": QUESTION}, headers=accept))
+    requested = asyncio.create_task(
+        client.post("/solve", json={"question": QUESTION}, headers=accept)
+    )
     await engines.student.called.wait()
     drain.end()
-    response = await asked
+    response = await requested
     assert response.status_code == 200
     last = response.text.rstrip().rpartition("\n\n")[2]
     assert "event: error" in last
@@ -179,15 +181,15 @@ async def another(settings: Settings, engines: FakeEngines) -> AsyncIterator[htt
 async def begun(client: httpx2.AsyncClient, student: Student, **headers: str) -> Asked:
     """A batch whose first questions are at work, and have no answer until `student.free`."""
     student.held = True
-    asked = asyncio.create_task(client.post(PATH, json=BATCH, headers=headers))
-    await student.asked(AT_WORK)
-    return asked
+    requested = asyncio.create_task(client.post(PATH, json=BATCH, headers=headers))
+    await student.requested(AT_WORK)
+    return requested
 
 
 def broken(response: httpx2.Response, ok: int) -> None:
     """Check that so many questions were told as ok, no others, and that the gateway stops."""
-    *told, last = lines_of(response)
-    lines = [BatchLine.model_validate_json(line) for line in told]
+    *reported, last = lines_of(response)
+    lines = [BatchLine.model_validate_json(line) for line in reported]
     assert [line.status for line in lines] == ["ok"] * ok
     assert len({line.index for line in lines}) == ok
     end = BatchBroken.model_validate_json(last)
@@ -199,14 +201,14 @@ def broken(response: httpx2.Response, ok: int) -> None:
 async def test_a_batch_under_a_key_is_left_to_another_gateway_once_this_one_takes_nothing_new(
     settings: Settings, client: httpx2.AsyncClient, student: Student, drain: Drain
 ) -> None:
-    asked = await begun(client, student, **KEY)
+    requested = await begun(client, student, **KEY)
     drain.begin()
     student.free(3)
-    await student.asked(AT_WORK + 3)  # it goes on while the gateway listens
+    await student.requested(AT_WORK + 3)  # it goes on while the gateway listens
     drain.close()
     student.free(AT_WORK)  # what is being worked on is finished, and nothing else begun
     async with asyncio.timeout(20):
-        broken(await asked, AT_WORK + 3)
+        broken(await requested, AT_WORK + 3)
     assert student.calls == AT_WORK + 3
     other = FakeEngines()
     async with another(settings, other) as resuming:
@@ -219,17 +221,17 @@ async def test_a_batch_under_a_key_is_left_to_another_gateway_once_this_one_take
     assert 'glore_batch_questions_total{outcome="error"} 0.0' in metrics
 
 
-async def test_what_the_grace_time_is_too_short_for_is_not_told_and_another_gateway_asks_it(
+async def test_what_the_grace_time_is_too_short_for_is_not_reported_and_another_gateway_asks_it(
     settings: Settings, client: httpx2.AsyncClient, student: Student, drain: Drain
 ) -> None:
-    asked = await begun(client, student, **KEY)
+    requested = await begun(client, student, **KEY)
     drain.close()
     student.free(2)
     async with asyncio.timeout(20):
         while 'questions_total{outcome="ok"} 2.0' not in (await client.get("/metrics")).text:
             await asyncio.sleep(0.01)
     drain.end()
-    broken(await asked, 2)
+    broken(await requested, 2)
     other = FakeEngines()
     async with another(settings, other) as resuming:
         _, done = await post(resuming, BATCH, key="k")
@@ -240,24 +242,24 @@ async def test_what_the_grace_time_is_too_short_for_is_not_told_and_another_gate
 async def test_a_batch_without_a_key_is_worked_on_to_the_end(
     client: httpx2.AsyncClient, student: Student, drain: Drain
 ) -> None:
-    asked = await begun(client, student)
+    requested = await begun(client, student)
     drain.close()
     student.free(20)
     async with asyncio.timeout(20):
-        response = await asked
+        response = await requested
     assert lines_of(response)[-1] == '{"done":true,"ok":20,"errors":0}'
 
 
 async def test_a_batch_without_a_key_that_the_grace_time_is_too_short_for_breaks(
     client: httpx2.AsyncClient, student: Student, drain: Drain
 ) -> None:
-    asked = await begun(client, student)
+    requested = await begun(client, student)
     drain.close()
     student.free(5)
-    await student.asked(AT_WORK + 5)
+    await student.requested(AT_WORK + 5)
     drain.end()
     async with asyncio.timeout(20):
-        broken(await asked, 5)
+        broken(await requested, 5)
     assert student.calls == AT_WORK + 5
 
 

@@ -29,7 +29,7 @@ KINDS = {
 
 def outcome(
     reason: SelectionReason,
-    place: int,
+    index: int,
     candidates: Sequence[Candidate],
     *,
     strategy: Strategy = Strategy.GLORE,
@@ -37,7 +37,7 @@ def outcome(
 ) -> Solved:
     job = Job("1 + 1?", strategy, Sampling(), Budget(60.0, 9, 999), threshold=0.5, gate=0.4)
     state = State(job, candidates=tuple(candidates), degraded=degraded)
-    return Solved(state, Selection(place, reason), seconds=1.0)
+    return Solved(state, Selection(index, reason), seconds=1.0)
 
 
 def candidate(

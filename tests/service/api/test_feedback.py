@@ -32,8 +32,8 @@ async def judged(
 ) -> dict[str, Any]:
     response = await client.post("/feedback", json={"id": answer_id, **verdict})
     assert response.status_code == status, response.text
-    told: dict[str, Any] = response.json()
-    return told
+    reported: dict[str, Any] = response.json()
+    return reported
 
 
 @asynccontextmanager
@@ -78,14 +78,14 @@ async def test_an_expected_answer_says_everything(
 ) -> None:
     written(engines, draft, rewritten, best)
     answer = await solved(client)
-    told = await judged(client, answer["id"], expected_answer=expected)
-    assert told["correct"] is (change in {"mended", "kept_right"})
-    assert told["draft_correct"] is (draft == RIGHT)
-    assert (told["change"], told["choice"], told["repeated"]) == (change, choice, False)
-    assert told["kind"] == answer["selected"]["kind"]
+    reported = await judged(client, answer["id"], expected_answer=expected)
+    assert reported["correct"] is (change in {"mended", "kept_right"})
+    assert reported["draft_correct"] is (draft == RIGHT)
+    assert (reported["change"], reported["choice"], reported["repeated"]) == (change, choice, False)
+    assert reported["kind"] == answer["selected"]["kind"]
     value = await scraped(client)
-    labels = {"strategy": "glore", "kind": told["kind"]}
-    verdict = "right" if told["correct"] else "wrong"
+    labels = {"strategy": "glore", "kind": reported["kind"]}
+    verdict = "right" if reported["correct"] else "wrong"
     assert value("feedback_total", verdict=verdict, **labels) == value("feedback_total") == 1
     assert value("feedback_changes_total", change=change, **labels) == 1
     assert value("feedback_choices_total", choice=choice, strategy="glore") == 1
@@ -112,8 +112,12 @@ async def test_a_verdict_says_what_can_be_known(
     choice: str,
 ) -> None:
     written(engines, draft, rewritten, best)
-    told = await judged(client, (await solved(client))["id"], correct=correct)
-    assert (told["correct"], told["change"], told["choice"]) == (correct, change, choice)
+    reported = await judged(client, (await solved(client))["id"], correct=correct)
+    assert (reported["correct"], reported["change"], reported["choice"]) == (
+        correct,
+        change,
+        choice,
+    )
 
 
 async def test_the_same_verdict_again_changes_nothing_and_another_is_refused(
@@ -123,8 +127,8 @@ async def test_the_same_verdict_again_changes_nothing_and_another_is_refused(
     first = await judged(client, answer["id"], correct=True)
     again = await judged(client, answer["request_id"], expected_answer="12")
     assert again == {**first, "repeated": True}
-    told = await judged(client, answer["id"], correct=False, status=409)
-    assert told["type"] == "/problems/feedback-conflict"
+    reported = await judged(client, answer["id"], correct=False, status=409)
+    assert reported["type"] == "/problems/feedback-conflict"
     value = await scraped(client)
     assert value("feedback_total") == 1
 
@@ -136,8 +140,8 @@ async def test_a_request_with_several_answers_is_judged_by_theirs(
     response = await client.post(
         "/solve/batch", json={"questions": questions}, headers={"X-Request-ID": "mine"}
     )
-    told = await judged(client, "mine", correct=True, status=409)
-    assert told["type"] == "/problems/ambiguous-id"
+    reported = await judged(client, "mine", correct=True, status=409)
+    assert reported["type"] == "/problems/ambiguous-id"
     for line in response.text.splitlines()[:2]:
         answer_id = httpx2.Response(200, text=line).json()["result"]["id"]
         assert (await judged(client, answer_id, correct=True))["request_id"] == "mine"
@@ -154,8 +158,8 @@ async def test_answers_of_streams_and_chats_too(client: httpx2.AsyncClient, stra
 
 
 async def test_an_id_that_nobody_gave_is_not_found(client: httpx2.AsyncClient) -> None:
-    told = await judged(client, "solve_none", correct=True, status=404)
-    assert told["type"] == "/problems/answer-not-found"
+    reported = await judged(client, "solve_none", correct=True, status=404)
+    assert reported["type"] == "/problems/answer-not-found"
 
 
 async def test_a_caller_judges_its_own_answers_only(
@@ -226,5 +230,5 @@ async def test_a_long_answer_equals_nothing(
 ) -> None:
     long = "#### " + "1" * 200
     written(engines, long, long, long)
-    told = await judged(client, (await solved(client))["id"], expected_answer="1" * 100)
-    assert (told["correct"], told["choice"]) == (False, "none_right")
+    reported = await judged(client, (await solved(client))["id"], expected_answer="1" * 100)
+    assert (reported["correct"], reported["choice"]) == (False, "none_right")

@@ -32,7 +32,7 @@ async def test_ready_when_all_engines_are(client: httpx2.AsyncClient) -> None:
     }
 
 
-async def test_what_answers_is_told_where_it_is_known(
+async def test_what_answers_is_reported_where_it_is_known(
     settings: Settings, engines: FakeEngines
 ) -> None:
     known = settings.model_copy(update={"serves": "the bundle"})
@@ -128,7 +128,7 @@ async def test_with_an_engine_of_its_own_the_student_is_the_one_that_counts(
     assert (response.status_code, response.json()["status"]) == (200, "degraded")
 
 
-async def test_a_misfit_is_told_in_a_sentence(
+async def test_a_misfit_is_reported_in_a_sentence(
     client: httpx2.AsyncClient, engines: FakeEngines
 ) -> None:
     engines.probes["scoring"].status = EngineStatus(EngineState.MISFIT, problem="it merges steps")
@@ -197,7 +197,7 @@ async def test_metrics_count_the_tasks_of_the_event_loop(client: httpx2.AsyncCli
         each.cancel()
 
 
-async def test_openmetrics_when_asked_for(client: httpx2.AsyncClient) -> None:
+async def test_openmetrics_when_requested(client: httpx2.AsyncClient) -> None:
     accept = {"Accept": "application/openmetrics-text; version=1.0.0"}
     response = await client.get("/metrics", headers=accept)
     assert response.headers["Content-Type"].startswith("application/openmetrics-text")

@@ -69,7 +69,7 @@ def test_a_value_may_be_so_long_and_no_longer(value: str) -> None:
         (b"\xff", "Not readable as UTF-8"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_place(content: bytes, message: str) -> None:
+def test_what_is_wrong_is_reported_with_its_place(content: bytes, message: str) -> None:
     with pytest.raises(InvalidRequestError) as refused:
         array_in(content, 10_000)
     assert refused.value.faults[0].message == message

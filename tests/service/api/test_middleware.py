@@ -34,7 +34,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("given", ["a", "Trace-1:2.3_4", "x" * 128])
-async def test_a_sane_id_is_kept(client: httpx2.AsyncClient, given: str) -> None:
+async def test_a_sane_id_is_stored(client: httpx2.AsyncClient, given: str) -> None:
     response = await client.get("/livez", headers={"X-Request-ID": given})
     assert response.headers["X-Request-ID"] == given
 

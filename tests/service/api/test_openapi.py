@@ -88,8 +88,8 @@ def test_a_gateway_with_keys_and_limits_says_so(settings: Settings) -> None:
     assert fields["max_generated_tokens"]["anyOf"][0]["maximum"] == 700
     assert fields["rounds"]["maximum"] == 3
     for name in ("SolveRequest", "BatchQuestion", "BatchRequest"):
-        asked = document["components"]["schemas"][name]["properties"]
-        assert asked["strategy"]["default"] == "gated"
+        requested = document["components"]["schemas"][name]["properties"]
+        assert requested["strategy"]["default"] == "gated"
 
 
 async def test_the_document_shows_the_examples(document: dict[str, Any]) -> None:
@@ -127,9 +127,9 @@ async def test_a_stream_is_described_event_by_event(document: dict[str, Any]) ->
     for number, block in enumerate(blocks, start=1):
         first, name, data = block.split("\n")
         assert first == f"id: {number}"
-        event, told = name.removeprefix("event: "), json.loads(data.removeprefix("data: "))
-        assert EVENTS[event].model_validate(told).model_dump(mode="json") == told
-    assert told == examples.RESPONSE
+        event, reported = name.removeprefix("event: "), json.loads(data.removeprefix("data: "))
+        assert EVENTS[event].model_validate(reported).model_dump(mode="json") == reported
+    assert reported == examples.RESPONSE
 
 
 async def test_the_example_request_is_taken(client: httpx2.AsyncClient) -> None:

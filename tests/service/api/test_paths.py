@@ -23,7 +23,7 @@ THEIRS = "http://HOST:PORT/v1"
         ("GET", "/v1/health", "/health:"),
     ],
 )
-async def test_glores_own_clients_are_told_to_leave_v1_out(
+async def test_glores_own_clients_are_ordered_to_leave_v1_out(
     client: httpx2.AsyncClient, method: str, path: str, meant: str
 ) -> None:
     answer = await client.request(method, path, json={"question": "x"})
@@ -54,7 +54,7 @@ async def test_glores_own_clients_are_told_to_leave_v1_out(
         ("GET", "/v1/nothing"),
     ],
 )
-async def test_openais_clients_are_told_to_have_it_in(
+async def test_openais_clients_are_ordered_to_have_it_in(
     client: httpx2.AsyncClient, method: str, path: str
 ) -> None:
     answer = await client.request(method, path, json={})

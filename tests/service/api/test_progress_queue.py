@@ -37,7 +37,7 @@ async def ended(telling: ProgressQueue, error: Exception | None = None) -> Solve
     return response
 
 
-async def test_what_is_read_at_once_comes_as_it_was_told() -> None:
+async def test_what_is_read_at_once_comes_as_it_was_reported() -> None:
     telling = ProgressQueue(PATIENT)
     for item in (delta("a"), delta("b"), EVENT, delta("c")):
         telling.put(item)
@@ -64,7 +64,7 @@ async def test_what_is_read_late_is_joined_between_events() -> None:
     ]
 
 
-async def test_a_turn_comes_before_what_is_told_in_it() -> None:
+async def test_a_turn_comes_before_what_is_reported_in_it() -> None:
     telling = ProgressQueue(0.01)
     assert await anext(telling) == Heartbeat()
     telling.begin()
@@ -83,7 +83,7 @@ async def test_a_reader_waits_for_news() -> None:
     assert await reader == delta("a")
 
 
-async def test_silence_is_told_again_and_again() -> None:
+async def test_silence_is_reported_again_and_again() -> None:
     telling = ProgressQueue(0.01)
     assert [await anext(telling), await anext(telling)] == [Heartbeat(), Heartbeat()]
     telling.put(delta("a"))
@@ -92,7 +92,7 @@ async def test_silence_is_told_again_and_again() -> None:
     assert [item async for item in telling] == [response]
 
 
-async def test_an_error_comes_after_what_was_told() -> None:
+async def test_an_error_comes_after_what_was_reported() -> None:
     telling = ProgressQueue(PATIENT)
     telling.put(delta("a"))
     await ended(telling, NoDraftInTimeError("no draft"))
@@ -135,7 +135,7 @@ def read_in_time(*schedule: Timed, heartbeat: float = PATIENT) -> list[Timed]:
 
 
 def every(seconds: float, items: Iterable[StreamItem]) -> list[Timed]:
-    return [(seconds * place, item) for place, item in enumerate(items)]
+    return [(seconds * index, item) for index, item in enumerate(items)]
 
 
 def test_deltas_within_the_join_time_come_as_one() -> None:
@@ -148,28 +148,28 @@ def test_deltas_within_the_join_time_come_as_one() -> None:
 
 
 def test_no_delta_waits_longer_than_the_join_time() -> None:
-    told: list[Timed] = [(0.0, delta("a")), (JOIN_S / 10, delta("b")), (JOIN_S / 2, delta("c"))]
-    got = read_in_time(*told, (10 * JOIN_S, EVENT))
+    reported: list[Timed] = [(0.0, delta("a")), (JOIN_S / 10, delta("b")), (JOIN_S / 2, delta("c"))]
+    got = read_in_time(*reported, (10 * JOIN_S, EVENT))
     assert got == [(0, delta("a")), (JOIN_S, delta("bc")), (10 * JOIN_S, EVENT)]
 
 
 def test_deltas_that_are_far_apart_do_not_wait() -> None:
-    told = every(1.1 * JOIN_S, map(delta, "abcd"))
-    got = read_in_time(*told)
-    assert [item for _, item in got] == [item for _, item in told]
-    assert [at for at, _ in got] == pytest.approx([at for at, _ in told])
+    reported = every(1.1 * JOIN_S, map(delta, "abcd"))
+    got = read_in_time(*reported)
+    assert [item for _, item in got] == [item for _, item in reported]
+    assert [at for at, _ in got] == pytest.approx([at for at, _ in reported])
 
 
 def test_the_first_delta_of_a_stage_and_an_event_do_not_wait() -> None:
     soon = JOIN_S / 10
-    told: list[Timed] = [
+    reported: list[Timed] = [
         (0.0, delta("a")),
         (soon, delta("b")),
         (2 * soon, EVENT),
         (3 * soon, delta("c", Stage.REFINE_GLOBALLY)),
         (4 * soon, delta("d", Stage.REFINE_LOCALLY)),
     ]
-    assert read_in_time(*told) == [
+    assert read_in_time(*reported) == [
         (0, delta("a")),
         (pytest.approx(2 * soon), delta("b")),
         (pytest.approx(2 * soon), EVENT),
@@ -184,11 +184,11 @@ def test_the_end_does_not_wait() -> None:
 
 
 def test_a_sign_of_life_comes_when_the_reader_has_waited_so_long() -> None:
-    told: list[Timed] = [(23.0, EVENT), (24.0, delta("a")), (50.0, EVENT)]
-    got = read_in_time(*told, heartbeat=10.0)
+    reported: list[Timed] = [(23.0, EVENT), (24.0, delta("a")), (50.0, EVENT)]
+    got = read_in_time(*reported, heartbeat=10.0)
     times = [at for at, item in got if item == Heartbeat()]
     assert times == [10, 20, 34, 44]
-    assert [pair for pair in got if pair[1] != Heartbeat()] == told
+    assert [pair for pair in got if pair[1] != Heartbeat()] == reported
 
 
 @pytest.mark.parametrize(("item", "most"), [(EVENT, 1), (delta("a"), 2)])

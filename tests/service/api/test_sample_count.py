@@ -48,8 +48,8 @@ async def test_of_one_question(client: httpx2.AsyncClient) -> None:
 async def test_of_a_batch(client: httpx2.AsyncClient) -> None:
     """A question's own options go before the batch's, and the rule holds for what comes of it."""
     document = await described(client, "/solve/batch", "application/json")
-    places = list(options([None, "draft", "best_of_n"]))
-    for batch, question in itertools.product(places, places):
+    indices = list(options([None, "draft", "best_of_n"]))
+    for batch, question in itertools.product(indices, indices):
         merged = batch | question
         refused = counts_in_vain(merged.get("strategy"), merged.get("sampling"))
         fine = {"question": QUESTION, "strategy": "draft", "sampling": {}}

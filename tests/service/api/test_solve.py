@@ -151,7 +151,9 @@ async def test_best_of_n_draws_n_candidates(client: httpx2.AsyncClient) -> None:
     assert [c["kind"] for c in answer["candidates"]] == ["draft", *["sample"] * 4]
 
 
-async def test_a_missing_stage_is_told(client: httpx2.AsyncClient, engines: FakeEngines) -> None:
+async def test_a_missing_stage_is_reported(
+    client: httpx2.AsyncClient, engines: FakeEngines
+) -> None:
     engines.orm.fault = "unreachable"
     answer = await solve(client)
     assert {"stage": "rerank", "reason": "unreachable"} in answer["degraded"]
@@ -320,14 +322,14 @@ async def test_more_values_than_any_question_has_are_one_fault(client: httpx2.As
     assert answer.json()["error"]["message"] == "body: More than 4000 values"
 
 
-async def test_of_many_wrong_messages_the_first_is_told(client: httpx2.AsyncClient) -> None:
+async def test_of_many_wrong_messages_the_first_is_reported(client: httpx2.AsyncClient) -> None:
     right = {"role": "user", "content": [{"type": "text", "text": "x"}]}
     wrong = {"role": "user", "content": [*[{"type": "text", "text": "x"}] * 2, *[{}] * 90]}
     chat = {"model": "glore", "messages": [right, *[wrong] * 20]}
     answer = await client.post("/v1/chat/completions", json=chat)
     assert answer.status_code == 400
-    places = {part.split(":")[0] for part in answer.json()["error"]["message"].split("; ")}
-    assert places == {"messages.1.content.2.type", "messages.1.content.2.text"}
+    indices = {part.split(":")[0] for part in answer.json()["error"]["message"].split("; ")}
+    assert indices == {"messages.1.content.2.type", "messages.1.content.2.text"}
 
 
 async def test_many_unknown_fields_give_a_short_answer(client: httpx2.AsyncClient) -> None:

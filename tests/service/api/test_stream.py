@@ -36,41 +36,41 @@ class Told(BaseModel):
     @classmethod
     def of(cls, block: str) -> Self:
         number, name, data = (line.split(": ", maxsplit=1)[1] for line in block.split("\n"))
-        told = cls(id=int(number), event=name, data=json.loads(data))
-        shape = EVENTS[name].model_validate(told.data)
-        assert shape.model_dump(mode="json", exclude_none=name == "error") == told.data
-        return told
+        reported = cls(id=int(number), event=name, data=json.loads(data))
+        shape = EVENTS[name].model_validate(reported.data)
+        assert shape.model_dump(mode="json", exclude_none=name == "error") == reported.data
+        return reported
 
 
-def told_in(text: str) -> list[Told]:
+def reported_in(text: str) -> list[Told]:
     """The events of a whole answer, numbered from 1; comments are left out."""
     *blocks, rest = text.split("\n\n")
     assert rest == ""
-    told = [Told.of(block) for block in blocks if not block.startswith(":")]
-    assert [each.id for each in told] == list(range(1, len(told) + 1))
-    return told
+    reported = [Told.of(block) for block in blocks if not block.startswith(":")]
+    assert [each.id for each in reported] == list(range(1, len(reported) + 1))
+    return reported
 
 
 async def ask(client: httpx2.AsyncClient, **body: object) -> list[Told]:
     response = await client.post("/solve", json=BODY | body, headers=EVENT_STREAM)
     assert response.status_code == 200, response.text
-    return told_in(response.text)
+    return reported_in(response.text)
 
 
-def names(told: list[Told]) -> list[str]:
-    return [each.event for each in told]
+def names(reported: list[Told]) -> list[str]:
+    return [each.event for each in reported]
 
 
-def only(told: list[Told], name: str) -> dict[str, Any]:
-    (found,) = (each.data for each in told if each.event == name)
+def only(reported: list[Told], name: str) -> dict[str, Any]:
+    (found,) = (each.data for each in reported if each.event == name)
     return found
 
 
-def written(told: list[Told], name: str, **also: str) -> str:
+def written(reported: list[Told], name: str, **also: str) -> str:
     """The text of all deltas of one kind."""
     return "".join(
         each.data["text"]
-        for each in told
+        for each in reported
         if each.event == name and also.items() <= each.data.items()
     )
 
@@ -98,31 +98,33 @@ def log_line(caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
 # --- events ------------------------------------------------------------------------------
 
 
-async def test_a_question_is_told_from_the_draft_to_the_answer(client: httpx2.AsyncClient) -> None:
-    told = await ask(client)
-    order = list(dict.fromkeys(names(told)))
+async def test_a_question_is_reported_from_the_draft_to_the_answer(
+    client: httpx2.AsyncClient,
+) -> None:
+    reported = await ask(client)
+    order = list(dict.fromkeys(names(reported)))
     assert order[:2] == ["draft.delta", "draft"]
     assert order[-2:] == ["selected", "done"]
     assert set(order) == set(EVENTS) - {"error"}
-    assert written(told, "draft.delta") == DRAFT
-    assert written(told, "refined.delta", kind="global_refinement") == GLOBAL
-    assert written(told, "refined.delta", kind="local_refinement") == LOCAL_TAIL
-    done = only(told, "done")
-    assert only(told, "selected") == done["selected"]
-    assert only(told, "draft")["candidate"] == done["candidates"][0] | {"outcome_score": None}
-    assert only(told, "draft")["samples"] == []
-    assert only(told, "draft")["steps"] == [step["text"] for step in done["draft"]["steps"]]
-    assert only(told, "scores") == {
+    assert written(reported, "draft.delta") == DRAFT
+    assert written(reported, "refined.delta", kind="global_refinement") == GLOBAL
+    assert written(reported, "refined.delta", kind="local_refinement") == LOCAL_TAIL
+    done = only(reported, "done")
+    assert only(reported, "selected") == done["selected"]
+    assert only(reported, "draft")["candidate"] == done["candidates"][0] | {"outcome_score": None}
+    assert only(reported, "draft")["samples"] == []
+    assert only(reported, "draft")["steps"] == [step["text"] for step in done["draft"]["steps"]]
+    assert only(reported, "scores") == {
         "candidate": 0,
         "scores": [step["score"] for step in done["draft"]["steps"]],
     }
-    assert only(told, "first_error") == {
+    assert only(reported, "first_error") == {
         "index": 1,
         "found_by": "arithmetic",
         "threshold": 0.5,
         "critique": done["draft"]["critique"],
     }
-    refined = [each.data for each in told if each.event == "refined"]
+    refined = [each.data for each in reported if each.event == "refined"]
     assert [each["place"] for each in refined] == [1, 2]
     for each in refined:
         assert each["candidate"] == done["candidates"][each["place"]] | {"outcome_score": None}
@@ -134,33 +136,33 @@ async def test_the_last_event_is_the_answer_as_json(
 ) -> None:
     body = BODY | {"strategy": strategy}
     whole = (await client.post("/solve", json=body)).json()
-    told = await ask(client, strategy=strategy)
-    assert names(told)[-1] == "done"
+    reported = await ask(client, strategy=strategy)
+    assert names(reported)[-1] == "done"
     changing = {"id": "", "request_id": "", "usage": {}}
-    assert only(told, "done") | changing == whole | changing
-    assert only(told, "done")["usage"]["engine_calls"] == whole["usage"]["engine_calls"]
-    assert len(only(told, "draft")["samples"]) == (2 if strategy == "best_of_n" else 0)
+    assert only(reported, "done") | changing == whole | changing
+    assert only(reported, "done")["usage"]["engine_calls"] == whole["usage"]["engine_calls"]
+    assert len(only(reported, "draft")["samples"]) == (2 if strategy == "best_of_n" else 0)
 
 
-async def test_scores_that_are_asked_for_late_are_told_too(
+async def test_scores_that_are_requested_late_are_reported_too(
     client: httpx2.AsyncClient, engines: FakeEngines
 ) -> None:
     engines.orm.fault = "unreachable"
-    told = await ask(client, strategy="best_of_n")
-    scored = [each.data["candidate"] for each in told if each.event == "scores"]
+    reported = await ask(client, strategy="best_of_n")
+    scored = [each.data["candidate"] for each in reported if each.event == "scores"]
     assert scored == [0]  # the fakes' samples are equal, and their text is scored once
-    assert only(told, "done")["selected"]["reason"] == "step_score"
+    assert only(reported, "done")["selected"]["reason"] == "step_score"
 
 
 async def test_a_refinement_that_fails_has_deltas_and_no_more(
     client: httpx2.AsyncClient, engines: FakeEngines
 ) -> None:
     engines.global_refiner.fault = "bad_response"
-    told = await ask(client)
-    assert written(told, "refined.delta", kind="global_refinement") == GLOBAL
-    assert only(told, "refined")["candidate"]["kind"] == "local_refinement"
+    reported = await ask(client)
+    assert written(reported, "refined.delta", kind="global_refinement") == GLOBAL
+    assert only(reported, "refined")["candidate"]["kind"] == "local_refinement"
     missing = [{"stage": "refine_globally", "reason": "bad_response"}]
-    assert only(told, "done")["degraded"] == missing
+    assert only(reported, "done")["degraded"] == missing
 
 
 async def test_no_cache_and_no_proxy_keeps_a_stream(client: httpx2.AsyncClient) -> None:
@@ -214,58 +216,58 @@ async def test_a_busy_gateway_refuses_before_the_first_byte(
     assert int(refused.headers["Retry-After"]) >= 1
 
 
-async def test_no_draft_is_told_as_an_error_and_counted_as_one(
+async def test_no_draft_is_reported_as_an_error_and_counted_as_one(
     client: httpx2.AsyncClient, engines: FakeEngines, caplog: pytest.LogCaptureFixture
 ) -> None:
     engines.student.fault = "unreachable"
     refused = await client.post("/solve", json=BODY)
     whole = refused.json()
     with caplog.at_level(logging.INFO, "glore"):
-        told = await ask(client)
-    assert names(told)[-1] == "error"
-    assert only(told, "error") | {"request_id": ""} == whole | {"request_id": ""}
-    assert only(told, "error")["retry_after"] == int(refused.headers["Retry-After"])
+        reported = await ask(client)
+    assert names(reported)[-1] == "error"
+    assert only(reported, "error") | {"request_id": ""} == whole | {"request_id": ""}
+    assert only(reported, "error")["retry_after"] == int(refused.headers["Retry-After"])
     line = log_line(caplog)
     assert (line["status"], line["no_draft"]) == (503, "unreachable")
     counted = 'glore_requests_total{route="/solve",status="503",strategy="glore"} 2.0'
     assert counted in (await client.get("/metrics")).text
 
 
-async def test_no_draft_in_time_is_told_as_an_error(
+async def test_no_draft_in_time_is_reported_as_an_error(
     client: httpx2.AsyncClient, engines: FakeEngines
 ) -> None:
     engines.student.hangs = True
-    told = await ask(client, deadline_ms=200)
-    assert names(told)[-1] == "error"
-    assert only(told, "error")["status"] == 504
-    assert "retry_after" not in only(told, "error")
+    reported = await ask(client, deadline_ms=200)
+    assert names(reported)[-1] == "error"
+    assert only(reported, "error")["status"] == 504
+    assert "retry_after" not in only(reported, "error")
     assert engines.student.cancelled
 
 
-async def test_a_bug_is_told_without_what_it_was(
+async def test_a_bug_is_reported_without_what_it_was(
     client: httpx2.AsyncClient, engines: FakeEngines, caplog: pytest.LogCaptureFixture
 ) -> None:
     engines.global_refiner.bug = RuntimeError(f"boom: {QUESTION}")
     with caplog.at_level(logging.INFO, "glore"):
-        told = await ask(client)
-    assert names(told)[-1] == "error"
-    assert only(told, "error")["type"] == "/problems/internal-error"
-    assert "boom" not in json.dumps(only(told, "error"))
+        reported = await ask(client)
+    assert names(reported)[-1] == "error"
+    assert only(reported, "error")["type"] == "/problems/internal-error"
+    assert "boom" not in json.dumps(only(reported, "error"))
     assert log_line(caplog)["status"] == 500
     (error,) = (each for each in caplog.records if each.name == "glore.streams")
     logged = JsonFormatter().format(error)
     assert "RuntimeError" in logged
     assert "boom" not in logged
-    assert only(told, "error")["request_id"] in logged
+    assert only(reported, "error")["request_id"] in logged
 
 
 async def test_a_stream_is_counted_and_logged_as_any_answer(
     client: httpx2.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO, "glore"):
-        told = await ask(client)
+        reported = await ask(client)
     line = log_line(caplog)
-    assert line["id"] == only(told, "done")["id"]
+    assert line["id"] == only(reported, "done")["id"]
     assert (line["status"], line["selected"]) == (200, "local_refinement")
     metrics = (await client.get("/metrics")).text
     assert 'glore_requests_total{route="/solve",status="200",strategy="glore"} 1.0' in metrics
@@ -358,9 +360,9 @@ async def test_a_slow_reader_holds_up_nothing(settings: Settings, engines: FakeE
             assert slow.sent == []
             slow.reading.set()
             await answer
-    told = told_in(slow.text)
-    assert names(told) == ["draft.delta", "draft", "selected", "done"]  # joined
-    assert written(told, "draft.delta") == engines.student.text
+    reported = reported_in(slow.text)
+    assert names(reported) == ["draft.delta", "draft", "selected", "done"]  # joined
+    assert written(reported, "draft.delta") == engines.student.text
     assert slow.complete
 
 

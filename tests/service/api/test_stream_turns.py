@@ -17,7 +17,7 @@ from tests.service.api.test_stream import (
     log_line,
     names,
     only,
-    told_in,
+    reported_in,
 )
 from tests.service.fakes import FakeEngines
 
@@ -54,7 +54,7 @@ async def test_who_waits_long_for_a_turn_is_given_signs_of_life(
         holder.leave()
         await answer
     assert reader.status == 200
-    assert names(told_in(reader.text))[-1] == "done"
+    assert names(reported_in(reader.text))[-1] == "done"
 
 
 @pytest.mark.parametrize(("heartbeat", "status"), [(10.0, 503), (0.02, 200)])
@@ -78,7 +78,7 @@ async def test_a_turn_that_does_not_come_is_a_503_until_the_first_sign_of_life(
         assert problem["retry_after"] == int(headers[b"retry-after"])
     else:
         assert reader.complete
-        problem = only(told_in(reader.text), "error")
+        problem = only(reported_in(reader.text), "error")
         assert problem["retry_after"] >= 1
     assert problem["type"] == "/problems/overloaded"
     assert line["status"] == 503  # however it was told

@@ -48,7 +48,7 @@ class Engine:
     """
 
     url: str = ""
-    asked: Counter[int] = field(default_factory=Counter)
+    requested: Counter[int] = field(default_factory=Counter)
     answered: Counter[int] = field(default_factory=Counter)
     noted: Callable[[Moment], None] = lambda _: None
     may: asyncio.Event = field(default_factory=asyncio.Event)
@@ -57,7 +57,7 @@ class Engine:
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Answer one question."""
         numbers = [int(each) for each in re.findall(r"<(\d+)>", (await request.json())["prompt"])]
-        self.asked.update(numbers)
+        self.requested.update(numbers)
         self.came.set()
         self.noted("asked")
         await asyncio.sleep(_TAKES_S)
@@ -112,7 +112,7 @@ async def until_killed(
     served_: Served, student: Engine, key: str, moment: Moment, after: int
 ) -> dict[int, Line]:
     """What was told until the gateway was killed, when the engine or it had noted `after` such."""
-    told: dict[int, Line] = {}
+    reported: dict[int, Line] = {}
     seen: Counter[str] = Counter()
 
     def note(what: Moment) -> None:
@@ -123,11 +123,11 @@ async def until_killed(
     student.noted = note
     try:
         async for line in lines(served_.url, key):
-            told[line["index"]] = line
+            reported[line["index"]] = line
             note("told")
     except httpx2.TransportError:
         await served_.ended()
-        return told
+        return reported
     message = "the gateway finished before it was killed"
     raise AssertionError(message)
 
@@ -158,22 +158,22 @@ async def rows(location: str, key: str) -> dict[int, Row]:
             found = [tuple(row) for row in await database.fetch(f"{_ROWS}$1", key)]
         finally:
             await database.close()
-    return {place: Row(holder, result) for place, holder, result in found}
+    return {position: Row(holder, result) for position, holder, result in found}
 
 
 async def finished(location: str, key: str) -> dict[int, str]:
     """The results that the store has."""
     known = (await rows(location, key)).items()
-    return {place: row.result for place, row in known if row.result is not None}
+    return {position: row.result for position, row in known if row.result is not None}
 
 
-def assert_whole(all_lines: list[Line], told: dict[int, Line]) -> dict[int, Line]:
+def assert_whole(all_lines: list[Line], reported: dict[int, Line]) -> dict[int, Line]:
     """Each question has one result, and those told before have the same; the results."""
     assert all_lines[-1] == {"done": True, "ok": COUNT, "errors": 0}
     results = {line["index"]: line for line in all_lines[:-1]}
     assert len(all_lines) == COUNT + 1
     assert sorted(results) == list(range(COUNT))
-    assert {index: results[index] for index in told} == told
+    assert {index: results[index] for index in reported} == reported
     return results
 
 

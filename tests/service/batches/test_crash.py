@@ -33,39 +33,39 @@ AFTER: Final = 6
 async def test_a_gateway_killed_again_and_again_runs_again_what_it_had_not_finished_alone(
     location: str,
 ) -> None:
-    told: dict[int, Line] = {}
-    kept: dict[int, str] = {}
+    reported: dict[int, Line] = {}
+    stored: dict[int, str] = {}
     runs: Counter[int] = Counter()
     broken_off: Counter[int] = Counter()
     for moment in KILLS:
         async with engine() as student, gateway(student, location) as served:
             heard = await until_killed(served, student, "crash", moment, AFTER)
-        before, kept = kept, await finished(location, "crash")
-        assert kept.items() >= before.items()  # nothing that was finished is lost
-        told |= heard
-        assert kept.keys() >= told.keys()
-        assert {i: line["result"] for i, line in told.items()} == _parsed(kept, told)
-        new = kept.keys() - before.keys()
-        claimed = (await rows(location, "crash")).keys() - kept.keys()
-        running = student.asked.keys() - kept.keys()
+        before, stored = stored, await finished(location, "crash")
+        assert stored.items() >= before.items()  # nothing that was finished is lost
+        reported |= heard
+        assert stored.keys() >= reported.keys()
+        assert {i: line["result"] for i, line in reported.items()} == _parsed(stored, reported)
+        new = stored.keys() - before.keys()
+        claimed = (await rows(location, "crash")).keys() - stored.keys()
+        running = student.requested.keys() - stored.keys()
         assert new <= student.answered.keys()
-        assert student.asked == once(new | running)  # none of `before`, and none of them twice
+        assert student.requested == once(new | running)  # none of `before`, and none of them twice
         assert running <= claimed
         assert len(running) <= CONCURRENCY
-        assert len(kept) < COUNT
-        runs += student.asked
+        assert len(stored) < COUNT
+        runs += student.requested
         broken_off += once(running)
     async with engine() as student, gateway(student, location) as served:
-        results = assert_whole(await whole(served.url, "crash"), told)
-        assert {i: results[i]["result"] for i in kept} == _parsed(kept, kept)
-        assert student.asked == once(ALL - kept.keys())
+        results = assert_whole(await whole(served.url, "crash"), reported)
+        assert {i: results[i]["result"] for i in stored} == _parsed(stored, stored)
+        assert student.requested == once(ALL - stored.keys())
         assert_whole(await whole(served.url, "crash"), results)
-        assert student.asked == once(ALL - kept.keys())  # all of it came from the store
-        runs += student.asked
+        assert student.requested == once(ALL - stored.keys())  # all of it came from the store
+        runs += student.requested
     assert runs == once(ALL) + broken_off
 
 
-async def test_two_gateways_that_are_asked_at_once_run_no_question_twice(location: str) -> None:
+async def test_two_gateways_that_are_requested_at_once_run_no_question_twice(location: str) -> None:
     async with (
         engine() as one,
         engine() as other,
@@ -82,7 +82,7 @@ async def test_two_gateways_that_are_asked_at_once_run_no_question_twice(locatio
             student.may.set()
         results = [assert_whole(each, {}) for each in await asyncio.gather(*work)]
     assert results[0] == results[1]
-    assert one.asked + other.asked == once(ALL)
+    assert one.requested + other.requested == once(ALL)
 
 
 async def test_of_two_gateways_one_goes_on_when_the_other_is_killed(postgres: str) -> None:
@@ -93,20 +93,20 @@ async def test_of_two_gateways_one_goes_on_when_the_other_is_killed(postgres: st
         gateway(other, postgres) as second,
     ):
         work = asyncio.create_task(whole(second.url, "two"))
-        told = await until_killed(first, one, "two", "told", AFTER)
+        reported = await until_killed(first, one, "two", "told", AFTER)
         assert not work.done()
-        assert_whole(await work, told)
+        assert_whole(await work, reported)
     by_holder: dict[str, set[int]] = {}
-    for place, row in (await rows(postgres, "two")).items():
-        by_holder.setdefault(row.holder, set()).add(place)
-    seconds = set(other.asked)
-    assert other.asked == once(seconds)
-    assert one.asked == once(set(one.asked))
+    for position, row in (await rows(postgres, "two")).items():
+        by_holder.setdefault(row.holder, set()).add(position)
+    seconds = set(other.requested)
+    assert other.requested == once(seconds)
+    assert one.requested == once(set(one.requested))
     assert seconds in by_holder.values()  # what the second ran was its own to finish, all of it
-    assert ALL - seconds <= one.asked.keys()
-    assert len(one.asked.keys() & seconds) <= CONCURRENCY  # what the first was answering
+    assert ALL - seconds <= one.requested.keys()
+    assert len(one.requested.keys() & seconds) <= CONCURRENCY  # what the first was answering
 
 
-def _parsed(kept: dict[int, str], questions: Iterable[int]) -> dict[int, object]:
+def _parsed(stored: dict[int, str], questions: Iterable[int]) -> dict[int, object]:
     """Their results as the store has them."""
-    return {index: json.loads(kept[index]) for index in questions}
+    return {index: json.loads(stored[index]) for index in questions}

@@ -55,28 +55,28 @@ async def test_a_batch_is_broken_off_when_its_database_is_gone_and_goes_on_when_
 ) -> None:
     loop, gone = asyncio.get_running_loop(), 0.0
     async with engine() as student, gateway(student, database.url) as served:
-        told: list[Line] = []
+        reported: list[Line] = []
         async for line in lines(served.url, key):
-            told.append(line)
-            if len(told) == AFTER:
+            reported.append(line)
+            if len(reported) == AFTER:
                 await asyncio.to_thread(database.stop, how)
                 gone = loop.time()
         assert loop.time() - gone < BROKEN_WITHIN_S
-        *results, last = told
+        *results, last = reported
         assert (last["done"], last["ok"], last["errors"]) == (False, len(results), 0)
         assert last["error"]["type"] == "/problems/store-unavailable"
         await _check_without_database(served.url, key)
-        ran = student.asked.copy()
+        ran = student.requested.copy()
 
         await asyncio.to_thread(database.start)
-        kept = set(await finished(database.url, key))
+        stored = set(await finished(database.url, key))
         assert ran == once(set(ran))
-        assert kept <= set(ran)
-        assert len(ran.keys() - kept) <= CONCURRENCY
+        assert stored <= set(ran)
+        assert len(ran.keys() - stored) <= CONCURRENCY
         assert_whole(await whole(served.url, key), {line["index"]: line for line in results})
-        assert {line["index"] for line in results} <= kept
-        assert student.asked - ran == once(ALL - kept)
-        assert student.asked == once(ALL) + once(set(ran) - kept)
+        assert {line["index"] for line in results} <= stored
+        assert student.requested - ran == once(ALL - stored)
+        assert student.requested == once(ALL) + once(set(ran) - stored)
         assert served.process.returncode is None
     assert b"hidden" not in await served.log
 
@@ -88,13 +88,13 @@ async def test_a_batch_does_not_notice_that_its_database_was_restarted_between_t
         student.may.clear()
         work = asyncio.create_task(whole(served.url, key))
         async with asyncio.timeout(LIMIT_S):
-            while len(student.asked) < CONCURRENCY:
+            while len(student.requested) < CONCURRENCY:
                 await asyncio.sleep(0.01)
         await asyncio.to_thread(database.stop, how)
         await asyncio.to_thread(database.start)
         student.may.set()
         assert_whole(await work, {})
-        assert student.asked == once(ALL)
+        assert student.requested == once(ALL)
 
 
 async def test_a_database_that_hangs_is_not_waited_for_however_many_wait(

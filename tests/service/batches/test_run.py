@@ -22,7 +22,7 @@ class Client:
     def __init__(self, name: str) -> None:
         self.name = name
         self.asked: list[int] = []
-        self.told: dict[int, str] = {}
+        self.reported: dict[int, str] = {}
         self.may = asyncio.Event()
         self.may.set()
         self.stop = asyncio.Event()
@@ -40,9 +40,9 @@ class Client:
         while len(self.asked) < PACE.concurrency:
             await asyncio.sleep(0.01)
 
-    async def tell(self, told: FinishedQuestion) -> None:
-        assert told.index not in self.told
-        self.told[told.index] = told.answer.text
+    async def tell(self, reported: FinishedQuestion) -> None:
+        assert reported.index not in self.reported
+        self.reported[reported.index] = reported.answer.text
 
     def run(self, store: SqliteStore | NothingKept, size: int) -> BatchRun:
         return BatchRun(NAME, size, store, self.ask, self.tell, PACE, stop=self.stop)
@@ -55,7 +55,7 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
         yield opened
 
 
-async def test_a_claim_is_kept_for_as_long_as_its_question_takes(store: SqliteStore) -> None:
+async def test_a_claim_is_stored_for_as_long_as_its_question_takes(store: SqliteStore) -> None:
     slow, other = Client("slow"), Client("other")
     slow.may.clear()
     async with asyncio.TaskGroup() as group:
@@ -65,7 +65,7 @@ async def test_a_claim_is_kept_for_as_long_as_its_question_takes(store: SqliteSt
         await asyncio.sleep(0.8)  # more than two leases
         slow.may.set()
     assert (slow.asked, other.asked) == ([0, 1], [])
-    assert slow.told == other.told == {0: "slow0", 1: "slow1"}
+    assert slow.reported == other.reported == {0: "slow0", 1: "slow1"}
 
 
 async def test_a_result_that_comes_after_the_claim_was_lost_gives_way(store: SqliteStore) -> None:
@@ -78,12 +78,12 @@ async def test_a_result_that_comes_after_the_claim_was_lost_gives_way(store: Sql
         assert await store.claim(NAME, 0, other, 60)
         frozen.may.set()
         await asyncio.sleep(0.1)
-        assert frozen.told == {}
+        assert frozen.reported == {}
         assert await store.finish(NAME, 0, other, "other0")
-    assert frozen.told == {0: "other0"}
+    assert frozen.reported == {0: "other0"}
 
 
-async def test_once_it_is_late_what_is_left_is_told_and_neither_claimed_nor_waited_for(
+async def test_once_it_is_late_what_is_left_is_reported_and_neither_claimed_nor_waited_for(
     store: SqliteStore,
 ) -> None:
     first, late = Client("first"), False
@@ -97,7 +97,7 @@ async def test_once_it_is_late_what_is_left_is_told_and_neither_claimed_nor_wait
     pace = BatchLimits(concurrency=1, lease=60, poll=0.02)
     async with asyncio.timeout(20):
         await BatchRun(NAME, 5, store, ask, first.tell, pace, lambda: late).run()
-    assert first.told == {0: "in time"} | dict.fromkeys(range(1, 5), "late")
+    assert first.reported == {0: "in time"} | dict.fromkeys(range(1, 5), "late")
     assert await store.claim(NAME, 2, "next", 60)
     assert not await store.claim(NAME, 4, "next", 60)
 
@@ -112,7 +112,7 @@ async def test_a_store_that_fails_ends_the_run_and_all_its_work() -> None:
     client.may.clear()
     with pytest.raises(StoreFailedError, match="no lease"):
         await client.run(Failing(), 5).run()
-    assert client.told == {}
+    assert client.reported == {}
     assert len(asyncio.all_tasks()) == 1
 
 
@@ -128,7 +128,7 @@ async def test_a_run_that_is_cancelled_gives_its_claims_back(store: SqliteStore)
     assert await store.claim(NAME, 0, "next", 60)
 
 
-async def test_told_to_stop_it_finishes_what_is_being_answered_and_claims_nothing_more(
+async def test_ordered_to_stop_it_finishes_what_is_being_answered_and_claims_nothing_more(
     store: SqliteStore,
 ) -> None:
     client = Client("x")
@@ -142,13 +142,13 @@ async def test_told_to_stop_it_finishes_what_is_being_answered_and_claims_nothin
         client.may.set()
         with pytest.raises(StoppedError, match="4 questions are left"):
             await task
-    assert client.told == {0: "x0", 1: "x1"}
+    assert client.reported == {0: "x0", 1: "x1"}
     assert client.asked == [0, 1]
     assert await store.finished(NAME) == {0, 1}
     assert len(asyncio.all_tasks()) == 1
 
 
-async def test_a_question_that_is_broken_off_is_neither_told_nor_kept_and_free_at_once(
+async def test_a_question_that_is_broken_off_is_neither_reported_nor_stored_and_free_at_once(
     store: SqliteStore,
 ) -> None:
     client, next_one = Client("x"), Client("next")
@@ -161,38 +161,38 @@ async def test_a_question_that_is_broken_off_is_neither_told_nor_kept_and_free_a
         client.may.set()
         with pytest.raises(StoppedError, match="2 questions are left"):
             await task
-        assert client.told == {1: "x1"}
+        assert client.reported == {1: "x1"}
         await next_one.run(store, 3).run()
-    assert next_one.told == {0: "next0", 1: "x1", 2: "next2"}
+    assert next_one.reported == {0: "next0", 1: "x1", 2: "next2"}
     assert next_one.asked == [0, 2]
 
 
-async def test_told_to_stop_it_does_not_wait_for_others(store: SqliteStore) -> None:
+async def test_ordered_to_stop_it_does_not_wait_for_others(store: SqliteStore) -> None:
     client = Client("x")
     assert await store.claim(NAME, 1, "other", 60)
     async with asyncio.timeout(20):
         task = asyncio.create_task(client.run(store, 2).run())
-        while not client.told:
+        while not client.reported:
             await asyncio.sleep(0.01)
         assert not task.done()
         client.stop.set()
         with pytest.raises(StoppedError):
             await task
-    assert client.told == {0: "x0"}
+    assert client.reported == {0: "x0"}
     assert not await store.claim(NAME, 1, "next", 60)  # it is the other's still
 
 
-async def test_told_to_stop_it_waits_for_a_slow_reader_of_what_others_have_finished(
+async def test_ordered_to_stop_it_waits_for_a_slow_reader_of_what_others_have_finished(
     store: SqliteStore,
 ) -> None:
     client, begun, taken = Client("x"), asyncio.Event(), asyncio.Event()
     client.may.clear()
 
-    async def tell(told: FinishedQuestion) -> None:
-        if told.replayed:
+    async def tell(reported: FinishedQuestion) -> None:
+        if reported.replayed:
             begun.set()
             await taken.wait()
-        await client.tell(told)
+        await client.tell(reported)
 
     assert await store.claim(NAME, 1, "other", 60)
     async with asyncio.timeout(20):
@@ -211,10 +211,10 @@ async def test_told_to_stop_it_waits_for_a_slow_reader_of_what_others_have_finis
         taken.set()
         with pytest.raises(StoppedError, match="1 questions are left"):
             await task
-    assert client.told == {1: "other1"}
+    assert client.reported == {1: "other1"}
 
 
-async def test_told_to_stop_when_nothing_is_left_to_claim_it_ends_as_ever(
+async def test_ordered_to_stop_when_nothing_is_left_to_claim_it_ends_as_ever(
     store: SqliteStore,
 ) -> None:
     client = Client("x")
@@ -225,20 +225,22 @@ async def test_told_to_stop_when_nothing_is_left_to_claim_it_ends_as_ever(
         client.stop.set()
         client.may.set()
         await task
-    assert client.told == {0: "x0", 1: "x1"}
+    assert client.reported == {0: "x0", 1: "x1"}
 
 
-async def test_told_to_stop_before_it_began_it_tells_and_asks_nothing(store: SqliteStore) -> None:
+async def test_ordered_to_stop_before_it_began_it_tells_and_asks_nothing(
+    store: SqliteStore,
+) -> None:
     client = Client("x")
     assert await store.claim(NAME, 0, "other", 60)
     assert await store.finish(NAME, 0, "other", "other0")
     client.stop.set()
     with pytest.raises(StoppedError):
         await client.run(store, 2).run()
-    assert (client.told, client.asked) == ({}, [])
+    assert (client.reported, client.asked) == ({}, [])
 
 
-async def test_told_to_stop_it_wakes_who_waits_for_the_last_question(store: SqliteStore) -> None:
+async def test_ordered_to_stop_it_wakes_who_waits_for_the_last_question(store: SqliteStore) -> None:
     client = Client("x")
 
     async def ask(index: int) -> QuestionAnswer | None:
@@ -250,10 +252,10 @@ async def test_told_to_stop_it_wakes_who_waits_for_the_last_question(store: Sqli
     run = BatchRun(NAME, 2, store, ask, client.tell, PACE, stop=client.stop)
     async with asyncio.timeout(20):
         task = asyncio.create_task(run.run())
-        while not client.told:
+        while not client.reported:
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.05)
         client.stop.set()
         with pytest.raises(StoppedError, match="1 questions are left"):
             await task
-    assert client.told == {0: "first"}
+    assert client.reported == {0: "first"}

@@ -173,8 +173,8 @@ async def test_a_gateway_that_was_frozen_goes_on_and_runs_nothing_that_another_h
         first.tell(signal.SIGCONT)
         one.may.set()
         assert sorted(map(str, await work)) == sorted(map(str, results))
-    assert len(one.asked) <= CONCURRENCY
-    assert other.asked == once(set(other.asked))
+    assert len(one.requested) <= CONCURRENCY
+    assert other.requested == once(set(other.requested))
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ async def test_a_gateway_that_was_frozen_goes_on_and_runs_nothing_that_another_h
         (None, "SQLite: the file cannot be made (File exists)"),
     ],
 )
-async def test_a_default_file_that_cannot_be_used_is_told_as_what_it_is(
+async def test_a_default_file_that_cannot_be_used_is_reported_as_what_it_is(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -210,7 +210,7 @@ async def test_a_default_file_that_cannot_be_used_is_told_as_what_it_is(
         assert default_file().read_bytes() == content
 
 
-async def test_a_file_that_is_damaged_later_is_told_as_that(file: Path) -> None:
+async def test_a_file_that_is_damaged_later_is_reported_as_that(file: Path) -> None:
     async with open_sqlite(file) as store:
         await store.begin(NAME, "d")
     with file.open("r+b") as raw:

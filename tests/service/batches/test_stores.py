@@ -107,7 +107,7 @@ async def test_old_batches_are_forgotten_but_not_those_at_work(
     await store.begin(name, "another")
 
 
-async def test_what_is_kept_outlives_the_store(
+async def test_what_is_stored_outlives_the_store(
     store: Store, location: str, name: BatchName
 ) -> None:
     await store.begin(name, "d")
@@ -121,7 +121,7 @@ async def test_what_is_kept_outlives_the_store(
 @pytest.mark.parametrize(
     "broken", ["sqlite:////dev/null/no/file", "postgresql://u:hidden@127.0.0.1:1/none"]
 )
-async def test_a_store_that_cannot_be_opened_is_told_without_its_address(broken: str) -> None:
+async def test_a_store_that_cannot_be_opened_is_reported_without_its_address(broken: str) -> None:
     with pytest.raises(StoreFailedError) as caught:
         async with open_store(broken, days=7):
             pass

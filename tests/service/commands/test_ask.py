@@ -41,14 +41,14 @@ def test_a_terminal_shows_the_draft_before_the_end() -> None:
         ),
     ],
 )
-def test_rounds_verifiers_and_corrections_are_asked_for(
+def test_rounds_verifiers_and_corrections_are_requested(
     options: list[str], sent: dict[str, object]
 ) -> None:
     with fake_gateway() as gateway:
         result = CliRunner().invoke(main, ["ask", QUESTION, "--url", gateway.url, *options])
     assert result.exit_code == 0, result.output
-    (asked,) = gateway.asked
-    assert asked == {"question": QUESTION, "sampling": {}, "deadline_ms": 60_000, **sent}
+    (requested,) = gateway.requested
+    assert requested == {"question": QUESTION, "sampling": {}, "deadline_ms": 60_000, **sent}
 
 
 @pytest.mark.usefixtures("interruptible")

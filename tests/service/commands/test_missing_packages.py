@@ -72,10 +72,10 @@ def without(
     folder: Path, *cases: tuple[Sequence[str], Sequence[str]], **environment: str
 ) -> list[Ended]:
     """How each command ended without these packages."""
-    asked = [[list(packages), list(arguments)] for packages, arguments in cases]
+    requested = [[list(packages), list(arguments)] for packages, arguments in cases]
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(folder / "said")],
-        input=json.dumps(asked),
+        input=json.dumps(requested),
         env=os.environ | environment,
         capture_output=True,
         text=True,

@@ -131,9 +131,9 @@ async def test_the_next_head_has_as_much_time_as_the_first_and_between_them_is_t
     async with (
         serving(settings, engines, HEAD_TIMEOUT_S) as connect,
         connect() as (reader, writer),
-        connect() as (resting, asking),
+        connect() as (resting, requesting),
     ):
-        asking.write(LIVEZ)
+        requesting.write(LIVEZ)
         assert (await answer(resting))[0] == 200
         rests = time.monotonic()
         for _ in range(2):

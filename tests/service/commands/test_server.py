@@ -30,7 +30,7 @@ def gateway(settings: Settings, engines: FakeEngines, drain: Drain, grace: float
     return server
 
 
-async def test_a_client_that_was_not_told_of_the_end_may_ask_once_more(
+async def test_a_client_that_was_not_reported_of_the_end_may_ask_once_more(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(protocol, "_NEXT_REQUEST", LIMIT_S)

@@ -41,7 +41,7 @@ def test_a_gateway_that_is_ready(gateway: FakeGateway) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "body", "status", "told"),
+    ("code", "body", "status", "reported"),
     [
         (
             200,
@@ -92,19 +92,21 @@ def test_a_gateway_that_is_ready(gateway: FakeGateway) -> None:
     ],
 )
 def test_what_is_wrong_is_said_with_what_to_do(
-    gateway: FakeGateway, code: int, body: dict[str, Any], status: int, told: list[str]
+    gateway: FakeGateway, code: int, body: dict[str, Any], status: int, reported: list[str]
 ) -> None:
     gateway.ready = (code, body)
     result = glore("status", "--url", gateway.url)
     assert result.exit_code == status, result.output
-    for text in told:
+    for text in reported:
         assert text in result.stdout
 
 
 def test_every_state_and_circuit_of_a_gateway_has_words() -> None:
     for state in EngineState:
-        told = list(in_words(Readiness.model_validate(READY | {"engines": {"x": state}}), "it"))[1]
-        assert told.removeprefix("  x: ") != state or state is EngineState.READY
+        reported = list(
+            in_words(Readiness.model_validate(READY | {"engines": {"x": state}}), "it")
+        )[1]
+        assert reported.removeprefix("  x: ") != state or state is EngineState.READY
     broken = {"circuits": {"orm": Circuit.OPEN, "sorm": Circuit.HALF_OPEN}}
     assert all(
         "failed" in line

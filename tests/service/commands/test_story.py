@@ -122,9 +122,11 @@ def test_a_refuted_step_says_what_is_wrong_before_there_are_scores() -> None:
     ]
 
 
-def refined(kind: str, base: int | None, place: int, solution: str) -> tuple[str, dict[str, Any]]:
+def refined(
+    kind: str, base: int | None, position: int, solution: str
+) -> tuple[str, dict[str, Any]]:
     written = {**samples.candidate(kind, None), "base": base, "solution": solution}
-    return "refined", {"candidate": written, "place": place}
+    return "refined", {"candidate": written, "place": position}
 
 
 def delta(kind: str, base: int, number: int, text: str) -> tuple[str, dict[str, Any]]:
@@ -153,11 +155,11 @@ def test_a_local_refinement_keeps_the_steps_of_its_base() -> None:
         refined("global_refinement", 0, 1, "first\nsecond\nthird\n"),
         ("scores", {"candidate": 1, "scores": [0.9, 0.9, 0.1]}),
     ]
-    told = shown([*events, delta("local_refinement", 1, 2, "anew")])
-    assert lines(told)[-4:] == ["Local refinement, round 2", "  first", "  second", "  anew"]
+    reported = shown([*events, delta("local_refinement", 1, 2, "anew")])
+    assert lines(reported)[-4:] == ["Local refinement, round 2", "  first", "  second", "  anew"]
     events[-2][1]["candidate"]["findings"] = [samples.FINDING]
-    told = shown([*events, delta("local_refinement", 1, 2, "anew")])
-    assert lines(told)[-3:] == ["Local refinement, round 2", "  first", "  anew"]
+    reported = shown([*events, delta("local_refinement", 1, 2, "anew")])
+    assert lines(reported)[-3:] == ["Local refinement, round 2", "  first", "  anew"]
 
 
 def test_events_of_a_gateway_without_verifiers_make_the_same_picture() -> None:
@@ -200,8 +202,8 @@ def test_refuted_candidates_say_why() -> None:
     assert rows[0] == "  -     draft              12  refuted (12 - 2 = 12: it is 10)"
     assert rows[1] == "  0.90  global refinement  10  <- winner"
     body = samples.result(is_refuted=True)
-    kept = printed(render_result(SolveResult.model_validate(body)))
-    assert "12  <- winner  refuted (12 - 2 = 12: it is 10)" in kept
+    stored = printed(render_result(SolveResult.model_validate(body)))
+    assert "12  <- winner  refuted (12 - 2 = 12: it is 10)" in stored
     assert "refuted" not in printed(render_result(SolveResult.model_validate(RESULT)))
 
 

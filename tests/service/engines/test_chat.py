@@ -66,8 +66,8 @@ async def test_a_turn_without_text_is_a_bad_response(
 
 @pytest.mark.parametrize("begun", ["", "\n", " "])
 def test_a_turn_that_is_begun_with_nothing_is_a_new_one(begun: str) -> None:
-    asked = conversation(Chat((ChatTurn("user", "?"),), begun))
-    assert asked == {
+    requested = conversation(Chat((ChatTurn("user", "?"),), begun))
+    assert requested == {
         "messages": [{"role": "user", "content": "?"}],
         "add_generation_prompt": True,
         "continue_final_message": False,

@@ -39,8 +39,8 @@ async def test_each_solution_is_a_conversation_and_its_score_is_in_its_place(
     scores = await score(engine, "#### 3\n", "#### 2")
     assert scores.values == pytest.approx((1 / (1 + math.e), 1 / (1 + math.exp(-3))))
     assert scores.prompt_tokens == 22
-    asked = sorted(server.bodies, key=lambda body: str(body["messages"][1]["content"]))
-    assert asked[0] == {
+    requested = sorted(server.bodies, key=lambda body: str(body["messages"][1]["content"]))
+    assert requested[0] == {
         "model": "orm",
         "messages": [
             {"role": "user", "content": "1 + 1?"},

@@ -31,7 +31,7 @@ def answer(body: bytes, *headers: bytes, status: bytes = b"200 OK") -> bytes:
 
 
 def chunked(body: bytes, size: int) -> bytes:
-    pieces = (body[place : place + size] for place in range(0, len(body), size))
+    pieces = (body[index : index + size] for index in range(0, len(body), size))
     chunks = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces)
     return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n"
 
@@ -170,7 +170,7 @@ def test_more_than_an_answer_may_have_is_a_bad_response(new_loop: _Loop, reply: 
     run(new_loop, work)
 
 
-def test_engines_are_asked_not_to_encode_their_answers() -> None:
+def test_engines_are_requested_not_to_encode_their_answers() -> None:
     async def work() -> None:
         heads: list[bytes] = []
         async with replying(answer(b""), heads=heads) as engine:

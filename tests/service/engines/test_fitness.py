@@ -17,7 +17,7 @@ STEPS = len(fitness.STEPS)
 
 
 def tokenizes(server: FakeVllm, *tokens: str) -> None:
-    ids = {token: place for place, token in enumerate(dict.fromkeys(tokens), 100)}
+    ids = {token: index for index, token in enumerate(dict.fromkeys(tokens), 100)}
     answer = {"count": len(tokens), "max_model_len": 9, "tokens": [ids[t] for t in tokens]}
     server.gives("/tokenize", answer | {"token_strs": tokens})
 
@@ -44,7 +44,7 @@ async def test_a_server_that_fits(
 
 
 @pytest.mark.parametrize(("scores", "wanted", "row"), FAMILIES)
-async def test_a_tokenizer_that_merges_or_splits_the_separator_is_told(
+async def test_a_tokenizer_that_merges_or_splits_the_separator_is_reported(
     server: FakeVllm, engine: VllmEngine, scores: ScoreFormat, wanted: int, row: list[float]
 ) -> None:
     merged = f".{scores.separator}"
@@ -65,7 +65,7 @@ async def test_a_tokenizer_that_merges_or_splits_the_separator_is_told(
         ([[0.0]] * 3, "the family has 2"),
     ],
 )
-async def test_a_server_that_scores_elsewhere_is_told_with_the_flag(
+async def test_a_server_that_scores_elsewhere_is_reported_with_the_flag(
     server: FakeVllm, engine: VllmEngine, rows: list[list[float]], what: str
 ) -> None:
     tokenizes(server, *["a", "<extra_0>"] * 3)
@@ -132,12 +132,12 @@ async def test_a_server_that_fails_is_no_misfit(server: FakeVllm, engine: VllmEn
 async def test_a_probe_asks_for_fitness_once_for_each_time_the_engine_comes_up(
     server: FakeVllm, engine: VllmEngine
 ) -> None:
-    asked = 0
+    requested = 0
 
     async def check(_timeout: float) -> str | None:
-        nonlocal asked
-        asked += 1
-        return "too small" if asked == 1 else None
+        nonlocal requested
+        requested += 1
+        return "too small" if requested == 1 else None
 
     server.sends("/health", b"")
     server.gives("/v1/models", {"data": [{"id": "sorm"}]})
@@ -145,12 +145,12 @@ async def test_a_probe_asks_for_fitness_once_for_each_time_the_engine_comes_up(
     assert await probe.check() == EngineStatus(EngineState.MISFIT, problem="too small")
     assert await probe.check() == EngineStatus(EngineState.READY)
     assert await probe.check() == EngineStatus(EngineState.READY)
-    assert asked == 2
+    assert requested == 2
     server.sends("/health", b"", 503)
     assert (await probe.check()).state is EngineState.STARTING
     server.sends("/health", b"")
     assert (await probe.check()).state is EngineState.READY
-    assert asked == 3
+    assert requested == 3
 
 
 async def test_an_engine_that_fails_a_check_is_what_it_is(

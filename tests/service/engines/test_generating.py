@@ -33,7 +33,7 @@ LIMIT_S = 30.0  # ends a test that hangs; generous, for machines that are busy
 
 async def generate(
     engine: VllmEngine,
-    told: list[str],
+    reports: list[str],
     prompt: Prompt = PROMPT,
     lease: Lease = LEASE,
 ) -> Generation:
@@ -45,18 +45,18 @@ async def generate(
         top_p=0.9,
         max_tokens=64,
         lease=lease,
-        on_text=told.append,
+        on_text=reports.append,
     )
 
 
-async def test_a_text_is_told_as_it_is_written(server: FakeVllm, engine: VllmEngine) -> None:
+async def test_a_text_is_reported_as_it_is_written(server: FakeVllm, engine: VllmEngine) -> None:
     server.streams(
         COMPLETIONS, as_events(*completion_stream("1 + 1", "", " = 2\n", "#### 2")), "whole"
     )
-    told: list[str] = []
-    generation = await generate(engine, told)
+    reports: list[str] = []
+    generation = await generate(engine, reports)
     assert generation == Generation((Completion("1 + 1 = 2\n#### 2", "stop"),), 7, 5)
-    assert told == ["1 + 1", " = 2\n", "#### 2"]
+    assert reports == ["1 + 1", " = 2\n", "#### 2"]
     assert server.bodies == [
         {
             "model": "student",
@@ -71,40 +71,40 @@ async def test_a_text_is_told_as_it_is_written(server: FakeVllm, engine: VllmEng
     ]
 
 
-async def test_a_turn_is_told_as_it_is_written(server: FakeVllm, engine: VllmEngine) -> None:
+async def test_a_turn_is_reported_as_it_is_written(server: FakeVllm, engine: VllmEngine) -> None:
     server.streams(CHAT, as_events(*chat_stream("1 + 1", " = 2")), "whole")
-    told: list[str] = []
-    generation = await generate(engine, told, Chat((ChatTurn("user", "1 + 1?"),)))
+    reports: list[str] = []
+    generation = await generate(engine, reports, Chat((ChatTurn("user", "1 + 1?"),)))
     assert generation == Generation((Completion("1 + 1 = 2", "stop"),), 7, 5)
-    assert told == ["1 + 1", " = 2"]
+    assert reports == ["1 + 1", " = 2"]
     assert server.bodies[0]["stream"] is True
 
 
-async def test_a_text_is_told_before_its_end(server: FakeVllm, engine: VllmEngine) -> None:
+async def test_a_text_is_reported_before_its_end(server: FakeVllm, engine: VllmEngine) -> None:
     server.streams(COMPLETIONS, as_events(*completion_stream("a", "b")[:1]), "hang")
-    told: list[str] = []
-    call = asyncio.create_task(generate(engine, told))
+    reports: list[str] = []
+    call = asyncio.create_task(generate(engine, reports))
     async with asyncio.timeout(LIMIT_S):
-        while not told:
+        while not reports:
             await asyncio.sleep(0.01)
-        assert told == ["a"]
+        assert reports == ["a"]
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
         await server.aborted.wait()
 
 
-async def test_an_empty_text_is_not_told(server: FakeVllm, engine: VllmEngine) -> None:
+async def test_an_empty_text_is_not_reported(server: FakeVllm, engine: VllmEngine) -> None:
     server.streams(COMPLETIONS, as_events(*completion_stream("")), "whole")
-    told: list[str] = []
-    assert (await generate(engine, told)).completions == (Completion("", "stop"),)
-    assert told == []
+    reports: list[str] = []
+    assert (await generate(engine, reports)).completions == (Completion("", "stop"),)
+    assert reports == []
 
 
-def changed(place: int, **changes: object) -> bytes:
+def changed(index: int, **changes: object) -> bytes:
     """A sound stream of two texts, with one of its four events changed."""
     events: list[Any] = completion_stream("a", "b")
-    events[place] |= changes
+    events[index] |= changes
     return as_events(*events)
 
 
@@ -173,21 +173,21 @@ async def test_a_stream_is_read_no_further_than_its_tokens_can_reach(
     pieces = ["a" * CHARACTERS_PER_TOKEN] * 64
     server.streams(COMPLETIONS, as_events(*completion_stream(*pieces)), "whole")
     assert (await generate(engine, [])).completions == (Completion("a" * most, "stop"),)
-    told: list[str] = []
+    reports: list[str] = []
     server.streams(COMPLETIONS, as_events(*completion_stream(*pieces, "a", "b")[:-3]), "hang")
     async with asyncio.timeout(LIMIT_S):
         with pytest.raises(EngineError, match="bad_response"):
-            await generate(engine, told, lease=Lease(2 * LIMIT_S))
+            await generate(engine, reports, lease=Lease(2 * LIMIT_S))
         await server.aborted.wait()
-    assert told == pieces
+    assert reports == pieces
 
 
 async def test_a_stream_cut_off_is_a_bad_response(server: FakeVllm, engine: VllmEngine) -> None:
     server.streams(COMPLETIONS, as_events(*SOUND[:2]), "cut")
-    told: list[str] = []
+    reports: list[str] = []
     with pytest.raises(EngineError, match="bad_response"):
-        await generate(engine, told)
-    assert told == ["a", "b"]
+        await generate(engine, reports)
+    assert reports == ["a", "b"]
 
 
 async def test_a_stream_that_stops_runs_into_the_time_limit(
@@ -237,7 +237,7 @@ def counted(tokens: int) -> bytes:
     ],
 )
 @pytest.mark.parametrize("end", ["cut", "hang"])
-async def test_what_a_lost_stream_has_written_is_told(
+async def test_what_a_lost_stream_has_written_is_reported(
     *, server: FakeVllm, engine: VllmEngine, body: bytes, tokens: int, end: Literal["cut", "hang"]
 ) -> None:
     server.streams(COMPLETIONS, body, end)
@@ -247,14 +247,14 @@ async def test_what_a_lost_stream_has_written_is_told(
     assert lease.reported.tokens == tokens
 
 
-async def test_what_a_cancelled_stream_has_written_is_told(
+async def test_what_a_cancelled_stream_has_written_is_reported(
     server: FakeVllm, engine: VllmEngine
 ) -> None:
     server.streams(COMPLETIONS, counted(9), "hang")
-    lease, told = FakeLease(30.0), list[str]()
-    call = asyncio.create_task(generate(engine, told, lease=lease))
+    lease, reports = FakeLease(30.0), list[str]()
+    call = asyncio.create_task(generate(engine, reports, lease=lease))
     async with asyncio.timeout(LIMIT_S):
-        while not told:
+        while not reports:
             await asyncio.sleep(0.01)
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -267,7 +267,7 @@ async def test_a_refusal_is_a_fault_as_for_bodies(
     server: FakeVllm, engine: VllmEngine, status: int, reason: FaultReason
 ) -> None:
     server.sends(COMPLETIONS, as_events(*SOUND), status)
-    told: list[str] = []
+    reports: list[str] = []
     with pytest.raises(EngineError, match=reason):
-        await generate(engine, told)
-    assert told == []
+        await generate(engine, reports)
+    assert reports == []

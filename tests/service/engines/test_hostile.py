@@ -126,17 +126,17 @@ async def test_a_gateway_is_alive_beside_a_flood(settings: Settings, name: str) 
             events = {"Accept": "text/event-stream"}
             await client.get("/livez")
             async with bounded(4):
-                asked = [
+                requested = [
                     asyncio.create_task(client.post("/solve", json=body)),
                     asyncio.create_task(client.post("/solve", json=body, headers=events)),
                     asyncio.create_task(client.get("/readyz")),
                 ]
                 alive = 0
-                while not all(task.done() for task in asked):
+                while not all(task.done() for task in requested):
                     assert (await client.get("/livez")).status_code == 200
                     alive += 1
                     await asyncio.sleep(0.005)
-                whole, streamed, ready = [task.result() for task in asked]
+                whole, streamed, ready = [task.result() for task in requested]
     assert alive > 1
     assert whole.status_code in {502, 503, 504}
     assert streamed.text.rpartition("event: ")[2].startswith("error")

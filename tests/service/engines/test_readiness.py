@@ -29,7 +29,7 @@ async def test_an_engine_that_is_healthy_and_serves_the_names_is_ready(
     assert all(headers["Authorization"] == "Bearer top-secret" for headers in server.headers)
 
 
-async def test_names_that_are_not_served_are_told(server: FakeVllm, engine: VllmEngine) -> None:
+async def test_names_that_are_not_served_are_reported(server: FakeVllm, engine: VllmEngine) -> None:
     healthy(server)
     status = await VllmProbe(engine, ["student", "sorm", "global_refiner"], LIMIT_S).check()
     assert status == EngineStatus(EngineState.MISSING_MODELS, ("global_refiner", "sorm"))

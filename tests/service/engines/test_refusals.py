@@ -130,7 +130,7 @@ async def test_a_body_that_does_not_end_holds_up_nobody(
     assert (error.reason, error.details["body"]) == ("failed", "out of memory")
 
 
-async def test_models_are_asked_for_once_in_a_while(server: FakeVllm, engine: VllmEngine) -> None:
+async def test_models_are_requested_once_in_a_while(server: FakeVllm, engine: VllmEngine) -> None:
     server.gives(COMPLETIONS, NO_SUCH_MODEL, 404)
     server.gives("/v1/models", OTHERS)
     errors = [await fault_of(engine) for _ in range(3)]

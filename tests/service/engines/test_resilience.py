@@ -103,7 +103,7 @@ NOT_BEGUN = [
 
 
 @pytest.mark.parametrize("fault", NOT_BEGUN, ids=str)
-async def test_what_was_not_begun_is_asked_again(fault: EngineHTTPError) -> None:
+async def test_what_was_not_begun_is_requested_again(fault: EngineHTTPError) -> None:
     inner = Engine(fault, b"at last")
     engine, clock = guarded(inner)
     assert await ask(engine) == b"at last"
@@ -154,20 +154,20 @@ async def test_only_what_may_have_been_begun_takes_its_tokens_once_more(
     engine, _ = guarded(Engine(fault))
     lease = FakeLease(calls=5, repeats=5)
     assert await ask(engine, lease) == b"sound"
-    assert lease.reported.asked == [(1, fault.reused)]
+    assert lease.reported.requested == [(1, fault.reused)]
 
 
-async def stream(engine: ResilientEngine, told: list[bytes]) -> None:
-    await engine.stream("/pooling", {"model": "sorm"}, told.append, lease=Lease(5.0))
+async def stream(engine: ResilientEngine, reports: list[bytes]) -> None:
+    await engine.stream("/pooling", {"model": "sorm"}, reports.append, lease=Lease(5.0))
 
 
 @pytest.mark.parametrize("fault", NOT_BEGUN, ids=str)
-async def test_a_stream_that_was_not_begun_is_asked_for_again(fault: EngineHTTPError) -> None:
+async def test_a_stream_that_was_not_begun_is_requested_again(fault: EngineHTTPError) -> None:
     inner = Engine(fault, b"at last")
     engine, clock = guarded(inner)
-    told: list[bytes] = []
-    await stream(engine, told)
-    assert told == [b"at last"]
+    reports: list[bytes] = []
+    await stream(engine, reports)
+    assert reports == [b"at last"]
     assert engine.retries == 1
     assert inner.timeouts == pytest.approx([5.0, 5.0 - clock.slept[0]])
 
@@ -175,11 +175,11 @@ async def test_a_stream_that_was_not_begun_is_asked_for_again(fault: EngineHTTPE
 @pytest.mark.parametrize("reason", ["unreachable", "overloaded", "failed", "bad_response"])
 async def test_a_stream_that_was_begun_is_not(reason: FaultReason) -> None:
     engine, _ = guarded(Engine(EngineHTTPError(reason=reason, begun=True)))
-    told: list[bytes] = []
+    reports: list[bytes] = []
     with pytest.raises(EngineHTTPError) as caught:
-        await stream(engine, told)
+        await stream(engine, reports)
     assert caught.value.reason == reason
-    assert told == [b"begun"]
+    assert reports == [b"begun"]
     assert engine.retries == 0
 
 
@@ -318,7 +318,7 @@ async def test_the_last_attempts_error_is_raised() -> None:
     assert len(inner.timeouts) == FEW.attempts
 
 
-async def test_no_attempt_is_made_that_would_begin_too_late() -> None:
+async def test_no_attempt_is_created_that_would_begin_too_late() -> None:
     class Slow(Engine):
         """Each call takes as long as it may."""
 
@@ -341,7 +341,7 @@ async def test_no_attempt_is_made_that_would_begin_too_late() -> None:
     assert clock.slept == []
 
 
-async def test_an_engine_in_trouble_is_not_asked_more() -> None:
+async def test_an_engine_in_trouble_is_not_requested_more() -> None:
     settings = RetrySettings(saved=2.0)
     engine, _ = guarded(Engine(*[EngineHTTPError(reason="overloaded")] * 1000), settings)
     for _ in range(100):
@@ -367,7 +367,7 @@ async def test_a_retry_is_one_of_the_calls_that_the_request_may_make() -> None:
     with pytest.raises(EngineHTTPError):
         await ask(engine, lease)
     assert len(inner.timeouts) == 2
-    assert lease.reported.asked == [(1, False)] * 2  # the second of which it was not granted
+    assert lease.reported.requested == [(1, False)] * 2  # the second of which it was not granted
     assert engine.retries == 1
 
 
@@ -381,19 +381,19 @@ async def test_work_that_may_have_been_begun_is_repeated_if_its_tokens_are_there
     engine, _ = guarded(inner)
     with pytest.raises(EngineHTTPError):
         await ask(engine, lease)
-    assert lease.reported.asked == [(1, False), (1, True)]
+    assert lease.reported.requested == [(1, False), (1, True)]
     assert len(inner.timeouts) == 2 + repeats
     assert engine.retries == 1 + repeats
 
 
-async def test_a_request_is_not_asked_for_what_the_engine_has_not_left() -> None:
+async def test_a_request_is_not_requested_what_the_engine_has_not_left() -> None:
     engine, _ = guarded(
         Engine(EngineHTTPError(reason="unreachable")), RetrySettings(saved=0.0, share=0.0)
     )
     lease = FakeLease(calls=5)
     with pytest.raises(EngineHTTPError):
         await ask(engine, lease)
-    assert lease.reported.asked == []
+    assert lease.reported.requested == []
 
 
 @given(st.integers(1, 20), st.integers())
@@ -413,7 +413,7 @@ def test_waits_are_spread_over_the_whole_of_it(attempt: int) -> None:
     assert max(tenths) <= 60
 
 
-async def test_engines_that_fail_together_are_not_asked_again_together() -> None:
+async def test_engines_that_fail_together_are_not_requested_again_together() -> None:
     waits = []
     for _ in range(10):
         clock = ManualClock()

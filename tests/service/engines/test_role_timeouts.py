@@ -201,13 +201,13 @@ async def test_an_engine_that_becomes_ten_times_as_slow_trips_nothing() -> None:
 async def test_few_calls_may_be_late_and_the_others_end_then() -> None:
     engine = Engine(None)
     role = Role(engine)
-    asked = asyncio.create_task(role.ask_at_once(10, 40.0))
+    requested = asyncio.create_task(role.ask_at_once(10, 40.0))
     await asyncio.sleep(5.1)
     assert engine.running == 3
     assert role.circuit() is Circuit.OPEN
     assert await role.ask(40.0) == ("circuit_open", 0.0)
     assert engine.asked == 10
-    assert await asked == [("timeout", 5.0)] * 7 + [("timeout", 10.0)] * 3
+    assert await requested == [("timeout", 5.0)] * 7 + [("timeout", 10.0)] * 3
     assert [change.reason for change in role.changes] == ["3 calls are late"]
 
 
@@ -215,10 +215,10 @@ async def test_few_calls_may_be_late_and_the_others_end_then() -> None:
 async def test_calls_that_end_because_too_many_are_late_do_not_count_as_faults() -> None:
     engine = Engine(None)
     role = Role(engine)
-    asked = asyncio.create_task(role.ask_at_once(30, 40.0))
+    requested = asyncio.create_task(role.ask_at_once(30, 40.0))
     await asyncio.sleep(6.0)
     engine.takes = 0.1
-    await asked
+    await requested
     assert role.circuit() is Circuit.CLOSED  # of three timeouts
     assert await role.ask(40.0) == ("answered", 0.1)
 
@@ -234,14 +234,14 @@ async def test_calls_go_through_again_once_the_late_ones_are_answered() -> None:
 
 
 @in_virtual_time
-async def test_a_refused_call_is_not_made() -> None:
+async def test_a_refused_call_is_not_created() -> None:
     role = Role(Engine(None))
     late = asyncio.create_task(role.ask_at_once(3, 40.0))
     await asyncio.sleep(5.1)
     lease = FakeLease(40.0, of_request=40.0)
     with pytest.raises(EngineHTTPError, match="circuit_open"):
         await role.guard.post("/pooling", {}, lease=lease)
-    assert (lease.reported.refunded, lease.reported.asked) == (1, [])
+    assert (lease.reported.refunded, lease.reported.requested) == (1, [])
     await late
 
 

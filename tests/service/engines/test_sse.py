@@ -77,7 +77,7 @@ def test_an_event_may_be_so_long_and_no_longer() -> None:
 
 
 @pytest.mark.parametrize("line", [b"x", b"data: x\n", b": comment\n", b"id: 1\r"])
-def test_an_event_without_an_end_is_not_kept(line: bytes) -> None:
+def test_an_event_without_an_end_is_not_stored(line: bytes) -> None:
     with pytest.raises(EventTooLongError):
         read(*[line] * (MAX_EVENT_BYTES + 1))
 
@@ -87,7 +87,7 @@ def test_the_work_grows_with_the_bytes_and_not_with_their_square(size: int) -> N
     """Looking at the whole line again with each byte of it takes minutes."""
     stream = LONGEST + b"\n\n"
     began = time.process_time()
-    pieces = [stream[place : place + size] for place in range(0, len(stream), size)]
+    pieces = [stream[index : index + size] for index in range(0, len(stream), size)]
     assert read(*pieces) == [LONGEST[len(b"data: ") :]]
     assert time.process_time() - began < 5.0
 
@@ -95,7 +95,7 @@ def test_the_work_grows_with_the_bytes_and_not_with_their_square(size: int) -> N
 @pytest.mark.parametrize("cut", [1, 3, 9, 18, 100])
 def test_a_stream_may_have_so_many_lines_and_no_more(cut: int) -> None:
     stream = b"data: a\n\n" * 10
-    pieces = [stream[place : place + cut] for place in range(0, len(stream), cut)]
+    pieces = [stream[index : index + cut] for index in range(0, len(stream), cut)]
     assert read(*pieces, most_lines=20) == [b"a"] * 10
     with pytest.raises(EventTooLongError):
         read(*pieces, most_lines=19)

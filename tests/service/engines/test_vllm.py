@@ -109,7 +109,7 @@ async def test_the_error_holds_nothing_of_the_upstreams_text(
     assert caught.value.explanation == "answered with HTTP 500"
 
 
-async def test_what_an_answer_of_no_use_has_cost_is_told(
+async def test_what_an_answer_of_no_use_has_cost_is_reported(
     server: FakeVllm, engine: VllmEngine
 ) -> None:
     server.sends(COMPLETIONS, with_choice(finish_reason="abort"))
@@ -167,7 +167,7 @@ async def test_anything_but_the_expected_shape_is_a_bad_response(
     assert await reason_of(engine) == "bad_response"
 
 
-async def test_fewer_completions_than_asked_for_are_a_bad_response(
+async def test_fewer_completions_than_requested_are_a_bad_response(
     server: FakeVllm, engine: VllmEngine
 ) -> None:
     server.gives(COMPLETIONS, completion("a", "b"))

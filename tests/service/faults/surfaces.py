@@ -55,7 +55,7 @@ class Surface:
     path: str
     accept: str
     body: Callable[[Strategy, int], dict[str, Any]]
-    told: Callable[[httpx2.Response], Told]
+    reported: Callable[[httpx2.Response], Told]
 
 
 def _question(strategy: Strategy, deadline_ms: int) -> dict[str, Any]:
@@ -77,25 +77,25 @@ def _streamed_turns(strategy: Strategy, deadline_ms: int) -> dict[str, Any]:
 
 
 def _from_solve(response: httpx2.Response) -> Told:
-    told = _solved(response.content)
-    assert told.status == response.status_code
-    return told
+    reported = _solved(response.content)
+    assert reported.status == response.status_code
+    return reported
 
 
 def _from_stream(response: httpx2.Response) -> Told:
     assert response.status_code == 200
     name, _, data = _events(response)[-1].partition("\ndata: ")
-    told = _solved(data.encode())
-    assert name.endswith("done" if told.answer else "error")
-    return told
+    reported = _solved(data.encode())
+    assert name.endswith("done" if reported.answer else "error")
+    return reported
 
 
 def _from_chat(response: httpx2.Response) -> Told:
     if response.status_code == 200:
         return Told(ChatCompletion.model_validate_json(response.content, strict=True).glore)
-    told = _refused(response.content)
-    assert told.status == response.status_code
-    return told
+    reported = _refused(response.content)
+    assert reported.status == response.status_code
+    return reported
 
 
 def _from_chat_stream(response: httpx2.Response) -> Told:
@@ -104,8 +104,8 @@ def _from_chat_stream(response: httpx2.Response) -> Told:
     *chunks, last = (event.removeprefix("data: ") for event in _events(response))
     if last != "[DONE]":
         return _refused(last.encode())
-    told = [json.loads(chunk)["glore"] for chunk in chunks if '"done"' in chunk]
-    return _solved(json.dumps(told[-1]["data"]).encode())
+    reported = [json.loads(chunk)["glore"] for chunk in chunks if '"done"' in chunk]
+    return _solved(json.dumps(reported[-1]["data"]).encode())
 
 
 def _from_batch(response: httpx2.Response) -> Told:

@@ -100,7 +100,7 @@ def expected(engine: Role, fault: str, strategy: Strategy) -> str:
         names.append("late")
     if reason != "-":
         names.append("lost")
-    keys = [(engine, name, asked) for name in names for asked in (strategy, "*")]
+    keys = [(engine, name, requested) for name in names for requested in (strategy, "*")]
     for key in (*keys, ("nothing", "-", strategy)):
         if key in found:
             return " ".join(found[key]).replace("REASON", reason)

@@ -14,6 +14,6 @@ LINES = f"{LINE.model_dump_json()}\n{DONE.model_dump_json()}\n".encode()
 
 
 def test_signs_of_life_in_a_batch_are_no_lines() -> None:
-    told = BATCH.told(httpx2.Response(200, content=LINES))
-    assert (told.answer, told.slug) == (None, "no-draft-in-time")
-    assert BATCH.told(httpx2.Response(200, content=HEARTBEAT + LINES)) == told
+    reported = BATCH.reported(httpx2.Response(200, content=LINES))
+    assert (reported.answer, reported.slug) == (None, "no-draft-in-time")
+    assert BATCH.reported(httpx2.Response(200, content=HEARTBEAT + LINES)) == reported

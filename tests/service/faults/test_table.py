@@ -57,7 +57,7 @@ def test_the_table_knows_every_fault() -> None:
 
 @pytest.mark.parametrize("fault", REASONS)
 def test_what_a_fault_costs(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    _check(run(monkeypatch, _asked(fault, TRAINED, ASKED)))
+    _check(run(monkeypatch, _requested(fault, TRAINED, ASKED)))
 
 
 @pytest.mark.parametrize("fault", REASONS)
@@ -65,23 +65,23 @@ def test_what_it_costs_with_other_peoples_models(
     fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Writers that chat, and an ORM that is asked for each candidate by itself."""
-    _check(run(monkeypatch, _asked(fault, OTHERS, ASKED_OF_OTHERS)))
+    _check(run(monkeypatch, _requested(fault, OTHERS, ASKED_OF_OTHERS)))
 
 
 def _check(answers: Sequence[Answer]) -> None:
     for each in answers:
-        _check_parts(each.observed.told, each.strategy)
+        _check_parts(each.observed.reported, each.strategy)
         each.observed.check_silence()
         each.observed.check_deadline()
-    assert {each.name: each.observed.told.line for each in answers} == {
+    assert {each.name: each.observed.reported.line for each in answers} == {
         each.name: each.expected for each in answers
     }
 
 
-async def _asked(fault: str, families: Families, ways: Asked) -> list[Answer]:
+async def _requested(fault: str, families: Families, ways: Asked) -> list[Answer]:
     """All that is answered with the fault at each of the engines."""
     roles: tuple[Role, ...] = get_args(Role)
-    asked = [engine for engine in roles if (engine, fault) not in IMPOSSIBLE]
+    requested = [engine for engine in roles if (engine, fault) not in IMPOSSIBLE]
     deadline_ms = LATE_MS if fault in LATE else PATIENCE_MS
 
     async def ask(engine: Role) -> list[Answer]:
@@ -94,17 +94,17 @@ async def _asked(fault: str, families: Families, ways: Asked) -> list[Answer]:
             await idle(simulator)
         return answers
 
-    found = await asyncio.gather(*map(ask, asked))
+    found = await asyncio.gather(*map(ask, requested))
     return [answer for answers in found for answer in answers]
 
 
 async def _answers(
-    apps: Sequence[ASGIApp], asked: Asked, engine: Role, fault: str, deadline_ms: int
+    apps: Sequence[ASGIApp], requested: Asked, engine: Role, fault: str, deadline_ms: int
 ) -> list[Answer]:
     """What is answered to all that is asked; a gateway for each line of it."""
     ways = [
         (app, strategy, surface)
-        for app, (strategy, surfaces) in zip(apps, asked, strict=True)
+        for app, (strategy, surfaces) in zip(apps, requested, strict=True)
         for surface in surfaces
     ]
     found = await asyncio.gather(
@@ -130,9 +130,9 @@ async def _gateways(
     return found if alone > 1 else found * count
 
 
-def _check_parts(told: Told, strategy: Strategy) -> None:
+def _check_parts(reported: Told, strategy: Strategy) -> None:
     """The parts of the answer fit together."""
-    answer = told.answer
+    answer = reported.answer
     if answer is None:
         return
     assert answer.strategy is strategy

@@ -42,7 +42,7 @@ class Observed:
     """A response, what it says, its deadline and what it took, in seconds."""
 
     response: httpx2.Response
-    told: Told
+    reported: Told
     deadline: float
     seconds: float
 
@@ -136,7 +136,7 @@ async def observe(app: ASGIApp, surface: Surface, strategy: Strategy, deadline_m
             headers={"Accept": surface.accept},
         )
     took = timed.answered - timed.came
-    return Observed(response, surface.told(response), deadline_ms / 1000, took)
+    return Observed(response, surface.reported(response), deadline_ms / 1000, took)
 
 
 async def idle(simulator: Simulator) -> None:

@@ -321,11 +321,11 @@ def test_no_digits_come_from_two_numbers(parts: list[str], begin: str) -> None:
     if answer is None:
         return
     assert plain_number(answer) == answer
-    digits = [(str(int(char)), place) for place, char in enumerate(text) if char.isdecimal()]
+    digits = [(str(int(char)), index) for index, char in enumerate(text) if char.isdecimal()]
     wanted = answer.lstrip("-").replace(".", "").strip("0") or "0"
     stripped = "".join(digit for digit, _ in digits)
-    places = [at for at in range(len(stripped)) if stripped.startswith(wanted, at)]
-    between = [text[digits[at][1] : digits[at + len(wanted) - 1][1] + 1] for at in places]
+    indices = [at for at in range(len(stripped)) if stripped.startswith(wanted, at)]
+    between = [text[digits[at][1] : digits[at + len(wanted) - 1][1] + 1] for at in indices]
     assert any(not BETWEEN_TWO.search(each) for each in between), (text, answer)
 
 

@@ -38,7 +38,7 @@ def test_a_student_and_a_global_refiner_start_anew() -> None:
     assert "Draft:\nOne\nTwo\n\n" in said(prompt)
 
 
-def test_the_local_refiner_sees_the_mark_and_goes_on_after_the_kept_steps() -> None:
+def test_the_local_refiner_sees_the_mark_and_goes_on_after_the_stored_steps() -> None:
     prompt = CHAT.local_refiner("How many?", "One\nTwo\nThree\n", 1)
     assert "Draft:\nOne\n[BAD] Two\nThree\n\n" in said(prompt)
     assert prompt.begun == "One\n"
@@ -48,7 +48,7 @@ def test_the_local_refiner_sees_the_mark_and_goes_on_after_the_kept_steps() -> N
 
 
 @given(texts, texts, st.data())
-def test_what_is_begun_is_the_kept_text_byte_for_byte(
+def test_what_is_begun_is_the_stored_text_byte_for_byte(
     question: str, draft: str, data: st.DataObject
 ) -> None:
     steps = split_steps(draft)

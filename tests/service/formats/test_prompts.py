@@ -62,7 +62,7 @@ def test_a_question_becomes_one_line(question: str) -> None:
 
 
 @given(texts, texts, st.data())
-def test_prompts_end_with_a_line_and_the_kept_text(
+def test_prompts_end_with_a_line_and_the_stored_text(
     question: str, draft: str, data: st.DataObject
 ) -> None:
     steps = split_steps(draft)

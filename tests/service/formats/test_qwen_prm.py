@@ -41,7 +41,7 @@ def test_another_number_of_scores_is_never_guessed_at(count: int) -> None:
 
 
 @pytest.mark.parametrize("row", [(), (1.0,), (1.0, 2.0, 3.0)])
-def test_a_row_of_another_width_is_told(row: tuple[float, ...]) -> None:
+def test_a_row_of_another_width_is_reported(row: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match="the family has 2"):
         SCORES.decode([row], 1)
 

@@ -53,7 +53,7 @@ class FakeEngine:
     fault: FaultReason | Exception | None = None
     gate: asyncio.Event | None = None  # None: open
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
-    asked: list[Asked] = field(default_factory=list)
+    requested: list[Asked] = field(default_factory=list)
     cancelled: int = 0
     wants: int = 0  # engine calls beyond the one promised, for each call of the port
     repeats: int = 0  # likewise, each after one that has generated all it might and was lost
@@ -63,12 +63,12 @@ class FakeEngine:
     on_call: Callable[[], None] = lambda: None
 
     @property
-    def made(self) -> int:
+    def created(self) -> int:
         """Calls that reached the engine."""
-        return len(self.asked) + self.took - self.refused
+        return len(self.requested) + self.took - self.refused
 
-    async def pass_gate(self, asked: Asked, lease: Lease) -> None:
-        self.asked.append(asked)
+    async def pass_gate(self, requested: Asked, lease: Lease) -> None:
+        self.requested.append(requested)
         self.arrived.set()
         self.on_call()
         for _ in range(self.wants):
@@ -78,7 +78,7 @@ class FakeEngine:
             await asyncio.sleep(0)
             if lease.reserve_calls(repeated=True):
                 self.took += 1
-                self.generated += asked.n * asked.max_tokens
+                self.generated += requested.n * requested.max_tokens
         try:
             if self.gate is not None:
                 await self.gate.wait()
@@ -121,9 +121,9 @@ class FakeGenerator(FakeEngine):
             for line in self.text.splitlines(keepends=True):
                 on_text(line)
         lease.report_tokens(self.tells)
-        asked = Asked(lease.timeout, prompt, n, temperature, top_p, max_tokens)
+        requested = Asked(lease.timeout, prompt, n, temperature, top_p, max_tokens)
         try:
-            await self.pass_gate(replace(asked, streamed=on_text is not None), lease)
+            await self.pass_gate(replace(requested, streamed=on_text is not None), lease)
         except BaseException as error:
             begun = not isinstance(error, EngineError) or error.reason not in NOTHING_BEGUN
             self.generated += n * max_tokens * (begun or self.tells > 0)
@@ -155,7 +155,7 @@ class FakeStudent(FakeEngine):
         lease: Lease,
         on_text: Callable[[str], None] | None = None,
     ) -> Generation:
-        engine = self.draft if not self.draft.asked else self.samples
+        engine = self.draft if not self.draft.requested else self.samples
         return await engine.generate(
             prompt,
             n=n,

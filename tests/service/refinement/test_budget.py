@@ -40,7 +40,7 @@ async def solve(fakes: FakeEngines, chosen: Job) -> Solved:
 @pytest.mark.parametrize(
     ("strategy", "spare"), [(Strategy.GLORE, 4), (Strategy.DRAFT, 4), (Strategy.BEST_OF_N, 2)]
 )
-def test_a_draft_may_be_asked_for_again_at_the_cost_of_refinements(
+def test_a_draft_may_be_requested_again_at_the_cost_of_refinements(
     strategy: Strategy, spare: int
 ) -> None:
     assert spare_calls(after(State(job(strategy, max_calls=5)))) == spare
@@ -55,7 +55,7 @@ def test_while_the_draft_is_scored_the_local_refinement_and_the_rerank_are_left_
     assert spare_calls(state) == 2
 
 
-def test_where_the_orm_is_asked_for_each_candidate_a_call_is_kept_for_each() -> None:
+def test_where_the_orm_is_requested_each_candidate_a_call_is_stored_for_each() -> None:
     state = after(State(job(Strategy.BEST_OF_N, n=4, max_calls=9), ranked_singly=True))
     assert spare_calls(state) == 3  # two in flight, four to rank
     state = after(State(job(max_calls=9), ranked_singly=True), drafted())
@@ -87,7 +87,7 @@ async def test_retries_in_flight_count_before_they_end() -> None:
     assert outcome.state.degraded == ()
 
 
-async def test_no_call_left_is_told_as_such() -> None:
+async def test_no_call_left_is_reported_as_such() -> None:
     fakes = FakeEngines()
     fakes.orm.fault = NoCallLeftError()
     outcome = await solve(fakes, job())
@@ -95,7 +95,7 @@ async def test_no_call_left_is_told_as_such() -> None:
     assert outcome.selection.reason is SelectionReason.STEP_SCORE
 
 
-async def test_a_draft_without_a_call_to_spare_is_not_asked_for_again() -> None:
+async def test_a_draft_without_a_call_to_spare_is_not_requested_again() -> None:
     fakes = FakeEngines()
     fakes.student.draft.wants = 1
     fakes.student.draft.fault = EngineError("student", "overloaded")
@@ -124,7 +124,7 @@ async def test_scores_that_cannot_be_of_use_any_more_are_cancelled() -> None:
     fakes.sorm.gate = asyncio.Event()
 
     def fail_the_second() -> None:
-        if len(fakes.sorm.asked) == 2:
+        if len(fakes.sorm.requested) == 2:
             raise EngineError("sorm", "failed")  # noqa: EM101 - a role
 
     fakes.sorm.on_call = fail_the_second
@@ -138,7 +138,7 @@ async def test_scores_that_cannot_be_of_use_any_more_are_cancelled() -> None:
 # --- tokens of calls that are lost -----------------------------------------------------------
 
 
-def spent(outcome: Solved, stage: Stage) -> tuple[int, int]:
+def used(outcome: Solved, stage: Stage) -> tuple[int, int]:
     """Tokens of a stage that are known, and those that may have been generated unseen."""
     (cost,) = [cost for cost in outcome.state.costs if cost.stage is stage]
     return cost.generated_tokens, cost.lost_tokens
@@ -157,31 +157,31 @@ def spent(outcome: Solved, stage: Stage) -> tuple[int, int]:
         ("circuit_open", 0, 0, 0),
     ],
 )
-async def test_a_refinement_that_fails_has_cost_what_it_told(
+async def test_a_refinement_that_fails_has_cost_what_it_reported(
     reason: FaultReason, tells: int, known: int, lost: int
 ) -> None:
     fakes = FakeEngines()
     fakes.global_refiner.fault, fakes.global_refiner.tells = reason, tells
     outcome = await solve(fakes, job())
-    assert spent(outcome, Stage.REFINE_GLOBALLY) == (known, lost)
+    assert used(outcome, Stage.REFINE_GLOBALLY) == (known, lost)
     assert outcome.state.generated_tokens == known + 10  # the draft, the local refinement
     assert outcome.state.lost_tokens == lost
     assert outcome.state.engine_calls == 6 - (reason == "circuit_open")
 
 
-async def test_a_refinement_stopped_by_the_deadline_has_cost_what_it_told() -> None:
+async def test_a_refinement_stopped_by_the_deadline_has_cost_what_it_reported() -> None:
     fakes = FakeEngines()
     fakes.global_refiner.gate, fakes.global_refiner.tells = asyncio.Event(), 30
     outcome = await solve(fakes, job(deadline=30.0, rerank_reserve=29.95))
     assert Degradation(Stage.REFINE_GLOBALLY, DegradedReason.DEADLINE) in outcome.state.degraded
-    assert spent(outcome, Stage.REFINE_GLOBALLY) == (30, 70)
+    assert used(outcome, Stage.REFINE_GLOBALLY) == (30, 70)
 
 
-async def test_a_draft_that_is_late_beside_samples_has_cost_what_it_told() -> None:
+async def test_a_draft_that_is_late_beside_samples_has_cost_what_it_reported() -> None:
     fakes = FakeEngines()
     fakes.student.draft.gate, fakes.student.draft.tells = asyncio.Event(), 30
     outcome = await solve(fakes, job(Strategy.BEST_OF_N, deadline=30.0, rerank_reserve=29.95))
-    assert spent(outcome, Stage.DRAFT) == (30 + 10, 70)
+    assert used(outcome, Stage.DRAFT) == (30 + 10, 70)
 
 
 async def test_a_question_without_a_draft_tells_what_was_spent() -> None:
@@ -192,7 +192,7 @@ async def test_a_question_without_a_draft_tells_what_was_spent() -> None:
     assert (caught.value.state.generated_tokens, caught.value.state.lost_tokens) == (30, 70)
 
 
-async def test_what_an_answer_told_on_its_way_is_not_counted_twice() -> None:
+async def test_what_an_answer_reported_on_its_way_is_not_counted_twice() -> None:
     fakes = FakeEngines()
     fakes.global_refiner.tells = 4
     fakes.local_refiner.text, fakes.local_refiner.tells = " ", 4  # blank, but an answer
@@ -205,17 +205,17 @@ async def test_the_tokens_of_a_lost_attempt_are_missing_later() -> None:
     fakes = FakeEngines()
     fakes.student.draft.repeats = 1
     outcome = await solve(fakes, job(Strategy.GLOBAL, max_generated_tokens=240))
-    assert spent(outcome, Stage.DRAFT) == (5, 100)
+    assert used(outcome, Stage.DRAFT) == (5, 100)
     assert outcome.state.engine_calls == 3
     assert outcome.state.generated_tokens == 10  # which is all that is known
     fakes = FakeEngines()
     fakes.student.draft.repeats = 1
     await solve(fakes, job(Strategy.GLOBAL, max_generated_tokens=205))
-    assert fakes.global_refiner.asked[0].max_tokens == 100
+    assert fakes.global_refiner.requested[0].max_tokens == 100
     fakes = FakeEngines()
     fakes.student.draft.repeats = 1
     await solve(fakes, job(Strategy.GLOBAL, max_generated_tokens=200))
-    assert fakes.global_refiner.asked[0].max_tokens == 95
+    assert fakes.global_refiner.requested[0].max_tokens == 95
 
 
 @pytest.mark.parametrize(("cap", "took"), [(199, 0), (200, 1), (299, 1), (300, 2)])
@@ -234,7 +234,7 @@ async def test_samples_are_repeated_at_the_cost_of_all_of_them() -> None:
     fakes = FakeEngines()
     fakes.student.samples.repeats = 1
     outcome = await solve(fakes, job(Strategy.BEST_OF_N, n=3, max_generated_tokens=500))
-    assert spent(outcome, Stage.DRAFT) == (15, 200)
+    assert used(outcome, Stage.DRAFT) == (15, 200)
 
 
 async def test_scores_are_repeated_without_tokens() -> None:
@@ -256,7 +256,7 @@ async def test_tokens_that_are_repeated_in_flight_count_before_they_end() -> Non
     await fakes.local_refiner.arrived.wait()
     fakes.global_refiner.gate.set()
     outcome = await answer
-    assert fakes.local_refiner.asked[0].max_tokens == 100
+    assert fakes.local_refiner.requested[0].max_tokens == 100
     assert fakes.local_refiner.took == 0
     assert (outcome.state.generated_tokens, outcome.state.lost_tokens) == (15, 100)
 

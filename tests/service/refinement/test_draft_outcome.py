@@ -104,7 +104,7 @@ def test_it_takes_a_call_that_nothing_else_needs(singly: bool, enough: int) -> N
     assert state.degraded == ()
 
 
-def test_a_score_that_came_is_a_call_fewer_for_an_orm_that_is_asked_for_each_candidate() -> None:
+def test_a_score_that_came_is_a_call_fewer_for_an_orm_that_is_requested_each_candidate() -> None:
     state = refining(job(max_calls=8), singly=True)
     assert spare_calls(after(state, DraftOutcomeScored(0.3))) == 1
 
@@ -161,9 +161,9 @@ async def test_an_orm_slower_than_the_refiners_scores_both_at_once() -> None:
     fakes.orm.gate = asyncio.Event()
     answer = asyncio.create_task(solve(fakes))
     async with asyncio.timeout(10):
-        while len(fakes.orm.asked) < 2:
+        while len(fakes.orm.requested) < 2:
             await asyncio.sleep(0)
-        assert [asked.texts for asked in fakes.orm.asked] == [(DRAFT,), (GLOBAL, LOCAL)]
+        assert [requested.texts for requested in fakes.orm.requested] == [(DRAFT,), (GLOBAL, LOCAL)]
         fakes.orm.gate.set()
         outcome = await answer
     assert [each.outcome_score for each in outcome.state.candidates] == [0.3, 0.8, 0.8]
@@ -175,7 +175,7 @@ async def test_a_client_that_goes_ends_both_calls() -> None:
     fakes.orm.gate = asyncio.Event()
     answer = asyncio.create_task(solve(fakes))
     async with asyncio.timeout(10):
-        while len(fakes.orm.asked) < 2:
+        while len(fakes.orm.requested) < 2:
             await asyncio.sleep(0)
         answer.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -226,8 +226,8 @@ async def test_the_sorm_then_may_use_all_the_time_that_is_left() -> None:
     fakes.orm.fault = "timeout"
     chosen = job(Strategy.GATED, deadline=30.0, rerank_reserve=4.0)
     outcome = await solve(fakes, chosen)
-    assert len(fakes.orm.asked) == 1
-    assert [asked.timeout for asked in fakes.sorm.asked] == [13.0, 30.0, 30.0]
+    assert len(fakes.orm.requested) == 1
+    assert [requested.timeout for requested in fakes.sorm.requested] == [13.0, 30.0, 30.0]
     assert outcome.selection.reason is SelectionReason.STEP_SCORE
     assert outcome.state.degraded == (Degradation(Stage.RERANK, "timeout"),)
 

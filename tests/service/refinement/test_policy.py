@@ -173,7 +173,7 @@ def test_agreement_decides_when_the_sorm_fails_too() -> None:
     assert finish(state) == Selection(1, SelectionReason.AGREEMENT)
 
 
-def test_a_dead_sorm_is_not_asked_again() -> None:
+def test_a_dead_sorm_is_not_requested_again() -> None:
     state = after(
         State(job()),
         drafted(),

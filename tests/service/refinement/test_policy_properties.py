@@ -146,9 +146,9 @@ class Walk:
                     tuple(checked(kind, draw(solutions)) for kind in kinds),
                     degraded=() if count == action.samples else (missing,),
                 )
-            case ScoreSteps(candidate=place):
-                count = len(split_steps(self.state.candidates[place].solution))
-                return StepsScored(place, tuple(draw(scores) for _ in range(count)))
+            case ScoreSteps(candidate=position):
+                count = len(split_steps(self.state.candidates[position].solution))
+                return StepsScored(position, tuple(draw(scores) for _ in range(count)))
             case RefineGlobally(base=base):
                 return Refined(checked(CandidateKind.GLOBAL, draw(solutions), base))
             case RefineLocally(base=base):
@@ -233,8 +233,8 @@ def test_the_caps_hold(data: st.DataObject, chosen: Job) -> None:
     assert walk.tokens <= chosen.budget.max_generated_tokens
     assert walk.state.engine_calls == walk.calls
     assert walk.state.generated_tokens <= walk.tokens
-    told = walk.state.generated_tokens + walk.state.lost_tokens
-    assert walk.tokens <= told <= chosen.budget.max_generated_tokens
+    reported = walk.state.generated_tokens + walk.state.lost_tokens
+    assert walk.tokens <= reported <= chosen.budget.max_generated_tokens
     limits = (chosen.sampling.max_tokens, chosen.budget.max_generated_tokens)
     for step in walk.steps:
         for action in step:

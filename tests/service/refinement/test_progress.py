@@ -25,22 +25,26 @@ from tests.service.refinement.fakes import FakeClock, FakeEngines
 TAIL = "3 * 4 = 12\n#### 12"
 
 
-async def solve(fakes: FakeEngines, told: list[ProgressItem], chosen: Job | None = None) -> Solved:
-    return await refine(chosen or job(), fakes.engines(), FakeClock(), told.append)
+async def solve(
+    fakes: FakeEngines, reported: list[ProgressItem], chosen: Job | None = None
+) -> Solved:
+    return await refine(chosen or job(), fakes.engines(), FakeClock(), reported.append)
 
 
-def text_of(told: list[ProgressItem], stage: Stage) -> str:
-    return "".join(each.text for each in told if isinstance(each, Delta) and each.stage is stage)
+def text_of(reported: list[ProgressItem], stage: Stage) -> str:
+    return "".join(
+        each.text for each in reported if isinstance(each, Delta) and each.stage is stage
+    )
 
 
-def advanced(told: list[ProgressItem]) -> list[StageDone]:
-    return [each for each in told if isinstance(each, StageDone)]
+def advanced(reported: list[ProgressItem]) -> list[StageDone]:
+    return [each for each in reported if isinstance(each, StageDone)]
 
 
-async def test_every_event_is_told_with_the_state_after_it() -> None:
-    told: list[ProgressItem] = []
-    outcome = await solve(FakeEngines(), told)
-    kinds = [type(each.event) for each in advanced(told)]
+async def test_every_event_is_reported_with_the_state_after_it() -> None:
+    reported: list[ProgressItem] = []
+    outcome = await solve(FakeEngines(), reported)
+    kinds = [type(each.event) for each in advanced(reported)]
     assert kinds[0] is Drafted
     assert kinds[-1] is Reranked
     assert sorted(kind.__name__ for kind in kinds[1:-1]) == [
@@ -49,8 +53,8 @@ async def test_every_event_is_told_with_the_state_after_it() -> None:
         "Refined",
         "StepsScored",
     ]
-    assert advanced(told)[-1].state == outcome.state
-    for each in advanced(told):
+    assert advanced(reported)[-1].state == outcome.state
+    for each in advanced(reported):
         match each.event:
             case Drafted():
                 assert [one.solution for one in each.state.candidates] == [DRAFT]
@@ -64,28 +68,28 @@ async def test_every_event_is_told_with_the_state_after_it() -> None:
                 assert each.state.candidates[0].outcome_score == score
 
 
-async def test_texts_are_told_while_they_are_written() -> None:
-    fakes, told = FakeEngines(), list[ProgressItem]()
+async def test_texts_are_reported_while_they_are_written() -> None:
+    fakes, reported = FakeEngines(), list[ProgressItem]()
     fakes.student.draft.gate = asyncio.Event()
-    run = asyncio.create_task(solve(fakes, told))
+    run = asyncio.create_task(solve(fakes, reported))
     await fakes.student.draft.arrived.wait()
-    assert text_of(told, Stage.DRAFT) == DRAFT
-    assert advanced(told) == []
+    assert text_of(reported, Stage.DRAFT) == DRAFT
+    assert advanced(reported) == []
     fakes.student.draft.gate.set()
     await run
-    assert text_of(told, Stage.DRAFT) == DRAFT
-    assert text_of(told, Stage.REFINE_GLOBALLY) == GLOBAL
-    assert text_of(told, Stage.REFINE_LOCALLY) == TAIL  # without the step that is kept
+    assert text_of(reported, Stage.DRAFT) == DRAFT
+    assert text_of(reported, Stage.REFINE_GLOBALLY) == GLOBAL
+    assert text_of(reported, Stage.REFINE_LOCALLY) == TAIL  # without the step that is kept
     for kind, stage in (
         (CandidateKind.GLOBAL, Stage.REFINE_GLOBALLY),
         (CandidateKind.LOCAL, Stage.REFINE_LOCALLY),
     ):
         last = max(
-            n for n, each in enumerate(told) if isinstance(each, Delta) and each.stage is stage
+            n for n, each in enumerate(reported) if isinstance(each, Delta) and each.stage is stage
         )
         (whole,) = (
             n
-            for n, each in enumerate(told)
+            for n, each in enumerate(reported)
             if isinstance(each, StageDone)
             and isinstance(each.event, Refined)
             and each.event.candidate.kind is kind
@@ -100,25 +104,25 @@ async def test_telling_changes_nothing() -> None:
     assert [c.solution for c in outcome.state.candidates] == [DRAFT, GLOBAL, LOCAL]
     for engines, streamed in ((quiet, False), (fakes, True)):
         for writer in (engines.student.draft, engines.global_refiner, engines.local_refiner):
-            assert [asked.streamed for asked in writer.asked] == [streamed]
+            assert [requested.streamed for requested in writer.requested] == [streamed]
 
 
 async def test_of_best_of_n_only_the_draft_is_streamed() -> None:
-    fakes, told = FakeEngines(), list[ProgressItem]()
-    outcome = await solve(fakes, told, job(Strategy.BEST_OF_N))
-    assert [asked.streamed for asked in fakes.student.samples.asked] == [False]
-    assert text_of(told, Stage.DRAFT) == DRAFT
-    (drafted, _) = advanced(told)
+    fakes, reported = FakeEngines(), list[ProgressItem]()
+    outcome = await solve(fakes, reported, job(Strategy.BEST_OF_N))
+    assert [requested.streamed for requested in fakes.student.samples.requested] == [False]
+    assert text_of(reported, Stage.DRAFT) == DRAFT
+    (drafted, _) = advanced(reported)
     assert len(drafted.state.candidates) == 3
     assert len(outcome.state.candidates) == 3
 
 
-async def test_a_refinement_that_fails_is_told_as_such_after_its_text() -> None:
-    fakes, told = FakeEngines(), list[ProgressItem]()
+async def test_a_refinement_that_fails_is_reported_as_such_after_its_text() -> None:
+    fakes, reported = FakeEngines(), list[ProgressItem]()
     fakes.global_refiner.fault = "bad_response"
-    await solve(fakes, told)
-    assert text_of(told, Stage.REFINE_GLOBALLY) == GLOBAL
-    events = [each.event for each in advanced(told)]
+    await solve(fakes, reported)
+    assert text_of(reported, Stage.REFINE_GLOBALLY) == GLOBAL
+    events = [each.event for each in advanced(reported)]
     assert any(
         isinstance(event, ActionFailed) and event.degradation.stage is Stage.REFINE_GLOBALLY
         for event in events
@@ -129,11 +133,11 @@ async def test_a_refinement_that_fails_is_told_as_such_after_its_text() -> None:
     )
 
 
-async def test_a_draft_that_fails_is_told_before_it_is_raised() -> None:
-    fakes, told = FakeEngines(), list[ProgressItem]()
+async def test_a_draft_that_fails_is_reported_before_it_is_raised() -> None:
+    fakes, reported = FakeEngines(), list[ProgressItem]()
     fakes.student.draft.fault = "failed"
     with pytest.raises(NoDraftError):
-        await solve(fakes, told)
-    assert text_of(told, Stage.DRAFT) == DRAFT
-    (last,) = advanced(told)
+        await solve(fakes, reported)
+    assert text_of(reported, Stage.DRAFT) == DRAFT
+    (last,) = advanced(reported)
     assert isinstance(last.event, ActionFailed)

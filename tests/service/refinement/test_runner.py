@@ -54,11 +54,11 @@ async def test_each_engine_reads_its_own_prompt() -> None:
     fakes, chosen = FakeEngines(), job()
     await solve(fakes, chosen)
     question = chosen.question
-    assert fakes.student.draft.asked[0].prompt == student_prompt(question)
-    assert fakes.global_refiner.asked[0].prompt == global_refiner_prompt(question, DRAFT)
-    assert fakes.local_refiner.asked[0].prompt == local_refiner_prompt(question, DRAFT, 1)
-    assert fakes.sorm.asked[0].texts == ("Tom has 3 bags.", "3 * 4 = 13", "#### 13")
-    assert [asked.texts for asked in fakes.orm.asked] == [(DRAFT,), (GLOBAL, LOCAL)]
+    assert fakes.student.draft.requested[0].prompt == student_prompt(question)
+    assert fakes.global_refiner.requested[0].prompt == global_refiner_prompt(question, DRAFT)
+    assert fakes.local_refiner.requested[0].prompt == local_refiner_prompt(question, DRAFT, 1)
+    assert fakes.sorm.requested[0].texts == ("Tom has 3 bags.", "3 * 4 = 13", "#### 13")
+    assert [requested.texts for requested in fakes.orm.requested] == [(DRAFT,), (GLOBAL, LOCAL)]
 
 
 async def test_the_local_refinement_keeps_the_text_before_the_first_error() -> None:
@@ -78,8 +78,13 @@ async def test_sampling_settings_reach_the_engines() -> None:
     chosen = job(temperature=0.3, max_tokens=64)
     await solve(fakes, replace(chosen, sampling=replace(chosen.sampling, top_p=0.9)))
     for engine in (fakes.student.draft, fakes.global_refiner, fakes.local_refiner):
-        (asked,) = engine.asked
-        assert (asked.n, asked.temperature, asked.top_p, asked.max_tokens) == (1, 0.3, 0.9, 64)
+        (requested,) = engine.requested
+        assert (requested.n, requested.temperature, requested.top_p, requested.max_tokens) == (
+            1,
+            0.3,
+            0.9,
+            64,
+        )
 
 
 @pytest.mark.parametrize(("temperature", "of_samples"), [(0.0, 0.7), (1.2, 1.2)])
@@ -88,7 +93,7 @@ async def test_best_of_n_draws_all_samples_in_one_warmer_call(
 ) -> None:
     fakes = FakeEngines()
     outcome = await solve(fakes, job(Strategy.BEST_OF_N, temperature=temperature))
-    (draft,), (samples,) = fakes.student.draft.asked, fakes.student.samples.asked
+    (draft,), (samples,) = fakes.student.draft.requested, fakes.student.samples.requested
     assert (draft.n, draft.temperature) == (1, temperature)
     assert (samples.n, samples.temperature) == (2, of_samples)
     assert kinds(outcome) == [CandidateKind.DRAFT, CandidateKind.SAMPLE, CandidateKind.SAMPLE]
@@ -99,7 +104,7 @@ async def test_equal_solutions_are_sent_to_the_orm_once() -> None:
     fakes = FakeEngines()
     fakes.global_refiner.text = f"{DRAFT}\n"
     outcome = await solve(fakes)
-    assert [asked.texts for asked in fakes.orm.asked] == [(DRAFT,), (LOCAL,)]
+    assert [requested.texts for requested in fakes.orm.requested] == [(DRAFT,), (LOCAL,)]
     assert [c.outcome_score for c in outcome.state.candidates] == [0.3, 0.3, 0.8]
 
 
@@ -119,7 +124,7 @@ async def test_a_cut_off_completion_says_so() -> None:
     assert outcome.selected.finish_reason == "length"
 
 
-async def test_costs_are_kept_per_stage() -> None:
+async def test_costs_are_stored_per_stage() -> None:
     fakes, clock = FakeEngines(), FakeClock()
 
     def pass_seconds(seconds: float) -> None:
@@ -279,7 +284,7 @@ async def test_a_blank_draft_is_no_draft() -> None:
         await solve(fakes)
 
 
-async def test_a_cap_that_forbids_the_draft_is_told() -> None:
+async def test_a_cap_that_forbids_the_draft_is_reported() -> None:
     with pytest.raises(NoDraftError) as caught:
         await solve(FakeEngines(), job(max_calls=0))
     assert caught.value.reason is DegradedReason.CALL_CAP
@@ -300,5 +305,5 @@ async def test_a_bug_in_an_adapter_is_not_hidden_and_stops_the_rest(bug: Excepti
 async def test_one_engines_may_serve_several_requests() -> None:
     fakes = FakeEngines(global_refiner=FakeGenerator("global_refiner", text=GLOBAL))
     first = await solve(fakes)
-    fakes.student.draft.asked.clear()
+    fakes.student.draft.requested.clear()
     assert (await solve(fakes)).state.candidates == first.state.candidates

@@ -114,7 +114,7 @@ def test_the_cases_that_matter_are_among_those_that_are_drawn() -> None:
 
 @many
 @given(worlds(), jobs)
-def test_the_text_before_the_first_error_is_kept_byte_for_byte(
+def test_the_text_before_the_first_error_is_stored_byte_for_byte(
     fakes: FakeEngines, chosen: Job
 ) -> None:
     outcome = outcome_of(fakes, chosen)
@@ -122,16 +122,16 @@ def test_the_text_before_the_first_error_is_kept_byte_for_byte(
     if outcome is None or count is None:
         return
     draft = outcome.draft.solution
-    kept = prefix_before(draft, count)
+    stored = prefix_before(draft, count)
     for candidate in outcome.state.candidates:
         if candidate.kind is CandidateKind.LOCAL:
-            assert candidate.solution.encode().startswith(kept.encode())
-            assert candidate.solution[: candidate.completion_offset] == kept
-            assert candidate.solution[len(kept) :] == fakes.local_refiner.text.strip()
+            assert candidate.solution.encode().startswith(stored.encode())
+            assert candidate.solution[: candidate.completion_offset] == stored
+            assert candidate.solution[len(stored) :] == fakes.local_refiner.text.strip()
             before, after = split_steps(draft), split_steps(candidate.solution)
             assert [step.text for step in after[:count]] == [step.text for step in before[:count]]
-            (asked,) = fakes.local_refiner.asked
-            assert str(asked.prompt).endswith("Solution:\n" + kept)
+            (requested,) = fakes.local_refiner.requested
+            assert str(requested.prompt).endswith("Solution:\n" + stored)
     assert outcome.critique is not None
     assert outcome.critique.replace(f"{BAD} ", "", 1) == draft
 
@@ -159,7 +159,7 @@ def test_what_the_engines_saw_is_what_is_counted_and_within_the_caps(
 
 @many
 @given(worlds(), jobs)
-def test_an_orm_that_needs_a_call_for_each_candidate_is_asked_only_when_they_are_there(
+def test_an_orm_that_needs_a_call_for_each_candidate_is_requested_only_when_they_are_there(
     fakes: FakeEngines, chosen: Job
 ) -> None:
     fakes.orm.singly = True
@@ -180,12 +180,12 @@ def test_so_it_is_when_engines_hang_until_time_is_up(
 def check_spending(fakes: FakeEngines, chosen: Job) -> None:
     """Calls and tokens are within the caps, and told: those that nobody saw as lost."""
     state = end_of(fakes, chosen).state
-    calls = sum(engine.made for engine in fakes.all())
+    calls = sum(engine.created for engine in fakes.all())
     assert state.engine_calls == calls <= chosen.budget.max_calls
     assert sum(cost.engine_calls for cost in state.costs) == calls
     tokens = sum(engine.generated for engine in fakes.all())
-    told = state.generated_tokens + state.lost_tokens
-    assert state.generated_tokens <= tokens <= told <= chosen.budget.max_generated_tokens
+    reported = state.generated_tokens + state.lost_tokens
+    assert state.generated_tokens <= tokens <= reported <= chosen.budget.max_generated_tokens
     assert sum(cost.generated_tokens for cost in state.costs) == state.generated_tokens
 
 
@@ -195,7 +195,7 @@ def test_the_draft_is_first_and_no_two_lines_are_joined(fakes: FakeEngines, chos
     outcome = outcome_of(fakes, chosen)
     if outcome is None:
         return
-    assert fakes.student.draft.asked[0].prompt == student_prompt(chosen.question)
+    assert fakes.student.draft.requested[0].prompt == student_prompt(chosen.question)
     for candidate in outcome.state.candidates:
         offset = candidate.completion_offset
         assert offset == 0 or candidate.solution[offset - 1] == "\n"

@@ -39,7 +39,9 @@ async def test_the_global_refiner_runs_beside_scoring_and_local_refinement() -> 
     await fakes.sorm.arrived.wait()
     fakes.sorm.gate.set()
     await fakes.local_refiner.arrived.wait()
-    assert not any(GLOBAL in asked.texts or LOCAL in asked.texts for asked in fakes.orm.asked)
+    assert not any(
+        GLOBAL in requested.texts or LOCAL in requested.texts for requested in fakes.orm.requested
+    )
     held.set()
     assert len((await answer).state.candidates) == 3
 
@@ -101,31 +103,31 @@ async def test_every_call_gets_what_is_left_of_the_one_deadline() -> None:
     for engine in fakes.all():
         engine.on_call = pass_two_seconds
     await refine(job(deadline=30.0, rerank_reserve=3.0), fakes.engines(), clock)
-    assert fakes.student.draft.asked[0].timeout == 30.0
-    assert fakes.global_refiner.asked[0].timeout == 25.0
-    assert fakes.sorm.asked[0].timeout == 23.0
-    assert fakes.local_refiner.asked[0].timeout == 21.0
-    assert [asked.timeout for asked in fakes.orm.asked] == [22.0, 20.0]
+    assert fakes.student.draft.requested[0].timeout == 30.0
+    assert fakes.global_refiner.requested[0].timeout == 25.0
+    assert fakes.sorm.requested[0].timeout == 23.0
+    assert fakes.local_refiner.requested[0].timeout == 21.0
+    assert [requested.timeout for requested in fakes.orm.requested] == [22.0, 20.0]
 
 
 async def test_an_unranked_strategy_keeps_no_time_for_reranking() -> None:
     fakes = FakeEngines()
     await solve(fakes, job(Strategy.GLOBAL, deadline=30.0, rerank_reserve=3.0))
-    assert fakes.global_refiner.asked[0].timeout == 30.0
+    assert fakes.global_refiner.requested[0].timeout == 30.0
 
 
 async def test_samples_leave_time_for_reranking() -> None:
     fakes = FakeEngines()
     await solve(fakes, job(Strategy.BEST_OF_N, deadline=30.0, rerank_reserve=3.0))
-    assert fakes.student.draft.asked[0].timeout == 30.0
-    assert fakes.student.samples.asked[0].timeout == 27.0
+    assert fakes.student.draft.requested[0].timeout == 30.0
+    assert fakes.student.samples.requested[0].timeout == 27.0
 
 
 async def test_step_scores_in_place_of_the_orm_may_use_its_time() -> None:
     fakes = FakeEngines()
     fakes.orm.fault = "failed"
     await solve(fakes, job(deadline=30.0, rerank_reserve=3.0))
-    assert [asked.timeout for asked in fakes.sorm.asked] == [27.0, 30.0, 30.0]
+    assert [requested.timeout for requested in fakes.sorm.requested] == [27.0, 30.0, 30.0]
 
 
 async def test_a_refinement_that_takes_too_long_is_stopped_in_time_for_reranking() -> None:
@@ -148,12 +150,12 @@ async def test_at_the_deadline_the_best_candidate_so_far_is_the_answer() -> None
     fakes.orm.gate = asyncio.Event()
     outcome = await refine(job(deadline=10.0, rerank_reserve=0.0), fakes.engines(), clock)
     assert fakes.orm.cancelled == 2  # the draft's score, and the rerank
-    assert len(fakes.sorm.asked) == 1
+    assert len(fakes.sorm.requested) == 1
     assert outcome.selection == Selection(1, SelectionReason.AGREEMENT)
     assert outcome.state.degraded == (Degradation(Stage.RERANK, DegradedReason.DEADLINE),)
 
 
-async def test_no_call_is_made_without_time() -> None:
+async def test_no_call_is_created_without_time() -> None:
     fakes, clock = FakeEngines(), FakeClock()
 
     def run_late() -> None:
@@ -162,12 +164,12 @@ async def test_no_call_is_made_without_time() -> None:
     fakes.student.draft.on_call = run_late
     outcome = await refine(job(), fakes.engines(), clock)
     assert outcome.state.engine_calls == 1
-    assert fakes.global_refiner.asked == fakes.sorm.asked == []
+    assert fakes.global_refiner.requested == fakes.sorm.requested == []
     assert outcome.selection == Selection(0, SelectionReason.ONLY_CANDIDATE)
     assert {missing.reason for missing in outcome.state.degraded} == {DegradedReason.DEADLINE}
 
 
-async def test_no_draft_within_the_deadline_is_told_from_a_failing_engine() -> None:
+async def test_no_draft_within_the_deadline_is_reported_from_a_failing_engine() -> None:
     fakes = FakeEngines()
     fakes.student.draft.gate = asyncio.Event()
     with pytest.raises(NoDraftError) as caught:
@@ -177,7 +179,7 @@ async def test_no_draft_within_the_deadline_is_told_from_a_failing_engine() -> N
     assert fakes.student.draft.cancelled == 1
 
 
-async def test_the_draft_is_kept_when_only_the_samples_are_late() -> None:
+async def test_the_draft_is_stored_when_only_the_samples_are_late() -> None:
     fakes = FakeEngines()
     fakes.student.samples.gate = asyncio.Event()
     outcome = await solve(fakes, job(Strategy.BEST_OF_N, deadline=30.0, rerank_reserve=29.98))
@@ -214,7 +216,7 @@ async def test_gated_refines_nothing_while_the_draft_is_scored() -> None:
     held = fakes.sorm.gate = asyncio.Event()
     answer = asyncio.create_task(solve(fakes, job(Strategy.GATED)))
     await fakes.sorm.arrived.wait()
-    assert fakes.global_refiner.asked == fakes.local_refiner.asked == []
+    assert fakes.global_refiner.requested == fakes.local_refiner.requested == []
     held.set()
     assert len((await answer).state.candidates) == 3
 
@@ -223,6 +225,6 @@ async def test_scores_that_do_not_come_leave_gated_time_to_refine() -> None:
     fakes = FakeEngines()
     fakes.sorm.gate = asyncio.Event()
     outcome = await solve(fakes, job(Strategy.GATED, deadline=0.4, rerank_reserve=0.1))
-    assert fakes.sorm.asked[0].timeout == pytest.approx(0.15)
+    assert fakes.sorm.requested[0].timeout == pytest.approx(0.15)
     assert kinds(outcome) == [CandidateKind.DRAFT, CandidateKind.GLOBAL]
     assert outcome.state.degraded == (Degradation(Stage.SCORE, DegradedReason.DEADLINE),)

@@ -36,9 +36,9 @@ def test_agreement_on_very_long_numbers_takes_no_time() -> None:
     """Numbers of 100,000 digits, which take 10 ms each to parse."""
     digits = ["1" * 100_000 + str(last) for last in range(8)]
     draft = drafted("#### 1").candidates[0]
-    made = [replace(draft, answer=each) for each in (*digits, digits[3])]
+    created = [replace(draft, answer=each) for each in (*digits, digits[3])]
     began = time.process_time()
-    chosen = select(State(job(Strategy.BEST_OF_N), candidates=tuple(made)))
+    chosen = select(State(job(Strategy.BEST_OF_N), candidates=tuple(created)))
     assert time.process_time() - began < 0.05
     assert chosen == Selection(3, SelectionReason.AGREEMENT)
 
@@ -57,11 +57,11 @@ def test_the_first_of_equal_scores_wins() -> None:
 def test_which_refinement_came_first_decides_nothing(scored: str) -> None:
     """The two often write the same, and then score the same."""
     draft = drafted("#### 1").candidates[0]
-    made = [
+    created = [
         replace(draft, kind=CandidateKind.LOCAL, solution="#### 2", answer="2"),
         replace(draft, kind=CandidateKind.GLOBAL, solution="#### 2", answer="2"),
     ]
-    for refined in (made, made[::-1]):
+    for refined in (created, created[::-1]):
         state = State(job(Strategy.GLORE), candidates=(draft, *refined))
         if scored == "outcome":
             state = with_scores(state, outcome=(0.2, 0.7, 0.7))

@@ -71,19 +71,19 @@ def test_tokens_that_were_lost_stay_taken() -> None:
 
 
 @pytest.mark.parametrize(
-    ("granted", "finish_reason", "told"),
+    ("granted", "finish_reason", "reported"),
     [(60, "length", 1), (60, "stop", 0), (100, "length", 0)],
 )
 def test_a_text_that_the_token_cap_cut_short_is_reported(
-    granted: int, finish_reason: str, told: int
+    granted: int, finish_reason: str, reported: int
 ) -> None:
     state = State(job(Strategy.DRAFT, max_tokens=100, max_generated_tokens=granted))
     written = replace(drafted().candidates[0], finish_reason=finish_reason)
     state = after(state, Drafted((written,)))
-    assert state.degraded == (Degradation(Stage.DRAFT, DegradedReason.TOKEN_CAP),) * told
+    assert state.degraded == (Degradation(Stage.DRAFT, DegradedReason.TOKEN_CAP),) * reported
 
 
-def test_a_refinement_that_the_token_cap_cut_short_is_reported_and_kept() -> None:
+def test_a_refinement_that_the_token_cap_cut_short_is_reported_and_stored() -> None:
     state = after(State(job(max_tokens=100, max_generated_tokens=150)), drafted())
     cut = replace(refined_globally().candidate, finish_reason="length")
     short = RefineGlobally(50)

@@ -23,7 +23,7 @@ async def test_candidates_have_their_findings_and_the_sound_ones_are_ranked() ->
     assert sorted(found) == [[], ["13"], ["14"]]
     assert outcome.selected.solution == GLOBAL
     assert outcome.selection.reason is SelectionReason.VERIFIED
-    assert fakes.orm.asked == []  # there is nothing to rank
+    assert fakes.orm.requested == []  # there is nothing to rank
     assert outcome.first_error is not None
     assert outcome.first_error.found_by == "arithmetic"
 
@@ -34,7 +34,7 @@ async def test_a_request_without_verifiers_is_answered_as_in_the_paper() -> None
     assert outcome.selection.reason is SelectionReason.OUTCOME_SCORE
     assert outcome.first_error is not None
     assert outcome.first_error.found_by == "sorm"
-    assert len(fakes.orm.asked) == 2
+    assert len(fakes.orm.requested) == 2
 
 
 async def test_adaptive_writes_no_more_than_it_needs() -> None:
@@ -44,7 +44,7 @@ async def test_adaptive_writes_no_more_than_it_needs() -> None:
     assert kinds == [CandidateKind.DRAFT, CandidateKind.GLOBAL, CandidateKind.LOCAL]
     assert [candidate.base for candidate in outcome.state.candidates] == [None, 0, 0]
     assert outcome.selected.solution == LOCAL
-    assert (fakes.sorm.asked, fakes.orm.asked, fakes.student.samples.asked) == ([], [], [])
+    assert fakes.sorm.requested == fakes.orm.requested == fakes.student.samples.requested == []
     assert outcome.state.engine_calls == 3
 
 
@@ -56,22 +56,22 @@ async def test_further_samples_and_refinements_of_later_rounds_are_sampled() -> 
     outcome = await refine(chosen, fakes.engines(), FakeClock())
     assert (outcome.state.round, len(outcome.state.candidates)) == (2, 7)
     for engine in (fakes.global_refiner, fakes.local_refiner):
-        assert [asked.temperature for asked in engine.asked] == [0.0, 0.7]
-    for sample in fakes.student.samples.asked:
+        assert [requested.temperature for requested in engine.requested] == [0.0, 0.7]
+    for sample in fakes.student.samples.requested:
         assert (sample.temperature, sample.prompt) == (0.7, student_prompt(chosen.question))
-    assert len(fakes.student.samples.asked) == 2
+    assert len(fakes.student.samples.requested) == 2
 
 
 async def test_a_correction_goes_on_behind_the_right_value() -> None:
     chosen = job(Strategy.ADAPTIVE, gate=None, correct=True)
     outcome, fakes = await solve(chosen, local_refiner="#### 12")
-    (asked,) = fakes.local_refiner.asked
+    (requested,) = fakes.local_refiner.requested
     right = "3 * 4 = 12\n"
-    assert asked.prompt == local_refiner_prompt(chosen.question, DRAFT, 1, right)
-    assert asked.temperature == 0.0
+    assert requested.prompt == local_refiner_prompt(chosen.question, DRAFT, 1, right)
+    assert requested.temperature == 0.0
     assert outcome.selected.solution == f"Tom has 3 bags.\n{right}#### 12"
     assert outcome.selected.completion_offset == len(f"Tom has 3 bags.\n{right}")
-    assert fakes.global_refiner.asked == []
+    assert fakes.global_refiner.requested == []
 
 
 async def test_the_last_step_of_a_text_that_was_cut_off_is_not_checked() -> None:

@@ -52,7 +52,7 @@ def test_faults_of_one_kind_and_role_are_a_line_a_minute(caplog: pytest.LogCaptu
     ]
 
 
-def test_circuits_that_open_and_close_are_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_circuits_that_open_and_close_are_reported(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "glore")
     log = EngineLog(ManualClock())
     log.changed("orm", CircuitChange(Circuit.OPEN, "unreachable", 2.0))

@@ -62,10 +62,10 @@ def test_configuring_again_does_not_double_lines(stream: io.StringIO) -> None:
 
 
 def test_secrets_are_struck_out_wherever_they_are(stream: io.StringIO) -> None:
-    made, ours = new_key(), 'a "quoted\\" sécret'
+    created, ours = new_key(), 'a "quoted\\" sécret'
     configure_logs("debug", stream, secrets=[ours, ours + "-longer", "short"])
-    fields = {"path": f"/solve/{made}", "list": [ours], "n": 1, "key": "short-lived"}
-    error = RuntimeError(f"{ours}-longer {made}")
+    fields = {"path": f"/solve/{created}", "list": [ours], "n": 1, "key": "short-lived"}
+    error = RuntimeError(f"{ours}-longer {created}")
     logging.getLogger("glore").error("no %s", ours, exc_info=error, extra={"fields": fields})
     (line,) = lines(stream)
     assert (line["event"], line["path"], line["list"]) == (
@@ -91,7 +91,7 @@ def failed() -> BaseException:
 
 
 @pytest.mark.parametrize("messages", [False, True])
-def test_an_exception_shows_its_messages_only_when_told_to(*, messages: bool) -> None:
+def test_an_exception_shows_its_messages_only_when_ordered_to(*, messages: bool) -> None:
     error = failed()
     record = logging.LogRecord("x", logging.ERROR, "", 0, "e", None, (type(error), error, None))
     line = JsonFormatter(exception_messages=messages).format(record)

@@ -158,11 +158,11 @@ async def test_a_cancelled_call_has_its_own_durations(
     client: httpx2.AsyncClient, engines: FakeEngines
 ) -> None:
     engines.student.hangs = True
-    asked = asyncio.create_task(client.post("/solve", json={"question": QUESTION}))
+    requested = asyncio.create_task(client.post("/solve", json={"question": QUESTION}))
     await engines.student.called.wait()
-    asked.cancel()
+    requested.cancel()
     with suppress(asyncio.CancelledError):
-        await asked
+        await requested
     value = await scraped(client)
     assert value("engine_call_duration_seconds_count", role="student", outcome="cancelled") == 1
     assert value("engine_cancellations_total", role="student") == 1

@@ -113,7 +113,7 @@ async def test_a_local_refinement_waits_for_the_step_scores(settings: Settings) 
     assert question.one("refine_locally").about["glore.first_error"] >= 0
 
 
-async def test_rounds_are_told_apart(settings: Settings) -> None:
+async def test_rounds_are_reported_apart(settings: Settings) -> None:
     recorded = Recorded()
     answer = await solved(
         settings.model_copy(update={"gate": 1.0}), recorded, strategy="adaptive", rounds=2
@@ -295,11 +295,11 @@ async def test_texts_are_there_where_they_are_wanted(settings: Settings) -> None
 async def test_a_client_that_leaves_ends_its_spans(settings: Settings) -> None:
     recorded = Recorded()
     async with traced(settings, recorded, "student:hang") as (client, simulator):
-        asked = asyncio.create_task(client.post("/solve", json={"question": QUESTION}))
+        requested = asyncio.create_task(client.post("/solve", json={"question": QUESTION}))
         while not simulator.running:
             await asyncio.sleep(0.01)
-        asked.cancel()
-        await asyncio.gather(asked, return_exceptions=True)
+        requested.cancel()
+        await asyncio.gather(requested, return_exceptions=True)
     root = recorded.root
     assert {each.about.get("glore.outcome") for each in root.walk()} == {"cancelled"}
     assert not any(each.failed for each in root.walk())

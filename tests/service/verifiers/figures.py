@@ -68,12 +68,12 @@ def sampled(name: str) -> Iterator[Sample]:
     yield from distinct(Sample(*_key(row), row["solution"], row["right"]) for row in rows)
 
 
-def continued(name: str, kept: int) -> Iterator[Sample]:
+def continued(name: str, stored: int) -> Iterator[Sample]:
     """The different solutions that go on from the first `kept` steps of another."""
     yield from distinct(
-        Sample(*_key(row), closed(prefix_before(row["solution"], kept)) + text, right)
+        Sample(*_key(row), closed(prefix_before(row["solution"], stored)) + text, right)
         for row in read(KEPT / f"{name}.jsonl.gz")
-        if row["kept"] == kept
+        if row["kept"] == stored
         for text, right in zip(row["continuations"], row["right"], strict=True)
     )
 

@@ -60,31 +60,31 @@ NOTATIONS = (
 )
 
 
-def decimal(value: Fraction, places: int = DECIMALS) -> str | None:
+def decimal(value: Fraction, indices: int = DECIMALS) -> str | None:
     """The exact decimal with at most `places` places, or None."""
-    for count in range(places + 1):
+    for count in range(indices + 1):
         shifted = value * 10**count
         if shifted.denominator == 1:
             return pointed(int(shifted), count)
     return None
 
 
-def pointed(shifted: int, places: int) -> str:
+def pointed(shifted: int, indices: int) -> str:
     """The decimal `shifted` / 10 ** `places`."""
-    sign, digits = "-" if shifted < 0 else "", str(abs(shifted)).rjust(places + 1, "0")
-    return sign + (f"{digits[:-places]}.{digits[-places:]}" if places else digits)
+    sign, digits = "-" if shifted < 0 else "", str(abs(shifted)).rjust(indices + 1, "0")
+    return sign + (f"{digits[:-indices]}.{digits[-indices:]}" if indices else digits)
 
 
-def rounded(value: Fraction, places: int, how: str) -> str:
+def rounded(value: Fraction, indices: int, how: str) -> str:
     """The decimal with exactly `places` places, rounded up, down, half up or half even."""
-    shifted = value * 10**places
+    shifted = value * 10**indices
     whole = {
         "up": ceil(shifted),
         "down": floor(shifted),
         "half even": round(shifted),
         "half up": floor(shifted + Fraction(1, 2)),
     }[how]
-    return pointed(whole, places)
+    return pointed(whole, indices)
 
 
 def grouped(digits: str, separator: str) -> str:
@@ -132,8 +132,8 @@ class Writer:
 
     def result(self, value: Fraction) -> str:
         """A true statement of a value: exact, as a fraction or percentage, or rounded."""
-        places, how = self.random.randint(0, 3), self.random.choice(ROUNDINGS)
-        options = [rounded(value, places, how)]
+        indices, how = self.random.randint(0, 3), self.random.choice(ROUNDINGS)
+        options = [rounded(value, indices, how)]
         exact, percent = decimal(value), decimal(value * 100, 1)
         if exact is not None:
             options += [exact, exact, grouped(exact, self._comma), grouped(exact, self._comma)]

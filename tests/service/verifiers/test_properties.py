@@ -73,11 +73,11 @@ def false_text(seed: int) -> tuple[str, str, str] | None:
     right = decimal(left.value)
     if right is None or abs(left.value) > 10**12:
         return None
-    places = len(right.partition(".")[2])
-    wrong = left.value + choice([1, -1, 2, 9, 10, -10, 100, 1000]) * Fraction(1, 10**places)
+    indices = len(right.partition(".")[2])
+    wrong = left.value + choice([1, -1, 2, 9, 10, -10, 100, 1000]) * Fraction(1, 10**indices)
     if left.value < 0 < wrong or 0 < left.value <= 1 < wrong:
         return None  # a difference the other way round, a part of a whole
-    claim = rounded(wrong, places, "down")
+    claim = rounded(wrong, indices, "down")
     return f"{choice(CLEAR_BEFORE)}{left.text} = {claim}{choice(CLEAR_BEHIND)}", claim, right
 
 

@@ -49,11 +49,11 @@ def walk(node: ast.expr) -> Fraction:
 def is_false(finding: Finding) -> bool:
     """Whether no rounding to the digits shown makes the claim true."""
     digits = finding.claimed.rstrip("%").partition(".")[2]
-    place = Fraction(1, 10 ** len(digits)) / (100 if finding.claimed.endswith("%") else 1)
+    index = Fraction(1, 10 ** len(digits)) / (100 if finding.claimed.endswith("%") else 1)
     if "/" in finding.claimed:
-        place = Fraction(0)
+        index = Fraction(0)
     difference = abs(value(finding.expression) - value(finding.claimed))
-    return difference > 0 and difference >= place
+    return difference > 0 and difference >= index
 
 
 def test_none_of_the_equations_found_false_is_true() -> None:

@@ -35,12 +35,12 @@ class Calls:
     """Counts calls of every model together and ends the process before call `die_at`."""
 
     die_at: int | None = None
-    made: list[str] = field(default_factory=list)
+    created: list[str] = field(default_factory=list)
 
     def count(self, name: str) -> None:
-        if self.die_at == len(self.made):
+        if self.die_at == len(self.created):
             raise KilledError
-        self.made.append(name)
+        self.created.append(name)
 
 
 @dataclass

@@ -41,7 +41,7 @@ def carry_out(folder: Path) -> None:
     )
 
 
-def killed_in_a_write(folder: Path, last: int, told: Path) -> None:
+def killed_in_a_write(folder: Path, last: int, reported: Path) -> None:
     """As `carry_out`, until the `last` lasting write: half of a row stays, or the old file."""
     writes = 0
 
@@ -49,7 +49,7 @@ def killed_in_a_write(folder: Path, last: int, told: Path) -> None:
         nonlocal writes
         writes += 1
         if writes == last:
-            told.write_text(str(path.relative_to(folder)), encoding="utf-8")
+            reported.write_text(str(path.relative_to(folder)), encoding="utf-8")
         return writes == last
 
     def fsync(file: int) -> None:
@@ -75,14 +75,14 @@ def main(folder: Path) -> None:
     write_gsm8k(folder / "gsm8k.jsonl")
     if in_a_child(lambda: carry_out(folder / "whole")) != 0:
         raise SystemExit(1)
-    told = folder / "told"
+    reported = folder / "told"
     attempts: list[list[object]] = []
     for attempt in range(200):
-        told.write_text("", encoding="utf-8")
+        reported.write_text("", encoding="utf-8")
         last = 1 if attempt == 0 else 2
-        status = in_a_child(lambda last=last: killed_in_a_write(folder / "killed", last, told))  # type: ignore[misc]
+        status = in_a_child(lambda last=last: killed_in_a_write(folder / "killed", last, reported))  # type: ignore[misc]
         died = os.WTERMSIG(status) if os.WIFSIGNALED(status) else status
-        attempts.append([told.read_text(encoding="utf-8"), died])
+        attempts.append([reported.read_text(encoding="utf-8"), died])
         if died != signal.SIGKILL:
             break
     sys.stdout.write(json.dumps(attempts))

@@ -92,12 +92,12 @@ def test_the_card_has_the_whole_configuration(card: str) -> None:
     assert found["thresholds"] == thresholds
     assert found["sets"]["gsm8k"]["seed"] == 900_005
     assert found["questions"]["ei/gsm8k"] == {"asked": 6, "labelled": 3}
-    (made,) = found["made_with"]
-    assert made["of"] == ["sft/gsm8k", "ei/gsm8k"]
-    assert made["weights"] == {
+    (created,) = found["made_with"]
+    assert created["of"] == ["sft/gsm8k", "ei/gsm8k"]
+    assert created["weights"] == {
         role: f"{role} 1" for role in ("student", "sorm", "orm", "global_refiner", "local_refiner")
     }
-    assert made["drawings"]["rollouts"] == {"n": 8, "temperature": 0.8, "max_tokens": 256}
+    assert created["drawings"]["rollouts"] == {"n": 8, "temperature": 0.8, "max_tokens": 256}
 
 
 def test_the_card_has_counts_tokens_seconds_and_machines(card: str) -> None:

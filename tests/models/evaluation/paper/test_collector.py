@@ -83,23 +83,23 @@ def test_a_local_refinement_keeps_what_comes_before_the_named_error(records: lis
             "orm": record.local_orm,
             "oracle": record.local_oracle,
         }
-        for critique, place in named.items():
-            made = refined[critique]
-            assert (made is None) == (place is None)
-            if made is None or place is None:
+        for critique, index in named.items():
+            created = refined[critique]
+            assert (created is None) == (index is None)
+            if created is None or index is None:
                 continue
-            seen.add((critique, place))
-            kept = prefix_before(record.draft.text, place)
-            assert made.first_error == place
-            assert made.written.text.startswith(kept + "so ")
-            assert made.written.tokens < len(made.written.text) - len(kept) + 5
+            seen.add((critique, index))
+            stored = prefix_before(record.draft.text, index)
+            assert created.first_error == index
+            assert created.written.text.startswith(stored + "so ")
+            assert created.written.tokens < len(created.written.text) - len(stored) + 5
     assert {critique for critique, _ in seen} == {"sorm", "orm", "oracle"}
-    assert {place for _, place in seen} >= {0, 1}
+    assert {index for _, index in seen} >= {0, 1}
 
 
 def test_equal_critiques_share_one_refinement(models: FakeModels, records: list[Record]) -> None:
     assert len(models.local_refiner.prompts) == len(set(models.local_refiner.prompts))
-    asked = sum(
+    requested = sum(
         len(
             {
                 refined.first_error
@@ -109,7 +109,7 @@ def test_equal_critiques_share_one_refinement(models: FakeModels, records: list[
         )
         for record in records
     )
-    assert len(models.local_refiner.prompts) == asked
+    assert len(models.local_refiner.prompts) == requested
 
 
 def test_everything_that_is_ranked_has_scores_of_both(
@@ -132,17 +132,17 @@ def test_a_scorer_that_is_compared_scores_the_drafts_alone(
     """Where the others have done all of theirs; what it said stays when it is gone."""
     models = FakeModels(compared=("orm_matched",))
     again = collect(models, tmp_path / "run")
-    assert set(models.calls.made) == {"orm_matched"}
+    assert set(models.calls.created) == {"orm_matched"}
     for one, before in zip(again, records, strict=True):
         assert replace(one, compared={}) == before
         steps = tuple(step.text for step in split_steps(one.draft.text))
-        (asked,) = [each for each in models.others["orm_matched"].scored if each[1] == steps]
-        assert asked[0] == one.question
-        scores = FakeScorer("orm_matched", Calls()).score([asked])[0]
+        (requested,) = [each for each in models.others["orm_matched"].scored if each[1] == steps]
+        assert requested[0] == one.question
+        scores = FakeScorer("orm_matched", Calls()).score([requested])[0]
         assert one.compared["orm_matched"].steps == scores
     gone = FakeModels()
     assert collect(gone, tmp_path / "run") == again
-    assert gone.calls.made == []
+    assert gone.calls.created == []
 
 
 def test_rows_of_another_compared_scorer_are_refused(tmp_path: Path) -> None:
@@ -176,16 +176,16 @@ def test_rows_of_before_rollouts_had_seconds_are_used_as_they_are(
     for row in rows:
         del row["seconds"]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    before = len(models.calls.made)
+    before = len(models.calls.created)
     assert collect(models, tmp_path / "run") == records
-    assert len(models.calls.made) == before
+    assert len(models.calls.created) == before
 
 
-def test_every_machine_that_made_rows_of_a_file_is_remembered(tmp_path: Path) -> None:
+def test_every_machine_that_created_rows_of_a_file_is_remembered(tmp_path: Path) -> None:
     one, other = Machine("a CPU", "float32"), Machine("a GPU", "bfloat16")
     collect(FakeModels(machine=one), tmp_path)
-    kept = (tmp_path / "drafts.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
-    (tmp_path / "drafts.jsonl").write_text("".join(kept[:2]), encoding="utf-8")
+    stored = (tmp_path / "drafts.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    (tmp_path / "drafts.jsonl").write_text("".join(stored[:2]), encoding="utf-8")
     collect(FakeModels(machine=other), tmp_path)
     assert HardwareLog(tmp_path).of("drafts.jsonl") == (one, other)
     for name in ("samples", "sorm", "orm", "rollouts", "global", "local"):
@@ -220,9 +220,9 @@ def test_nothing_written_is_no_candidate(tmp_path: Path) -> None:
 def test_a_kill_anywhere_gives_the_same_records(records: list[Record], tmp_path: Path) -> None:
     everything = FakeModels()
     collect(everything, tmp_path / "whole")
-    names = set(everything.calls.made)
+    names = set(everything.calls.created)
     assert names == {"student", "sorm", "orm", "global_refiner", "local_refiner"}
-    for die_at in range(len(everything.calls.made)):
+    for die_at in range(len(everything.calls.created)):
         folder = tmp_path / f"killed-{die_at}"
         with pytest.raises(KilledError):
             collect(FakeModels(Calls(die_at)), folder)
@@ -243,9 +243,9 @@ def without_seconds(records: list[Record]) -> list[str]:
 def test_a_second_run_asks_nothing(
     models: FakeModels, records: list[Record], tmp_path: Path
 ) -> None:
-    before = len(models.calls.made)
+    before = len(models.calls.created)
     assert collect(models, tmp_path / "run") == records
-    assert len(models.calls.made) == before
+    assert len(models.calls.created) == before
 
 
 def test_other_thresholds_ask_only_for_other_refinements(
@@ -254,7 +254,7 @@ def test_other_thresholds_ask_only_for_other_refinements(
     models = FakeModels()
     strict = CollectPlan(labelled=5, first_error=1.0, orm_first_error=0.5)
     again = collect(models, tmp_path / "run", strict)
-    assert set(models.calls.made) <= {"local_refiner", "sorm", "orm"}
+    assert set(models.calls.created) <= {"local_refiner", "sorm", "orm"}
     assert {r.local_sorm.first_error for r in again if r.local_sorm} == {0}
     assert [r.local_orm for r in again] == [r.local_orm for r in records]
 

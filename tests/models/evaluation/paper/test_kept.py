@@ -72,7 +72,7 @@ def sections(report: str) -> dict[str, list[str]]:
     return found
 
 
-def test_the_report_is_counted_from_the_kept_rows(run: RunModels) -> None:
+def test_the_report_is_counted_from_the_stored_rows(run: RunModels) -> None:
     thresholds = read_thresholds(run.thresholds)
     plan = CollectPlan(500, thresholds.first_error, thresholds.orm_first_error)
     questions = {
@@ -82,15 +82,15 @@ def test_the_report_is_counted_from_the_kept_rows(run: RunModels) -> None:
     for name, problems in questions.items():
         for student in STUDENTS:
             phases = run.phases(student, name)
-            made = Collector(name, student, problems, ports(phases), plan, phases).run()
-            records[student, name] = made
+            created = Collector(name, student, problems, ports(phases), plan, phases).run()
+            records[student, name] = created
             machines[student, name] = HardwareLog(phases).timed()
     counted = sections(as_markdown(make_tables(records, thresholds, machines), "again"))
-    kept = sections((ROOT / "results" / "figures.md").read_text(encoding="utf-8"))
-    ours = {heading for heading in kept if GSM8K not in heading}
+    stored = sections((ROOT / "results" / "figures.md").read_text(encoding="utf-8"))
+    ours = {heading for heading in stored if GSM8K not in heading}
     assert set(counted) == ours
     for heading, lines in counted.items():
-        assert lines == kept[heading], heading
+        assert lines == stored[heading], heading
 
 
 @pytest.mark.parametrize("file", ["README.md", "results/paper.md"])

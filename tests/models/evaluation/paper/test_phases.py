@@ -19,7 +19,7 @@ def test_a_chunk_that_is_not_whole_is_drawn_again_as_it_was(
     sampler = FakeSampler("student", Calls())
     path = tmp_path / "samples.jsonl"
     whole = generate(path, PROMPTS, sampler, drawing, title="")
-    assert len(sampler.calls.made) == 2
+    assert len(sampler.calls.created) == 2
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     path.write_text("".join(lines[:2]), encoding="utf-8")
     sampler.prompts.clear()
@@ -83,7 +83,7 @@ def test_each_text_of_a_problem_is_scored_once_and_an_empty_one_never(tmp_path: 
     assert rows["p1", "a\nb"].seconds == rows["p2", "a\nb"].seconds == 1.5
 
 
-def test_stamps_remember_what_a_file_was_made_with(tmp_path: Path) -> None:
+def test_stamps_remember_what_a_file_was_created_with(tmp_path: Path) -> None:
     Provenance(tmp_path).check("a.jsonl", {"student": "one"})
     Provenance(tmp_path).check("a.jsonl", {"student": "one"})
     Provenance(tmp_path).check("b.jsonl", {"student": "two"})

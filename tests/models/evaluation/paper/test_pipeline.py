@@ -33,7 +33,7 @@ def test_a_scorer_that_is_compared_is_collected_too(wanted: RecordKeys, tmp_path
     assert all("orm_matched" in each.compared for rows in records.values() for each in rows)
 
 
-def test_a_run_that_was_trained_on_a_question_is_refused_before_anything_is_asked(
+def test_a_run_that_was_trained_on_a_question_is_refused_before_anything_is_requested(
     wanted: RecordKeys, tmp_path: Path
 ) -> None:
     run, models = RunModels(tmp_path / "run"), FakeModels()
@@ -44,7 +44,7 @@ def test_a_run_that_was_trained_on_a_question_is_refused_before_anything_is_aske
     (run.folder / "samples.jsonl").write_text(seen, encoding="utf-8")
     with pytest.raises(TrainedOnError, match=r"samples\.jsonl holds 4 questions of the set gsm8k"):
         collect_all(run, wanted, PLAN, lambda _: models.ports())
-    assert models.calls.made == []
+    assert models.calls.created == []
 
 
 @pytest.mark.parametrize("phases", [True, False])

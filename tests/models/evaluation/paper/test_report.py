@@ -33,11 +33,11 @@ def tables() -> Tables:
 
 
 def test_there_is_a_section_for_each_set_and_student_and_one_for_a_whole_pool() -> None:
-    made = {(s.student, s.name): s for s in tables().sections}
-    assert set(made) == {
+    created = {(s.student, s.name): s for s in tables().sections}
+    assert set(created) == {
         ("ei", "easy"), ("ei", "all"), ("ei", "unseen numbers"), ("sft", "easy")
     }  # fmt: skip
-    pool = made["ei", "unseen numbers"]
+    pool = created["ei", "unseen numbers"]
     assert (pool.questions, pool.labelled) == (5, 5)
     assert pool.strategies.rows[0].right == 2
     assert pool.fixed[0].drafts == 3
@@ -48,21 +48,21 @@ def test_a_pool_says_how_many_questions_stand_in_both_of_its_sets() -> None:
     pool = next(s for s in tables().sections if s.name == "unseen numbers")
     assert pool.of == "the sets easy and all together (1 questions stand in both)"
     apart = [replace(each, question=f"{each.question} And {i}?") for i, each in enumerate(ALL)]
-    made = make_tables({("ei", "easy"): EASY, ("ei", "all"): apart}, THRESHOLDS)
-    assert made.sections[-1].of == "the sets easy and all together"
+    created = make_tables({("ei", "easy"): EASY, ("ei", "all"): apart}, THRESHOLDS)
+    assert created.sections[-1].of == "the sets easy and all together"
 
 
 def test_the_markdown_says_for_every_table_what_it_was_counted_from() -> None:
     lines = as_markdown(tables(), COMMAND).splitlines()
     headings = [i for i, line in enumerate(lines) if line.startswith("### ")]
     assert len(headings) == 4 * 4
-    for place in headings:
-        source = lines[place + 2]
+    for position in headings:
+        source = lines[position + 2]
         assert source.startswith("n = ")
         assert "labelled" in source
         assert "first error 0.50 (SORM), 0.40 (ORM); gate 0.60." in source
         assert f"`{COMMAND}`" in source
-        assert lines[place + 4].startswith("| ")
+        assert lines[position + 4].startswith("| ")
     assert "seed 900001" in lines[headings[0] + 2]
 
 
@@ -83,21 +83,21 @@ def test_differences_have_intervals_over_questions_and_over_templates() -> None:
         for i in range(20)
         for draft, labels in ((NEARLY, (1, 0)), (accused, (1, 1)))
     ]
-    made = make_tables({("ei", "easy"): records}, THRESHOLDS)
-    (section,) = made.sections
+    created = make_tables({("ei", "easy"): records}, THRESHOLDS)
+    (section,) = created.sections
     assert section.templates == 20
-    text = as_markdown(made, COMMAND)
+    text = as_markdown(created, COMMAND)
     assert "n = 40 questions from 20 templates (40 labelled)" in text
     steps = "+0.0 (-15.7 to +15.7)"  # the SORM is wrong where the ORM is right, and the other way
     assert f"| SORM minus ORM | questions | {steps} | +100.0 (+100.0 to +100.0) |" in text
     in_each = "+0.0 (+0.0 to +0.0)"  # both kinds stand in every template
     assert f"| SORM minus ORM | templates | {in_each} |" in text
-    row = as_json(made, COMMAND)["sections"][0]
+    row = as_json(created, COMMAND)["sections"][0]
     assert (row["templates"], row["A_differences"][0]["than"]) == (20, "orm")
-    told = row["A_differences"][0]["measures"]["steps"]
-    assert told["value"] == 0.0
-    assert told["interval95"] == pytest.approx([-0.157, 0.157], abs=0.001)
-    assert told["interval95_by_template"] == pytest.approx([0, 0])
+    reported = row["A_differences"][0]["measures"]["steps"]
+    assert reported["value"] == 0.0
+    assert reported["interval95"] == pytest.approx([-0.157, 0.157], abs=0.001)
+    assert reported["interval95_by_template"] == pytest.approx([0, 0])
     measured = row["A"][0]["measures"]["steps"]
     assert measured["value"] == 0.75
     (low, high) = measured["interval95"]
@@ -130,9 +130,9 @@ def test_figures_of_the_markdown() -> None:
 def section_d(machines: Machines | None) -> tuple[str, dict[str, Any]]:
     """The heading of table D with what follows, and the section as JSON."""
     where = {} if machines is None else {("ei", "easy"): machines}
-    made = make_tables({("ei", "easy"): EASY}, THRESHOLDS, where)
-    text = as_markdown(made, COMMAND)
-    return text[text.index("### D") :], as_json(made, COMMAND)["sections"][0]
+    created = make_tables({("ei", "easy"): EASY}, THRESHOLDS, where)
+    text = as_markdown(created, COMMAND)
+    return text[text.index("### D") :], as_json(created, COMMAND)["sections"][0]
 
 
 def test_seconds_of_one_known_machine_stand_in_table_d() -> None:
@@ -164,18 +164,18 @@ def test_seconds_that_do_not_compare_are_left_out(machines: Machines | None, why
 
 
 def test_a_pool_has_the_machines_of_all_its_sets() -> None:
-    made = make_tables(
+    created = make_tables(
         {("ei", "easy"): EASY, ("ei", "all"): ALL},
         THRESHOLDS,
         {("ei", "easy"): (CPU,), ("ei", "all"): (GPU,)},
     )
-    assert {s.name: s.machines for s in made.sections}["unseen numbers"] == (CPU, GPU)
+    assert {s.name: s.machines for s in created.sections}["unseen numbers"] == (CPU, GPU)
 
 
 def test_notes_stand_above_the_tables() -> None:
-    made = make_tables({("ei", "easy"): EASY}, THRESHOLDS, notes=("mind this.",))
-    assert "Note: mind this." in as_markdown(made, COMMAND).partition("## ")[0]
-    assert as_json(made, COMMAND)["notes"] == ["mind this."]
+    created = make_tables({("ei", "easy"): EASY}, THRESHOLDS, notes=("mind this.",))
+    assert "Note: mind this." in as_markdown(created, COMMAND).partition("## ")[0]
+    assert as_json(created, COMMAND)["notes"] == ["mind this."]
 
 
 def test_a_third_row_of_table_a_where_every_draft_has_its_scores() -> None:
@@ -184,16 +184,16 @@ def test_a_third_row_of_table_a_where_every_draft_has_its_scores() -> None:
     scored = [
         replace(each, compared={"orm_matched": TimedStepScores((0.9, 0.65), 0.5)}) for each in EASY
     ]
-    made = make_tables({("ei", "easy"): scored, ("ei", "all"): ALL}, thresholds)
-    roles = {section.name: [row.role for row in section.scorers] for section in made.sections}
+    created = make_tables({("ei", "easy"): scored, ("ei", "all"): ALL}, thresholds)
+    roles = {section.name: [row.role for row in section.scorers] for section in created.sections}
     two = ["sorm", "orm"]
     assert roles == {"easy": [*two, "orm_matched"], "all": two, "unseen numbers": two}
-    row = made.sections[0].scorers[2]
+    row = created.sections[0].scorers[2]
     assert (row.at.threshold, row.at.exact, row.at.wrong_solutions) == (0.7, 3, 3)
     assert row.final.judged == 3
-    text = as_markdown(made, COMMAND)
+    text = as_markdown(created, COMMAND)
     assert "| ORM_MATCHED | 0.70 | 6/6 100% | 3/3 100% (44-100) |" in text
-    rows = as_json(made, COMMAND)["sections"][0]["A"]
+    rows = as_json(created, COMMAND)["sections"][0]["A"]
     assert [row["role"] for row in rows] == [*two, "orm_matched"]
     partly = make_tables({("ei", "easy"): [*scored, EASY[0]]}, thresholds)
     assert [row.role for row in partly.sections[0].scorers] == two

@@ -42,31 +42,33 @@ def test_every_set_has_a_seed_of_its_own_and_pools_are_of_sets() -> None:
     assert all(set(members) <= set(SETS) for members in POOLS.values())
 
 
-def test_the_questions_of_a_set_are_kept_and_a_larger_set_begins_with_them(tmp_path: Path) -> None:
+def test_the_questions_of_a_set_are_stored_and_a_larger_set_begins_with_them(
+    tmp_path: Path,
+) -> None:
     source = tmp_path / "gsm8k.jsonl"
     rows = [{"question": f"{i} + 1?", "answer": f"{i} + 1\n#### {i + 1}"} for i in range(200)]
     source.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    kept = tmp_path / "questions" / "gsm8k.jsonl"
-    first = load_set("gsm8k", 3, source, kept)
+    stored = tmp_path / "questions" / "gsm8k.jsonl"
+    first = load_set("gsm8k", 3, source, stored)
     assert {split_of(problem.question) for problem in first} == {"test"}
-    before = kept.read_bytes()
-    assert load_set("gsm8k", 2, source, kept) == first[:2]
-    assert kept.read_bytes() == before
-    assert load_set("gsm8k", 6, source, kept)[:3] == first
+    before = stored.read_bytes()
+    assert load_set("gsm8k", 2, source, stored) == first[:2]
+    assert stored.read_bytes() == before
+    assert load_set("gsm8k", 6, source, stored)[:3] == first
     with pytest.raises(ValueError, match="problems of split test, not 500"):
-        load_set("gsm8k", 500, source, kept)
+        load_set("gsm8k", 500, source, stored)
 
 
-def test_questions_of_another_file_do_not_pass_for_those_that_were_kept(tmp_path: Path) -> None:
-    kept = tmp_path / "questions" / "gsm8k.jsonl"
-    first = load_set("gsm8k", 3, write_gsm8k(tmp_path / "train.jsonl"), kept)
-    before = kept.read_bytes()
+def test_questions_of_another_file_do_not_pass_for_those_that_were_stored(tmp_path: Path) -> None:
+    stored = tmp_path / "questions" / "gsm8k.jsonl"
+    first = load_set("gsm8k", 3, write_gsm8k(tmp_path / "train.jsonl"), stored)
+    before = stored.read_bytes()
     other = write_gsm8k(tmp_path / "train.jsonl", range(400, 600))  # the same name and ids
     for size in (2, 6):
         with pytest.raises(ValueError, match=r"gsm8k\.jsonl holds questions of another file"):
-            load_set("gsm8k", size, other, kept)
-    assert kept.read_bytes() == before
-    assert load_set("gsm8k", 3, write_gsm8k(tmp_path / "train.jsonl"), kept) == first
+            load_set("gsm8k", size, other, stored)
+    assert stored.read_bytes() == before
+    assert load_set("gsm8k", 3, write_gsm8k(tmp_path / "train.jsonl"), stored) == first
 
 
 def test_gsm8k_needs_its_file(tmp_path: Path) -> None:

@@ -188,13 +188,13 @@ def test_what_picks_from_the_same_candidates_is_compared() -> None:
         assert (name, "GLoRe") in pairs
 
 
-def test_the_difference_of_two_rows_is_told_where_enough_questions_differ() -> None:
+def test_the_difference_of_two_rows_is_reported_where_enough_questions_differ() -> None:
     alike, apart = record(WRONG), record(WRONG, samples=(RIGHT, RIGHT, RIGHT))
-    for count, told in ((9, False), (10, True)):
+    for count, reported in ((9, False), (10, True)):
         comparison = table_d([*[apart] * count, *[alike] * 30], THRESHOLDS)
         pair = next(each for each in comparison.paired if each.name == "majority of 3")
         assert (pair.against, pair.only_this) == ("greedy draft", count)
-        assert (pair.difference is not None) == told
+        assert (pair.difference is not None) == reported
     assert pair.difference
     assert pair.difference.value == 0.25
     assert pair.difference.interval.low == pytest.approx(

@@ -71,7 +71,7 @@ async def test_the_budget_of_the_extension_holds(openai: AsyncOpenAI) -> None:
     assert len(completion.model_extra["glore"]["candidates"]) == 5
 
 
-async def test_a_missing_stage_is_told(openai: AsyncOpenAI, engines: FakeEngines) -> None:
+async def test_a_missing_stage_is_reported(openai: AsyncOpenAI, engines: FakeEngines) -> None:
     engines.orm.fault = "unreachable"
     completion = await create(openai)
     degraded = completion.model_extra["glore"]["degraded"]

@@ -56,8 +56,8 @@ def content_of(chunks: list[Any]) -> str:
 
 
 def events_of(chunks: list[Any]) -> list[dict[str, Any]]:
-    told = ((chunk.model_extra or {}).get("glore") for chunk in chunks)
-    return [each for each in told if each is not None]
+    reported = ((chunk.model_extra or {}).get("glore") for chunk in chunks)
+    return [each for each in reported if each is not None]
 
 
 async def test_the_answer_comes_after_what_led_to_it(settings: Settings) -> None:
@@ -99,8 +99,8 @@ async def test_a_sync_client_and_openais_own_accumulator_read_it(settings: Setti
         with OpenAI(base_url=url, api_key="x") as client:
             stream = client.chat.completions.create(**BODY)
             text = content_of(list(stream))
-            asked = {key: value for key, value in BODY.items() if key != "stream"}
-            with client.chat.completions.stream(**asked) as helper:
+            requested = {key: value for key, value in BODY.items() if key != "stream"}
+            with client.chat.completions.stream(**requested) as helper:
                 return text, helper.get_final_completion()
 
     async with gateway(settings, Simulated()) as (url, _):

@@ -34,16 +34,16 @@ def test_a_completion_carries_the_answer_and_its_trace() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "told"), [("stop", "stop"), ("length", "length"), ("abort", "stop")]
+    ("given", "reported"), [("stop", "stop"), ("length", "length"), ("abort", "stop")]
 )
-def test_it_ends_as_the_selected_candidate_does(given: str, told: str) -> None:
+def test_it_ends_as_the_selected_candidate_does(given: str, reported: str) -> None:
     response = copy.deepcopy(RESPONSE)
-    for place, candidate in enumerate(response["candidates"]):
-        selected = place == response["selected"]["candidate"]
+    for index, candidate in enumerate(response["candidates"]):
+        selected = index == response["selected"]["candidate"]
         candidate["finish_reason"] = given if selected else "length"
     whole = SolveResponse.model_validate(response)
-    assert ending(whole, ()) == (RESPONSE["solution"], told)
-    assert ending(whole, ["nowhere"]) == (RESPONSE["solution"], told)
+    assert ending(whole, ()) == (RESPONSE["solution"], reported)
+    assert ending(whole, ["nowhere"]) == (RESPONSE["solution"], reported)
 
 
 @pytest.mark.parametrize(

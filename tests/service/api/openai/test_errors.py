@@ -105,8 +105,8 @@ async def test_keys_and_rates_are_those_of_the_gateway(
             await client.models.list()
             with pytest.raises(sdk.RateLimitError) as often:
                 await create(client)
-        async with client_of(app, max_retries=2) as patient:
-            assert (await create(patient)).choices  # once the bucket has a token again
+        async with client_of(app, max_retries=2) as waiting:
+            assert (await create(waiting)).choices  # once the bucket has a token again
     assert unknown.value.code == "invalid_api_key"
     assert unknown.value.response.headers["WWW-Authenticate"] == "Bearer"
     assert (often.value.code, often.value.type) == ("rate_limit_exceeded", "rate_limit_error")
@@ -190,11 +190,11 @@ async def test_a_gateway_that_stops_says_so_and_the_client_comes_again(
     drain = Drain()
     app = create_app(settings, connect=engines.connect, drain=drain)
     async with app.router.lifespan_context(app), client_of(app) as client:
-        asked = asyncio.create_task(create(client))
+        requested = asyncio.create_task(create(client))
         async with asyncio.timeout(30):
             await engines.student.called.wait()
         drain.end()
         with pytest.raises(sdk.InternalServerError) as stopped:
-            await asked
+            await requested
     assert (stopped.value.status_code, stopped.value.code) == (503, "shutting_down")
     assert stopped.value.response.headers["Retry-After"] == "1"

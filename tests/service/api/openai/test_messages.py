@@ -47,16 +47,16 @@ def test_messages_without_text_add_nothing(content: object) -> None:
 
 def test_system_text_comes_first_wherever_it_was() -> None:
     developer = {"role": "developer", "content": parts_of("Be", "brief.")}
-    told = question_of(HELPFUL, ASKED, answered("#### 12"), developer, AGAIN)
-    assert told == (
+    reported = question_of(HELPFUL, ASKED, answered("#### 12"), developer, AGAIN)
+    assert reported == (
         "You are a helpful assistant.\nBe\nbrief.\n"
         f"User: {QUESTION}\nAssistant: #### 12\nAnd with 5 bags?"
     )
 
 
 def test_the_last_user_message_is_the_question_whatever_follows() -> None:
-    told = question_of(AGAIN, ASKED, answered("#### 12"))
-    assert told == f"User: And with 5 bags?\nAssistant: #### 12\n{QUESTION}"
+    reported = question_of(AGAIN, ASKED, answered("#### 12"))
+    assert reported == f"User: And with 5 bags?\nAssistant: #### 12\n{QUESTION}"
 
 
 async def test_a_chat_goes_on_with_the_messages_of_the_client_itself(

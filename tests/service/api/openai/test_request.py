@@ -228,7 +228,7 @@ async def test_the_place_of_a_fault_is_named(
     assert engines.student.calls == 0
 
 
-async def test_all_faults_are_told_at_once_and_no_value(openai: AsyncOpenAI) -> None:
+async def test_all_faults_are_reported_at_once_and_no_value(openai: AsyncOpenAI) -> None:
     with pytest.raises(BadRequestError) as refused:
         await create(openai, top_logprobs=31415, temperature=27182, verbosity="sixteen")
     for name in ("top_logprobs", "temperature", "verbosity"):

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import traceback
 from collections.abc import Callable
 
 import httpx2
@@ -273,3 +274,16 @@ async def test_a_cancelled_call_stops() -> None:
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
+
+
+def test_all_frames_of_a_sync_call_are_on_the_stack_of_the_caller() -> None:
+    stack: list[str] = []
+
+    def handle(_request: httpx2.Request) -> httpx2.Response:
+        frames = traceback.extract_stack()
+        stack.extend(frame.name for frame in frames if "glore_client" in frame.filename)
+        return ok()
+
+    with Client(transport=httpx2.MockTransport(handle)) as client:
+        client.solve(QUESTION)
+    assert stack == ["checked", "solve", "run_blocking", "solve", "send", "send"]

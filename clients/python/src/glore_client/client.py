@@ -17,8 +17,9 @@ from typing import Self, Unpack
 import httpx2
 
 from glore_client.base_client import LIMITS, BaseClient, no_cookies, refuse_text
+from glore_client.in_flight import InFlight
 from glore_client.keywords import names_nearest
-from glore_client.many import Futures, SharedTransport, Tasks, solve_many, solve_many_blocking
+from glore_client.many import SharedTransport, solve_many, solve_many_blocking
 from glore_client.outcomes import Outcome
 from glore_client.progress import Progress
 from glore_client.questions import CallOptions, Question, SolveOptions
@@ -114,7 +115,7 @@ class Client(BaseClient):
         """
         refuse_text(questions)
         options = self._with_defaults(options)
-        in_flight = Futures(concurrency, ordered=ordered)
+        in_flight = InFlight(concurrency, ordered=ordered)
         client = self._for_asyncio()
         solve = partial(client.solve, **options)
         return solve_many_blocking(solve, client.aclose, questions, in_flight, progress)
@@ -258,7 +259,7 @@ class AsyncClient(BaseClient):
         """
         refuse_text(questions)
         options = self._with_defaults(options)
-        in_flight = Tasks(concurrency, ordered=ordered)
+        in_flight = InFlight(concurrency, ordered=ordered)
         return solve_many(partial(self.solve, **options), questions, in_flight, progress)
 
     def solve_batch(

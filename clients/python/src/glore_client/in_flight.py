@@ -1,22 +1,15 @@
 """The questions of `solve_many` whose outcome has not been given out yet."""
 
-from typing import Generic, Protocol, TypeVar
+import asyncio
+from typing import TypeAlias
+
+from glore_client.outcomes import Outcome
 
 _MAX_HELD = 4  # times the concurrency: how many questions may wait for a slow one, at most
+Running: TypeAlias = asyncio.Task[Outcome]
 
 
-class Pending(Protocol):
-    """A task or a future."""
-
-    def done(self) -> bool:
-        """Whether it has ended."""
-        ...
-
-
-P = TypeVar("P", bound=Pending)
-
-
-class InFlight(Generic[P]):
+class InFlight:
     """Questions in the order of their start, `concurrency` of them running at most.
 
     Raises ValueError for a concurrency below 1.
@@ -28,10 +21,10 @@ class InFlight(Generic[P]):
             raise ValueError(message)
         self.concurrency = concurrency
         self._ordered = ordered
-        self._held: list[P] = []
+        self._held: list[Running] = []
 
     @property
-    def running(self) -> set[P]:
+    def running(self) -> set[Running]:
         """Those that have not ended."""
         return {each for each in self._held if not each.done()}
 
@@ -44,19 +37,19 @@ class InFlight(Generic[P]):
     def __len__(self) -> int:
         return len(self._held)
 
-    def add(self, pending: P) -> None:
+    def add(self, task: Running) -> None:
         """Add one that has just started."""
-        self._held.append(pending)
+        self._held.append(task)
 
-    def pop(self) -> P | None:
+    def pop(self) -> Running | None:
         """Remove the next one if it has ended: in order, or any."""
         candidates = self._held[:1] if self._ordered else self._held
-        for index, pending in enumerate(candidates):
-            if pending.done():
+        for index, task in enumerate(candidates):
+            if task.done():
                 return self._held.pop(index)
         return None
 
-    def clear(self) -> list[P]:
+    def clear(self) -> list[Running]:
         """Remove all."""
         held, self._held = self._held, []
         return held

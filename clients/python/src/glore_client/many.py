@@ -13,8 +13,9 @@ from collections.abc import (
     Iterator,
     Sized,
 )
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from queue import SimpleQueue
 from typing import Any, TypeAlias, TypeVar, cast
 
 import httpx2
@@ -29,8 +30,6 @@ from glore_client.results import SolveResult
 
 T = TypeVar("T")
 Solve: TypeAlias = Callable[[Question], Coroutine[Any, Any, SolveResult]]
-Tasks: TypeAlias = InFlight[asyncio.Task[Outcome]]
-Futures: TypeAlias = InFlight[Future[Outcome]]
 Close: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
 
@@ -41,7 +40,7 @@ class End:
 async def solve_many(
     solve: Solve,
     questions: AsyncIterable[str | Question] | Iterable[str | Question],
-    in_flight: Tasks,
+    in_flight: InFlight,
     progress: Progress,
 ) -> AsyncGenerator[Outcome, None]:
     """How each question ended. The next question is read when there is room for it.
@@ -82,39 +81,42 @@ def solve_many_blocking(
     solve: Solve,
     close: Close,
     questions: Iterable[str | Question],
-    in_flight: Futures,
+    in_flight: InFlight,
     progress: Progress,
 ) -> Generator[Outcome, None, None]:
-    """The same without asyncio: the calls run in an event loop of another thread.
+    """The same without asyncio: `solve_many` runs in an event loop of another thread.
 
-    So an interrupt (Ctrl-C), or closing this, cancels them at once. Questions are read in the
-    thread that iterates; what has ended is yielded between two of them. `close` is awaited last.
+    So an interrupt (Ctrl-C), or closing this, cancels the questions at once. Questions are read in
+    the thread that iterates: `requests` has a future for each that is wanted, and None when there
+    is an outcome. `close` is awaited last.
     """
-    source = enumerate(questions)
-    count = _count(questions)
+    requests: SimpleQueue[asyncio.Future[str | Question | End] | None] = SimpleQueue()
+
+    async def source() -> AsyncGenerator[str | Question, None]:
+        while True:
+            wanted: asyncio.Future[str | Question | End] = loop.create_future()
+            requests.put(wanted)
+            question = await wanted
+            if isinstance(question, End):
+                return
+            yield question
+
+    count, unread = _count(questions), iter(questions)
     with (
         _loop_thread(close, in_flight.concurrency) as loop,
         progress_counter(progress, count) as count_one,
     ):
-        exhausted = False
+        outcomes = solve_many(solve, source(), in_flight, progress=False)
         while True:
-            if reads := not exhausted and in_flight.has_room:
-                index, given = next(source, (-1, End()))
-                if isinstance(given, End):
-                    exhausted = True
-                else:
-                    call = _outcome(solve, index, Question.of(given))
-                    in_flight.add(asyncio.run_coroutine_threadsafe(call, loop))
-            ended = in_flight.pop()
-            if ended is not None:
-                count_one()
-                yield ended.result()
-            elif reads:
-                continue
-            elif len(in_flight):
-                wait(in_flight.running, return_when=FIRST_COMPLETED)
-            else:
+            outcome = asyncio.run_coroutine_threadsafe(_next(outcomes), loop)
+            outcome.add_done_callback(lambda _: requests.put(None))
+            while (wanted := requests.get()) is not None:
+                loop.call_soon_threadsafe(wanted.set_result, next(unread, End()))
+            ended = outcome.result()
+            if isinstance(ended, End):
                 return
+            count_one()
+            yield ended
 
 
 @contextmanager
@@ -198,7 +200,7 @@ async def _as_async(questions: Iterable[T]) -> AsyncIterator[T]:
         yield question
 
 
-async def _next(source: AsyncIterator[str | Question]) -> str | Question | End:
+async def _next(source: AsyncIterator[T]) -> T | End:
     return await anext(source, End())
 
 

@@ -185,7 +185,7 @@ def create_app(
                 await asyncio.wait({watching})
                 await shadows.close()
                 if tracing is not None:
-                    await asyncio.to_thread(tracing.close)
+                    await tracing.close()
 
     app = FastAPI(
         title="GLoRe",

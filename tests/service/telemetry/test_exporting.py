@@ -184,7 +184,7 @@ async def test_spans_can_be_read_on_standard_output(
     assert tracing is not None
     with tracing.request("POST /solve", {}, {}):
         pass
-    tracing.close()
+    await tracing.close()
     assert '"name": "POST /solve"' in capsys.readouterr().out
 
 

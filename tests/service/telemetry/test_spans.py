@@ -91,7 +91,6 @@ async def test_the_span_of_an_engine_call_has_the_names_of_the_conventions(
         "gen_ai.operation.name": "text_completion",
         "gen_ai.provider.name": "vllm",
         "gen_ai.request.model": "student",
-        "gen_ai.request.choice.count": 1,
         "gen_ai.request.temperature": 0.0,
         "gen_ai.request.top_p": 1.0,
         "gen_ai.request.max_tokens": 99,
@@ -103,6 +102,13 @@ async def test_the_span_of_an_engine_call_has_the_names_of_the_conventions(
         "server.port": span.about["server.port"],
         "glore.role": "student",
     }
+
+
+async def test_samples_are_one_call_beside_the_draft(settings: Settings) -> None:
+    recorded = Recorded()
+    await solved(settings, recorded, strategy="best_of_n", sampling={"n": 4})
+    calls = recorded.root.one("draft").below
+    assert [each.about.get("gen_ai.request.choice.count") for each in calls] == [None, 3]
 
 
 async def test_a_local_refinement_waits_for_the_step_scores(settings: Settings) -> None:

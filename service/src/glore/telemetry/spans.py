@@ -13,7 +13,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Final, TypeAlias
 
 from opentelemetry.context import Context
@@ -63,17 +63,15 @@ class Tracing:
         self._propagator = TraceContextTextMapPropagator()
         self._captures = captures
 
-    def close(self) -> None:
-        """Send what is left. It may take seconds, and blocks."""
-        for provider in self._providers:
-            provider.shutdown()
+    async def close(self) -> None:
+        """Send what is left: a collector that does not answer is given up after its timeout."""
+        await asyncio.gather(*(asyncio.to_thread(each.shutdown) for each in self._providers))
 
-    @contextmanager
-    def request(self, name: str, headers: Mapping[str, str], about: _Attributes) -> Iterator[Span]:
+    def request(
+        self, name: str, headers: Mapping[str, str], about: _Attributes
+    ) -> AbstractContextManager[Span]:
         """The span of an HTTP request, below the client's if its headers name one."""
-        parent = self._propagator.extract(headers)
-        with self._span(name, about, SpanKind.SERVER, parent) as span:
-            yield span
+        return self._span(name, about, SpanKind.SERVER, self._propagator.extract(headers))
 
     @contextmanager
     def question(self, job: Job, request_id: str) -> Iterator["QuestionSpan"]:
@@ -88,8 +86,7 @@ class Tracing:
         with self._span(f"{names.WORKFLOW} glore", about) as span:
             yield QuestionSpan(self, span)
 
-    @contextmanager
-    def stage(self, action: Action) -> Iterator[Span]:
+    def stage(self, action: Action) -> AbstractContextManager[Span]:
         """The span of a stage."""
         given = {each: getattr(action, each, None) for each in _OF_ACTIONS}
         about = {
@@ -97,14 +94,11 @@ class Tracing:
             for name, value in given.items()
             if value is not None
         }
-        with self._span(stage_of(action).value, about) as span:
-            yield span
+        return self._span(stage_of(action).value, about)
 
-    @contextmanager
-    def call(self, name: str, about: _Attributes) -> Iterator[Span]:
+    def call(self, name: str, about: _Attributes) -> AbstractContextManager[Span]:
         """The span of an engine call."""
-        with self._span(name, about, SpanKind.CLIENT) as span:
-            yield span
+        return self._span(name, about, SpanKind.CLIENT)
 
     def trace_context(self) -> dict[str, str]:
         """What an engine needs to go on with the current trace: W3C's headers."""

@@ -71,7 +71,7 @@ class TracedGenerator:
         operation = names.TEXT_COMPLETION if isinstance(prompt, str) else names.CHAT
         about = {
             **engine.about(operation),
-            names.REQUEST_CHOICES: n,
+            **({} if n == 1 else {names.REQUEST_CHOICES: n}),
             names.REQUEST_TEMPERATURE: temperature,
             names.REQUEST_TOP_P: top_p,
             names.REQUEST_MAX_TOKENS: max_tokens,

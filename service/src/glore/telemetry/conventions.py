@@ -59,7 +59,7 @@ CANDIDATE_KIND: Final = "glore.candidate.kind"
 STEP: Final = "glore.step"  # its index
 OUTCOME_SCORE: Final = "glore.outcome_score"  # evaluations
 LOWEST_STEP_SCORE: Final = "glore.lowest_step_score"
-ACTION_PREFIX: Final = "glore."  # of what an action says of itself: round, base, candidate
+ACTION_PREFIX: Final = "glore."  # of the fields of an action: round, base, candidate
 
 # What decides whether texts are in spans, and the values that say so.
 CAPTURE_VARIABLE: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"

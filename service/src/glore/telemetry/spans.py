@@ -247,12 +247,12 @@ def end_request(span: Span, status: int, problem: str | None) -> None:
 
 def on_first(on_text: Callable[[str], None], span: Span) -> Callable[[str], None]:
     """`on_text`, which notes the seconds until the first text of the call of this span."""
-    start, told = time.perf_counter(), False
+    start, written = time.perf_counter(), False
 
     def note(text: str) -> None:
-        nonlocal told
-        if not told:
-            told = True
+        nonlocal written
+        if not written:
+            written = True
             span.set_attribute(names.FIRST_CHUNK_SECONDS, time.perf_counter() - start)
         on_text(text)
 

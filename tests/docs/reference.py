@@ -1,7 +1,8 @@
 """The pages of docs/reference, written from the code: `python -m tests.docs.reference`.
 
 Settings come from `glore.settings`, metrics from the registry of a gateway, HTTP from its OpenAPI
-document, errors from `glore.errors`, commands from typer.
+document, errors from `glore.errors`, commands from typer, licences from the
+installed packages.
 """
 
 import asyncio
@@ -27,6 +28,7 @@ from glore.refinement.types import DegradedReason
 from glore.role_settings import ROLES
 from glore.settings import Settings
 from glore.variables import DELIMITER, OTHERS, PREFIX
+from tests.docs.licences import licences
 from tests.docs.markdown import Row, Schema, code, commented, kind_of, page, plain, table, text_of
 from tests.docs.pages import ROOT
 from tests.service.fakes import FakeEngines
@@ -365,6 +367,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
         "http.md": http,
         "errors.md": errors,
         "cli.md": cli,
+        "licences.md": licences,
     }
 )
 

@@ -40,6 +40,7 @@ from glore.refinement.types import (
 )
 from glore.role_settings import EngineSettings, Families, ModelNames
 from glore.settings import Settings
+from glore.startup import version
 from glore_models.serving.presets import step_pooling
 
 from . import tiny
@@ -200,6 +201,7 @@ async def test_a_question_is_drafted_refined_and_ranked(
         ready = await client.get("/readyz")
         assert ready.json() == {
             "status": "ready",
+            "version": version(),
             "engines": {"generation": "ready", "scoring": "ready"},
         }
         response = await client.post("/solve", json=body, timeout=PATIENCE)

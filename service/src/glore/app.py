@@ -176,6 +176,7 @@ def create_app(
                 heartbeat=settings.heartbeat,
                 student=settings.engine_of("student")[0],
                 serves=settings.identity,
+                version=version(),
             )
             watching = asyncio.create_task(readiness.watch())
             try:
@@ -212,7 +213,13 @@ def create_app(
         from glore.api.tracing import TraceMiddleware
 
         app.add_middleware(TraceMiddleware, tracing=tracing, routes=app.router.routes)
-    app.add_middleware(RequestMiddleware, metrics=metrics, routes=app.router.routes, drain=drained)
+    app.add_middleware(
+        RequestMiddleware,
+        metrics=metrics,
+        routes=app.router.routes,
+        drain=drained,
+        version=version(),
+    )
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -16,6 +16,7 @@ from glore.app import create_app
 from glore.engines.ports import Generation
 from glore.errors import ShuttingDownError
 from glore.settings import Settings
+from glore.startup import version
 from tests.service.api.test_batch import PATH, post, questions
 from tests.service.fakes import QUESTION, FakeEngines, FakeGenerator
 from tests.service.lines import lines_of
@@ -85,7 +86,7 @@ async def test_it_is_not_ready_but_alive_and_answers_for_the_last_time(
     after = await client.post("/solve", json={"question": QUESTION})
     assert "Connection" not in before.headers
     assert ready.status_code == 503
-    assert ready.json() == {"status": "stopping", "engines": {}}
+    assert ready.json() == {"status": "stopping", "version": version(), "engines": {}}
     assert engines.probes["generation"].checks == 0
     assert alive.status_code == after.status_code == 200
     assert after.json()["answer"] == before.json()["answer"]

@@ -14,6 +14,7 @@ from glore.engines.ports import Role
 from glore.engines.readiness import EngineState, EngineStatus, ReadinessMonitor
 from glore.role_settings import RoleEngines
 from glore.settings import Settings
+from glore.startup import version
 from tests.service.fakes import QUESTION, FakeEngines, FakeProbe
 
 
@@ -28,6 +29,7 @@ async def test_ready_when_all_engines_are(client: httpx2.AsyncClient) -> None:
     assert response.status_code == 200
     assert response.json() == {
         "status": "ready",
+        "version": version(),
         "engines": {"generation": "ready", "scoring": "ready"},
     }
 
@@ -54,6 +56,7 @@ async def test_not_ready_says_which_engine_and_why(
     assert response.status_code == 503
     assert response.json() == {
         "status": "not_ready",
+        "version": version(),
         "engines": {"generation": "missing_models", "scoring": "unreachable"},
         "missing_models": {"generation": ["local_refiner"]},
     }
@@ -68,6 +71,7 @@ async def test_without_its_scores_a_gateway_is_degraded_and_stays_in_its_balance
     assert response.status_code == 200
     assert response.json() == {
         "status": "degraded",
+        "version": version(),
         "engines": {"generation": "ready", "scoring": state},
     }
 
@@ -109,7 +113,9 @@ async def test_an_open_circuit_is_as_an_engine_that_is_down(
     app.state.context = replace(app.state.context, readiness=readiness)
     response = await client.get("/readyz")
     assert response.status_code == (503 if status == "not_ready" else 200)
-    assert response.json() == {"status": status, "engines": {}, "circuits": {role: circuit}}
+    circuits = {role: circuit}
+    body = {"status": status, "version": version(), "engines": {}, "circuits": circuits}
+    assert response.json() == body
 
 
 async def test_with_an_engine_of_its_own_the_student_is_the_one_that_counts(
@@ -136,6 +142,7 @@ async def test_a_misfit_is_reported_in_a_sentence(
     assert response.status_code == 503
     assert response.json() == {
         "status": "not_ready",
+        "version": version(),
         "engines": {"generation": "ready", "scoring": "misfit"},
         "problems": {"scoring": "it merges steps"},
     }

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from glore.app import create_app
 from glore.keys import new_key
 from glore.settings import Settings
+from glore.startup import version
 from glore.telemetry.logs import JsonFormatter
 from tests.service.api.asgi import Exchange
 from tests.service.fakes import QUESTION, FakeEngines
@@ -28,6 +29,12 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
         for record in caplog.records
         if record.name == "glore.access"
     ]
+
+
+@pytest.mark.parametrize("path", ["/livez", "/nowhere", "/solve"])
+async def test_every_response_names_the_version(client: httpx2.AsyncClient, path: str) -> None:
+    response = await client.get(path)
+    assert response.headers["Server"] == f"glore/{version()}"
 
 
 # --- request ids -------------------------------------------------------------------------

@@ -64,6 +64,7 @@ class Context:
     heartbeat: float  # seconds of silence in a stream
     student: str  # the engine without which there is no answer
     serves: str | None  # a hash of what answers, if that is known
+    version: str  # of the gateway
 
 
 async def context_of(request: Request) -> Context:

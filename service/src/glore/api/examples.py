@@ -194,13 +194,19 @@ STREAM: Final = "".join(
     for number, (name, data) in enumerate(_EVENTS, start=1)
 )
 
-READY: Final = {"status": "ready", "engines": {"generation": "ready", "scoring": "ready"}}
+READY: Final = {
+    "status": "ready",
+    "version": "0.1.0",
+    "engines": {"generation": "ready", "scoring": "ready"},
+}
 DEGRADED: Final = {
     "status": "degraded",
+    "version": "0.1.0",
     "engines": {"generation": "ready", "scoring": "unreachable"},
 }
 NOT_READY: Final = {
     "status": "not_ready",
+    "version": "0.1.0",
     "engines": {"generation": "missing_models", "scoring": "unreachable"},
     "missing_models": {"generation": ["local_refiner"]},
 }

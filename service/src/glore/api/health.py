@@ -36,6 +36,7 @@ class Ready(BaseModel):
     status: Literal["ready", "degraded", "not_ready", "stopping"] = Field(
         description="`degraded`: it answers, without what a missing engine would add."
     )
+    version: str = Field(description="Of the gateway.")
     engines: dict[str, EngineState] = Field(description="Empty when the gateway is stopping.")
     missing_models: dict[str, list[str]] | None = Field(
         default=None,
@@ -99,7 +100,7 @@ async def readyz(response: Response, context: Annotated[Context, Depends(context
     """
     if context.drain.begun:
         response.status_code = 503
-        return Ready(status="stopping", engines={})
+        return Ready(status="stopping", version=context.version, engines={})
     statuses = await context.readiness.check()
     circuits: dict[Role, Circuit] = {
         role: circuit
@@ -114,6 +115,7 @@ async def readyz(response: Response, context: Annotated[Context, Depends(context
     problems = {name: status.problem for name, status in statuses.items() if status.problem}
     return Ready(
         status=status,
+        version=context.version,
         engines=engines,
         missing_models=missing or None,
         problems=problems or None,

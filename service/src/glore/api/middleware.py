@@ -36,18 +36,25 @@ class RequestMiddleware:
     hyphens or underscores, else a new one. The response has it too. A bug becomes a 500 problem.
     Probes, scrapes and files of pages are logged at debug level.
 
-    HEAD is answered as GET, without the content (RFC 9110, section 9.3.2). Once the gateway is
-    about to stop, responses close their connections: clients go on over new ones, and so to other
-    gateways. Cookies are dropped: nothing here uses them, and FastAPI would read them in a time
-    that is quadratic in their length.
+    `Server` names the gateway's version. HEAD is answered as GET, without the content (RFC 9110,
+    section 9.3.2). Once the gateway is about to stop, responses close their connections: clients
+    go on over new ones, and so to other gateways. Cookies are dropped: nothing here uses them, and
+    FastAPI would read them in a time that is quadratic in their length.
 
     `routes` are those of the app, which name the paths of requests that never come to it.
     """
 
     def __init__(
-        self, app: ASGIApp, metrics: Metrics, routes: Sequence[BaseRoute], drain: Drain
+        self,
+        app: ASGIApp,
+        *,
+        metrics: Metrics,
+        routes: Sequence[BaseRoute],
+        drain: Drain,
+        version: str,
     ) -> None:
         self._app = app
+        self._server = f"glore/{version}"
         self._metrics = metrics
         self._routes = routes
         self._drain = drain
@@ -70,6 +77,7 @@ class RequestMiddleware:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers[REQUEST_ID_HEADER] = request_id
+                headers["Server"] = self._server
                 if self._drain.begun:
                     headers["Connection"] = "close"
             elif is_head and message["type"] == "http.response.body":

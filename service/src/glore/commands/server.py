@@ -49,6 +49,7 @@ class GatewayServer(uvicorn.Server):
                 ws="none",
                 timeout_keep_alive=keep_alive,
                 log_config=None,
+                server_header=False,  # the app has its own
                 access_log=False,
                 timeout_graceful_shutdown=math.ceil(grace + _LAST_ANSWERS),
             )

@@ -48,7 +48,7 @@ class SpareBudget:
 
 
 @dataclass(slots=True)
-class StageUsage:
+class ActionUsage:
     """What one action has used so far.
 
     `new_call_id` names its engine calls for the engines, if they are named.
@@ -106,7 +106,7 @@ class _Reported:
 class CallLease(Lease):
     """The lease of one call of a port, on the budget of its request."""
 
-    usage: StageUsage
+    usage: ActionUsage
     reported: _Reported
 
     @property
@@ -152,7 +152,7 @@ class CallLease(Lease):
 
 
 async def call_within(
-    seconds: float, usage: StageUsage, call: Callable[[Lease], Awaitable[_T]], granted: int = 0
+    seconds: float, usage: ActionUsage, call: Callable[[Lease], Awaitable[_T]], granted: int = 0
 ) -> _T:
     """One call of a port, stopped after `seconds`; not made when there are none.
 

@@ -19,7 +19,7 @@ from glore.formats.answers import parse_answer
 from glore.formats.critique import corrected_step
 from glore.formats.steps import prefix_before, split_steps
 from glore.formats.writing import Prompt, PromptFormat, RoleFormats
-from glore.refinement.budget import SpareBudget, StageFailedError, StageUsage, call_within
+from glore.refinement.budget import SpareBudget, StageFailedError, ActionUsage, call_within
 from glore.refinement.judging import solutions_to_rerank
 from glore.refinement.progress import Delta, OnProgress
 from glore.refinement.state import ranking_failed, stage_of
@@ -121,7 +121,7 @@ class StageRunner:
         # The rerank makes up for a draft's score that fails: no further call is made for it.
         early = isinstance(action, ScoreDraftOutcome)
         spare = SpareBudget(self._job.budget.deadline) if early else self.spare
-        usage = StageUsage(spare, partial(self._new_call_id, stage))
+        usage = ActionUsage(spare, partial(self._new_call_id, stage))
         started = self.elapsed()
         event: Event
         try:
@@ -155,7 +155,7 @@ class StageRunner:
             return None
         return f"{self._named}-{stage.value}-{next(self._numbers)}"
 
-    def _work(self, action: Action, state: State, usage: StageUsage) -> Coroutine[Any, Any, Event]:
+    def _work(self, action: Action, state: State, usage: ActionUsage) -> Coroutine[Any, Any, Event]:
         match action:
             case Draft():
                 return self._draft(action, usage)
@@ -177,7 +177,7 @@ class StageRunner:
             case _:
                 assert_never(action)
 
-    async def _draft(self, action: Draft, usage: StageUsage) -> Drafted:
+    async def _draft(self, action: Draft, usage: ActionUsage) -> Drafted:
         """The draft and the samples, in two calls side by side; either may fail."""
         sampling = self._job.sampling
         draft = self._draw(
@@ -209,7 +209,7 @@ class StageRunner:
         return Drafted(candidates=tuple(candidates), degraded=tuple(missing))
 
     async def _beside(
-        self, draft: Coroutine[Any, Any, _Drawn], action: Draft, usage: StageUsage
+        self, draft: Coroutine[Any, Any, _Drawn], action: Draft, usage: ActionUsage
     ) -> tuple[_Drawn, _Drawn]:
         """The draft, and samples beside it.
 
@@ -235,7 +235,7 @@ class StageRunner:
 
     async def _draw(
         self,
-        usage: StageUsage,
+        usage: ActionUsage,
         *,
         n: int,
         temperature: float,
@@ -261,7 +261,7 @@ class StageRunner:
         return texts, None if len(texts) == n else StageFailedError("bad_response")
 
     async def _score_steps(
-        self, action: ScoreSteps, state: State, usage: StageUsage
+        self, action: ScoreSteps, state: State, usage: ActionUsage
     ) -> StepsScored:
         solution = state.candidates[action.candidate].solution
         steps = [step.text for step in split_steps(solution)]
@@ -280,7 +280,7 @@ class StageRunner:
         return StepsScored(action.candidate, _checked(scores.values, len(steps)))
 
     async def _refine_globally(
-        self, action: RefineGlobally, state: State, usage: StageUsage
+        self, action: RefineGlobally, state: State, usage: ActionUsage
     ) -> Refined:
         refiner = self._engines.formats.global_refiner
         solution = state.candidates[action.base].solution
@@ -293,7 +293,7 @@ class StageRunner:
         )
 
     async def _refine_locally(
-        self, action: RefineLocally, state: State, usage: StageUsage
+        self, action: RefineLocally, state: State, usage: ActionUsage
     ) -> Refined:
         solution = state.candidates[action.base].solution
         refiner = self._engines.formats.local_refiner
@@ -309,7 +309,7 @@ class StageRunner:
             await self._candidate(CandidateKind.LOCAL, written, refiner, prefix, base=action.base)
         )
 
-    async def _sample(self, action: Sample, usage: StageUsage) -> Refined:
+    async def _sample(self, action: Sample, usage: ActionUsage) -> Refined:
         student = self._engines.formats.student
         prompt = student.student(self._job.question)
         written = await self._write(self._engines.student, prompt, action, usage, None)
@@ -320,7 +320,7 @@ class StageRunner:
         engine: Generator,
         prompt: Prompt,
         action: Writing,
-        usage: StageUsage,
+        usage: ActionUsage,
         on_text: _OnText | None,
     ) -> Completion:
         """One more text: sampled, unless it is a refinement of the first round or a correction."""
@@ -347,7 +347,7 @@ class StageRunner:
         self,
         engine: Generator,
         prompt: Prompt,
-        usage: StageUsage,
+        usage: ActionUsage,
         *,
         n: int,
         temperature: float,
@@ -373,11 +373,11 @@ class StageRunner:
         usage.add(generation)
         return generation.completions
 
-    async def _score_draft_outcome(self, state: State, usage: StageUsage) -> DraftOutcomeScored:
+    async def _score_draft_outcome(self, state: State, usage: ActionUsage) -> DraftOutcomeScored:
         (score,) = await self._outcome_scores((state.candidates[0].solution,), usage)
         return DraftOutcomeScored(score)
 
-    async def _rerank(self, state: State, usage: StageUsage) -> Reranked:
+    async def _rerank(self, state: State, usage: ActionUsage) -> Reranked:
         """Equal solutions are sent once, and none whose score is known or on its way."""
         solutions = solutions_to_rerank(state)
         scores = await self._outcome_scores(solutions, usage)
@@ -386,7 +386,7 @@ class StageRunner:
         return Reranked(tuple(score_of.get(each.solution) for each in state.candidates))
 
     async def _outcome_scores(
-        self, solutions: Sequence[str], usage: StageUsage
+        self, solutions: Sequence[str], usage: ActionUsage
     ) -> tuple[float, ...]:
         """One for each solution, 0..1; all the time left may be used. Raises StageFailedError."""
         scores = await call_within(

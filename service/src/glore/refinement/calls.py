@@ -19,7 +19,7 @@ from glore.formats.answers import parse_answer
 from glore.formats.critique import corrected_step
 from glore.formats.steps import prefix_before, split_steps
 from glore.formats.writing import Prompt, PromptFormat, RoleFormats
-from glore.refinement.budget import SpareBudget, StageFailedError, ActionUsage, call_within
+from glore.refinement.budget import ActionUsage, SpareBudget, StageFailedError, call_within
 from glore.refinement.judging import solutions_to_rerank
 from glore.refinement.progress import Delta, OnProgress
 from glore.refinement.state import ranking_failed, stage_of

@@ -26,7 +26,7 @@ from typing import Final
 
 import aiohttp
 
-from loadtest.raw_engine import Interval, union_seconds
+from loadtest.raw_engine import CallInterval, union_seconds
 
 _HERE: Final = Path(__file__).resolve().parent.parent
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
@@ -147,7 +147,7 @@ async def _run(
     requests = max(1, round(case.requests * share))
     async with session.get(f"{engine}/intervals") as answer:  # forget what was before
         await answer.read()
-    spans: dict[int, Interval] = {}
+    spans: dict[int, CallInterval] = {}
     queue = iter(range(requests))
     begun, cpu = time.monotonic(), _cpu_seconds(gateway.pid)
 
@@ -160,7 +160,7 @@ async def _run(
         if answer.status != 200 or b"#### 18" not in text:  # noqa: PLR2004 - HTTP's
             message = f"{gateway.name}: {answer.status} {text[:200]!r}"
             raise RuntimeError(message)
-        spans[number] = Interval(due, time.monotonic())
+        spans[number] = CallInterval(due, time.monotonic())
 
     async def work() -> None:
         for number in queue:
@@ -182,7 +182,7 @@ async def _run(
     measured.cpu.append(cpu / count)
     measured.rate.append(requests / seconds)
     for number, span in spans.items():
-        busy = [Interval(*each) for each in calls[str(number)]]
+        busy = [CallInterval(*each) for each in calls[str(number)]]
         measured.added.append(span.end - span.start - union_seconds(busy))
 
 

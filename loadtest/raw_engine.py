@@ -25,14 +25,14 @@ _STEPS: Final = 3
 _MODELS: Final = ("student", "global_refiner", "local_refiner", "sorm", "orm")
 
 
-class Interval(NamedTuple):
+class CallInterval(NamedTuple):
     """From `start` to `end`, in seconds of the machine's monotonic clock."""
 
     start: float
     end: float
 
 
-def union_seconds(intervals: Iterable[Interval]) -> float:
+def union_seconds(intervals: Iterable[CallInterval]) -> float:
     """How long at least one of the intervals lasted."""
     total, end = 0.0, float("-inf")
     for each in sorted(intervals):
@@ -46,7 +46,7 @@ class Engine:
 
     def __init__(self, latency: float) -> None:
         self.latency = latency
-        self.calls: dict[str, list[Interval]] = defaultdict(list)
+        self.calls: dict[str, list[CallInterval]] = defaultdict(list)
 
     def intervals(self) -> bytes:
         """The calls by question as JSON; they are forgotten."""
@@ -120,7 +120,7 @@ class Connection(asyncio.Protocol):
     def _note(self, start: float, body: bytes) -> None:
         number = _NUMBER.search(body)
         if number:
-            self._engine.calls[number[1].decode()].append(Interval(start, time.monotonic()))
+            self._engine.calls[number[1].decode()].append(CallInterval(start, time.monotonic()))
 
     def _write(self, data: bytes) -> None:
         if self._transport is not None:

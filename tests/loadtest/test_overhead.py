@@ -3,7 +3,7 @@
 import pytest
 
 from loadtest import overhead
-from loadtest.raw_engine import Interval, union_seconds
+from loadtest.raw_engine import CallInterval, union_seconds
 
 
 def test_each_gateway_is_measured_in_each_case(capsys: pytest.CaptureFixture[str]) -> None:
@@ -27,5 +27,10 @@ def test_traces_are_measured_beside_no_traces(capsys: pytest.CaptureFixture[str]
 
 def test_intervals_that_overlap_count_once() -> None:
     assert union_seconds([]) == 0
-    assert union_seconds([Interval(1, 2), Interval(4, 5)]) == 2
-    assert union_seconds([Interval(4, 8), Interval(1, 2), Interval(5, 6), Interval(7, 9)]) == 6
+    assert union_seconds([CallInterval(1, 2), CallInterval(4, 5)]) == 2
+    assert (
+        union_seconds(
+            [CallInterval(4, 8), CallInterval(1, 2), CallInterval(5, 6), CallInterval(7, 9)]
+        )
+        == 6
+    )

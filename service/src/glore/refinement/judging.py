@@ -15,14 +15,14 @@ _DECIMAL: Final = re.compile(r"-?\d+(?:\.\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
-class FirstError:
+class ErrorLocation:
     """The first wrong step of a candidate, and who says so: `sorm` or the name of a verifier."""
 
     step: int
     found_by: str
 
 
-def first_error(state: State, index: int = 0) -> FirstError | None:
+def first_error(state: State, index: int = 0) -> ErrorLocation | None:
     """The first step that a verifier refutes, else the first that scores below the threshold.
 
     None when there is none, or none is known yet. Verifiers go first because they are exact.
@@ -30,9 +30,9 @@ def first_error(state: State, index: int = 0) -> FirstError | None:
     candidate = state.candidates[index]
     refuted = first_refuted_step(candidate.findings)
     if refuted is not None:
-        return FirstError(refuted, candidate.findings[0].verifier)
+        return ErrorLocation(refuted, candidate.findings[0].verifier)
     low = steps.first_error(candidate.step_scores or (), state.job.threshold)
-    return None if low is None else FirstError(low, SORM)
+    return None if low is None else ErrorLocation(low, SORM)
 
 
 def correction(candidate: Candidate) -> Finding | None:

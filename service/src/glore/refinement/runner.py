@@ -8,7 +8,7 @@ from typing import Any
 from glore.refinement.budget import SpareBudget
 from glore.refinement.calls import Engines, StageRunner
 from glore.refinement.caps import spare_calls, spare_tokens
-from glore.refinement.judging import FirstError, critique_of, first_error
+from glore.refinement.judging import ErrorLocation, critique_of, first_error
 from glore.refinement.policy import advance, useless
 from glore.refinement.progress import OnProgress, StageDone, StageObserver
 from glore.refinement.state import apply
@@ -66,7 +66,7 @@ class Solved:
         return self.state.candidates[self.selection.candidate]
 
     @property
-    def first_error(self) -> FirstError | None:
+    def first_error(self) -> ErrorLocation | None:
         """The first wrong step of the draft, as far as it was found."""
         return first_error(self.state)
 

@@ -68,9 +68,7 @@ class Gateway:
 
     answers: list[Answer]
     requests: list[httpx2.Request] = field(default_factory=list)
-    limits: list[dict[str, float]] = field(
-        default_factory=list
-    )  # of time, as each request had them
+    limits: list[dict[str, float]] = field(default_factory=list)  # timeouts of each request
     pauses: list[float] = field(default_factory=list)
     now: float = 0.0
     seconds_per_call: float = 0.0

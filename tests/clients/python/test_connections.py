@@ -1,4 +1,4 @@
-"""What lies between a client and its gateway: redirects, slow bodies, connections, headers."""
+"""Slow bodies, connections, and headers between a client and its gateway."""
 
 import asyncio
 import json
@@ -85,7 +85,7 @@ def test_an_answer_that_breaks_off_is_not_requested_again(
     assert len(gateway.requests) == 1
 
 
-def test_a_body_may_take_what_the_head_has_left_of_the_time(connect: Connect) -> None:
+def test_a_body_has_the_time_that_the_head_left(connect: Connect) -> None:
     gateway = Gateway([ok()], seconds_per_call=3.5)
     connect(gateway).solve(QUESTION, timeout=10.0)
     assert gateway.limits[0]["read"] == 10.0

@@ -49,7 +49,7 @@ class GloreError(Exception):
 
 
 class APIConnectionError(GloreError):
-    """The gateway could not be reached, or hung up. The cause is `__cause__`."""
+    """The gateway cannot be reached, or closed the connection. The cause is `__cause__`."""
 
 
 class APITimeoutError(APIConnectionError):

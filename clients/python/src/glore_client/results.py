@@ -184,6 +184,7 @@ class Readiness(Received):
     """Whether the gateway can answer, and the state of each engine."""
 
     status: str  # "ready", "degraded", "not_ready" or "stopping"
+    version: str = ""  # of the gateway; empty if it is older than this field
     engines: Mapping[str, str] = Field(default_factory=dict)  # engine -> "ready", "starting", ...
     missing_models: Mapping[str, tuple[str, ...]] | None = None  # by engine
     problems: Mapping[str, str] | None = None  # engine -> why it does not fit its roles

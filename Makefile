@@ -20,7 +20,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 RUN_ENV := $(VENV)/.run-$(shell cat requirements/run.txt $(TORCH) $(PARTS:=/pyproject.toml) | cksum | cut -d' ' -f1)
 DEV_ENV := $(VENV)/.dev-$(shell cat requirements/all.txt $(TORCH) $(PARTS:=/pyproject.toml) | cksum | cut -d' ' -f1)
 
-.PHONY: help environment develop run test check lint format train eval lock clean
+.PHONY: help environment develop run test check lint format train eval load lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' Makefile | expand -t 20
@@ -59,6 +59,9 @@ train: $(DEV_ENV)  ## make all five models: RECIPE=first_light; resumes where it
 eval: $(DEV_ENV)  ## accuracy, tokens and time per strategy of the running service; ARGS="--n 400"
 	@exec $(BIN)/glore eval $(ARGS)
 
+load: $(DEV_ENV)  ## what to run before production: PROFILE=steady URL=http://...; without URL on simulated engines; ARGS="--rate 10"
+	@exec $(BIN)/python -m loadtest.profiles $(or $(PROFILE),steady) $(if $(URL),--url $(URL)) $(ARGS)
+
 # uv keeps every pin it finds in its output file, unless it is told to upgrade.
 lock: | $(BIN)/uv  ## pin what a pyproject.toml newly asks for, with hashes and without addresses; ARGS="--upgrade" renews all pins
 	@compile() { $(BIN)/uv pip compile "$$@" --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
@@ -66,7 +69,7 @@ lock: | $(BIN)/uv  ## pin what a pyproject.toml newly asks for, with hashes and 
 		--no-emit-find-links --quiet $(ARGS); }
 	all="$(PARTS:=/pyproject.toml) requirements/extra.in"
 	locked="--constraint requirements/all.txt"
-	compile $$all --all-extras --group pyproject.toml:dev --output-file requirements/all.txt
+	compile $$all --all-extras --group pyproject.toml:dev --group pyproject.toml:load --output-file requirements/all.txt
 	compile $$all $$locked --extra cpu --extra postgres --extra traces --output-file requirements/run.txt
 	compile clients/python/pyproject.toml service/pyproject.toml $$locked --extra postgres --output-file requirements/gateway.txt
 	compile requirements/build.in $$locked --output-file requirements/build.txt

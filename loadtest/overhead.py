@@ -26,9 +26,9 @@ from typing import Final
 
 import aiohttp
 
+from loadtest.processes import ROOT, environment, free_port
 from loadtest.raw_engine import CallInterval, union_seconds
 
-_HERE: Final = Path(__file__).resolve().parent.parent
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _START_S: Final = 60.0
 TRACED: Final = {
@@ -101,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--share", type=float, default=1.0, help="of the requests of each case")
     given = parser.parse_args(arguments)
     checkouts = [(name, Path(path)) for name, _, path in (c.partition("=") for c in given.checkout)]
-    checkouts = checkouts or [("this", _HERE)]
+    checkouts = checkouts or [("this", ROOT)]
     measured: list[tuple[str, Path, Mapping[str, str]]] = [(*each, {}) for each in checkouts]
     if given.traced:
         name, folder = checkouts[-1]
@@ -203,20 +203,17 @@ def table(found: dict[str, dict[str, Measured]], latency: float, rounds: int) ->
 @contextmanager
 def raw_engine(latency: float) -> Iterator[str]:
     """A raw engine in a process of its own; its URL."""
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "loadtest.raw_engine", str(port), str(latency)]
-    with _process(command, _HERE, dict(os.environ), port):
+    with _process(command, ROOT, environment(), port):
         yield f"http://127.0.0.1:{port}"
 
 
 @contextmanager
 def gateway(name: str, folder: Path, engine: str, settings: Mapping[str, str]) -> Iterator[Gateway]:
     """`glore serve` of a checkout with room for all, on a raw engine."""
-    port = _free_port()
-    paths = [folder, folder / "service" / "src", folder / "clients" / "python" / "src"]
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("GLORE_")}
-    environment |= {
-        "PYTHONPATH": os.pathsep.join(map(str, paths)),
+    port = free_port()
+    variables = environment(folder) | {
         "GLORE_GENERATION__URL": engine,
         "GLORE_SCORING__URL": engine,
         "GLORE_MAX_RUNNING": "512",
@@ -225,16 +222,16 @@ def gateway(name: str, folder: Path, engine: str, settings: Mapping[str, str]) -
         **settings,
     }
     command = [sys.executable, "-m", "glore.cli", "serve", "--port", str(port)]
-    with _process(command, folder, environment, port) as pid:
+    with _process(command, folder, variables, port) as pid:
         yield Gateway(name, f"http://127.0.0.1:{port}", pid)
 
 
 @contextmanager
 def _process(
-    command: Sequence[str], folder: Path, environment: dict[str, str], port: int
+    command: Sequence[str], folder: Path, variables: dict[str, str], port: int
 ) -> Iterator[int]:
     """A process that listens on `port`; its id. Raises TimeoutError when it does not."""
-    with subprocess.Popen(command, cwd=folder, env=environment) as process:
+    with subprocess.Popen(command, cwd=folder, env=variables) as process:
         try:
             until = time.monotonic() + _START_S
             while not _listens(port):
@@ -250,13 +247,6 @@ def _process(
 def _listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _cpu_seconds(pid: int) -> float:

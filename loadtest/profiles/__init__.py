@@ -1,6 +1,6 @@
 """Load profiles to run before production: `python -m loadtest.profiles steady`.
 
-docs/guides/load.md says what each profile does. The parts: `definitions` (the profiles and their
-limits), `schedule` (when requests are due), `stack` (what is asked), `locustfile` (who asks, in a
-process of its own), `measures` (what the records say), `report` and `plots`.
+docs/guides/load.md describes the profiles. The parts: `definitions` (profiles and their limits),
+`schedule` (when requests are due), `locustfile` (the load generator, a process of its own), `stack`
+(the service under load), `running` (one run), `measures`, `report` and `plots`.
 """

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import shlex
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -18,7 +19,7 @@ from loadtest.profiles.definitions import PROFILES, Profile
 from loadtest.profiles.limits import changed, verdicts
 from loadtest.profiles.measures import measure
 from loadtest.profiles.report import Report
-from loadtest.profiles.running import Asking, run
+from loadtest.profiles.running import Traffic, run
 from loadtest.profiles.stack import Named, Target, TargetError, own_stack, status
 
 PASSED, FAILED, USAGE, UNREACHABLE = 0, 1, 2, 3  # exit statuses
@@ -29,8 +30,8 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     found = argparse.ArgumentParser(
         prog="python -m loadtest.profiles",
-        description="Ask as a profile says, in an open loop, and judge its limits. Exit status: "
-        "0 passed, 1 failed, 2 an argument is wrong, 3 the service is not there.",
+        description="Send questions on a schedule, whatever is answered, and check limits. "
+        "Exit status: 0 passed, 1 failed, 2 an argument is wrong, 3 the service is not there.",
         epilog="\n".join(f"{each.name:8} {each.summary}" for each in PROFILES.values()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -47,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--seed", type=int, default=0)
     found.add_argument("--engine", default="", metavar="OPTIONS", help="of the simulated engines")
     found.add_argument("--disturb", metavar="COMMAND", help="with --url: begins the disturbance")
-    found.add_argument("--mend", metavar="COMMAND", help="with --url: ends it")
+    found.add_argument("--restore", metavar="COMMAND", help="with --url: ends it")
     found.add_argument("--out", type=Path, default=_OUT, metavar="FOLDER")
     found.add_argument("--note", help="a sentence for the report")
     return found
@@ -74,10 +75,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _profile(given: argparse.Namespace) -> Profile:
-    """The profile with the changes that were asked for. Raises ValueError naming what is wrong."""
+    """The profile with the changes of the command line. Raises ValueError for a wrong one."""
     profile: Profile = PROFILES[given.profile]
     if profile.disturbance is not None and given.url and not given.disturb:
-        message = f"{profile.name} disturbs the service: --disturb says how"
+        message = f"{profile.name} disturbs the service: --disturb COMMAND is needed with --url"
         raise ValueError(message)
     profile = (profile.shortened() if given.short else profile).stretched(given.length)
     pairs = (text.partition("=") for text in given.limit)
@@ -86,9 +87,11 @@ def _profile(given: argparse.Namespace) -> Profile:
 
 
 async def _report(profile: Profile, given: argparse.Namespace, arguments: Sequence[str]) -> Report:
-    """Run it. Raises TargetError where there is nothing to ask."""
+    """Run it. Raises TargetError where there is no service."""
     questions = given.questions.read_text(encoding="utf-8").splitlines() if given.questions else ()
-    asking = Asking(given.rate, given.timeout, given.seed, {"strategy": given.strategy}, questions)
+    traffic = Traffic(
+        given.rate, given.timeout, given.seed, {"strategy": given.strategy}, questions
+    )
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="glore-load-")))
         target: Target
@@ -97,7 +100,7 @@ async def _report(profile: Profile, given: argparse.Namespace, arguments: Sequen
         else:
             options = shlex.split(given.engine)
             target = await stack.enter_async_context(own_stack(profile.gateways, options, folder))
-        done = await run(profile, target, asking, folder)
+        done = await run(profile, target, traffic, folder)
     measures = measure(done)
     judged = verdicts(profile.limits, measures)
     about = {"rate": given.rate, "strategy": given.strategy, **target.about}
@@ -112,8 +115,9 @@ async def _named(given: argparse.Namespace) -> Named:
         if await status(session, f"{url}/livez") != HTTPStatus.OK:
             message = f"{url} does not answer at /livez"
             raise TargetError(message)
-    return Named(url, given.metrics or [url], given.disturb, given.mend)
+    return Named(url, given.metrics or [url], given.disturb, given.restore)
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # its processes end with it
     raise SystemExit(main())

@@ -1,4 +1,4 @@
-"""The profiles: their phases, what disturbs them, and the limits that they must keep."""
+"""The profiles: their phases, disturbances and limits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -28,7 +28,7 @@ class Disturbance:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A way of asking and the limits to keep. A rate of 1 in a phase is the base rate."""
+    """Phases or a disturbance, and limits. The rates of phases are multiples of the base rate."""
 
     name: str
     summary: str
@@ -64,7 +64,7 @@ def _at_least(measure: str, value: float, phase: str = "all", *, slow: bool = Fa
 
 # No request is without an outcome, and none fails: it is answered, or refused with Retry-After.
 _ACCOUNTED: Final = (_at_most("lost", 0), _at_most("failed", 0))
-# The generator itself was in time. Else the run says nothing.
+# The generator itself is in time. Else the other measures mean nothing.
 _IN_TIME: Final = (
     _at_most("schedule_delay_p99", 0.5, slow=True),
     _at_least("achieved_share", 0.95, slow=True),
@@ -96,7 +96,7 @@ _RAMP: Final = Profile(
     (
         *_OVERLOADED,
         _at_least("refused", 1, "overload"),
-        _at_least("throughput_kept", 0.6, slow=True),
+        _at_least("overload_throughput", 0.6, slow=True),
         _at_most("answer_p95", 10.0, slow=True),
         _RECOVERY,
     ),

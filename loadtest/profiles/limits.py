@@ -1,4 +1,4 @@
-"""Limits of a profile, and whether what was measured keeps them."""
+"""Limits of a profile, and whether the measures of a run are within them."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -38,14 +38,14 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A limit and what was measured. What could not be measured has not kept its limit."""
+    """A limit and its measure. A measure that is missing does not pass."""
 
     limit: Limit
     measured: float | None
 
     @property
-    def kept(self) -> bool:
-        """Whether the limit holds."""
+    def passed(self) -> bool:
+        """Whether the measure is within the limit."""
         if self.measured is None or math.isnan(self.measured):
             return False
         if self.limit.bound == "at most":

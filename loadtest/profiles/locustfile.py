@@ -1,9 +1,9 @@
 """The load generator, for Locust. `loadtest.profiles` starts it in a process of its own.
 
-Locust's users wait for an answer before they ask again: when the service slows down, they ask less
-(a closed loop). So there is one user here, who starts a greenlet for each arrival of a schedule, at
-its time, whatever was answered until then. Locust gives the HTTP client, the process and its
-statistics: each time counts from the moment at which the request was due.
+Locust's users wait for an answer before they send the next request: when the service slows down,
+they send less (a closed loop). So there is one user here. It starts a greenlet for each arrival of
+a schedule when that is due, whatever has been answered. Locust provides the process, the HTTP
+client and the statistics. All times count from the moment at which the request was due.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ from locust import User, events, task
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 
-from loadtest.profiles.records import OK, Outcome, Reading, Record
+from loadtest.profiles.records import OK, Outcome, RequestRecord, ResponseReader
 
 _AHEAD_S = 0.5  # between the start and the first arrivals
 
@@ -32,7 +32,7 @@ def _options(parser: LocustArgumentParser) -> None:
 
 
 class Arrivals(User):
-    """Asks every question of the plan when it is due, then ends the run."""
+    """Sends every request of the plan when it is due, then ends the run."""
 
     fixed_count = 1
 
@@ -62,7 +62,7 @@ class Arrivals(User):
                 gevent.sleep(max(0.0, arrival["due"] - self._now()))
                 if self._stop.exists():
                     break
-                begun.append(gevent.spawn(self._ask, arrival, out))
+                begun.append(gevent.spawn(self._send, arrival, out))
             gevent.joinall(begun)
             out.write(json.dumps({"sent": len(begun)}) + "\n")
         if self.environment.runner is not None:
@@ -72,8 +72,8 @@ class Arrivals(User):
         """Seconds since the start."""
         return time.monotonic() - self._start
 
-    def _ask(self, arrival: dict[str, Any], out: TextIO) -> None:
-        record = Record(arrival["id"], arrival["due"], sent=self._now())
+    def _send(self, arrival: dict[str, Any], out: TextIO) -> None:
+        record = RequestRecord(arrival["id"], arrival["due"], sent=self._now())
         limit: float = self._plan["timeout"]
         try:
             with gevent.Timeout(limit, TimeoutError(f"no answer within {limit:g} s")):
@@ -85,9 +85,9 @@ class Arrivals(User):
         out.write(record.to_json() + "\n")
         self._report(record)
 
-    def _stream(self, arrival: dict[str, Any], record: Record) -> None:
+    def _stream(self, arrival: dict[str, Any], record: RequestRecord) -> None:
         """One connection for one question, as of a new client."""
-        reading = Reading(record, f"load-{self._plan['seed']}-{record.id}")
+        reading = ResponseReader(record, f"load-{self._plan['seed']}-{record.id}")
         limit: float = self._plan["timeout"]
         client = HTTPClient.from_url(
             self.host or "", connection_timeout=limit, network_timeout=limit
@@ -105,8 +105,8 @@ class Arrivals(User):
         finally:
             client.close()
 
-    def _report(self, record: Record) -> None:
-        """Tell Locust's statistics."""
+    def _report(self, record: RequestRecord) -> None:
+        """Add the times to Locust's statistics."""
         failed = record.outcome is Outcome.FAILED
         times = {"schedule delay": record.sent, record.outcome.value: record.ended}
         times |= {

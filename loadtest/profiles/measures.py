@@ -1,4 +1,4 @@
-"""What the records and samples of a run say, as numbers that limits can be held against."""
+"""Measures of a run, from its records and samples."""
 
 import math
 import statistics
@@ -9,8 +9,8 @@ from typing import Final
 
 from loadtest.profiles.definitions import DURING
 from loadtest.profiles.limits import ALL
-from loadtest.profiles.records import Outcome, Record
-from loadtest.profiles.watching import Sample
+from loadtest.profiles.records import Outcome, RequestRecord
+from loadtest.profiles.watching import ResourceSample
 
 _MEGABYTE: Final = 1e6
 _LAST: Final = 3  # requests at the end that must be answered for a service to have recovered
@@ -18,17 +18,17 @@ _WINDOWS: Final = 6  # of a phase, to find its best answered rate
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class LoadRun:
     """One run of a profile. Times are seconds after the start of the schedule."""
 
-    sent: int  # requests that the generator says it has sent
-    records: Sequence[Record]
+    sent: int  # requests, by the generator's own count
+    records: Sequence[RequestRecord]
     phases: Mapping[str, tuple[float, float]]  # begin and end, in order
-    samples: Sequence[Sample] = ()
+    samples: Sequence[ResourceSample] = ()
     recovers_in: str | None = None  # the phase that begins when the disturbance has ended
     replaced: int = 0  # gateways
 
-    def phase(self, record: Record) -> str | None:
+    def phase(self, record: RequestRecord) -> str | None:
         """The phase in which a request was due; DURING for all that run while it begins."""
         if DURING in self.phases and record.due < self.phases[DURING][0] <= record.ended:
             return DURING
@@ -42,7 +42,7 @@ def quantile(values: Iterable[float], share: float) -> float | None:
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else None
 
 
-def measure(run: Run) -> dict[str, dict[str, float | None]]:
+def measure(run: LoadRun) -> dict[str, dict[str, float | None]]:
     """All measures by phase; those of `all` hold for the whole run."""
     found = {ALL: _of(run.records, sum(end - begin for begin, end in run.phases.values()))}
     for name, (begin, end) in run.phases.items():
@@ -50,7 +50,7 @@ def measure(run: Run) -> dict[str, dict[str, float | None]]:
     found[ALL] |= {
         "lost": run.sent - len({each.id for each in run.records}),
         "replaced": run.replaced,
-        "throughput_kept": _throughput_kept(run),
+        "overload_throughput": _overload_throughput(run),
         "recovery": _recovery(run),
         "memory_growth_mb": _growth(run.samples, lambda sample: sample.memory / _MEGABYTE),
         "files_growth": _growth(run.samples, lambda sample: sample.files),
@@ -59,9 +59,9 @@ def measure(run: Run) -> dict[str, dict[str, float | None]]:
     return found
 
 
-def _of(records: Sequence[Record], seconds: float) -> dict[str, float | None]:
+def _of(records: Sequence[RequestRecord], seconds: float) -> dict[str, float | None]:
     """Counts, rates and latencies of some requests. Latencies count from when they were due."""
-    by_outcome: dict[Outcome, list[Record]] = defaultdict(list)
+    by_outcome: dict[Outcome, list[RequestRecord]] = defaultdict(list)
     for each in records:
         by_outcome[each.outcome].append(each)
     answered, refused = by_outcome[Outcome.ANSWERED], by_outcome[Outcome.REFUSED]
@@ -84,7 +84,7 @@ def _of(records: Sequence[Record], seconds: float) -> dict[str, float | None]:
     return found
 
 
-def _achieved_share(records: Sequence[Record]) -> float | None:
+def _achieved_share(records: Sequence[RequestRecord]) -> float | None:
     """The rate at which requests went out, as a share of the scheduled rate."""
     if len(records) < 2:  # noqa: PLR2004 - a rate needs two
         return None
@@ -92,7 +92,7 @@ def _achieved_share(records: Sequence[Record]) -> float | None:
     return float((max(due) - min(due)) / (max(sent) - min(sent)))
 
 
-def _throughput_kept(run: Run) -> float | None:
+def _overload_throughput(run: LoadRun) -> float | None:
     """Answers per second under overload, as a share of the best on the way there."""
     rise, overload = run.phases.get("rise"), run.phases.get("overload")
     if rise is None or overload is None:
@@ -107,7 +107,7 @@ def _throughput_kept(run: Run) -> float | None:
     return rate(*overload) / best if best else None
 
 
-def _recovery(run: Run) -> float | None:
+def _recovery(run: LoadRun) -> float | None:
     """Seconds after the disturbance in which requests were due that it still harmed.
 
     None without a disturbance; infinite where the last requests are harmed too.
@@ -121,12 +121,14 @@ def _recovery(run: Run) -> float | None:
     return max((each.due - begin for each in after if not each.clean), default=0.0)
 
 
-def _growth(samples: Sequence[Sample], of: Callable[[Sample], float]) -> float | None:
+def _growth(
+    samples: Sequence[ResourceSample], of: Callable[[ResourceSample], float]
+) -> float | None:
     """By how much the median of the last quarter exceeds that of the second: the worst gateway's.
 
     The first quarter is for warming up: caches fill, and memory reaches its size.
     """
-    by_gateway: dict[str, list[Sample]] = defaultdict(list)
+    by_gateway: dict[str, list[ResourceSample]] = defaultdict(list)
     for sample in samples:
         by_gateway[sample.gateway].append(sample)
     grown = []

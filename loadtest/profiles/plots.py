@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from loadtest.profiles.measures import Run
+from loadtest.profiles.measures import LoadRun
 from loadtest.profiles.records import Outcome
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ _MARKS: Final = {Outcome.ANSWERED: ".", Outcome.REFUSED: "^", Outcome.FAILED: "x
 _BINS: Final = 60
 
 
-def plot(run: Run, title: str, file: Path) -> None:
+def plot(run: LoadRun, title: str, file: Path) -> None:
     """Write a PNG."""
     figure = Figure(figsize=(9, 8), layout="constrained")
     FigureCanvasAgg(figure)
@@ -35,7 +35,7 @@ def plot(run: Run, title: str, file: Path) -> None:
     figure.savefig(file, dpi=80)
 
 
-def _latencies(run: Run, axes: "Axes") -> None:
+def _latencies(run: LoadRun, axes: "Axes") -> None:
     for outcome in Outcome:
         found = [each for each in run.records if each.outcome is outcome]
         if found:
@@ -61,7 +61,7 @@ def _latencies(run: Run, axes: "Axes") -> None:
     axes.legend(loc="upper left", fontsize=8)
 
 
-def _rates(run: Run, axes: "Axes") -> None:
+def _rates(run: LoadRun, axes: "Axes") -> None:
     width = max((each.ended for each in run.records), default=1.0) / _BINS
     due = Counter(int(each.due / width) for each in run.records)
     _steps(axes, due, width, "black", "due")
@@ -78,7 +78,7 @@ def _steps(axes: "Axes", counts: Counter[int], width: float, colour: str, label:
     axes.step(times, values, where="post", color=colour, linewidth=1, label=label)
 
 
-def _use(run: Run, axes: "Axes") -> None:
+def _use(run: LoadRun, axes: "Axes") -> None:
     """Memory on the left axis, files and tasks on the right."""
     right = axes.twinx()
     for index, gateway in enumerate(sorted({each.gateway for each in run.samples})):

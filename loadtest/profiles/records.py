@@ -20,7 +20,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(slots=True)
-class Record:
+class RequestRecord:
     """One request. Times are seconds after the start of the schedule; None: it did not happen."""
 
     id: int
@@ -39,7 +39,7 @@ class Record:
         return json.dumps(dataclasses.asdict(self))
 
     @classmethod
-    def of(cls, fields: Mapping[str, Any]) -> "Record":
+    def of(cls, fields: Mapping[str, Any]) -> "RequestRecord":
         """From its JSON."""
         return cls(**{**fields, "outcome": Outcome(fields["outcome"])})
 
@@ -50,10 +50,10 @@ class Record:
 
 
 @dataclass(slots=True)
-class Reading:
-    """Reads the response to one request line by line, and notes in its record when what came."""
+class ResponseReader:
+    """Reads the response to one request line by line, and fills its record."""
 
-    record: Record
+    record: RequestRecord
     request_id: str
     _event: str = ""
 
@@ -78,9 +78,9 @@ class Reading:
             self.problem(int(problem["status"]), problem, problem.get("retry_after"))
 
     def problem(self, status: int, problem: Mapping[str, Any], retry_after: object) -> None:
-        """Take an error: its status, its body, and what Retry-After says."""
-        told = str(retry_after or "")
-        well_formed = status in REFUSALS and told.isdigit() and int(told) >= 1
+        """Take an error: its status, its body, and the value of Retry-After."""
+        seconds = str(retry_after or "")
+        well_formed = status in REFUSALS and seconds.isdigit() and int(seconds) >= 1
         self.record.outcome = Outcome.REFUSED if well_formed else Outcome.FAILED
         kind = str(problem.get("type", "no problem")).rpartition("/")[2]
         self.record.detail = f"{status} {kind}"

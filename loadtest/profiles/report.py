@@ -14,9 +14,9 @@ from typing import Any, Final
 
 from loadtest.profiles.definitions import Profile
 from loadtest.profiles.limits import ALL, Measures, Verdict
-from loadtest.profiles.measures import Run
+from loadtest.profiles.measures import LoadRun
 from loadtest.profiles.records import Outcome
-from loadtest.profiles.watching import Sample
+from loadtest.profiles.watching import ResourceSample
 
 _COLUMNS: Final = (
     "requests",
@@ -43,17 +43,17 @@ class Report:
     """A run, judged."""
 
     profile: Profile
-    run: Run
+    run: LoadRun
     measures: Measures
     verdicts: Sequence[Verdict]
     arguments: Sequence[str]
-    about: Mapping[str, Any]  # what was asked
+    about: Mapping[str, Any]  # the service under load
     note: str | None = None
 
     @property
     def passed(self) -> bool:
-        """Whether every limit was kept."""
-        return all(each.kept for each in self.verdicts)
+        """Whether every measure is within its limit."""
+        return all(each.passed for each in self.verdicts)
 
     def write(self, folder: Path) -> list[Path]:
         """NAME.json, NAME.md and NAME.png in the folder."""
@@ -75,13 +75,13 @@ class Report:
             "command": self._command(),
             "note": self.note,
             "machine": _machine(),
-            "asked": dict(self.about),
+            "service": dict(self.about),
             "limits": [
                 {
                     "name": each.limit.name,
                     each.limit.bound.replace(" ", "_"): each.limit.value,
                     "measured": _finite(each.measured),
-                    "kept": each.kept,
+                    "passed": each.passed,
                 }
                 for each in self.verdicts
             ],
@@ -101,7 +101,7 @@ class Report:
             ],
         }
 
-    def _gateway(self, sample: Sample) -> int:
+    def _gateway(self, sample: ResourceSample) -> int:
         return sorted({each.gateway for each in self.run.samples}).index(sample.gateway)
 
     def _details(self) -> list[tuple[str, int]]:
@@ -120,10 +120,10 @@ class Report:
 
     def table(self) -> str:
         """The limits as a Markdown table."""
-        lines = ["| limit | | measured | kept |", "|---|---:|---:|---|"]
+        lines = ["| limit | | measured | |", "|---|---:|---:|---|"]
         lines += [
             f"| `{each.limit.name}` | {each.limit.bound} {each.limit.value:g} "
-            f"| {number(each.measured)} | {'yes' if each.kept else '**no**'} |"
+            f"| {number(each.measured)} | {'passed' if each.passed else '**FAILED**'} |"
             for each in self.verdicts
         ]
         return "\n".join(lines)
@@ -136,7 +136,7 @@ class Report:
             f"<!-- Written by `python -m loadtest.profiles {name}`. -->",
             self.profile.summary,
             f"`{self._command()}`",
-            " ".join(filter(None, (f"{_machine()}.", self.note, _asked(self.about)))),
+            " ".join(filter(None, (f"{_machine()}.", self.note, _service(self.about)))),
             self.table(),
             f"![Latencies and rates over time]({name}.png)",
             "Times are seconds. Latencies count from the moment at which a request was due.",
@@ -172,7 +172,7 @@ def _machine() -> str:
     return f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
 
 
-def _asked(about: Mapping[str, Any]) -> str:
+def _service(about: Mapping[str, Any]) -> str:
     settings = ", ".join(f"`{name}={value}`" for name, value in about.get("settings", {}).items())
     engines = f"Engines: `{about['engines']}`." if "engines" in about else ""
     return f"{engines} {f'Gateway: {settings}.' if settings else ''}".strip()

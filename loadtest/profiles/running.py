@@ -13,11 +13,11 @@ from typing import Any, Final
 
 from loadtest.processes import environment
 from loadtest.profiles.definitions import AFTER, BEFORE, DURING, Disturbance, Profile
-from loadtest.profiles.measures import Run
-from loadtest.profiles.records import Record
+from loadtest.profiles.measures import LoadRun
+from loadtest.profiles.records import RequestRecord
 from loadtest.profiles.schedule import Arrival, Phase, arrivals, question
 from loadtest.profiles.stack import Target, TargetError
-from loadtest.profiles.watching import Sample, watch
+from loadtest.profiles.watching import ResourceSample, watch
 
 _LOCUSTFILE: Final = Path(__file__).with_name("locustfile.py")
 _START_S: Final = 120.0  # how long Locust may take to start
@@ -28,24 +28,24 @@ _KEY: Final = "GLORE_API_KEY"
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
-    """How to ask: base rate in requests per second, seconds to wait for an answer."""
+class Traffic:
+    """Base rate in requests per second, seconds to wait for an answer, and what is sent."""
 
     rate: float = 3.0
     timeout: float = 130.0
     seed: int = 0
     options: dict[str, Any] = field(default_factory=dict)  # of each request, such as its strategy
-    questions: Sequence[str] = ()  # asked in turn; without any, made-up ones
+    questions: Sequence[str] = ()  # sent in turn; without any, generated ones
 
 
-async def run(profile: Profile, target: Target, asking: Asking, folder: Path) -> Run:
-    """Ask as the profile says; files go into `folder`. Raises TargetError if it cannot."""
-    phases = [_at_rate(each, asking.rate) for each in _scheduled(profile)]
-    due = arrivals(phases, asking.seed)
+async def run(profile: Profile, target: Target, traffic: Traffic, folder: Path) -> LoadRun:
+    """Run a profile; files go into `folder`. Raises TargetError if it cannot be run."""
+    phases = [_at_rate(each, traffic.rate) for each in _scheduled(profile)]
+    due = arrivals(phases, traffic.seed)
     plan, lines = folder / "plan.json", folder / "records.jsonl"
-    plan.write_text(json.dumps(_plan(due, asking)), encoding="utf-8")
+    plan.write_text(json.dumps(_plan(due, traffic)), encoding="utf-8")
     generator = await _start(target.url, plan, lines)
-    samples: list[Sample] = []
+    samples: list[ResourceSample] = []
     try:
         start = await _started(lines, generator)
         every = max(0.25, sum(each.seconds for each in phases) / _SAMPLES)
@@ -66,9 +66,9 @@ async def run(profile: Profile, target: Target, asking: Asking, folder: Path) ->
         message = f"Locust ended with {generator.returncode}"
         raise TargetError(message)
     read = [json.loads(line) for line in lines.read_text(encoding="utf-8").splitlines()]
-    records = [Record.of(each) for each in read if "id" in each]
+    records = [RequestRecord.of(each) for each in read if "id" in each]
     sent = next((each["sent"] for each in read if "sent" in each and "id" not in each), len(due))
-    return Run(sent, records, spans, samples, profile.recovers_in, target.replaced)
+    return LoadRun(sent, records, spans, samples, profile.recovers_in, target.replaced)
 
 
 def _scheduled(profile: Profile) -> Sequence[Phase]:
@@ -93,16 +93,16 @@ def _spans(phases: Sequence[Phase]) -> dict[str, tuple[float, float]]:
     return found
 
 
-def _plan(due: Sequence[Arrival], asking: Asking) -> dict[str, Any]:
+def _plan(due: Sequence[Arrival], traffic: Traffic) -> dict[str, Any]:
     """What the generator reads."""
     return {
-        "seed": asking.seed,
-        "timeout": asking.timeout,
+        "seed": traffic.seed,
+        "timeout": traffic.timeout,
         "arrivals": [
             {
                 "id": each.id,
                 "due": each.due,
-                "body": {"question": _question(each, asking), **asking.options},
+                "body": {"question": _question(each, traffic), **traffic.options},
             }
             for each in due
         ],
@@ -122,9 +122,9 @@ async def _start(url: str, plan: Path, records: Path) -> asyncio.subprocess.Proc
     )
 
 
-def _question(arrival: Arrival, asking: Asking) -> str:
-    given = asking.questions
-    return given[arrival.id % len(given)] if given else question(arrival, asking.seed)
+def _question(arrival: Arrival, traffic: Traffic) -> str:
+    given = traffic.questions
+    return given[arrival.id % len(given)] if given else question(arrival, traffic.seed)
 
 
 async def _started(records: Path, generator: asyncio.subprocess.Process) -> float:
@@ -149,13 +149,13 @@ def _first_line(file: Path) -> str | None:
 async def _disturb(
     disturbance: Disturbance, target: Target, start: float
 ) -> dict[str, tuple[float, float]]:
-    """Disturb and mend in time; when it really was."""
+    """Begin and end the disturbance; the phases as they really were."""
     await asyncio.sleep(start + disturbance.before - time.monotonic())
     broken = time.monotonic() - start
     await target.disturb(disturbance.kind)
     await asyncio.sleep(disturbance.during)
-    await target.mend(disturbance.kind)
-    mended = time.monotonic() - start
+    await target.restore(disturbance.kind)
+    restored = time.monotonic() - start
     await asyncio.sleep(disturbance.after)
     end = time.monotonic() - start
-    return {BEFORE: (0.0, broken), DURING: (broken, mended), AFTER: (mended, end)}
+    return {BEFORE: (0.0, broken), DURING: (broken, restored), AFTER: (restored, end)}

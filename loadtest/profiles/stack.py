@@ -1,7 +1,7 @@
-"""What is asked: a gateway on simulated engines, started for the run, or one that the user names.
+"""The service under load: started for the run on simulated engines, or named by the user.
 
 Every process is `glore serve`, `loadtest.simulator` or HAProxy, on a port of its own, so that one
-can be killed, stopped or replaced as it would be in earnest.
+can be killed, stopped or replaced as it would be in production.
 """
 
 import asyncio
@@ -37,11 +37,11 @@ _SETTINGS: Final[Mapping[str, str]] = {
 
 
 class TargetError(Exception):
-    """The service that was to be asked is not there, or a command of the user failed."""
+    """The service is not there, or a command of the user failed."""
 
 
 class Target(Protocol):
-    """A service to ask, and ways to disturb it."""
+    """A service under load, and ways to disturb it."""
 
     url: str
     metrics: Sequence[str]  # addresses of gateways that have /metrics
@@ -51,7 +51,7 @@ class Target(Protocol):
     async def disturb(self, kind: DisturbanceKind) -> None:
         """Begin a disturbance; replacing gateways returns when both are replaced."""
 
-    async def mend(self, kind: DisturbanceKind) -> None:
+    async def restore(self, kind: DisturbanceKind) -> None:
         """End it, and return when it has ended."""
 
 
@@ -97,7 +97,7 @@ class Program:
 
 
 @dataclass(slots=True)
-class Stack:
+class SimulatedStack:
     """Simulated engines, one or two gateways on them, and HAProxy before two."""
 
     url: str
@@ -109,7 +109,7 @@ class Stack:
     replaced: int = 0
 
     async def disturb(self, kind: DisturbanceKind) -> None:
-        """As Target says."""
+        """As in Target."""
         match kind:
             case "engine_killed":
                 self.engines["generation"].signal(signal.SIGKILL)
@@ -124,8 +124,8 @@ class Stack:
                     await gateway.start()
                     self.replaced += 1
 
-    async def mend(self, kind: DisturbanceKind) -> None:
-        """As Target says."""
+    async def restore(self, kind: DisturbanceKind) -> None:
+        """As in Target."""
         if kind == "engine_killed":
             await self.engines["generation"].start()
         if kind == "sorm_hung":
@@ -143,7 +143,9 @@ class Stack:
 
 
 @asynccontextmanager
-async def own_stack(gateways: int, simulator: Sequence[str], folder: Path) -> AsyncIterator[Stack]:
+async def own_stack(
+    gateways: int, simulator: Sequence[str], folder: Path
+) -> AsyncIterator[SimulatedStack]:
     """Everything started, until the block ends. `simulator` are more options of the engines."""
     engines = {
         name: _engine(simulator, folder / name) for name in ("generation", "scoring", "sorm")
@@ -156,7 +158,7 @@ async def own_stack(gateways: int, simulator: Sequence[str], folder: Path) -> As
         "settings": dict(_SETTINGS),
         "engines": shlex.join(["python", "-m", "loadtest.simulator", *simulator]),
     }
-    stack = Stack(urls[0], engines, served, urls, about)
+    stack = SimulatedStack(urls[0], engines, served, urls, about)
     try:
         await asyncio.gather(*(each.start() for each in engines.values()))
         await asyncio.gather(*(each.start() for each in served))
@@ -191,7 +193,7 @@ def _gateway(engines: Mapping[str, Program], log: Path) -> Program:
 
 
 def _balancer(urls: Sequence[str], port: int, folder: Path) -> Program:
-    """HAProxy, which asks each gateway for its readiness four times a second."""
+    """HAProxy, which checks the readiness of each gateway four times a second."""
     servers = [
         f"  server gateway{index} {url.removeprefix('http://')} check inter 250ms fall 1 rise 1"
         for index, url in enumerate(urls)
@@ -233,10 +235,10 @@ class Named:
         """Run the command that disturbs."""
         await _shell(self.begin)
         if kind == "gateways_replaced":
-            self.replaced = 2  # as far as the command says
+            self.replaced = 2  # the command succeeded
 
-    async def mend(self, kind: DisturbanceKind) -> None:
-        """Run the command that mends."""
+    async def restore(self, kind: DisturbanceKind) -> None:
+        """Run the command that ends the disturbance."""
         del kind
         await _shell(self.end)
 

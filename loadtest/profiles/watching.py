@@ -14,7 +14,7 @@ _NAMES: Final = ("process_resident_memory_bytes", "process_open_fds", "glore_asy
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class ResourceSample:
     """One look at one gateway, `at` seconds after the start of the schedule."""
 
     at: float
@@ -24,7 +24,9 @@ class Sample:
     tasks: float
 
 
-async def watch(urls: Sequence[str], every: float, start: float, samples: list[Sample]) -> None:
+async def watch(
+    urls: Sequence[str], every: float, start: float, samples: list[ResourceSample]
+) -> None:
     """Add a sample of each gateway every so many seconds, until cancelled."""
     async with aiohttp.ClientSession(timeout=_TIMEOUT) as session:
         while True:
@@ -33,7 +35,7 @@ async def watch(urls: Sequence[str], every: float, start: float, samples: list[S
 
 
 async def _look(
-    session: aiohttp.ClientSession, url: str, start: float, samples: list[Sample]
+    session: aiohttp.ClientSession, url: str, start: float, samples: list[ResourceSample]
 ) -> None:
     """One sample; none where the gateway does not answer or tells nothing."""
     try:
@@ -44,7 +46,7 @@ async def _look(
     values = dict(_values(text))
     if all(name in values for name in _NAMES):
         at = time.monotonic() - start
-        samples.append(Sample(at, url, *(values[name] for name in _NAMES)))
+        samples.append(ResourceSample(at, url, *(values[name] for name in _NAMES)))
 
 
 def _values(exposition: str) -> Iterable[tuple[str, float]]:

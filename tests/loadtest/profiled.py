@@ -23,7 +23,7 @@ class Profiled:
     @property
     def broken(self) -> set[str]:
         """The names of the limits that were not kept."""
-        return {each["name"] for each in self.report["limits"] if not each["kept"]}
+        return {each["name"] for each in self.report["limits"] if not each["passed"]}
 
     @property
     def all(self) -> dict[str, float]:

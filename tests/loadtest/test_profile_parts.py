@@ -8,18 +8,20 @@ import pytest
 
 from loadtest.profiles.definitions import AFTER, BEFORE, DURING, PROFILES
 from loadtest.profiles.limits import Limit, Verdict, changed, verdicts
-from loadtest.profiles.measures import Run, measure, quantile
-from loadtest.profiles.records import Outcome, Reading, Record
+from loadtest.profiles.measures import LoadRun, measure, quantile
+from loadtest.profiles.records import Outcome, RequestRecord, ResponseReader
 from loadtest.profiles.report import Report, number
 from loadtest.profiles.schedule import Phase, arrivals, question
-from loadtest.profiles.watching import Sample
+from loadtest.profiles.watching import ResourceSample
 
 ANSWERED, REFUSED, FAILED = Outcome
 
 
-def record(number: int, due: float, took: float, outcome: Outcome = ANSWERED) -> Record:
+def record(number: int, due: float, took: float, outcome: Outcome = ANSWERED) -> RequestRecord:
     """A request that went out in time and ended `took` seconds after it was due."""
-    return Record(number, due, sent=due, ended=due + took, outcome=outcome, draft=due + took / 2)
+    return RequestRecord(
+        number, due, sent=due, ended=due + took, outcome=outcome, draft=due + took / 2
+    )
 
 
 # --- the schedule ------------------------------------------------------------------------
@@ -51,11 +53,11 @@ def test_a_seed_makes_the_same_schedule_and_the_same_questions() -> None:
 # --- reading a response ------------------------------------------------------------------
 
 
-def reading() -> Reading:
-    return Reading(Record(0, due=1.0), "load-0-0")
+def reading() -> ResponseReader:
+    return ResponseReader(RequestRecord(0, due=1.0), "load-0-0")
 
 
-def read(found: Reading, *events: tuple[str, str]) -> Record:
+def read(found: ResponseReader, *events: tuple[str, str]) -> RequestRecord:
     """Take events, a second apart."""
     for second, (name, data) in enumerate(events, start=2):
         for line in (f"event: {name}", f"data: {data}", "", ": heartbeat", ""):
@@ -80,7 +82,7 @@ def test_the_parts_of_an_answer_have_their_times() -> None:
     assert (found.first_text, found.draft, found.first_error) == (2.0, 4.0, 5.0)
     assert found.degraded == ["score: timeout"]
     assert not found.clean
-    assert Record.of(json.loads(found.to_json())) == found
+    assert RequestRecord.of(json.loads(found.to_json())) == found
 
 
 def test_the_answer_to_another_request_is_a_failure() -> None:
@@ -128,25 +130,25 @@ def test_quantiles_are_values_that_were_measured() -> None:
 
 
 def test_latency_counts_from_when_a_request_was_due_and_not_from_when_it_was_sent() -> None:
-    late = Record(0, due=1.0, sent=3.0, ended=4.0, outcome=ANSWERED, draft=3.5)
-    found = measure(Run(1, [late], {"steady": (0.0, 10.0)}))["all"]
+    late = RequestRecord(0, due=1.0, sent=3.0, ended=4.0, outcome=ANSWERED, draft=3.5)
+    found = measure(LoadRun(1, [late], {"steady": (0.0, 10.0)}))["all"]
     assert (found["answer_p95"], found["draft_p95"]) == (3.0, 2.5)
     assert found["schedule_delay_p99"] == 2.0
 
 
 def test_a_late_generator_achieves_less_than_the_scheduled_rate() -> None:
     sent = [replace(record(i, float(i), 1.0), sent=2.0 * i) for i in range(10)]
-    assert measure(Run(10, sent, {}))["all"]["achieved_share"] == 0.5
+    assert measure(LoadRun(10, sent, {}))["all"]["achieved_share"] == 0.5
 
 
 def test_what_has_no_record_is_lost() -> None:
-    run = Run(3, [record(0, 0.0, 1.0), record(2, 2.0, 1.0)], {"steady": (0.0, 3.0)})
+    run = LoadRun(3, [record(0, 0.0, 1.0), record(2, 2.0, 1.0)], {"steady": (0.0, 3.0)})
     assert measure(run)["all"]["lost"] == 1
 
 
 def test_requests_that_run_when_the_disturbance_begins_belong_to_it() -> None:
     records = [record(0, 1.0, 1.0), record(1, 9.0, 2.0), record(2, 12.0, 1.0), record(3, 21, 1)]
-    run = Run(4, records, {BEFORE: (0.0, 10.0), DURING: (10.0, 20.0), AFTER: (20.0, 30.0)})
+    run = LoadRun(4, records, {BEFORE: (0.0, 10.0), DURING: (10.0, 20.0), AFTER: (20.0, 30.0)})
     found = measure(run)
     assert [found[name]["requests"] for name in (BEFORE, DURING, AFTER, "all")] == [1, 2, 1, 4]
 
@@ -159,48 +161,48 @@ def test_recovery_lasts_until_the_last_request_that_is_harmed(
     harmed: set[int], recovery: float
 ) -> None:
     records = [record(i, float(i), 0.5, REFUSED if i in harmed else ANSWERED) for i in range(20)]
-    run = Run(20, records, {BEFORE: (0.0, 10.0), AFTER: (10.0, 20.0)}, recovers_in=AFTER)
+    run = LoadRun(20, records, {BEFORE: (0.0, 10.0), AFTER: (10.0, 20.0)}, recovers_in=AFTER)
     assert measure(run)["all"]["recovery"] == recovery
 
 
 def test_an_answer_without_all_its_parts_has_not_recovered() -> None:
     records = [record(i, float(i), 0.5) for i in range(20)]
     records[15].degraded = ["score: timeout"]
-    run = Run(20, records, {BEFORE: (0.0, 10.0), AFTER: (10.0, 20.0)}, recovers_in=AFTER)
+    run = LoadRun(20, records, {BEFORE: (0.0, 10.0), AFTER: (10.0, 20.0)}, recovers_in=AFTER)
     assert measure(run)["all"]["recovery"] == 5.0
 
 
 def test_throughput_under_overload_is_held_against_the_best_before() -> None:
     rise = [record(i, 0.1 * i, 0.01) for i in range(600)]  # ten a second for a minute
     overload = [record(1000 + i, 60.0 + 0.2 * i, 0.01) for i in range(100)]  # five a second
-    run = Run(700, rise + overload, {"rise": (0.0, 60.0), "overload": (60.0, 80.0)})
-    assert measure(run)["all"]["throughput_kept"] == pytest.approx(0.5, rel=0.05)
+    run = LoadRun(700, rise + overload, {"rise": (0.0, 60.0), "overload": (60.0, 80.0)})
+    assert measure(run)["all"]["overload_throughput"] == pytest.approx(0.5, rel=0.05)
 
 
 def test_growth_is_that_of_the_gateway_that_grows_most_once_it_is_warm() -> None:
-    def samples(gateway: str, memory: list[float]) -> list[Sample]:
-        return [Sample(float(i), gateway, 1e6 * m, 20, 5 + i) for i, m in enumerate(memory)]
+    def samples(gateway: str, memory: list[float]) -> list[ResourceSample]:
+        return [ResourceSample(float(i), gateway, 1e6 * m, 20, 5 + i) for i, m in enumerate(memory)]
 
     warm = samples("a", [10, 60, 70, 70, 70, 70, 70, 70])
     leaks = samples("b", [10, 20, 30, 40, 50, 60, 70, 80])
-    flat = measure(Run(0, [], {}, warm))["all"]
+    flat = measure(LoadRun(0, [], {}, warm))["all"]
     assert flat["memory_growth_mb"] == 0.0
     assert flat["files_growth"] == 0.0
     assert flat["tasks_growth"] == 4.0
-    assert measure(Run(0, [], {}, warm + leaks))["all"]["memory_growth_mb"] == 40.0
-    assert measure(Run(0, [], {}, warm[:3]))["all"]["memory_growth_mb"] is None
+    assert measure(LoadRun(0, [], {}, warm + leaks))["all"]["memory_growth_mb"] == 40.0
+    assert measure(LoadRun(0, [], {}, warm[:3]))["all"]["memory_growth_mb"] is None
 
 
 # --- limits ------------------------------------------------------------------------------
 
 
-def test_what_was_not_measured_has_not_kept_its_limit() -> None:
+def test_a_measure_that_is_missing_does_not_pass() -> None:
     limit = Limit("answer_p95", 4.0)
-    kept = [Verdict(limit, each).kept for each in (4.0, 4.1, None, math.nan)]
-    assert kept == [True, False, False, False]
+    passed = [Verdict(limit, each).passed for each in (4.0, 4.1, None, math.nan)]
+    assert passed == [True, False, False, False]
     least = Limit("refused", 1, "at least", "overload")
-    assert [each.kept for each in verdicts([least], {"overload": {"refused": 1.0}})] == [True]
-    assert [each.kept for each in verdicts([least], {"all": {"refused": 1.0}})] == [False]
+    assert [each.passed for each in verdicts([least], {"overload": {"refused": 1.0}})] == [True]
+    assert [each.passed for each in verdicts([least], {"all": {"refused": 1.0}})] == [False]
 
 
 def test_limits_can_be_changed_by_name() -> None:
@@ -236,14 +238,14 @@ def test_every_profile_counts_what_is_lost_and_what_fails() -> None:
 def test_a_report_fails_with_one_limit_and_shows_what_was_not_answered() -> None:
     records = [record(0, 0.0, 1.0), record(1, 1.0, 1.0, FAILED)]
     records[1].detail = "500 internal-error"
-    run = Run(2, records, {"steady": (0.0, 2.0)})
+    run = LoadRun(2, records, {"steady": (0.0, 2.0)})
     measures, limits = measure(run), [Limit("lost", 0), Limit("failed", 0)]
     report = Report(PROFILES["steady"], run, measures, verdicts(limits, measures), [], {})
     assert not report.passed
     text = report.markdown()
     assert text.startswith("# Load profile `steady`: FAILED\n")
-    assert "| `lost` | at most 0 | 0 | yes |" in text
-    assert "| `failed` | at most 0 | 1 | **no** |" in text
+    assert "| `lost` | at most 0 | 0 | passed |" in text
+    assert "| `failed` | at most 0 | 1 | **FAILED** |" in text
     assert "Not answered: 1 x 500 internal-error." in text
 
 

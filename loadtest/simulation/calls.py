@@ -11,7 +11,7 @@ from aiohttp import web
 from loadtest.simulation import shapes
 from loadtest.simulation.settings import FaultKind
 
-# In every answer that a fault befell: whoever passes it on leaks what an engine says.
+# In every answer with a fault: a gateway that passes it on leaks what an engine says.
 UPSTREAM_TEXT: Final = "simulated fault: this text belongs to the engine and to nobody else"
 _KINDS: Final[Mapping[int, str]] = {
     400: "BadRequestError",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-# As prometheus_client answers whoever names no other format.
+# As prometheus_client answers where no other format is named.
 MEDIA_TYPE: Final = "text/plain; version=1.0.0; charset=utf-8"
 REASONS: Final = ("stop", "length", "abort", "error", "repetition")
 _RUNNING: Final = "Number of requests in model execution batches."
@@ -18,11 +18,11 @@ def exposition(model: str, running: int, waiting: int, finished: Mapping[str, in
     """
     engine, named = 'engine="0"', f'model_name="{model}"'
     lines = []
-    for name, told, value in (
+    for name, text, value in (
         ("vllm:num_requests_running", _RUNNING, running),
         ("vllm:num_requests_waiting", _WAITING, waiting),
     ):
-        lines += [f"# HELP {name} {told}", f"# TYPE {name} gauge"]
+        lines += [f"# HELP {name} {text}", f"# TYPE {name} gauge"]
         lines.append(f"{name}{{{engine},{named}}} {float(value)}")
     name = "vllm:request_success_total"
     lines += [f"# HELP {name} {_FINISHED}", f"# TYPE {name} counter"]

@@ -16,7 +16,7 @@ FaultKind: TypeAlias = Literal[
     "cut",  # closed in the middle of the body
     "garbage",  # status 200, no JSON
     "noise",  # something else than JSON in the middle of the answer
-    "broken",  # a failure that is told: in a stream by an event in its middle, else by a 500
+    "broken",  # a failure that is reported: in a stream by an event in its middle, else by a 500
     "nan",  # scores that are not numbers
     "count",  # one score too few
     "empty",  # a completion without text

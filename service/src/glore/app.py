@@ -110,7 +110,7 @@ def create_app(
     """The gateway. Connections are opened when the app starts and closed when it stops.
 
     `connect` gives the engines instead of vLLM servers: for tests and simulators. `drain` is for
-    whoever stops the app. `tracing` goes before what the environment says.
+    what stops the app. `tracing` goes before what the environment says.
     """
     metrics = Metrics(settings.verifiers)
     engine_log = EngineLog(time.monotonic)

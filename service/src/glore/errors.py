@@ -51,7 +51,7 @@ class FieldError:
 
     field: str
     message: str
-    kind: str = "value_error"  # in pydantic's words, as `missing`; for whoever maps it further
+    kind: str = "value_error"  # in pydantic's words, as `missing`; for what maps it further
 
 
 class ProblemError(GatewayError):

@@ -18,7 +18,7 @@ from typing import Final, Self
 
 PREFIX: Final = "glore_"
 SHORTEST_KEY: Final = 32  # characters of a key given in the environment
-# What `glore key` makes, for whoever has to find one in a text.
+# What `glore key` makes, for tools that look for one in a text.
 MADE_KEY: Final = re.compile(rf"{PREFIX}[A-Za-z0-9_-]{{43}}")
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

@@ -89,7 +89,7 @@ def curve(solutions: Sequence[Labelled]) -> list[StepFigures]:
 
 
 def middle_of_best(points: Sequence[Point], value: Callable[[Point], float]) -> Point:
-    """The point of a curve with the highest value; of a stretch of equals the middle one."""
+    """The point of a curve with the highest value; where neighbours are equal, the middle one."""
     top = max(map(value, points))
     best = [point for point in points if value(point) == top]
     return best[len(best) // 2]

@@ -72,9 +72,9 @@ def gateway(
     *,
     environment: Mapping[str, str] = os.environ,
 ) -> Launch:
-    """The gateway on `host`:`port`; engines that run here are told to it by address.
+    """The gateway on `host`:`port`; it gets the addresses of engines that run here.
 
-    If all roles are the bundle's, it is told which bundle that is, and answers requests that name
+    If all roles are the bundle's, it gets the bundle's fingerprint, and answers requests that name
     no strategy with the one that suits the bundle.
     """
     here = {engine.name: f"http://{HERE}:{engine.port}" for engine in engines}

@@ -49,7 +49,7 @@ def preset_gateway(
     *,
     environment: Mapping[str, str] = os.environ,
 ) -> Launch:
-    """The gateway on `host`:`port`, told the address, name and family of every role.
+    """The gateway on `host`:`port`, with the address, name and family of every role.
 
     What the environment sets goes before the preset, but for the addresses of what runs here.
     """

@@ -47,7 +47,7 @@ class _Engine:
     ready_since: float | None  # None: it is down, or starting
     ends: int = 0  # in a row
     due: float | None = None  # when it is started again
-    silence: Silence | None = None  # while it is starting again, until it is told to end
+    silence: Silence | None = None  # while it is starting again, until it is to end
 
 
 class Revival:

@@ -57,7 +57,7 @@ def up_command(
     whose address is given (GLORE_GENERATION__URL, GLORE_SCORING__URL) is not started here.
     With a `preset`, its SORM takes the scoring port and its ORM `orm_port`. A `dry_run` prints
     the commands and starts nothing. A `warning` is shown first.
-    Problems are told on standard output, with a way out; 0 after a Ctrl-C or SIGTERM.
+    Problems are printed on standard output, with a way out; 0 after a Ctrl-C or SIGTERM.
     """
     screen = Screen()
     models = Cache(cache.expanduser().resolve() if cache else default_cache(), chosen_bundle())

@@ -19,7 +19,7 @@ from glore.api.record import ANONYMOUS, path_of, record_of
 from glore.errors import ProblemError, RateLimitedError, UnauthorizedError
 from glore.keys import Keyring
 
-# For supervisors, balancers and Prometheus, for whoever reads how to ask, and the page that asks.
+# For supervisors, balancers and Prometheus; the docs of the API; the page.
 OPEN_PATHS: Final = frozenset(
     {"/", "/livez", "/readyz", "/health", "/metrics", "/openapi.json", "/docs"}
 )

@@ -210,7 +210,7 @@ async def solve_batch(
 
 
 def _store_failed(error: StoreFailedError) -> StoreUnavailableError:
-    """Note why the store failed; what is told of it."""
+    """Note why the store failed; the error that the client gets."""
     _log.warning("the store failed", extra={"fields": {"reason": str(error)}})
     return StoreUnavailableError("The results cannot be kept now.")
 

@@ -11,7 +11,7 @@ from glore.api.waiting import WaitTimer
 from glore.errors import ClientGoneError
 
 _T = TypeVar("_T")
-_STALLED_S: Final = 30.0  # a client that takes nothing for so long is taken for gone
+_STALLED_S: Final = 30.0  # a client that reads nothing for so long counts as gone
 _STALLED: Final = "The client has stopped taking the answer."
 
 

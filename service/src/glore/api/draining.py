@@ -37,7 +37,7 @@ class Drain:
         self._begun = True
 
     def close(self) -> None:
-        """Take nothing new: whoever asks now should find another gateway."""
+        """Take nothing new: clients should go to another gateway."""
         self._begun = True
         self.closed.set()
 

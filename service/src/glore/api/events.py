@@ -148,7 +148,7 @@ def describe_events(schemas: dict[str, Any]) -> None:
 
 
 class SolveEvents:
-    """How one `POST /solve` is told: events numbered from 1, the last `done` or `error`."""
+    """The events of one `POST /solve`: numbered from 1, the last is `done` or `error`."""
 
     def __init__(self) -> None:
         self._last = 0
@@ -167,7 +167,7 @@ class SolveEvents:
 
 
 def events_of(item: Delta | StageDone | SolveResponse) -> Iterator[_Event]:
-    """What is said of one thing told; a stage that failed is named in `done` alone."""
+    """The events of one item of progress; a stage that failed is named in `done` alone."""
     match item:
         case Delta(stage=Stage.DRAFT, text=text):
             yield "draft.delta", DraftDelta(text=text)

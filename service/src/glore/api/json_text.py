@@ -57,7 +57,7 @@ class JsonText:
         self.at += len(token)
 
     def items(self, opening: str, closing: str) -> Iterator[None]:
-        """Read an array or an object; whoever iterates reads one item each time."""
+        """Read an array or an object; each step of the iteration reads one item."""
         self.skip(opening)
         more = not self.comes(closing)
         while more:

@@ -17,7 +17,7 @@ _SLASHES: Final = re.compile(r"//+")
 
 
 def speaks_openai(path: str) -> bool:
-    """Whether whoever asks for this path reads errors in OpenAI's shape."""
+    """Whether errors of this path have OpenAI's shape."""
     path = _plain(path)
     if _OWN.search(path) and not path.startswith(_A_MODEL):
         return False

@@ -86,7 +86,7 @@ def type_of(error: ProblemError) -> str:
 
 
 def problem_of(error: ProblemError, request_id: str) -> Problem:
-    """What is told of an error of the tree in `glore.errors`."""
+    """The problem of an error in the tree of `glore.errors`."""
     faults = [FieldProblem(field=f.field, message=f.message) for f in error.faults]
     wait = error.headers.get("Retry-After")
     return Problem(
@@ -107,7 +107,7 @@ def problem_response(error: ProblemError, scope: Scope) -> Response:
 
 
 def internal_problem(request_id: str) -> Problem:
-    """What is told of a bug: nothing of what happened."""
+    """The problem of a bug: it says nothing of what happened."""
     return Problem(
         type="/problems/internal-error",
         title="Something went wrong in the gateway",

@@ -1,4 +1,4 @@
-"""A question that is told of while it is answered: shared by all that stream.
+"""Progress of a question while it is answered: shared by all that stream.
 
     async with run_streaming(job, context, record) as queue:
         async for item in queue:  # Admitted, then Delta | StageDone, and last the SolveResponse
@@ -30,7 +30,7 @@ JOIN_S: Final = 0.02  # how long a delta may wait for others
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """Nothing was told for `Context.heartbeat` seconds: time for a sign of life."""
+    """There was no progress for `Context.heartbeat` seconds: time for a heartbeat."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class _Text:
 
 
 class ProgressQueue:
-    """What is told of a question, in order; the response comes last.
+    """The progress of a question, in order; the response comes last.
 
     Deltas that wait to be read are joined, those of each stage between two events to one. They wait
     until JOIN_S after the reader had all there was; not the first of a stage, and not those before
@@ -86,7 +86,7 @@ class ProgressQueue:
         self._wake()
 
     def end(self, work: asyncio.Task[SolveResponse]) -> None:
-        """Nothing more is told but how the work ended."""
+        """There is no more progress: only how the work ended is still to come."""
         self._work = work
         self._wake()
 

@@ -50,7 +50,7 @@ async def open_store(
     """The store at this location, purged of batches older than `days` now and every hour.
 
     None is the default, a SQLite file in the user's state folder; where that cannot be used there
-    is no store, and the log says why. `watched` wraps the store, for whoever counts its errors.
+    is no store, and the log says why. `watched` wraps the store, to count its errors.
     Raises StoreFailedError for any other that fails.
     """
     async with AsyncExitStack() as stack:

@@ -41,7 +41,7 @@ class Store(Protocol):
         ...
 
     async def claim(self, name: BatchName, index: int, holder: str, lease: float) -> bool:
-        """Whether the question is the holder's to answer now: of all who ask, one is told so."""
+        """Whether the question is the holder's to answer now: of all who ask, one gets True."""
         ...
 
     async def renew(self, name: BatchName, holder: str, lease: float) -> None:

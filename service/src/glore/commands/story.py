@@ -45,7 +45,7 @@ class RefinementView:
 
 @dataclass(slots=True)
 class AskView:
-    """What the events have told so far."""
+    """What the events have said so far."""
 
     draft: str = ""  # as far as it is written
     steps: tuple[str, ...] = ()  # of the whole draft
@@ -56,7 +56,7 @@ class AskView:
     result: SolveResult | None = None
 
     def note(self, event: SolveEvent) -> None:
-        """Take in what is told next."""
+        """Take in the next event."""
         match event:
             case DraftDelta(text=text):
                 self.draft += text

@@ -181,7 +181,7 @@ class EngineConnection(ResponseHandler):
             super().data_received(piece)
 
     def _refuse(self) -> None:
-        """Close the connection; whoever waits for its answer gets an error."""
+        """Close the connection; what waits for its answer gets an error."""
         error = aiohttp.ClientPayloadError("the engine sends more than an answer may have")
         if self._payload is not None and not self._payload.is_eof():
             self._payload.set_exception(error)

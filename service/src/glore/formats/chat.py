@@ -1,4 +1,4 @@
-r"""A chat model as student and as prompted refiner: what it is told, and how its text is read.
+r"""A chat model as student and as prompted refiner: its prompts, and how its text is read.
 
 The prompts are conversations, not texts: the server applies the model's own chat template, so
 any chat model can take part. Instructions stand in the user's turn, because some templates have

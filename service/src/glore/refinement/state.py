@@ -34,7 +34,7 @@ from glore.refinement.types import (
 
 
 class UnexpectedEventError(Exception):
-    """An event that no running action can have given: a bug in whoever feeds events."""
+    """An event that no running action can have given: a bug in what feeds events."""
 
 
 def stage_of(action: Action) -> Stage:

@@ -88,8 +88,8 @@ class TextFormatter(JsonFormatter):
         time, level = str(fields.pop("time"))[11:23], str(fields.pop("level"))
         fields.pop("logger")
         event = json.dumps(fields.pop("event"))[1:-1]
-        told = (f"{name}={_shown(value)}" for name, value in fields.items() if value is not None)
-        return " ".join((time, f"{level:<7}", event, *told))
+        pairs = (f"{name}={_shown(value)}" for name, value in fields.items() if value is not None)
+        return " ".join((time, f"{level:<7}", event, *pairs))
 
 
 def _shown(value: object) -> str:

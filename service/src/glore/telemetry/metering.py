@@ -66,12 +66,12 @@ class _Observer:
         """`on_text`, which notes when the first text of a call that begins now has come."""
         if on_text is None:
             return None
-        start, told = time.perf_counter(), False
+        start, noted = time.perf_counter(), False
 
         def note(text: str) -> None:
-            nonlocal told
-            if not told:
-                told = True
+            nonlocal noted
+            if not noted:
+                noted = True
                 seconds = time.perf_counter() - start
                 self.metrics.engine_first_token_seconds.labels(role).observe(seconds)
             on_text(text)

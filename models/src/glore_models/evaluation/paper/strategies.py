@@ -60,7 +60,7 @@ def greedy(record: Record, _thresholds: Thresholds) -> StrategyAnswer:
 
 
 def majority(record: Record, _thresholds: Thresholds) -> StrategyAnswer:
-    """The most common answer of the samples, the earliest of equals; no answer has no vote."""
+    """The most common answer of the samples, of several the earliest; no answer has no vote."""
     votes = Counter(sample.answer for sample in record.samples)
     votes[None] = 0
     picked = max(record.samples, key=lambda sample: votes[sample.answer])
@@ -167,7 +167,7 @@ def _there(*candidates: Solution | None) -> list[Solution]:
 
 
 def _orm_picks(candidates: Sequence[Solution], before: float = 0.0) -> StrategyAnswer:
-    """The highest ORM score of the last step wins, the earlier of equals."""
+    """The highest ORM score of the last step wins, the earlier where two are equal."""
     if len(candidates) == 1:
         return _answered(candidates[0], candidates, before)
     picked = max(candidates, key=lambda written: _score(written.orm, lambda steps: steps[-1]))

@@ -28,7 +28,7 @@ _Read: TypeAlias = tuple[list[tuple[torch.Tensor, torch.Tensor]], torch.Tensor]
 
 
 def rows_at_a_time() -> int:
-    """How many rollouts are drawn at a time where this runs, unless a sampler names another number."""
+    """How many rollouts are drawn at a time here, unless a sampler names another number."""
     return _ROWS[device().type]
 
 

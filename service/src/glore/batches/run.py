@@ -91,7 +91,9 @@ class BatchRun:
         self._telling = asyncio.Lock()
 
     async def run(self) -> None:
-        """Until every question was reported. Raises StoppedError, StoreFailedError, what `tell` raises.
+        """Until every question was reported.
+
+        Raises StoppedError, StoreFailedError, what `tell` raises.
 
         When it ends early, by an error or because it was cancelled, its claims are given back.
         """
@@ -145,7 +147,7 @@ class BatchRun:
         await self._finish(FinishedQuestion(index, answer, replayed=False))
 
     async def _next(self) -> int | None:
-        """An open question, as soon as there is one; None when all were reported or it is to stop."""
+        """An open question, as soon as there is one; None when all are reported or it has to stop."""
         async with self._changed:
             await self._changed.wait_for(lambda: self._open or self._ends)
             return None if self._ends else self._open.popleft()

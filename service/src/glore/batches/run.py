@@ -147,7 +147,7 @@ class BatchRun:
         await self._finish(FinishedQuestion(index, answer, replayed=False))
 
     async def _next(self) -> int | None:
-        """An open question, as soon as there is one; None when all are reported or it has to stop."""
+        """An open question, as soon as there is one; None when the run is to end."""
         async with self._changed:
             await self._changed.wait_for(lambda: self._open or self._ends)
             return None if self._ends else self._open.popleft()

@@ -115,7 +115,7 @@ def test_an_event_of_another_shape_is_found(
 
 
 def test_a_bug_is_found(settings: Settings, engines: FakeEngines) -> None:
-    engines.student.bug = RuntimeError("boom")
+    engines.student.fault = RuntimeError("boom")
     app = create_app(settings, connect=engines.connect)
     found = fuzz(app, examples=4, phases=("examples",), unwell=True)
     assert any("not_a_server_error" in failure for failure in found.failures)

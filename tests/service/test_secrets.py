@@ -111,7 +111,7 @@ def requests() -> Iterator[httpx2.Request]:
 async def test_nothing_is_reported(
     keyed: Settings, log: io.StringIO, engines: FakeEngines, bug: str | None
 ) -> None:
-    engines.student.bug = RuntimeError(bug) if bug else None
+    engines.student.fault = RuntimeError(bug) if bug else None
     statuses = set()
     app = create_app(keyed, connect=engines.connect)
     transport = httpx2.ASGITransport(app=app)

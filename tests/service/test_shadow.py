@@ -253,7 +253,7 @@ async def test_a_fault_is_counted_and_costs_no_answer(
 async def test_a_bug_is_logged_and_costs_no_answer(
     settings: Settings, engines: FakeEngines, caplog: pytest.LogCaptureFixture
 ) -> None:
-    engines.local_refiner.bug = ZeroDivisionError("of a test")
+    engines.local_refiner.fault = ZeroDivisionError("of a test")
     async with gateway(settings, engines) as shadowed:
         await shadowed.ask()
         await shadowed.settled()

@@ -3,22 +3,15 @@ import io
 from rich.console import Console
 
 from glore_models.serving.screen import Screen, shortened
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.service.clock import ManualClock
 
 
 def test_lines_elsewhere_than_on_a_terminal_come_at_a_bearable_pace() -> None:
-    output, clock = io.StringIO(), Clock()
+    output, clock = io.StringIO(), ManualClock()
     screen = Screen(Console(file=output), clock)
     for second in range(61):
-        clock.now = float(second)
         screen.progress("engines", "loading" if second < 12 else "warming up")
+        clock.advance(1.0)
     said = [line.split() for line in output.getvalue().splitlines()]
     assert [(line[0], line[-1]) for line in said] == [
         ("0", "loading"), ("12", "up"), ("32", "up"), ("52", "up"),

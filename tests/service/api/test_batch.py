@@ -104,11 +104,10 @@ async def test_errors_cost_their_lines_and_are_not_stored(
         assert line.result is None
         assert line.error is not None
         assert line.error.type == "/problems/student-unavailable"
-    engines.student.fault = None
-    engines.student.bug = RuntimeError("hidden")
+    engines.student.fault = RuntimeError("hidden")
     lines, done = await post(client, {"questions": questions(2)}, key="k")
     assert [line.error.status if line.error else None for line in lines] == [500, 500]
-    engines.student.bug = None
+    engines.student.fault = None
     lines, done = await post(client, {"questions": questions(2)}, key="k")
     assert done.ok == 2
 

@@ -299,7 +299,7 @@ async def test_a_route_is_found_below_a_proxys_prefix(
 async def test_a_bug_is_500_and_logged_without_text(
     client: httpx2.AsyncClient, engines: FakeEngines, caplog: pytest.LogCaptureFixture
 ) -> None:
-    engines.student.bug = RuntimeError(f"boom: {QUESTION}")
+    engines.student.fault = RuntimeError(f"boom: {QUESTION}")
     with caplog.at_level(logging.INFO, "glore"):
         response = await client.post("/solve", json=BODY)
     assert response.status_code == 500

@@ -247,7 +247,7 @@ async def test_no_draft_in_time_is_reported_as_an_error(
 async def test_a_bug_is_reported_without_what_it_was(
     client: httpx2.AsyncClient, engines: FakeEngines, caplog: pytest.LogCaptureFixture
 ) -> None:
-    engines.global_refiner.bug = RuntimeError(f"boom: {QUESTION}")
+    engines.global_refiner.fault = RuntimeError(f"boom: {QUESTION}")
     with caplog.at_level(logging.INFO, "glore"):
         reported = await ask(client)
     assert names(reported)[-1] == "error"

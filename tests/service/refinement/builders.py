@@ -39,10 +39,7 @@ from glore.refinement.types import (
     Strategy,
 )
 from glore.verifiers.arithmetic import Arithmetic
-
-DRAFT = "Tom has 3 bags.\n3 * 4 = 13\n#### 13"
-GLOBAL = "Three bags of 4 are 12.\n#### 12"
-LOCAL = "Tom has 3 bags.\n3 * 4 = 12\n#### 12"
+from tests.service.fakes import DRAFT, GLOBAL, LOCAL
 
 
 def job(

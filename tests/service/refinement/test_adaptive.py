@@ -24,16 +24,8 @@ from glore.refinement.types import (
     StepsScored,
     Strategy,
 )
-from tests.service.refinement.builders import (
-    DRAFT,
-    GLOBAL,
-    LOCAL,
-    after,
-    checked,
-    failed,
-    finish,
-    job,
-)
+from tests.service.fakes import DRAFT, GLOBAL, LOCAL
+from tests.service.refinement.builders import after, checked, failed, finish, job
 
 SOUND = "3 * 4 = 12\n#### 12"
 SLIPS = "2 + 2 = 5\n5 * 2 = 11\n#### 11"  # two false equations

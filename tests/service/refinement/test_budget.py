@@ -21,20 +21,14 @@ from glore.refinement.types import (
     Stopped,
     Strategy,
 )
-from tests.service.refinement.builders import DRAFT as TEXT
-from tests.service.refinement.builders import (
-    after,
-    cost,
-    drafted,
-    failed,
-    job,
-    refined_globally,
-)
-from tests.service.refinement.fakes import FakeClock, FakeEngines
+from tests.service.clock import ManualClock
+from tests.service.fakes import DRAFT
+from tests.service.refinement.builders import after, cost, drafted, failed, job, refined_globally
+from tests.service.refinement.split_engines import SplitEngines
 
 
-async def solve(fakes: FakeEngines, chosen: Job) -> Solved:
-    return await refine(chosen, fakes.engines(), FakeClock())
+async def solve(fakes: SplitEngines, chosen: Job) -> Solved:
+    return await refine(chosen, fakes.engines(), ManualClock())
 
 
 @pytest.mark.parametrize(
@@ -65,30 +59,30 @@ def test_where_the_orm_is_requested_each_candidate_a_call_is_stored_for_each() -
 
 
 async def test_a_cap_that_retries_use_up_costs_refinements_and_says_so() -> None:
-    fakes = FakeEngines()
-    fakes.student.draft.wants = 2
+    fakes = SplitEngines()
+    fakes.student.extra_calls = 2
     outcome = await solve(fakes, job(max_calls=5))
-    assert fakes.student.draft.took == 2
+    assert fakes.student.reserved == 2
     assert outcome.state.engine_calls == 5
     assert {Degradation(Stage.SCORE, DegradedReason.CALL_CAP)} == set(outcome.state.degraded)
     assert outcome.selection.reason is SelectionReason.OUTCOME_SCORE
 
 
 async def test_retries_in_flight_count_before_they_end() -> None:
-    fakes = FakeEngines()
-    fakes.sorm.wants = fakes.global_refiner.wants = 3
-    fakes.global_refiner.gate = asyncio.Event()
+    fakes = SplitEngines()
+    fakes.sorm.extra_calls = fakes.global_refiner.extra_calls = 3
+    fakes.global_refiner.release = asyncio.Event()
     answer = asyncio.create_task(solve(fakes, job(max_calls=6)))
-    await fakes.local_refiner.arrived.wait()
-    assert fakes.sorm.took + fakes.global_refiner.took == 1
-    fakes.global_refiner.gate.set()
+    await fakes.local_refiner.called.wait()
+    assert fakes.sorm.reserved + fakes.global_refiner.reserved == 1
+    fakes.global_refiner.release.set()
     outcome = await answer
     assert outcome.state.engine_calls == 6
     assert outcome.state.degraded == ()
 
 
 async def test_no_call_left_is_reported_as_such() -> None:
-    fakes = FakeEngines()
+    fakes = SplitEngines()
     fakes.orm.fault = NoCallLeftError()
     outcome = await solve(fakes, job())
     assert Degradation(Stage.RERANK, DegradedReason.CALL_CAP) in outcome.state.degraded
@@ -96,16 +90,16 @@ async def test_no_call_left_is_reported_as_such() -> None:
 
 
 async def test_a_draft_without_a_call_to_spare_is_not_requested_again() -> None:
-    fakes = FakeEngines()
-    fakes.student.draft.wants = 1
-    fakes.student.draft.fault = EngineError("student", "overloaded")
+    fakes = SplitEngines()
+    fakes.student.extra_calls = 1
+    fakes.student.fault = "overloaded"
     with pytest.raises(NoDraftError):
         await solve(fakes, job(Strategy.DRAFT, max_calls=1))
-    assert fakes.student.draft.took == 0
+    assert fakes.student.reserved == 0
 
 
 def test_nothing_is_useless_while_every_score_may_come() -> None:
-    state = after(State(job(Strategy.BEST_OF_N)), drafted(TEXT, "#### 1", "#### 2"))
+    state = after(State(job(Strategy.BEST_OF_N)), drafted(DRAFT, "#### 1", "#### 2"))
     state = after(state, failed(Rerank()))
     assert {ScoreSteps(0), ScoreSteps(1), ScoreSteps(2)} <= state.started
     assert useless(state) == frozenset()
@@ -119,12 +113,12 @@ def test_nothing_is_useless_while_every_score_may_come() -> None:
 
 
 async def test_scores_that_cannot_be_of_use_any_more_are_cancelled() -> None:
-    fakes = FakeEngines()
-    fakes.orm.fault = EngineError("orm", "failed")
-    fakes.sorm.gate = asyncio.Event()
+    fakes = SplitEngines()
+    fakes.orm.fault = "failed"
+    fakes.sorm.hangs = True
 
     def fail_the_second() -> None:
-        if len(fakes.sorm.requested) == 2:
+        if len(fakes.sorm.requests) == 2:
             raise EngineError("sorm", "failed")  # noqa: EM101 - a role
 
     fakes.sorm.on_call = fail_the_second
@@ -145,7 +139,7 @@ def used(outcome: Solved, stage: Stage) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize(
-    ("reason", "tells", "known", "lost"),
+    ("reason", "reported", "known", "lost"),
     [
         ("bad_response", 0, 0, 100),  # an answer that came whole: nobody knows
         ("bad_response", 30, 30, 70),
@@ -158,10 +152,10 @@ def used(outcome: Solved, stage: Stage) -> tuple[int, int]:
     ],
 )
 async def test_a_refinement_that_fails_has_cost_what_it_reported(
-    reason: FaultReason, tells: int, known: int, lost: int
+    reason: FaultReason, reported: int, known: int, lost: int
 ) -> None:
-    fakes = FakeEngines()
-    fakes.global_refiner.fault, fakes.global_refiner.tells = reason, tells
+    fakes = SplitEngines()
+    fakes.global_refiner.fault, fakes.global_refiner.reported_tokens = reason, reported
     outcome = await solve(fakes, job())
     assert used(outcome, Stage.REFINE_GLOBALLY) == (known, lost)
     assert outcome.state.generated_tokens == known + 10  # the draft, the local refinement
@@ -170,94 +164,96 @@ async def test_a_refinement_that_fails_has_cost_what_it_reported(
 
 
 async def test_a_refinement_stopped_by_the_deadline_has_cost_what_it_reported() -> None:
-    fakes = FakeEngines()
-    fakes.global_refiner.gate, fakes.global_refiner.tells = asyncio.Event(), 30
+    fakes = SplitEngines()
+    fakes.global_refiner.hangs, fakes.global_refiner.reported_tokens = True, 30
     outcome = await solve(fakes, job(deadline=30.0, rerank_reserve=29.95))
     assert Degradation(Stage.REFINE_GLOBALLY, DegradedReason.DEADLINE) in outcome.state.degraded
     assert used(outcome, Stage.REFINE_GLOBALLY) == (30, 70)
 
 
 async def test_a_draft_that_is_late_beside_samples_has_cost_what_it_reported() -> None:
-    fakes = FakeEngines()
-    fakes.student.draft.gate, fakes.student.draft.tells = asyncio.Event(), 30
+    fakes = SplitEngines()
+    fakes.student.hangs, fakes.student.reported_tokens = True, 30
     outcome = await solve(fakes, job(Strategy.BEST_OF_N, deadline=30.0, rerank_reserve=29.95))
     assert used(outcome, Stage.DRAFT) == (30 + 10, 70)
 
 
 async def test_a_question_without_a_draft_tells_what_was_spent() -> None:
-    fakes = FakeEngines()
-    fakes.student.draft.fault, fakes.student.draft.tells = "failed", 30
+    fakes = SplitEngines()
+    fakes.student.fault, fakes.student.reported_tokens = "failed", 30
     with pytest.raises(NoDraftError) as caught:
         await solve(fakes, job(Strategy.DRAFT))
     assert (caught.value.state.generated_tokens, caught.value.state.lost_tokens) == (30, 70)
 
 
 async def test_what_an_answer_reported_on_its_way_is_not_counted_twice() -> None:
-    fakes = FakeEngines()
-    fakes.global_refiner.tells = 4
-    fakes.local_refiner.text, fakes.local_refiner.tells = " ", 4  # blank, but an answer
+    fakes = SplitEngines()
+    fakes.global_refiner.reported_tokens = 4
+    fakes.local_refiner.text, fakes.local_refiner.reported_tokens = " ", 4  # blank, but an answer
     outcome = await solve(fakes, job())
     assert outcome.state.generated_tokens == 15
     assert outcome.state.lost_tokens == 0
 
 
 async def test_the_tokens_of_a_lost_attempt_are_missing_later() -> None:
-    fakes = FakeEngines()
-    fakes.student.draft.repeats = 1
+    fakes = SplitEngines()
+    fakes.student.repeated_calls = 1
     outcome = await solve(fakes, job(Strategy.GLOBAL, max_generated_tokens=240))
     assert used(outcome, Stage.DRAFT) == (5, 100)
     assert outcome.state.engine_calls == 3
     assert outcome.state.generated_tokens == 10  # which is all that is known
-    fakes = FakeEngines()
-    fakes.student.draft.repeats = 1
+    fakes = SplitEngines()
+    fakes.student.repeated_calls = 1
     await solve(fakes, job(Strategy.GLOBAL, max_generated_tokens=205))
-    assert fakes.global_refiner.requested[0].max_tokens == 100
-    fakes = FakeEngines()
-    fakes.student.draft.repeats = 1
+    assert fakes.global_refiner.requests[0].max_tokens == 100
+    fakes = SplitEngines()
+    fakes.student.repeated_calls = 1
     await solve(fakes, job(Strategy.GLOBAL, max_generated_tokens=200))
-    assert fakes.global_refiner.requested[0].max_tokens == 95
+    assert fakes.global_refiner.requests[0].max_tokens == 95
 
 
-@pytest.mark.parametrize(("cap", "took"), [(199, 0), (200, 1), (299, 1), (300, 2)])
-async def test_work_is_repeated_only_if_its_tokens_are_there_once_more(cap: int, took: int) -> None:
-    fakes = FakeEngines()
-    fakes.student.draft.repeats = 3
+@pytest.mark.parametrize(("cap", "reserved"), [(199, 0), (200, 1), (299, 1), (300, 2)])
+async def test_work_is_repeated_only_if_its_tokens_are_there_once_more(
+    cap: int, reserved: int
+) -> None:
+    fakes = SplitEngines()
+    fakes.student.repeated_calls = 3
     await solve(fakes, job(Strategy.DRAFT, max_generated_tokens=cap))
-    assert fakes.student.draft.took == took
+    assert fakes.student.reserved == reserved
 
 
 async def test_samples_are_repeated_at_the_cost_of_all_of_them() -> None:
-    fakes = FakeEngines()
-    fakes.student.samples.repeats = 1
+    fakes = SplitEngines()
+    fakes.samples.repeated_calls = 1
     await solve(fakes, job(Strategy.BEST_OF_N, n=3, max_generated_tokens=499))
-    assert fakes.student.samples.took == 0
-    fakes = FakeEngines()
-    fakes.student.samples.repeats = 1
+    assert fakes.samples.reserved == 0
+    fakes = SplitEngines()
+    fakes.samples.repeated_calls = 1
     outcome = await solve(fakes, job(Strategy.BEST_OF_N, n=3, max_generated_tokens=500))
     assert used(outcome, Stage.DRAFT) == (15, 200)
 
 
 async def test_scores_are_repeated_without_tokens() -> None:
-    fakes = FakeEngines()
-    fakes.sorm.repeats = fakes.orm.repeats = 1
+    fakes = SplitEngines()
+    fakes.sorm.repeated_calls = fakes.orm.repeated_calls = 1
     outcome = await solve(fakes, job(max_generated_tokens=300))
-    assert fakes.sorm.took == fakes.orm.took == 1
+    assert fakes.sorm.reserved == fakes.orm.reserved == 1
     assert outcome.state.lost_tokens == 0
 
 
 async def test_tokens_that_are_repeated_in_flight_count_before_they_end() -> None:
-    fakes = FakeEngines()
-    fakes.global_refiner.repeats = fakes.local_refiner.repeats = 1
-    fakes.global_refiner.gate, fakes.sorm.gate = asyncio.Event(), asyncio.Event()
+    fakes = SplitEngines()
+    fakes.global_refiner.repeated_calls = fakes.local_refiner.repeated_calls = 1
+    fakes.global_refiner.release, fakes.sorm.release = asyncio.Event(), asyncio.Event()
     answer = asyncio.create_task(solve(fakes, job(max_generated_tokens=345)))
-    while not fakes.global_refiner.took:
+    while not fakes.global_refiner.reserved:
         await asyncio.sleep(0)
-    fakes.sorm.gate.set()
-    await fakes.local_refiner.arrived.wait()
-    fakes.global_refiner.gate.set()
+    fakes.sorm.release.set()
+    await fakes.local_refiner.called.wait()
+    fakes.global_refiner.release.set()
     outcome = await answer
-    assert fakes.local_refiner.requested[0].max_tokens == 100
-    assert fakes.local_refiner.took == 0
+    assert fakes.local_refiner.requests[0].max_tokens == 100
+    assert fakes.local_refiner.reserved == 0
     assert (outcome.state.generated_tokens, outcome.state.lost_tokens) == (15, 100)
 
 

@@ -28,10 +28,9 @@ from glore.refinement.types import (
     Stopped,
     Strategy,
 )
+from tests.service.clock import ManualClock
+from tests.service.fakes import DRAFT, GLOBAL, LOCAL
 from tests.service.refinement.builders import (
-    DRAFT,
-    GLOBAL,
-    LOCAL,
     after,
     cost,
     drafted,
@@ -41,15 +40,15 @@ from tests.service.refinement.builders import (
     refined_globally,
     refined_locally,
 )
-from tests.service.refinement.fakes import FakeClock, FakeEngines
+from tests.service.refinement.split_engines import SplitEngines
 
 EARLY = ScoreDraftOutcome()
 WRONG_STEP = StepsScored(0, (0.9, 0.2, 0.1))
 NO_WRONG_STEP = StepsScored(0, (0.9, 0.9, 0.9))
 
 
-async def solve(fakes: FakeEngines, chosen: Job | None = None) -> Solved:
-    return await refine(chosen or job(), fakes.engines(), FakeClock())
+async def solve(fakes: SplitEngines, chosen: Job | None = None) -> Solved:
+    return await refine(chosen or job(), fakes.engines(), ManualClock())
 
 
 def refining(chosen: Job | None = None, *, singly: bool = False) -> State:
@@ -110,17 +109,17 @@ def test_a_score_that_came_is_a_call_fewer_for_an_orm_that_is_requested_each_can
 
 
 async def test_no_further_call_is_spent_on_it() -> None:
-    fakes = FakeEngines()
-    fakes.orm.wants = 3
-    fakes.global_refiner.gate = asyncio.Event()
+    fakes = SplitEngines()
+    fakes.orm.extra_calls = 3
+    fakes.global_refiner.release = asyncio.Event()
     answer = asyncio.create_task(solve(fakes))
-    await fakes.orm.arrived.wait()
+    await fakes.orm.called.wait()
     for _ in range(10):
         await asyncio.sleep(0)
-    assert fakes.orm.took == 0
-    fakes.global_refiner.gate.set()
+    assert fakes.orm.reserved == 0
+    fakes.global_refiner.release.set()
     assert (await answer).state.engine_calls == 6 + 3
-    assert fakes.orm.took == 3
+    assert fakes.orm.reserved == 3
 
 
 # --- what is left for the rerank ---------------------------------------------------------
@@ -157,25 +156,25 @@ def test_nothing_is_reranked_when_every_text_is_the_drafts(when: str) -> None:
 
 
 async def test_an_orm_slower_than_the_refiners_scores_both_at_once() -> None:
-    fakes = FakeEngines()
-    fakes.orm.gate = asyncio.Event()
+    fakes = SplitEngines()
+    fakes.orm.release = asyncio.Event()
     answer = asyncio.create_task(solve(fakes))
     async with asyncio.timeout(10):
-        while len(fakes.orm.requested) < 2:
+        while len(fakes.orm.requests) < 2:
             await asyncio.sleep(0)
-        assert [requested.texts for requested in fakes.orm.requested] == [(DRAFT,), (GLOBAL, LOCAL)]
-        fakes.orm.gate.set()
+        assert [request.texts for request in fakes.orm.requests] == [(DRAFT,), (GLOBAL, LOCAL)]
+        fakes.orm.release.set()
         outcome = await answer
     assert [each.outcome_score for each in outcome.state.candidates] == [0.3, 0.8, 0.8]
     assert outcome.selection == Selection(1, SelectionReason.OUTCOME_SCORE)
 
 
 async def test_a_client_that_goes_ends_both_calls() -> None:
-    fakes = FakeEngines()
-    fakes.orm.gate = asyncio.Event()
+    fakes = SplitEngines()
+    fakes.orm.hangs = True
     answer = asyncio.create_task(solve(fakes))
     async with asyncio.timeout(10):
-        while len(fakes.orm.requested) < 2:
+        while len(fakes.orm.requests) < 2:
             await asyncio.sleep(0)
         answer.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -222,12 +221,12 @@ def test_the_sorm_then_scores_all_candidates_or_none() -> None:
 
 
 async def test_the_sorm_then_may_use_all_the_time_that_is_left() -> None:
-    fakes = FakeEngines()
+    fakes = SplitEngines()
     fakes.orm.fault = "timeout"
     chosen = job(Strategy.GATED, deadline=30.0, rerank_reserve=4.0)
     outcome = await solve(fakes, chosen)
-    assert len(fakes.orm.requested) == 1
-    assert [requested.timeout for requested in fakes.sorm.requested] == [13.0, 30.0, 30.0]
+    assert len(fakes.orm.requests) == 1
+    assert [request.timeout for request in fakes.sorm.requests] == [13.0, 30.0, 30.0]
     assert outcome.selection.reason is SelectionReason.STEP_SCORE
     assert outcome.state.degraded == (Degradation(Stage.RERANK, "timeout"),)
 
@@ -246,9 +245,9 @@ def test_what_the_orm_still_works_on_is_useless_once_a_score_will_not_come() -> 
 
 
 async def test_a_draft_alone_does_not_wait_for_its_outcome_score() -> None:
-    fakes = FakeEngines()
+    fakes = SplitEngines()
     fakes.global_refiner.fault = fakes.local_refiner.fault = "failed"
-    fakes.orm.gate = asyncio.Event()
+    fakes.orm.hangs = True
     async with asyncio.timeout(10):
         outcome = await solve(fakes)
     assert fakes.orm.cancelled == 1

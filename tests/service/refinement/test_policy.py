@@ -25,9 +25,8 @@ from glore.refinement.types import (
     StepsScored,
     Strategy,
 )
+from tests.service.fakes import DRAFT, GLOBAL
 from tests.service.refinement.builders import (
-    DRAFT,
-    GLOBAL,
     after,
     drafted,
     failed,

@@ -19,16 +19,16 @@ from glore.refinement.types import (
     StepsScored,
     Strategy,
 )
-from tests.service.refinement.builders import DRAFT, GLOBAL, LOCAL, first_error_step, job
-from tests.service.refinement.fakes import FakeClock, FakeEngines
-
-TAIL = "3 * 4 = 12\n#### 12"
+from tests.service.clock import ManualClock
+from tests.service.fakes import DRAFT, GLOBAL, LOCAL, LOCAL_TAIL
+from tests.service.refinement.builders import first_error_step, job
+from tests.service.refinement.split_engines import SplitEngines
 
 
 async def solve(
-    fakes: FakeEngines, reported: list[ProgressItem], chosen: Job | None = None
+    fakes: SplitEngines, reported: list[ProgressItem], chosen: Job | None = None
 ) -> Solved:
-    return await refine(chosen or job(), fakes.engines(), FakeClock(), reported.append)
+    return await refine(chosen or job(), fakes.engines(), ManualClock(), reported.append)
 
 
 def text_of(reported: list[ProgressItem], stage: Stage) -> str:
@@ -43,7 +43,7 @@ def advanced(reported: list[ProgressItem]) -> list[StageDone]:
 
 async def test_every_event_is_reported_with_the_state_after_it() -> None:
     reported: list[ProgressItem] = []
-    outcome = await solve(FakeEngines(), reported)
+    outcome = await solve(SplitEngines(), reported)
     kinds = [type(each.event) for each in advanced(reported)]
     assert kinds[0] is Drafted
     assert kinds[-1] is Reranked
@@ -69,17 +69,17 @@ async def test_every_event_is_reported_with_the_state_after_it() -> None:
 
 
 async def test_texts_are_reported_while_they_are_written() -> None:
-    fakes, reported = FakeEngines(), list[ProgressItem]()
-    fakes.student.draft.gate = asyncio.Event()
+    fakes, reported = SplitEngines(), list[ProgressItem]()
+    fakes.student.release = asyncio.Event()
     run = asyncio.create_task(solve(fakes, reported))
-    await fakes.student.draft.arrived.wait()
+    await fakes.student.called.wait()
     assert text_of(reported, Stage.DRAFT) == DRAFT
     assert advanced(reported) == []
-    fakes.student.draft.gate.set()
+    fakes.student.release.set()
     await run
     assert text_of(reported, Stage.DRAFT) == DRAFT
     assert text_of(reported, Stage.REFINE_GLOBALLY) == GLOBAL
-    assert text_of(reported, Stage.REFINE_LOCALLY) == TAIL  # without the step that is kept
+    assert text_of(reported, Stage.REFINE_LOCALLY) == LOCAL_TAIL  # without the step that is kept
     for kind, stage in (
         (CandidateKind.GLOBAL, Stage.REFINE_GLOBALLY),
         (CandidateKind.LOCAL, Stage.REFINE_LOCALLY),
@@ -98,19 +98,19 @@ async def test_texts_are_reported_while_they_are_written() -> None:
 
 
 async def test_telling_changes_nothing() -> None:
-    quiet, fakes = FakeEngines(), FakeEngines()
-    outcome = await refine(job(), quiet.engines(), FakeClock())
+    quiet, fakes = SplitEngines(), SplitEngines()
+    outcome = await refine(job(), quiet.engines(), ManualClock())
     assert await solve(fakes, []) == outcome
     assert [c.solution for c in outcome.state.candidates] == [DRAFT, GLOBAL, LOCAL]
     for engines, streamed in ((quiet, False), (fakes, True)):
-        for writer in (engines.student.draft, engines.global_refiner, engines.local_refiner):
-            assert [requested.streamed for requested in writer.requested] == [streamed]
+        for writer in (engines.student, engines.global_refiner, engines.local_refiner):
+            assert [request.streamed for request in writer.requests] == [streamed]
 
 
 async def test_of_best_of_n_only_the_draft_is_streamed() -> None:
-    fakes, reported = FakeEngines(), list[ProgressItem]()
+    fakes, reported = SplitEngines(), list[ProgressItem]()
     outcome = await solve(fakes, reported, job(Strategy.BEST_OF_N))
-    assert [requested.streamed for requested in fakes.student.samples.requested] == [False]
+    assert [request.streamed for request in fakes.samples.requests] == [False]
     assert text_of(reported, Stage.DRAFT) == DRAFT
     (drafted, _) = advanced(reported)
     assert len(drafted.state.candidates) == 3
@@ -118,7 +118,7 @@ async def test_of_best_of_n_only_the_draft_is_streamed() -> None:
 
 
 async def test_a_refinement_that_fails_is_reported_as_such_after_its_text() -> None:
-    fakes, reported = FakeEngines(), list[ProgressItem]()
+    fakes, reported = SplitEngines(), list[ProgressItem]()
     fakes.global_refiner.fault = "bad_response"
     await solve(fakes, reported)
     assert text_of(reported, Stage.REFINE_GLOBALLY) == GLOBAL
@@ -134,8 +134,8 @@ async def test_a_refinement_that_fails_is_reported_as_such_after_its_text() -> N
 
 
 async def test_a_draft_that_fails_is_reported_before_it_is_raised() -> None:
-    fakes, reported = FakeEngines(), list[ProgressItem]()
-    fakes.student.draft.fault = "failed"
+    fakes, reported = SplitEngines(), list[ProgressItem]()
+    fakes.student.fault = "failed"
     with pytest.raises(NoDraftError):
         await solve(fakes, reported)
     assert text_of(reported, Stage.DRAFT) == DRAFT

@@ -1,6 +1,5 @@
 """A whole request through fakes at the ports: results and faults."""
 
-import asyncio
 from dataclasses import replace
 
 import pytest
@@ -19,12 +18,14 @@ from glore.refinement.types import (
     Stage,
     Strategy,
 )
-from tests.service.refinement.builders import DRAFT, GLOBAL, LOCAL, job
-from tests.service.refinement.fakes import FakeClock, FakeEngines, FakeGenerator
+from tests.service.clock import ManualClock
+from tests.service.fakes import DRAFT, GLOBAL, LOCAL
+from tests.service.refinement.builders import job
+from tests.service.refinement.split_engines import SplitEngines
 
 
-async def solve(fakes: FakeEngines, chosen: Job | None = None) -> Solved:
-    return await refine(chosen or job(), fakes.engines(), FakeClock())
+async def solve(fakes: SplitEngines, chosen: Job | None = None) -> Solved:
+    return await refine(chosen or job(), fakes.engines(), ManualClock())
 
 
 def kinds(outcome: Solved) -> list[CandidateKind]:
@@ -39,7 +40,7 @@ def costs_of(outcome: Solved, stage: Stage) -> list[Cost]:
 
 
 async def test_glore_drafts_scores_refines_twice_and_ranks() -> None:
-    outcome = await solve(FakeEngines())
+    outcome = await solve(SplitEngines())
     assert [c.solution for c in outcome.state.candidates] == [DRAFT, GLOBAL, LOCAL]
     assert [c.answer for c in outcome.state.candidates] == ["13", "12", "12"]
     assert [c.outcome_score for c in outcome.state.candidates] == [0.3, 0.8, 0.8]
@@ -51,19 +52,19 @@ async def test_glore_drafts_scores_refines_twice_and_ranks() -> None:
 
 
 async def test_each_engine_reads_its_own_prompt() -> None:
-    fakes, chosen = FakeEngines(), job()
+    fakes, chosen = SplitEngines(), job()
     await solve(fakes, chosen)
     question = chosen.question
-    assert fakes.student.draft.requested[0].prompt == student_prompt(question)
-    assert fakes.global_refiner.requested[0].prompt == global_refiner_prompt(question, DRAFT)
-    assert fakes.local_refiner.requested[0].prompt == local_refiner_prompt(question, DRAFT, 1)
-    assert fakes.sorm.requested[0].texts == ("Tom has 3 bags.", "3 * 4 = 13", "#### 13")
-    assert [requested.texts for requested in fakes.orm.requested] == [(DRAFT,), (GLOBAL, LOCAL)]
+    assert fakes.student.requests[0].prompt == student_prompt(question)
+    assert fakes.global_refiner.requests[0].prompt == global_refiner_prompt(question, DRAFT)
+    assert fakes.local_refiner.requests[0].prompt == local_refiner_prompt(question, DRAFT, 1)
+    assert fakes.sorm.requests[0].texts == ("Tom has 3 bags.", "3 * 4 = 13", "#### 13")
+    assert [request.texts for request in fakes.orm.requests] == [(DRAFT,), (GLOBAL, LOCAL)]
 
 
 async def test_the_local_refinement_keeps_the_text_before_the_first_error() -> None:
-    fakes = FakeEngines()
-    fakes.student.draft.text = "  Oné\r\n\n \tTwo 13\nThree\n\n"
+    fakes = SplitEngines()
+    fakes.student.text = "  Oné\r\n\n \tTwo 13\nThree\n\n"
     fakes.local_refiner.text = "\n\n  Two 12\n#### 12 \n"
     outcome = await solve(fakes, job(Strategy.LOCAL))
     local = outcome.selected
@@ -74,12 +75,12 @@ async def test_the_local_refinement_keeps_the_text_before_the_first_error() -> N
 
 
 async def test_sampling_settings_reach_the_engines() -> None:
-    fakes = FakeEngines()
+    fakes = SplitEngines()
     chosen = job(temperature=0.3, max_tokens=64)
     await solve(fakes, replace(chosen, sampling=replace(chosen.sampling, top_p=0.9)))
-    for engine in (fakes.student.draft, fakes.global_refiner, fakes.local_refiner):
-        (requested,) = engine.requested
-        assert (requested.n, requested.temperature, requested.top_p, requested.max_tokens) == (
+    for engine in (fakes.student, fakes.global_refiner, fakes.local_refiner):
+        (request,) = engine.requests
+        assert (request.n, request.temperature, request.top_p, request.max_tokens) == (
             1,
             0.3,
             0.9,
@@ -91,9 +92,9 @@ async def test_sampling_settings_reach_the_engines() -> None:
 async def test_best_of_n_draws_all_samples_in_one_warmer_call(
     temperature: float, of_samples: float
 ) -> None:
-    fakes = FakeEngines()
+    fakes = SplitEngines()
     outcome = await solve(fakes, job(Strategy.BEST_OF_N, temperature=temperature))
-    (draft,), (samples,) = fakes.student.draft.requested, fakes.student.samples.requested
+    (draft,), (samples,) = fakes.student.requests, fakes.samples.requests
     assert (draft.n, draft.temperature) == (1, temperature)
     assert (samples.n, samples.temperature) == (2, of_samples)
     assert kinds(outcome) == [CandidateKind.DRAFT, CandidateKind.SAMPLE, CandidateKind.SAMPLE]
@@ -101,16 +102,16 @@ async def test_best_of_n_draws_all_samples_in_one_warmer_call(
 
 
 async def test_equal_solutions_are_sent_to_the_orm_once() -> None:
-    fakes = FakeEngines()
+    fakes = SplitEngines()
     fakes.global_refiner.text = f"{DRAFT}\n"
     outcome = await solve(fakes)
-    assert [requested.texts for requested in fakes.orm.requested] == [(DRAFT,), (LOCAL,)]
+    assert [request.texts for request in fakes.orm.requests] == [(DRAFT,), (LOCAL,)]
     assert [c.outcome_score for c in outcome.state.candidates] == [0.3, 0.3, 0.8]
 
 
 async def test_no_first_error_is_no_degradation() -> None:
-    fakes = FakeEngines()
-    fakes.sorm.values = (0.9, 0.9, 0.9)
+    fakes = SplitEngines()
+    fakes.sorm.scores = (0.9, 0.9, 0.9)
     outcome = await solve(fakes)
     assert kinds(outcome) == [CandidateKind.DRAFT, CandidateKind.GLOBAL]
     assert outcome.critique is None
@@ -118,20 +119,16 @@ async def test_no_first_error_is_no_degradation() -> None:
 
 
 async def test_a_cut_off_completion_says_so() -> None:
-    fakes = FakeEngines()
-    fakes.student.draft.finish_reason = "length"
+    fakes = SplitEngines()
+    fakes.student.finish_reason = "length"
     outcome = await solve(fakes, job(Strategy.DRAFT))
     assert outcome.selected.finish_reason == "length"
 
 
 async def test_costs_are_stored_per_stage() -> None:
-    fakes, clock = FakeEngines(), FakeClock()
-
-    def pass_seconds(seconds: float) -> None:
-        clock.now += seconds
-
-    fakes.student.draft.on_call = lambda: pass_seconds(2.0)
-    fakes.orm.on_call = lambda: pass_seconds(0.5)
+    fakes, clock = SplitEngines(), ManualClock()
+    fakes.student.on_call = lambda: clock.advance(2.0)
+    fakes.orm.on_call = lambda: clock.advance(0.5)
     outcome = await refine(job(), fakes.engines(), clock)
     costs = {cost.stage: cost for cost in outcome.state.costs}
     assert set(costs) == set(Stage)
@@ -161,7 +158,7 @@ async def test_costs_are_stored_per_stage() -> None:
 async def test_a_failing_engine_costs_its_candidate(
     role: str, stage: Stage, left: list[CandidateKind], reason: FaultReason
 ) -> None:
-    fakes = FakeEngines()
+    fakes = SplitEngines()
     getattr(fakes, role).fault = reason
     outcome = await solve(fakes)
     assert kinds(outcome) == left
@@ -170,7 +167,7 @@ async def test_a_failing_engine_costs_its_candidate(
 
 
 async def test_without_the_orm_the_step_scores_decide() -> None:
-    fakes = FakeEngines()
+    fakes = SplitEngines()
     fakes.orm.fault = "unreachable"
     outcome = await solve(fakes)
     assert outcome.selection == Selection(1, SelectionReason.STEP_SCORE)
@@ -183,7 +180,7 @@ async def test_without_the_orm_the_step_scores_decide() -> None:
 
 
 async def test_with_the_student_alone_the_draft_is_the_answer() -> None:
-    fakes = FakeEngines()
+    fakes = SplitEngines()
     for engine in (fakes.global_refiner, fakes.local_refiner, fakes.sorm, fakes.orm):
         engine.fault = "failed"
     outcome = await solve(fakes)
@@ -196,7 +193,7 @@ async def test_with_the_student_alone_the_draft_is_the_answer() -> None:
 
 @pytest.mark.parametrize("blank", ["", " \n\t\n"])
 async def test_a_blank_refinement_is_a_bad_response(blank: str) -> None:
-    fakes = FakeEngines()
+    fakes = SplitEngines()
     fakes.global_refiner.text = fakes.local_refiner.text = blank
     outcome = await solve(fakes)
     assert kinds(outcome) == [CandidateKind.DRAFT]
@@ -219,8 +216,8 @@ async def test_a_blank_refinement_is_a_bad_response(blank: str) -> None:
 async def test_scores_that_make_no_sense_are_refused(
     values: tuple[float, ...], reason: FaultReason
 ) -> None:
-    fakes = FakeEngines()
-    fakes.sorm.values = fakes.orm.values = values
+    fakes = SplitEngines()
+    fakes.sorm.scores = fakes.orm.scores = values
     outcome = await solve(fakes)
     assert Degradation(Stage.SCORE, reason) in outcome.state.degraded
     assert {missing.stage for missing in outcome.state.degraded} == {Stage.SCORE, Stage.RERANK}
@@ -228,8 +225,8 @@ async def test_scores_that_make_no_sense_are_refused(
 
 
 async def test_samples_that_fail_leave_the_draft() -> None:
-    fakes = FakeEngines()
-    fakes.student.samples.fault = "overloaded"
+    fakes = SplitEngines()
+    fakes.samples.fault = "overloaded"
     outcome = await solve(fakes, job(Strategy.BEST_OF_N))
     assert outcome.selection == Selection(0, SelectionReason.ONLY_CANDIDATE)
     assert outcome.state.degraded == (Degradation(Stage.DRAFT, "overloaded"),)
@@ -237,16 +234,16 @@ async def test_samples_that_fail_leave_the_draft() -> None:
 
 
 async def test_the_first_sample_stands_in_for_a_draft_that_failed() -> None:
-    fakes = FakeEngines()
-    fakes.student.draft.fault = "failed"
+    fakes = SplitEngines()
+    fakes.student.fault = "failed"
     outcome = await solve(fakes, job(Strategy.BEST_OF_N))
     assert kinds(outcome) == [CandidateKind.DRAFT, CandidateKind.SAMPLE]
     assert outcome.state.degraded == (Degradation(Stage.DRAFT, "failed"),)
 
 
 async def test_blank_samples_are_left_out() -> None:
-    fakes = FakeEngines()
-    fakes.student.samples.samples = (" ", "#### 12")
+    fakes = SplitEngines()
+    fakes.samples.samples = (" ", "#### 12")
     outcome = await solve(fakes, job(Strategy.BEST_OF_N))
     assert [c.solution for c in outcome.state.candidates] == [DRAFT, "#### 12"]
     assert outcome.state.degraded == (Degradation(Stage.DRAFT, "bad_response"),)
@@ -256,8 +253,8 @@ async def test_blank_samples_are_left_out() -> None:
     ("reason", "timed_out"), [("unreachable", False), ("overloaded", False), ("timeout", True)]
 )
 async def test_no_draft_is_an_error_that_says_why(reason: FaultReason, timed_out: bool) -> None:
-    fakes = FakeEngines()
-    fakes.student.draft.fault = reason
+    fakes = SplitEngines()
+    fakes.student.fault = reason
     with pytest.raises(NoDraftError) as caught:
         await solve(fakes)
     assert caught.value.reason == reason
@@ -266,8 +263,8 @@ async def test_no_draft_is_an_error_that_says_why(reason: FaultReason, timed_out
 
 
 async def test_missing_samples_do_not_hide_why_there_is_no_draft() -> None:
-    fakes = FakeEngines()
-    fakes.student.draft.fault = "timeout"
+    fakes = SplitEngines()
+    fakes.student.fault = "timeout"
     with pytest.raises(NoDraftError) as caught:
         await solve(fakes, job(Strategy.BEST_OF_N, max_calls=2))
     assert caught.value.reason == "timeout"
@@ -278,24 +275,24 @@ async def test_missing_samples_do_not_hide_why_there_is_no_draft() -> None:
 
 
 async def test_a_blank_draft_is_no_draft() -> None:
-    fakes = FakeEngines()
-    fakes.student.draft.text = "\n"
+    fakes = SplitEngines()
+    fakes.student.text = "\n"
     with pytest.raises(NoDraftError, match="bad_response"):
         await solve(fakes)
 
 
 async def test_a_cap_that_forbids_the_draft_is_reported() -> None:
     with pytest.raises(NoDraftError) as caught:
-        await solve(FakeEngines(), job(max_calls=0))
+        await solve(SplitEngines(), job(max_calls=0))
     assert caught.value.reason is DegradedReason.CALL_CAP
     assert not caught.value.timed_out
 
 
 @pytest.mark.parametrize("bug", [RuntimeError("bug"), TimeoutError("not a port's error")])
 async def test_a_bug_in_an_adapter_is_not_hidden_and_stops_the_rest(bug: Exception) -> None:
-    fakes = FakeEngines()
+    fakes = SplitEngines()
     fakes.sorm.fault = bug
-    fakes.global_refiner.gate = asyncio.Event()
+    fakes.global_refiner.hangs = True
     with pytest.raises(ExceptionGroup) as caught:
         await solve(fakes)
     assert caught.value.exceptions == (bug,)
@@ -303,7 +300,7 @@ async def test_a_bug_in_an_adapter_is_not_hidden_and_stops_the_rest(bug: Excepti
 
 
 async def test_one_engines_may_serve_several_requests() -> None:
-    fakes = FakeEngines(global_refiner=FakeGenerator("global_refiner", text=GLOBAL))
+    fakes = SplitEngines()
     first = await solve(fakes)
-    fakes.student.draft.requested.clear()
+    fakes.student.requests.clear()
     assert (await solve(fakes)).state.candidates == first.state.candidates

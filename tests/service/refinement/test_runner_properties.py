@@ -15,8 +15,10 @@ from glore.formats.prompts import student_prompt
 from glore.formats.steps import prefix_before, split_steps
 from glore.refinement.runner import NoDraftError, Solved, refine
 from glore.refinement.types import CandidateKind, Job, Strategy
+from tests.service.clock import ManualClock
+from tests.service.fakes import FakeGenerator
 from tests.service.refinement.builders import first_error_step, job
-from tests.service.refinement.fakes import FakeClock, FakeEngines, FakeGenerator
+from tests.service.refinement.split_engines import SplitEngines
 
 alphabet = st.sampled_from("ab1 \t\n\r\v\x1c\x85\u2028é#🍬")
 lines = st.text(alphabet, min_size=1, max_size=8)
@@ -40,38 +42,38 @@ many = settings(max_examples=100)
 
 
 @st.composite
-def worlds(draw: st.DrawFn) -> FakeEngines:
+def worlds(draw: st.DrawFn) -> SplitEngines:
     """Engines that write anything, score anything, and fail in any way."""
-    fakes = FakeEngines()
-    fakes.student.draft.text = draw(several_lines() | texts)
-    fakes.student.samples.samples = tuple(draw(st.lists(texts, max_size=4)))
+    fakes = SplitEngines()
+    fakes.student.text = draw(several_lines() | texts)
+    fakes.samples.samples = tuple(draw(st.lists(texts, max_size=4)))
     fakes.global_refiner.text = draw(texts)
     fakes.local_refiner.text = draw(several_lines() | texts)
-    steps = len(split_steps(fakes.student.draft.text.strip()))
+    steps = len(split_steps(fakes.student.text.strip()))
     scores = st.floats(0.0, 1.0)
     good = min(steps, draw(st.sampled_from([0, 1, 1, 2, 3])))  # steps before the first error
     rest = draw(st.lists(scores, min_size=steps - good, max_size=steps - good))
-    fakes.sorm.values = (*[0.9] * good, *([0.2, *rest[1:]] if draw(st.booleans()) else rest))[
+    fakes.sorm.scores = (*[0.9] * good, *([0.2, *rest[1:]] if draw(st.booleans()) else rest))[
         :steps
     ]
     fakes.orm.singly = draw(st.booleans())
     for engine in fakes.all():
         engine.fault = draw(faults)
-        engine.wants = draw(st.sampled_from([0, 0, 0, 1, 2, 3]))
-        engine.repeats = draw(st.sampled_from([0, 0, 0, 1, 2]))
+        engine.extra_calls = draw(st.sampled_from([0, 0, 0, 1, 2, 3]))
+        engine.repeated_calls = draw(st.sampled_from([0, 0, 0, 1, 2]))
         if isinstance(engine, FakeGenerator):
-            engine.tells = draw(st.integers(0, 150))  # perhaps more than it was granted
+            engine.reported_tokens = draw(st.integers(0, 150))  # perhaps more than it was granted
     return fakes
 
 
-def outcome_of(fakes: FakeEngines, chosen: Job) -> Solved | None:
+def outcome_of(fakes: SplitEngines, chosen: Job) -> Solved | None:
     ended = end_of(fakes, chosen)
     return ended if isinstance(ended, Solved) else None
 
 
-def end_of(fakes: FakeEngines, chosen: Job) -> Solved | NoDraftError:
+def end_of(fakes: SplitEngines, chosen: Job) -> Solved | NoDraftError:
     try:
-        return asyncio.run(refine(chosen, fakes.engines(), FakeClock()))
+        return asyncio.run(refine(chosen, fakes.engines(), ManualClock()))
     except NoDraftError as error:
         return error
 
@@ -91,7 +93,7 @@ def test_the_cases_that_matter_are_among_those_that_are_drawn() -> None:
 
     @settings(max_examples=300, derandomize=True, database=None)
     @given(worlds(), jobs)
-    def look(fakes: FakeEngines, chosen: Job) -> None:
+    def look(fakes: SplitEngines, chosen: Job) -> None:
         outcome = outcome_of(fakes, chosen)
         if outcome is None:
             return
@@ -115,7 +117,7 @@ def test_the_cases_that_matter_are_among_those_that_are_drawn() -> None:
 @many
 @given(worlds(), jobs)
 def test_the_text_before_the_first_error_is_stored_byte_for_byte(
-    fakes: FakeEngines, chosen: Job
+    fakes: SplitEngines, chosen: Job
 ) -> None:
     outcome = outcome_of(fakes, chosen)
     count = first_error_step(outcome.state) if outcome is not None else None
@@ -130,17 +132,17 @@ def test_the_text_before_the_first_error_is_stored_byte_for_byte(
             assert candidate.solution[len(stored) :] == fakes.local_refiner.text.strip()
             before, after = split_steps(draft), split_steps(candidate.solution)
             assert [step.text for step in after[:count]] == [step.text for step in before[:count]]
-            (requested,) = fakes.local_refiner.requested
-            assert str(requested.prompt).endswith("Solution:\n" + stored)
+            (request,) = fakes.local_refiner.requests
+            assert str(request.prompt).endswith("Solution:\n" + stored)
     assert outcome.critique is not None
     assert outcome.critique.replace(f"{BAD} ", "", 1) == draft
 
 
 @many
 @given(worlds(), jobs)
-def test_there_is_an_answer_whenever_there_is_a_draft(fakes: FakeEngines, chosen: Job) -> None:
+def test_there_is_an_answer_whenever_there_is_a_draft(fakes: SplitEngines, chosen: Job) -> None:
     outcome = outcome_of(fakes, chosen)
-    draft = fakes.student.draft
+    draft = fakes.student
     drafted = draft.fault is None and draft.text.strip()
     if drafted:
         assert outcome is not None
@@ -152,7 +154,7 @@ def test_there_is_an_answer_whenever_there_is_a_draft(fakes: FakeEngines, chosen
 @many
 @given(worlds(), jobs)
 def test_what_the_engines_saw_is_what_is_counted_and_within_the_caps(
-    fakes: FakeEngines, chosen: Job
+    fakes: SplitEngines, chosen: Job
 ) -> None:
     check_spending(fakes, chosen)
 
@@ -160,30 +162,30 @@ def test_what_the_engines_saw_is_what_is_counted_and_within_the_caps(
 @many
 @given(worlds(), jobs)
 def test_an_orm_that_needs_a_call_for_each_candidate_is_requested_only_when_they_are_there(
-    fakes: FakeEngines, chosen: Job
+    fakes: SplitEngines, chosen: Job
 ) -> None:
     fakes.orm.singly = True
     end_of(fakes, chosen)
-    assert fakes.orm.without_calls == 0
+    assert fakes.orm.denied == 0
 
 
 @settings(max_examples=40, deadline=None)
 @given(worlds(), jobs, st.lists(st.booleans(), min_size=6, max_size=6))
 def test_so_it_is_when_engines_hang_until_time_is_up(
-    fakes: FakeEngines, chosen: Job, hang: list[bool]
+    fakes: SplitEngines, chosen: Job, hang: list[bool]
 ) -> None:
     for engine, hangs in zip(fakes.all(), hang, strict=True):
-        engine.gate = asyncio.Event() if hangs else None
+        engine.hangs = hangs
     check_spending(fakes, replace(chosen, budget=replace(chosen.budget, deadline=0.02)))
 
 
-def check_spending(fakes: FakeEngines, chosen: Job) -> None:
+def check_spending(fakes: SplitEngines, chosen: Job) -> None:
     """Calls and tokens are within the caps, and told: those that nobody saw as lost."""
     state = end_of(fakes, chosen).state
-    calls = sum(engine.created for engine in fakes.all())
+    calls = sum(engine.calls for engine in fakes.all())
     assert state.engine_calls == calls <= chosen.budget.max_calls
     assert sum(cost.engine_calls for cost in state.costs) == calls
-    tokens = sum(engine.generated for engine in fakes.all())
+    tokens = sum(engine.generated_tokens for engine in fakes.all())
     reported = state.generated_tokens + state.lost_tokens
     assert state.generated_tokens <= tokens <= reported <= chosen.budget.max_generated_tokens
     assert sum(cost.generated_tokens for cost in state.costs) == state.generated_tokens
@@ -191,11 +193,11 @@ def check_spending(fakes: FakeEngines, chosen: Job) -> None:
 
 @many
 @given(worlds(), jobs)
-def test_the_draft_is_first_and_no_two_lines_are_joined(fakes: FakeEngines, chosen: Job) -> None:
+def test_the_draft_is_first_and_no_two_lines_are_joined(fakes: SplitEngines, chosen: Job) -> None:
     outcome = outcome_of(fakes, chosen)
     if outcome is None:
         return
-    assert fakes.student.draft.requested[0].prompt == student_prompt(chosen.question)
+    assert fakes.student.requests[0].prompt == student_prompt(chosen.question)
     for candidate in outcome.state.candidates:
         offset = candidate.completion_offset
         assert offset == 0 or candidate.solution[offset - 1] == "\n"

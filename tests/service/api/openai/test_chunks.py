@@ -210,7 +210,7 @@ async def test_an_error_after_the_first_word_is_raised_while_reading(
 async def test_a_bug_while_streaming_tells_nothing(
     openai: AsyncOpenAI, engines: FakeEngines
 ) -> None:
-    engines.student.bug = RuntimeError("boom")
+    engines.student.fault = RuntimeError("boom")
     with pytest.raises(sdk.APIError) as broken:
         await stream_of(openai)
     assert broken.value.code == "internal_error"

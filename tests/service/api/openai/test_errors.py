@@ -79,7 +79,7 @@ async def test_a_deadline_that_has_passed_is_not_tried_again(
 async def test_a_bug_tells_nothing_and_is_not_tried_again(
     app: FastAPI, engines: FakeEngines
 ) -> None:
-    engines.student.bug = RuntimeError(f"boom: {QUESTION}")
+    engines.student.fault = RuntimeError(f"boom: {QUESTION}")
     async with client_of(app, max_retries=2) as client:
         with pytest.raises(sdk.InternalServerError) as broken:
             await create(client)

@@ -65,12 +65,11 @@ async def test_a_chat_goes_on_with_the_messages_of_the_client_itself(
     first = await create(openai, messages=[HELPFUL, ASKED])
     answer = first.choices[0].message
     for turn in (answer, answer.model_dump(), {"role": "assistant", "content": LOCAL}):
-        engines.student.prompts.clear()
+        engines.student.requests.clear()
         await create(openai, messages=[HELPFUL, ASKED, turn, AGAIN])
-        (prompt,) = engines.student.prompts
-        assert isinstance(prompt, str)
+        (request,) = engines.student.requests
         for said in ("helpful", f"User: {QUESTION} Assistant: Tom has 3 bags.", "And with 5 bags?"):
-            assert said in prompt
+            assert said in str(request.prompt)
 
 
 @pytest.mark.parametrize(
@@ -145,8 +144,8 @@ async def test_what_describes_a_message_changes_nothing(
     ]
     await create(openai, messages=plain)
     await create(openai, messages=messages)
-    before, after = engines.student.prompts
-    assert before == after
+    before, after = engines.student.requests
+    assert before.prompt == after.prompt
 
 
 @pytest.mark.parametrize(

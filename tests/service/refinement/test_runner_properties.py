@@ -91,7 +91,7 @@ def test_the_cases_that_matter_are_among_those_that_are_drawn() -> None:
     """A property that is seldom reached shows little: these are counted, over fixed draws."""
     reached: Counter[str] = Counter()
 
-    @settings(max_examples=300, derandomize=True, database=None)
+    @settings(max_examples=400, derandomize=True, database=None)
     @given(worlds(), jobs)
     def look(fakes: SplitEngines, chosen: Job) -> None:
         outcome = outcome_of(fakes, chosen)

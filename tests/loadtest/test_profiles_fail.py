@@ -61,7 +61,7 @@ async def test_requests_do_not_wait_for_answers(tmp_path: Path) -> None:
         service.meets = asyncio.Barrier(count)
         again = await profiled("steady", tmp_path, "--url", service.url)
     assert first.status == again.status == 0, again.said
-    assert count == again.all["requests"] > 10
+    assert count == again.all["requests"] > 5
     assert math.isclose(again.all["answered"], count)
 
 

@@ -17,6 +17,7 @@ from glore.settings import Settings
 from glore.variables import names_of
 from glore_models.serving.bundle import SHIPPED, chosen_bundle
 from glore_models.serving.engines import ROLES_OF
+from loadtest.simulator import parsed
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -75,9 +76,22 @@ def test_the_compose_file_is_valid_and_its_files_are_there() -> None:
     PyCompose.from_json(re.sub(r"\$\{\w+:[?-][^}]*\}", "/given", text))
     for service in compose()["services"].values():
         for volume in service.get("volumes", ()):
-            source = volume.split(":")[0]
+            source = volume.split(":")[0] if isinstance(volume, str) else volume["source"]
             if source.startswith("."):
                 assert (DEPLOY / source).exists(), source
+
+
+def test_the_simulator_of_the_compose_file_stands_for_both_engines() -> None:
+    services = compose()["services"]
+    simulator, gateway = services["simulator"], services["gateway"]
+    aliases = simulator["networks"]["default"]["aliases"]
+    assert set(aliases) == set(ROLES_OF) == set(gateway["depends_on"])
+    command = simulator["command"]
+    port = command[command.index("--port") + 1]
+    urls = [gateway["environment"][f"GLORE_{name.upper()}__URL"] for name in aliases]
+    assert urls == [f"http://{name}:{port}" for name in aliases]
+    assert simulator["entrypoint"] == ["python", "-m", "loadtest.simulator"]
+    assert parsed(command)[1:] == ("0.0.0.0", int(port))  # noqa: S104 - in a container
 
 
 def environments() -> Iterator[tuple[str, dict[str, str]]]:

@@ -1,6 +1,7 @@
-# Two images; docs/guides/deploy.md says what was checked without a Docker daemon.
+# Three images; docs/guides/deploy.md says what was checked without a Docker daemon.
 #   docker build --target gateway -t glore-gateway .   the gateway: no torch, no models
 #   docker build --target demo    -t glore-demo .      engines, models and gateway, on a CPU
+#   docker build --target engines -t glore-engines .   vLLM for a GPU, with the models
 FROM python:3.11.14-slim-bookworm AS build
 WORKDIR /build
 COPY requirements/build.txt requirements/gateway.txt requirements/
@@ -48,3 +49,14 @@ EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=180s \
     CMD [".venv/bin/python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/readyz', timeout=3)"]
 ENTRYPOINT [".venv/bin/glore", "up", "--host", "0.0.0.0"]
+
+FROM vllm/vllm-openai:v0.32.0 AS engines
+COPY --from=demo /cache/student /models/student
+COPY --from=demo /cache/scorer /models/scorer
+COPY models/src/glore_models/bundle /bundle
+ENV HOME=/tmp \
+    HF_HUB_OFFLINE=1
+USER 10001:10001
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=5s --start-period=300s \
+    CMD ["curl", "-fsS", "http://127.0.0.1:8000/health"]

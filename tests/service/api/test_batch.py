@@ -140,6 +140,12 @@ async def test_two_connections_share_the_work(
         ({"questions": []}, "questions"),
         ({"questions": [*questions(2), {"question": ""}]}, "questions.2.question"),
         ({"questions": [{"question": "x", "deadline_ms": 10**9}]}, "questions.0.deadline_ms"),
+        # no question uses it, but the document says what it may be
+        (
+            {"questions": [{"question": "x", "deadline_ms": 1000}], "deadline_ms": 10**9},
+            "deadline_ms",
+        ),
+        ({"questions": [{"question": "x", "rounds": 1}], "rounds": 10**3}, "rounds"),
         ({"questions": [{"question": "x", "more": 1}]}, "questions.0.more"),
         ({"questions": questions(1), "sampling": {"n": 99}}, "sampling.n"),
         ({"questions": questions(1001)}, "questions"),

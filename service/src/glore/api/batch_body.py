@@ -18,7 +18,7 @@ from glore.api.context import Limits
 from glore.api.json_text import JsonText, check_size
 from glore.api.problems import MAX_FAULTS, MAX_NAME, field_faults, invalid_request
 from glore.api.schemas import SolveOptions, SolveRequest
-from glore.api.solve import job_of
+from glore.api.solve import beyond_limits, job_of
 from glore.errors import FieldError, InvalidRequestError, UnsupportedMediaTypeError
 from glore.refinement.types import Job
 
@@ -177,7 +177,7 @@ async def _checked(fields: dict[str, object], questions: list[object], limits: L
         if len(faults) >= MAX_FAULTS:
             break
         await pauses.after()
-    if faults:
+    if faults := faults or beyond_limits(options, limits):  # also where each question has its own
         raise invalid_request(faults[:MAX_FAULTS])
     return Batch(ids, jobs, await digest_of(ids, requests))
 

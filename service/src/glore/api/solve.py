@@ -15,7 +15,7 @@ from glore.api.json_text import check_size
 from glore.api.openapi import SOLVE_ERRORS
 from glore.api.problems import TOO_LONG, invalid_request
 from glore.api.record import record_of
-from glore.api.schemas import SolveRequest, SolveResponse
+from glore.api.schemas import SolveOptions, SolveRequest, SolveResponse
 from glore.api.stream import MEDIA_TYPE as EVENT_STREAM
 from glore.api.stream import EventStreamResponse
 from glore.errors import FieldError, UnsupportedMediaTypeError
@@ -75,6 +75,25 @@ async def solve(
     return await solve_once(job, request, context)
 
 
+def beyond_limits(options: SolveOptions, limits: Limits) -> list[FieldError]:
+    """The parts of the budget that are more than the server allows."""
+    given = options.deadline_ms if "deadline_ms" in options.model_fields_set else 0
+    return [
+        FieldError(name, f"Input should be less than or equal to {bound}")
+        for name, value, bound in (
+            ("deadline_ms", given, round(limits.max_deadline * 1000)),
+            (
+                "max_generated_tokens",
+                options.max_generated_tokens or 0,
+                limits.max_generated_tokens,
+            ),
+            ("max_engine_calls", options.max_engine_calls or 0, limits.max_calls),
+            ("rounds", options.rounds, limits.max_rounds),
+        )
+        if value > bound
+    ]
+
+
 def job_of(body: SolveRequest, limits: Limits) -> Job:
     """The job of a request within the server's limits.
 
@@ -92,21 +111,11 @@ def job_of(body: SolveRequest, limits: Limits) -> Job:
         faults.append(FieldError("question", message, TOO_LONG))
     if "n" in body.sampling.model_fields_set and body.strategy is not Strategy.BEST_OF_N:
         faults.append(FieldError("sampling.n", "Taken with strategy best_of_n only"))
-    calls = body.max_engine_calls or limits.max_calls
-    tokens = body.max_generated_tokens or limits.max_generated_tokens
-    given = body.deadline_ms if "deadline_ms" in body.model_fields_set else 0
-    faults += [
-        FieldError(name, f"Input should be less than or equal to {bound}")
-        for name, value, bound in (
-            ("deadline_ms", given, most),
-            ("max_generated_tokens", tokens, limits.max_generated_tokens),
-            ("max_engine_calls", calls, limits.max_calls),
-            ("rounds", body.rounds, limits.max_rounds),
-        )
-        if value > bound
-    ]
+    faults += beyond_limits(body, limits)
     if faults:
         raise invalid_request(faults)
+    calls = body.max_engine_calls or limits.max_calls
+    tokens = body.max_generated_tokens or limits.max_generated_tokens
     strategy = body.strategy or limits.strategy
     deadline = min(body.deadline_ms, most) / 1000
     return Job(

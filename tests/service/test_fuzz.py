@@ -35,7 +35,7 @@ UNWELL: Final = Simulated(
     timing=Timing(first_token=0.002),
     faults=(
         Fault("refused", 0.1),
-        Fault("400", 0.15, "student"),
+        Fault("400", 0.13, "student"),
         Fault("500", 0.05, "student"),
         *(Fault(kind, 0.03) for kind in KINDS),
     ),
@@ -77,6 +77,8 @@ def test_nothing_breaks_an_open_gateway(settings: Settings, engines: FakeEngines
     assert engines.student.calls > 0
 
 
+# Hypothesis prints a body of 200 kB where it draws one: a remark on our input, no fault of ours.
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("accept", ["*/*", EVENTS], ids=["whole", "streamed"])
 def test_nothing_breaks_a_gateway_whose_engines_fail_at_random(
@@ -85,23 +87,22 @@ def test_nothing_breaks_a_gateway_whose_engines_fail_at_random(
     with failing(settings) as (unwell, writer):
         found = fuzz(
             create_app(unwell),
-            examples=50,
+            examples=80,
             phases=("examples", "fuzzing"),
             accept=accept,
             unwell=True,
         )
         faults = dict(writer.faults)
     assert found.failures == []
-    assert len(set(KINDS) - faults.keys()) <= 1  # by chance one may not be drawn
+    assert faults.keys() == set(KINDS)
     assert found.reasons.keys() >= {"bad_response", "failed", "rejected"}
-    assert found.answers[f"POST {CHAT}"].keys() >= {200, 503}
-    assert 502 in {*found.answers[f"POST {CHAT}"], *found.answers["POST /solve"]}
+    assert found.answers[f"POST {CHAT}"].keys() >= {200, 502, 503}
     assert found.answers["POST /solve/batch"][LINES] > 10
     if accept == EVENTS:
         assert found.answers["POST /solve"][EVENTS] > 10
         assert found.answers[f"POST {CHAT}"][EVENTS] > 10
     else:
-        assert found.answers["POST /solve"].keys() >= {200, 503}
+        assert found.answers["POST /solve"].keys() >= {200, 502, 503}
 
 
 def test_an_event_of_another_shape_is_found(

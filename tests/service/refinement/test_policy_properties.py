@@ -170,10 +170,13 @@ class Walk:
 
 
 def test_the_cases_that_matter_are_among_those_that_are_drawn() -> None:
-    """A property that is seldom reached shows little: these are counted, over fixed draws."""
+    """A property that is seldom reached shows little: these are counted.
+
+    Hypothesis also draws constants of the modules that are loaded, so counts differ between runs.
+    """
     reached: Counter[str] = Counter()
 
-    @settings(max_examples=400, derandomize=True, database=None)
+    @settings(max_examples=1200, derandomize=True, database=None)
     @given(st.data(), jobs)
     def look(data: st.DataObject, chosen: Job) -> None:
         walk = Walk(data, chosen)

@@ -51,7 +51,7 @@ def worlds(draw: st.DrawFn) -> SplitEngines:
     fakes.local_refiner.text = draw(several_lines() | texts)
     steps = len(split_steps(fakes.student.text.strip()))
     scores = st.floats(0.0, 1.0)
-    good = min(steps, draw(st.sampled_from([0, 1, 1, 2, 3])))  # steps before the first error
+    good = min(steps, draw(st.sampled_from([1, 1, 2, 3, 0])))  # steps before the first error
     rest = draw(st.lists(scores, min_size=steps - good, max_size=steps - good))
     fakes.sorm.scores = (*[0.9] * good, *([0.2, *rest[1:]] if draw(st.booleans()) else rest))[
         :steps
@@ -88,10 +88,13 @@ jobs = st.builds(
 
 
 def test_the_cases_that_matter_are_among_those_that_are_drawn() -> None:
-    """A property that is seldom reached shows little: these are counted, over fixed draws."""
+    """A property that is seldom reached shows little: these are counted.
+
+    Hypothesis also draws constants of the modules that are loaded, so counts differ between runs.
+    """
     reached: Counter[str] = Counter()
 
-    @settings(max_examples=400, derandomize=True, database=None)
+    @settings(max_examples=600, derandomize=True, database=None)
     @given(worlds(), jobs)
     def look(fakes: SplitEngines, chosen: Job) -> None:
         outcome = outcome_of(fakes, chosen)

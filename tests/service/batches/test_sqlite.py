@@ -18,6 +18,7 @@ from glore.batches.opening import default_file, open_store
 from glore.batches.sqlite import open_sqlite
 from glore.batches.store import BatchName, StoreFailedError
 from tests.service.batches.asking import CONCURRENCY, LIMIT_S, engine, gateway, once, whole
+from tests.service.processes import Served
 
 NAME = BatchName("", "k")
 LEASE = 0.2
@@ -153,10 +154,28 @@ async def test_a_frozen_process_holds_nobody_for_long_and_all_go_on_when_it_thaw
         assert await store.finish(NAME, 0, "mine", "result")
 
 
+async def freeze_outside_of_a_write(process: Served, file: Path) -> None:
+    """Stop the process (SIGSTOP) where it does not hold the file's lock, which others wait for."""
+    while True:
+        process.tell(signal.SIGSTOP)
+        connection = sqlite3.connect(file, timeout=0.1, isolation_level=None)
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+        except sqlite3.OperationalError:
+            process.tell(signal.SIGCONT)
+            await asyncio.sleep(0.01)
+        else:
+            return
+        finally:
+            connection.close()
+
+
 async def test_a_gateway_that_was_frozen_goes_on_and_runs_nothing_that_another_has_run(
     tmp_path: Path,
 ) -> None:
-    location = f"sqlite:///{tmp_path / 'batches.sqlite3'}"
+    file = tmp_path / "batches.sqlite3"
+    location = f"sqlite:///{file}"
     async with (
         engine() as one,
         engine() as other,
@@ -167,7 +186,7 @@ async def test_a_gateway_that_was_frozen_goes_on_and_runs_nothing_that_another_h
         one.may.clear()
         work = asyncio.create_task(whole(first.url, "frozen"))
         await one.came.wait()
-        first.tell(signal.SIGSTOP)
+        await freeze_outside_of_a_write(first, file)
         results = await whole(second.url, "frozen")
         assert not work.done()
         first.tell(signal.SIGCONT)

@@ -195,9 +195,25 @@ class Simulator:
 
     async def _complete(self, call: Call) -> web.StreamResponse:
         prompt = call.body.get("prompt")
+        if call.body.get("echo") and call.body.get("max_tokens") == 0:
+            return await self._echo(call, [prompt] if isinstance(prompt, str) else prompt)
         if not isinstance(prompt, str):
             raise Refused(400, "prompt must be a string here", "BadRequestError")
         return await self._generate(call, prompt, chat=False)
+
+    async def _echo(self, call: Call, prompts: object) -> web.StreamResponse:
+        """The texts again, each token with its log-probability."""
+        if not isinstance(prompts, list) or not all(isinstance(each, str) for each in prompts):
+            raise Refused(400, "prompt must be a string or strings here", "BadRequestError")
+        texts = [writing.likelihoods(each) for each in prompts]
+        asked = sum(map(len, texts))
+        await self._wait(call, self._first(asked))
+        if call.fault == "nan":
+            texts = [[(token, math.nan) for token, _ in text] for text in texts]
+        if call.fault == "count":
+            texts = texts[:-1]
+        self.finished["length"] += len(texts)
+        return await send_whole(call, shapes.echoed(call.model, texts, asked))
 
     async def _chat(self, call: Call) -> web.StreamResponse:
         turns = call.body.get("messages")

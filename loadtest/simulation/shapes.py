@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any, Final, TypeAlias
 
 Json: TypeAlias = dict[str, Any]
@@ -64,6 +65,34 @@ def completion(model: str, texts: Sequence[tuple[str, str]], counts: Json) -> Js
         "ec_transfer_params": None,
         "metrics": None,
     }
+
+
+def echoed(model: str, texts: Sequence[Sequence[tuple[str, float]]], prompt_tokens: int) -> Json:
+    """`POST /v1/completions` that echoes; of each text the tokens and their log-probabilities."""
+    answer = completion(
+        model,
+        [("".join(token for token, _ in text), "length") for text in texts],
+        usage(prompt_tokens, len(texts)),
+    )
+    for choice, text in zip(answer["choices"], texts, strict=True):
+        values = [None, *(value for _, value in text[1:])]
+        names = [token for token, _ in text]
+        choice["logprobs"] = {
+            "text_offset": list(accumulate(map(len, names[:-1]), initial=0)),
+            "token_logprobs": values,
+            "tokens": names,
+            "top_logprobs": [
+                None if value is None else {token: value}
+                for token, value in zip(names, values, strict=True)
+            ],
+        }
+        choice["prompt_logprobs"] = [
+            None
+            if value is None
+            else {str(number): {"logprob": value, "rank": 1, "decoded_token": token}}
+            for number, (token, value) in enumerate(zip(names, values, strict=True))
+        ]
+    return answer
 
 
 def chat(model: str, texts: Sequence[tuple[str, str]], counts: Json) -> Json:

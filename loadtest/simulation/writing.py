@@ -54,6 +54,15 @@ def score_rows(text: str, labels: int) -> list[list[float]]:
     return rows
 
 
+def likelihoods(text: str) -> list[tuple[str, float]]:
+    """The tokens of `text` with the logarithms of their probabilities: low in a wrong sum."""
+    found = []
+    for line in text.splitlines(keepends=True):
+        (row,) = score_rows(f"{line.rstrip()}\n", 1)
+        found += [(token, math.log(row[0])) for token in tokens(line)]
+    return found
+
+
 def logit(chance: float) -> float:
     """The value whose logistic function is `chance`, in 0..1 without its ends."""
     return math.log(chance / (1.0 - chance))

@@ -25,6 +25,15 @@ ASKED: dict[str, tuple[str, dict[str, Any]]] = {
     "completion": ("/v1/completions", {"prompt": PROMPT, "max_tokens": 8, "temperature": 0.0}),
     "two": ("/v1/completions", {"prompt": PROMPT, "max_tokens": 8, "n": 2, "temperature": 0.7}),
     "chat": ("/v1/chat/completions", {"messages": TURNS, "max_tokens": 8, "temperature": 0.0}),
+    "echo": (
+        "/v1/completions",
+        {
+            "prompt": [f"{PROMPT}#### 5", f"{PROMPT}#### 6"],
+            "echo": True,
+            "logprobs": 0,
+            "max_tokens": 0,
+        },
+    ),
     "no such model": ("/v1/completions", {"prompt": PROMPT, "model": "nobody"}),
     "too long": ("/v1/completions", {"prompt": PROMPT, "max_tokens": 100_000}),
     "tokenize": ("/tokenize", {"prompt": PROMPT}),
@@ -58,13 +67,25 @@ def simulator() -> Iterator[str]:
 
 
 def shape_of(value: Any) -> Shape:
-    """The keys and kinds of a JSON value; of a list, that of each different element."""
+    """The keys and kinds of a JSON value; of a list, that of each different element.
+
+    Where the keys are tokens or their ids, any one stands for all.
+    """
     if isinstance(value, dict):
-        return {key: shape_of(each) for key, each in value.items()}
+        return {
+            key: shape_of([_any_token(each) for each in each])
+            if key in {"top_logprobs", "prompt_logprobs"} and each
+            else shape_of(each)
+            for key, each in value.items()
+        }
     if isinstance(value, list):
         found = {json.dumps(shape_of(each), sort_keys=True) for each in value}
         return sorted(found)
     return "number" if isinstance(value, int | float) else type(value).__name__
+
+
+def _any_token(by_token: dict[str, Any] | None) -> Any:
+    return by_token and dict.fromkeys(("any",), *by_token.values())
 
 
 def ask(url: str, path: str, body: dict[str, Any]) -> httpx2.Response:

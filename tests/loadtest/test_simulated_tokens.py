@@ -11,8 +11,10 @@ from tokenizers.pre_tokenizers import ByteLevel
 
 from glore.engines import fitness
 from glore.engines.classify import VllmSequenceScorer
+from glore.engines.likelihood import VllmLikelihoodScorer
 from glore.engines.ports import EngineError, Lease
 from glore.engines.vllm import VllmEngine, open_engine
+from glore.formats.likelihood import LikelihoodScores
 from glore.formats.scores import SORM_COLUMN, NewlineScores
 from glore.formats.sequence_scores import SequenceScores
 from loadtest.simulation.server import running
@@ -66,6 +68,7 @@ async def test_a_model_that_is_not_served_is_refused(path: str) -> None:
 async def test_it_fits_the_families_that_are_checked(simulated: VllmEngine) -> None:
     assert await fitness.chat(simulated, "student")(LIMIT_S) is None
     assert await fitness.sequence(simulated, "orm", SequenceScores())(LIMIT_S) is None
+    assert await fitness.likelihood(simulated, "orm", LikelihoodScores())(LIMIT_S) is None
     newline = NewlineScores(SORM_COLUMN)
     assert await fitness.stepwise(simulated, "sorm", newline)(LIMIT_S) is None
 
@@ -76,6 +79,14 @@ async def test_a_solution_with_a_slip_is_classified_as_worse(simulated: VllmEngi
         await scorer.score_outcomes("How many?", (RIGHT, WRONG), lease=Lease(LIMIT_S))
     ).values
     assert wrong < 0.5 < right
+
+
+async def test_a_solution_with_a_slip_is_less_likely(simulated: VllmEngine) -> None:
+    scorer = VllmLikelihoodScorer(simulated, "orm", LikelihoodScores())
+    right, wrong = (
+        await scorer.score_outcomes("How many?", (RIGHT, WRONG), lease=Lease(LIMIT_S))
+    ).values
+    assert 0 < wrong < right < 1
 
 
 async def test_a_classified_text_has_a_logit_or_a_probability() -> None:

@@ -39,6 +39,7 @@ from glore.engines.connection import TurnBudget
 from glore.engines.exchange import EngineHTTP
 from glore.engines.fitness import Check
 from glore.engines.generating import VllmGenerator
+from glore.engines.likelihood import VllmLikelihoodScorer
 from glore.engines.ports import OutcomeScorer, Role
 from glore.engines.readiness import Probe, ReadinessMonitor, VllmProbe
 from glore.engines.resilience import CallTimes, ResilientEngine, RoleLimits
@@ -46,6 +47,7 @@ from glore.engines.scoring import VllmOutcomeScorer, VllmStepScorer
 from glore.engines.vllm import VllmEngine, open_engine
 from glore.errors import ConfigurationError
 from glore.formats.families import PROMPTS, outcome_scores, step_scores
+from glore.formats.likelihood import LikelihoodScores
 from glore.formats.scores import ORM_COLUMN, SORM_COLUMN
 from glore.formats.sequence_scores import SequenceScores
 from glore.formats.writing import RoleFormats
@@ -368,6 +370,8 @@ def _orm(settings: Settings, engine: EngineHTTP) -> OutcomeScorer:
     scores = outcome_scores(settings.families.orm or "newline", ORM_COLUMN)
     if isinstance(scores, SequenceScores):
         return VllmSequenceScorer(engine, settings.models.orm, scores)
+    if isinstance(scores, LikelihoodScores):
+        return VllmLikelihoodScorer(engine, settings.models.orm, scores)
     return VllmOutcomeScorer(engine, settings.models.orm, scores)
 
 
@@ -384,6 +388,8 @@ def _checks(settings: Settings, role: Role, engine: EngineHTTP) -> tuple[Check, 
         scores = outcome_scores(chosen.orm, ORM_COLUMN)
         if isinstance(scores, SequenceScores):
             return (fitness.sequence(engine, model, scores),)
+        if isinstance(scores, LikelihoodScores):
+            return (fitness.likelihood(engine, model, scores),)
         return (fitness.stepwise(engine, model, scores),)
     return (fitness.chat(engine, model),) if chosen.writer(role) == "chat" else ()
 

@@ -37,6 +37,22 @@ def completion(*texts: str, **changes: object) -> dict[str, Any]:
     } | changes
 
 
+def echoed(*texts: list[tuple[int, float]], **changes: object) -> dict[str, Any]:
+    """What `POST /v1/completions` answers that echoes: of each token its offset and logarithm."""
+    answer = completion(*["" for _ in texts])
+    for choice, tokens in zip(answer["choices"], texts, strict=True):
+        choice["logprobs"] = {
+            "text_offset": [offset for offset, _ in tokens],
+            "token_logprobs": [value for _, value in tokens],
+            "tokens": ["a" for _ in tokens],
+            "top_logprobs": [{"a": value} for _, value in tokens],
+        }
+        choice["prompt_logprobs"] = [
+            {"5": {"logprob": value, "rank": 1, "decoded_token": "a"}} for _, value in tokens
+        ]
+    return answer | {"usage": {"prompt_tokens": 11, "completion_tokens": len(texts)}} | changes
+
+
 def completion_stream(*pieces: str, **last: object) -> list[object]:
     """The events of a streamed `POST /v1/completions`; `last` changes the last choice."""
     head = {"id": "cmpl-1", "object": "text_completion", "created": 1, "model": "student"}

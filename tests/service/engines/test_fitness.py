@@ -6,11 +6,12 @@ from glore.engines import fitness
 from glore.engines.exchange import EngineHTTPError
 from glore.engines.readiness import EngineState, EngineStatus, VllmProbe
 from glore.engines.vllm import VllmEngine
+from glore.formats.likelihood import LikelihoodScores
 from glore.formats.math_shepherd import MathShepherdScores
 from glore.formats.qwen_prm import QwenPrmScores
 from glore.formats.scores import SORM_COLUMN, NewlineScores, ScoreFormat
 from glore.formats.sequence_scores import SequenceScores
-from tests.service.engines.fake_vllm import FakeVllm, classification, pooling
+from tests.service.engines.fake_vllm import FakeVllm, classification, completion, echoed, pooling
 
 LIMIT_S = 30.0
 STEPS = len(fitness.STEPS)
@@ -88,6 +89,16 @@ async def test_a_reward_model_fits_and_one_with_two_labels_does_not(
     assert "no reward model with one label: a row of 2 values" in problem
 
 
+async def test_a_server_that_echoes_log_probabilities_fits_and_another_does_not(
+    server: FakeVllm, engine: VllmEngine
+) -> None:
+    check = fitness.likelihood(engine, "orm", LikelihoodScores())
+    server.gives("/v1/completions", echoed([(0, -1.0), (500, -1.0)]))
+    assert await check(LIMIT_S) is None
+    server.gives("/v1/completions", completion("text"))
+    assert "the server of orm does not echo a text" in str(await check(LIMIT_S))
+
+
 @pytest.mark.parametrize(
     ("text", "fits"),
     [
@@ -112,12 +123,13 @@ async def test_a_begun_turn_has_to_stay_open(
 async def test_a_server_that_refuses_serves_another_kind_of_model(
     server: FakeVllm, engine: VllmEngine, status: int
 ) -> None:
-    for path in ("/tokenize", "/classify"):
+    for path in ("/tokenize", "/classify", "/v1/completions"):
         server.sends(path, b"{}", status)
     for check in (
         fitness.chat(engine, "m"),
         fitness.stepwise(engine, "m", QwenPrmScores()),
         fitness.sequence(engine, "m", SequenceScores()),
+        fitness.likelihood(engine, "m", LikelihoodScores()),
     ):
         assert f"refuses what its family asks (HTTP {status})" in str(await check(LIMIT_S))
 

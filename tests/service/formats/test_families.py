@@ -13,6 +13,7 @@ from glore.formats.families import (
     outcome_scores,
     step_scores,
 )
+from glore.formats.likelihood import LikelihoodScores
 from glore.formats.sequence_scores import SequenceScores
 from glore.formats.writing import RoleFormats, TrainedPrompts
 
@@ -28,8 +29,9 @@ def test_every_stepwise_family_separates_its_steps(family: StepFamily) -> None:
 def test_a_familys_name_leads_to_its_format() -> None:
     assert set(PROMPTS) == set(get_args(WriterFamily))
     assert isinstance(PROMPTS["chat"], ChatPrompts)
-    assert set(get_args(OutcomeFamily)) == {*get_args(StepFamily), "sequence"}
+    assert set(get_args(OutcomeFamily)) == {*get_args(StepFamily), "sequence", "likelihood"}
     assert isinstance(outcome_scores("sequence", 1), SequenceScores)
+    assert isinstance(outcome_scores("likelihood", 1), LikelihoodScores)
 
 
 def test_roles_are_this_projects_own_unless_said_otherwise() -> None:

@@ -94,9 +94,12 @@ def size_of(tokens: int) -> int:
     return min(_BASE_BYTES + _BYTES_PER_TOKEN * tokens, MAX_RESPONSE_BYTES)
 
 
-def parse(shape: type[_Shape], body: bytes) -> _Shape:
-    """`body` as JSON of this shape. Raises EngineHTTPError."""
-    check_values(body)
+def parse(shape: type[_Shape], body: bytes, more_values: int = 0) -> _Shape:
+    """`body` as JSON of this shape. Raises EngineHTTPError.
+
+    It may have `more_values` values than MAX_VALUES, where the call itself says how many there are.
+    """
+    check_values(body, MAX_VALUES + more_values)
     try:
         return shape.model_validate_json(body)
     except ValidationError as error:
@@ -109,17 +112,17 @@ def first_problem(error: ValidationError) -> str:
     return ".".join((*map(str, first["loc"]), first["type"]))
 
 
-def check_values(content: bytes) -> None:
+def check_values(content: bytes, most: int = MAX_VALUES) -> None:
     """Raise Fault for JSON that takes much longer to parse than text of its length.
 
-    That is JSON with more than MAX_VALUES values, or with long ones that are no strings.
+    That is JSON with more than `most` values, or with long ones that are no strings.
     """
-    if len(content) <= MAX_VALUES:
+    if len(content) <= most:
         return
     strings = content.replace(rb"\\", b"").replace(rb"\"", b"")  # without escaped quotes
-    if strings.count(b'"') > 4 * MAX_VALUES:
+    if strings.count(b'"') > 4 * most:
         raise EngineHTTPError(reason="bad_response", problem=_TOO_MANY_VALUES)
     outside = b"".join(strings.split(b'"')[::2])
     marks = sum(map(outside.count, (b"[", b"{", b",", b":")))
-    if marks > MAX_VALUES or len(outside) > _BYTES_PER_VALUE * MAX_VALUES:
+    if marks > most or len(outside) > _BYTES_PER_VALUE * most:
         raise EngineHTTPError(reason="bad_response", problem=_TOO_MANY_VALUES)

@@ -12,10 +12,12 @@ from typing import Final, TypeAlias
 from glore.engines.classify import classify
 from glore.engines.exchange import EngineHTTP, EngineHTTPError, parse
 from glore.engines.generating import conversation
+from glore.engines.likelihood import likelihoods
 from glore.engines.ports import Lease
 from glore.engines.scoring import options
 from glore.engines.wire import DetokenizeResponse, PoolingResponse, TokenizeResponse
 from glore.formats.chat import ChatPrompts
+from glore.formats.likelihood import LikelihoodScores
 from glore.formats.scores import ScoreFormat
 from glore.formats.sequence_scores import SequenceScores
 
@@ -69,6 +71,21 @@ def sequence(engine: EngineHTTP, model: str, scores: SequenceScores) -> Check:
             if fault.reason != "wrong_scores":
                 raise
             return f"{model} is no reward model with one label: {fault.__cause__}"
+        return None
+
+    return _with_refusals_explained(model, check)
+
+
+def likelihood(engine: EngineHTTP, model: str, scores: LikelihoodScores) -> Check:
+    """The server echoes a text with the log-probabilities of its tokens."""
+
+    async def check(timeout: float) -> str | None:
+        try:
+            await likelihoods(engine, model, scores, QUESTION, [SOLUTION], Lease(timeout))
+        except EngineHTTPError as fault:
+            if fault.reason not in {"wrong_scores", "bad_response"}:
+                raise
+            return f"the server of {model} does not echo a text with log-probabilities"
         return None
 
     return _with_refusals_explained(model, check)

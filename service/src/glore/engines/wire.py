@@ -116,6 +116,27 @@ class PoolingUsage(_Wire):
     prompt_tokens: Count
 
 
+class EchoedLogprobs(_Wire):
+    """The text's tokens: natural logarithms (None for the first), and where each begins."""
+
+    token_logprobs: Items[float | None]
+    text_offset: Items[Count]
+
+
+class EchoedChoice(_Wire):
+    """One of the texts."""
+
+    index: Count
+    logprobs: EchoedLogprobs
+
+
+class EchoedResponse(_Wire):
+    """The answer of `POST /v1/completions` that echoes its prompts and generates nothing."""
+
+    choices: Items[EchoedChoice]
+    usage: PoolingUsage
+
+
 class PoolingItem(_Wire):
     """The rows of one input: pooled tokens x labels."""
 

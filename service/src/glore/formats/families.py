@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import Literal, TypeAlias, assert_never
 
 from glore.formats.chat import ChatPrompts
+from glore.formats.likelihood import LikelihoodScores
 from glore.formats.math_shepherd import MathShepherdScores
 from glore.formats.qwen_prm import QwenPrmScores
 from glore.formats.scores import NewlineScores, ScoreFormat
@@ -13,7 +14,8 @@ from glore.formats.writing import PromptFormat, TrainedPrompts
 
 WriterFamily: TypeAlias = Literal["trained", "chat"]
 StepFamily: TypeAlias = Literal["newline", "qwen_prm", "math_shepherd"]
-OutcomeFamily: TypeAlias = Literal["newline", "qwen_prm", "math_shepherd", "sequence"]
+OutcomeFamily: TypeAlias = Literal["newline", "qwen_prm", "math_shepherd", "sequence", "likelihood"]
+OutcomeFormat: TypeAlias = ScoreFormat | SequenceScores | LikelihoodScores
 
 PROMPTS: Mapping[WriterFamily, PromptFormat] = MappingProxyType(
     {"trained": TrainedPrompts(), "chat": ChatPrompts()}
@@ -33,6 +35,12 @@ def step_scores(family: StepFamily, column: int) -> ScoreFormat:
             assert_never(family)
 
 
-def outcome_scores(family: OutcomeFamily, column: int) -> ScoreFormat | SequenceScores:
+def outcome_scores(family: OutcomeFamily, column: int) -> OutcomeFormat:
     """The format of an ORM: of whole solutions, or stepwise, where the last step's score counts."""
-    return SequenceScores() if family == "sequence" else step_scores(family, column)
+    match family:
+        case "sequence":
+            return SequenceScores()
+        case "likelihood":
+            return LikelihoodScores()
+        case _:
+            return step_scores(family, column)

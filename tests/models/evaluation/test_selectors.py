@@ -20,6 +20,7 @@ from glore_models.evaluation.batches import Batches
 from glore_models.evaluation.selector_report import as_markdown, joined, report, row
 from glore_models.evaluation.selectors import (
     DRAFT,
+    LIKELIHOOD,
     WAYS,
     Candidates,
     Found,
@@ -54,7 +55,9 @@ def found(tmp_path: Path) -> Found:
         "global_refiner": FakeDrawer(refiner),
         "local_refiner": FakeDrawer(refiner),
     }
-    batches = Batches(writers, {"sorm": FakeScorer(), "orm": FakeScorer()}, tmp_path, 256)
+    batches = Batches(
+        writers, {role: FakeScorer() for role in ("sorm", "orm", LIKELIHOOD)}, tmp_path, 256
+    )
     thresholds = Thresholds(0.0, 0.0, gate=0.0)
     return asyncio.run(find(PROBLEMS, batches, thresholds, (Arithmetic(),)))
 
@@ -67,6 +70,7 @@ def test_ways_answer_as_the_gateway_does(found: Found) -> None:
     assert rights(found, DRAFT) == [True, False, False, False]
     assert rights(found, "glore") == [True, True, False, False]
     assert rights(found, "adaptive") == [True, True, False, False]
+    assert rights(found, "adaptive, 3 calls") == [True, True, False, False]
     assert rights(found, "draft, then up to 3 samples") == [True, False, False, False]
     assert rights(found, "draft, then up to 6 samples") == [True, False, True, False]
 
@@ -74,6 +78,7 @@ def test_ways_answer_as_the_gateway_does(found: Found) -> None:
 def test_ways_that_stop_pay_for_what_they_wrote(found: Found) -> None:
     texts = {way: [each.texts for each in found.answered[way]] for way in WAYS}
     assert texts["adaptive"] == [1, 2, 4, 4]
+    assert texts["adaptive, 3 calls"] == [1, 2, 2, 2]
     assert texts["draft, then up to 6 samples"] == [1, 7, 6, 7]
     assert texts["best_of_n"] == [3, 3, 3, 3]
     one, attempt = len(TRUE), len(f"Attempt 0.\n{FALSE}")
@@ -105,7 +110,8 @@ def created(*candidates: tuple[str, bool, float, bool]) -> Candidates:
             for index, (text, refuted, score, _) in enumerate(candidates)
         ),
     )
-    return Candidates(state, tuple(right for *_, right in candidates), tokens=10)
+    likelihoods = tuple(1 - score for _, _, score, _ in candidates)
+    return Candidates(state, tuple(right for *_, right in candidates), 10, likelihoods)
 
 
 def test_the_orm_alone_does_not_see_what_is_refuted() -> None:
@@ -118,18 +124,31 @@ def test_the_orm_alone_does_not_see_what_is_refuted() -> None:
     assert lower.picked("verifiers, ORM").right
 
 
+def test_the_likelihood_alone_ranks_without_orm_and_verifiers() -> None:
+    candidates = created(
+        ("a", True, 0.1, False), ("b", False, 0.05, True), ("c", False, 0.9, False)
+    )
+    assert candidates.picked("likelihood").right
+    refuted = created(("a", True, 0.1, True), ("b", False, 0.6, False))
+    assert refuted.picked("likelihood").right
+    assert not refuted.picked("verifiers, ORM").right
+
+
 def test_the_auc_within_questions_counts_pairs_of_different_texts() -> None:
     one = created(("a", True, 0.9, False), ("b", False, 0.5, True), ("b", False, 0.5, True))
     two = created(("a", False, 0.1, False), ("b", False, 0.5, True), ("c", False, 0.2, True))
     found = Found({"set": [one, two]}, {})
-    by_orm = within_questions(found, lambda each: each.outcome_score or 0.0)
+    by_orm = within_questions(found, lambda each, _: each.outcome_score or 0.0)
     assert by_orm is not None
     assert by_orm.value == pytest.approx(2 / 3)  # of three pairs, one is the wrong way round
-    by_verifier = within_questions(found, lambda each: float(not each.findings))
+    by_verifier = within_questions(found, lambda each, _: float(not each.findings))
     assert by_verifier is not None
     assert by_verifier.value == pytest.approx((1 + 0.5 + 0.5) / 3)
+    by_likelihood = within_questions(found, lambda _, likelihood: likelihood)
+    assert by_likelihood is not None
+    assert by_likelihood.value == pytest.approx(1 / 3)  # here the ORM's order turned round
     alone = created(("a", False, 0.1, True))
-    assert within_questions(Found({"set": [alone]}, {}), lambda _: 0.0) is None
+    assert within_questions(Found({"set": [alone]}, {}), lambda *_: 0.0) is None
 
 
 def test_a_row_compares_with_the_draft_question_by_question() -> None:

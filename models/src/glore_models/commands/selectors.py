@@ -40,7 +40,7 @@ from glore_models.evaluation.selector_report import (
     joined,
     report,
 )
-from glore_models.evaluation.selectors import MAX_TOKENS, QUESTIONS, Found, find
+from glore_models.evaluation.selectors import LIKELIHOOD, MAX_TOKENS, QUESTIONS, Found, find
 
 _WRITERS: Final = ("student", "global_refiner", "local_refiner")
 _SCORERS: Final = ("sorm", "orm")
@@ -99,16 +99,19 @@ def _find(
 ) -> Found:
     """What one student's texts of one set give; the missing ones are made, unless `tables_only`."""
     folder = composition.models.phases(student, name)
-    ports = composition.ports(student)
+    ports, likelihood = composition.ports(student), composition.likelihood(student)
     if not tables_only:
         of_writers = {role: ports.identities[role] for role in _WRITERS}
         of_scorers = {role: ports.identities[role] for role in ("student", *_SCORERS)}
         stamps = Provenance(folder)
         stamps.check("texts.jsonl", {**of_writers, "max_tokens": MAX_TOKENS})
         stamps.check("scores.jsonl", of_scorers)
+        stamps.check(LIKELIHOOD, {"student": likelihood.identity})
     batches = Batches(
         {} if tables_only else {role: getattr(ports, role) for role in _WRITERS},
-        {} if tables_only else {role: getattr(ports, role) for role in _SCORERS},
+        {}
+        if tables_only
+        else {LIKELIHOOD: likelihood, **{role: getattr(ports, role) for role in _SCORERS}},
         folder,
         MAX_TOKENS,
         lambda role, size: typer.echo(f"{student}/{name}: {size} of {role}", err=True),

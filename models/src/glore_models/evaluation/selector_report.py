@@ -14,9 +14,10 @@ from glore_models.evaluation.selectors import (
 )
 
 _SCORES: Final = {
-    "ORM": lambda each: each.outcome_score,
-    "verifiers": lambda each: float(not each.findings),
-    "verifiers, then ORM": lambda each: float(not each.findings) + each.outcome_score,
+    "ORM": lambda each, _: each.outcome_score,
+    "likelihood": lambda _, likelihood: likelihood,
+    "verifiers": lambda each, _: float(not each.findings),
+    "verifiers, then ORM": lambda each, _: float(not each.findings) + each.outcome_score,
 }
 
 _PAIRS: Final = (
@@ -153,20 +154,26 @@ def as_values(reports: Sequence[SelectorReport], command: str) -> dict[str, Any]
 
 
 def _candidates(found: SelectorReport) -> list[str]:
-    """A line for each candidate set, a column for each selector; regret is to the perfect one."""
+    """A line for each candidate set, a column for each selector; then what they lose and gain."""
     lines = [
-        "| candidates | tokens | " + " | ".join(SELECTORS) + " | regret, ORM | regret, both |",
-        "|---|---:|" + "---|" * len(SELECTORS) + "---:|---:|",
+        "| candidates | tokens | " + " | ".join(SELECTORS) + " |",
+        "|---|---:|" + "---|" * len(SELECTORS),
+    ]
+    against = [
+        "| regret to perfect; alone : draft alone (p) | " + " | ".join(SELECTORS[:-1]) + " |",
+        "|---|" + "---|" * len(SELECTORS[:-1]),
     ]
     for at in range(0, len(found.candidates), len(SELECTORS)):
-        rows = found.candidates[at : at + len(SELECTORS)]
-        best = rows[-1].right
-        regrets = [f"{100 * (best - each.right) / each.n:.1f}" for each in rows[:-1]]
-        cells = [_share(each) for each in rows]
-        lines.append(
-            f"| {rows[0].name} | {rows[0].tokens:.0f} | {' | '.join((*cells, *regrets))} |"
+        *rows, perfect = found.candidates[at : at + len(SELECTORS)]
+        shares = " | ".join(_share(each) for each in (*rows, perfect))
+        lines.append(f"| {perfect.name} | {perfect.tokens:.0f} | {shares} |")
+        lost = (
+            f"{100 * (perfect.right - each.right) / each.n:.1f}; "
+            f"{each.alone} : {each.draft_alone} ({_p(each.p)})"
+            for each in rows
         )
-    return lines
+        against.append(f"| {perfect.name} | {' | '.join(lost)} |")
+    return [*lines, "", *against]
 
 
 def _ways(found: SelectorReport) -> list[str]:

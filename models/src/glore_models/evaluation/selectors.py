@@ -1,8 +1,9 @@
 """What selectors, strategies and rounds give on one set: the gateway's algorithm, run in batches.
 
 Every way to answer sees the same texts (`glore_models.evaluation.batches`), so ways compare
-question by question. Candidate sets are ranked by the ORM alone, by verifiers and then the ORM,
-and by a perfect selector; strategies are counted as the gateway runs them.
+question by question. Candidate sets are ranked by the ORM alone, by the likelihood under the other
+student, by verifiers and then the ORM, and by a perfect selector; strategies are counted as the
+gateway runs them.
 """
 
 import asyncio
@@ -29,6 +30,7 @@ from glore.refinement.types import (
 from glore.verifiers.checking import check_solution
 from glore.verifiers.ports import Finding, Verifier
 from glore_models.data.problems import Problem
+from glore_models.data.rollouts import steps_of
 from glore_models.data.run_folder import Thresholds
 from glore_models.evaluation.batches import Batches, TextRow, engines_of
 from glore_models.evaluation.intervals import Estimate, auc_within
@@ -37,9 +39,10 @@ QUESTIONS: Final = "questions.jsonl"  # beside texts and scores
 MAX_TOKENS: Final = 256  # of a text, as in the paper's tables
 TEMPERATURE: Final = 0.7
 _AT_ONCE: Final = 3  # samples of `Resampled`
-_PLENTY: Final = Budget(deadline=1e7, max_calls=1000, max_generated_tokens=10**6)
-_ORM, _BOTH, _PERFECT = "ORM", "verifiers, ORM", "perfect"
-SELECTORS: Final = (_ORM, _BOTH, _PERFECT)
+_DEADLINE_S: Final = 1e7
+_PLENTY_OF_TOKENS: Final = 10**6
+_ORM, LIKELIHOOD, _BOTH, _PERFECT = "ORM", "likelihood", "verifiers, ORM", "perfect"
+SELECTORS: Final = (_ORM, LIKELIHOOD, _BOTH, _PERFECT)
 DRAFT: Final = "draft"
 
 
@@ -54,11 +57,15 @@ class SelectedAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """The different candidates of one question with their ORM scores, and which are right."""
+    """The different candidates of one question with their ORM scores, and which are right.
+
+    `likelihoods` are their scores under the other student.
+    """
 
     state: State
     right: tuple[bool, ...]
     tokens: int
+    likelihoods: tuple[float, ...]
 
     def picked(self, selector: str) -> SelectedAnswer:
         """What a selector makes of them."""
@@ -66,8 +73,13 @@ class Candidates:
             right = any(self.right)
         else:
             known = self.state.candidates
-            if selector == _ORM:
+            if selector in {_ORM, LIKELIHOOD}:
                 known = tuple(replace(each, findings=()) for each in known)
+            if selector == LIKELIHOOD:
+                known = tuple(
+                    replace(each, outcome_score=score)
+                    for each, score in zip(known, self.likelihoods, strict=True)
+                )
             winner = select(replace(self.state, candidates=known))
             right = winner is not None and self.right[winner.candidate]
         return SelectedAnswer(right, self.tokens, len(self.right))
@@ -81,6 +93,7 @@ class Way:
     rounds: int = 1
     verify: bool = True
     temperature: float = 0.0
+    max_calls: int = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +118,7 @@ WAYS: Final[Mapping[str, Way | Resampled]] = {
     "glore, 2 rounds": Way(Strategy.GLORE, rounds=2),
     "gated, no verifier": Way(Strategy.GATED, verify=False),
     "gated": Way(Strategy.GATED),
+    "adaptive, 3 calls": Way(Strategy.ADAPTIVE, max_calls=3),
     "adaptive, no verifier": Way(Strategy.ADAPTIVE, verify=False),
     "adaptive": Way(Strategy.ADAPTIVE),
     "adaptive, 2 rounds": Way(Strategy.ADAPTIVE, rounds=2),
@@ -192,11 +206,19 @@ class _Known:
             replace(each, outcome_score=score)
             for each, score in zip(checked, scores.values, strict=True)
         )
+        likelihoods = await asyncio.gather(
+            *(self._likelihood(problem.question, solution) for solution in solutions)
+        )
         return Candidates(
             replace(state, candidates=scored, round=1),
             tuple(same_answer(each.answer, problem.answer) for each in scored),
             state.generated_tokens,
+            tuple(likelihoods),
         )
+
+    async def _likelihood(self, question: str, solution: str) -> float:
+        steps = steps_of(solution)
+        return (await self.batches.scores(LIKELIHOOD, question, steps))[0] if steps else 0.0
 
     async def answered(self, problem: Problem, way: "Way | Resampled") -> SelectedAnswer:
         """The answer that wins."""
@@ -221,7 +243,7 @@ class _Known:
                 max_tokens=MAX_TOKENS,
                 sample_temperature=TEMPERATURE,
             ),
-            budget=_PLENTY,
+            budget=Budget(_DEADLINE_S, way.max_calls, _PLENTY_OF_TOKENS),
             threshold=self.threshold,
             gate=gate_of(way.strategy, self.gate, verified=verified),
             rounds=way.rounds,
@@ -268,17 +290,20 @@ class _Known:
         return await self._checked(candidate, question)
 
 
-def within_questions(found: Found, score: Callable[[Candidate], float]) -> Estimate | None:
+def within_questions(found: Found, score: Callable[[Candidate, float], float]) -> Estimate | None:
     """The AUC within questions: how often the right one of two texts of a question scores higher.
 
-    Over all pairs of different texts of all candidate sets; a tie counts half. None without pairs.
+    `score` is that of a candidate and its likelihood. Over all pairs of different texts of all
+    candidate sets; a tie counts half. None without pairs.
     """
     questions = []
     for question in zip(*found.candidates.values(), strict=True):
         texts = {
-            each.solution: (score(each), right)
+            each.solution: (score(each, likelihood), right)
             for candidates in question
-            for each, right in zip(candidates.state.candidates, candidates.right, strict=True)
+            for each, right, likelihood in zip(
+                candidates.state.candidates, candidates.right, candidates.likelihoods, strict=True
+            )
         }
         questions.append(list(texts.values()))
     return auc_within(questions)

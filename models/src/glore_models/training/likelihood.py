@@ -1,10 +1,12 @@
 """How likely a causal model finds a solution: a score that needs no training."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from glore.formats.likelihood import LikelihoodScores
 from glore.formats.prompts import student_prompt
 from glore_models.training.precision import device
 
@@ -28,3 +30,9 @@ class LogLikelihood:
         logs = torch.log_softmax(self.model.lm_head(hidden).float(), dim=-1)
         found = logs.gather(1, torch.tensor(written, device=logs.device)[:, None])
         return tuple(found[:, 0].tolist())
+
+    def score(self, solutions: Sequence[tuple[str, tuple[str, ...]]]) -> list[tuple[float, ...]]:
+        """What the gateway's family `likelihood` makes of each (question, steps): one score."""
+        decode = LikelihoodScores().decode
+        found = (self.of(question, "\n".join(steps))[:-1] for question, steps in solutions)
+        return [(decode(each, range(len(each)), 0),) for each in found]

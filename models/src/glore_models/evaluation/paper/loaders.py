@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glore.formats.scores import ORM_COLUMN, SORM_COLUMN
-from glore_models.data.run_folder import RunModels
+from glore_models.data.run_folder import STUDENTS, RunModels
 from glore_models.evaluation.paper.phases import Clock, Ports
 from glore_models.evaluation.provenance import Machine, cpu_name
 from glore_models.sampling.port import Rollout
@@ -20,6 +20,7 @@ from glore_models.serving.bundle import Bundle
 
 if TYPE_CHECKING:
     from glore_models.sampling.local import LocalSampler
+    from glore_models.training.likelihood import LogLikelihood
     from glore_models.training.scoring import LocalStepScorer
 
 _WEIGHTS = ("model.safetensors", "adapter_model.safetensors", "head.safetensors")
@@ -37,6 +38,11 @@ class ModelLoader:
         self._sorm = LazyScorer(base, models.adapter("sorm"))
         self._orm = LazyScorer(base, models.adapter("orm"))
         self._compared = {role: LazyScorer(base, models.adapter(role)) for role in models.compared}
+
+    def likelihood(self, student: str) -> "LazyLikelihood":
+        """What ranks this student's solutions by likelihood: the other student."""
+        (other,) = set(STUDENTS) - {student}
+        return LazyLikelihood(self.models.student(other))
 
     def ports(self, student: str) -> Ports:
         """The ports for one student's records."""
@@ -170,6 +176,36 @@ class LazyScorer:
     def score(self, solutions: Sequence[tuple[str, tuple[str, ...]]]) -> list[tuple[float, ...]]:
         """One score per step of each (question, steps), in order."""
         return self.scorer.score(solutions) if solutions else []
+
+
+class LazyLikelihood:
+    """A student that ranks by likelihood, loaded when it is first used."""
+
+    def __init__(self, student: Path) -> None:
+        self.student = student
+
+    @cached_property
+    def model(self) -> "LogLikelihood":
+        """The model itself."""
+        from glore_models.training.likelihood import LogLikelihood
+
+        return LogLikelihood(self.student)
+
+    @property
+    def identity(self) -> str:
+        """A hash of its weights."""
+        return weights_hash(self.student)
+
+    @property
+    def rows(self) -> int:
+        """How many solutions are scored before they are written; loads no model."""
+        from glore_models.training.scoring import solutions_at_a_time
+
+        return solutions_at_a_time()
+
+    def score(self, solutions: Sequence[tuple[str, tuple[str, ...]]]) -> list[tuple[float, ...]]:
+        """One score per solution."""
+        return self.model.score(solutions)
 
 
 def run_scorers(models: RunModels) -> dict[str, LazyScorer]:

@@ -58,9 +58,9 @@ async def test_fan_out_cannot_be_raised_past_the_caps(
             assert answer.json()["usage"]["generated_tokens"] <= tokens
 
 
-@pytest.mark.parametrize("family", [None, "sequence"])
+@pytest.mark.parametrize("family", [None, "sequence", "likelihood"])
 async def test_calls_that_an_open_circuit_refuses_are_not_counted(
-    settings: Settings, family: Literal["sequence"] | None
+    settings: Settings, family: Literal["sequence", "likelihood"] | None
 ) -> None:
     """The ORM is one call for all candidates, or one for each."""
     broken = Simulated(faults=(parse_fault("orm:500"),), right=0.0, seed=7)
@@ -87,6 +87,29 @@ async def test_calls_are_stored_to_rank_whatever_there_is(
     assert answer["selected"]["reason"] == "outcome_score"
     assert answer["usage"]["engine_calls"] == sum(simulator.came.values()) <= cap
     assert {item["reason"] for item in answer["degraded"]} == ({"call_cap"} if cap < 7 else set())
+
+
+@pytest.mark.parametrize("fault", [None, "orm:count", "orm:nan"])
+async def test_likelihoods_rank_all_candidates_in_one_call(
+    settings: Settings, fault: str | None
+) -> None:
+    families = Families(orm="likelihood")
+    faults = () if fault is None else (parse_fault(fault),)
+    wrong = Simulated(right=0.0, seed=7, faults=faults)
+    async with gateway(settings, wrong, families=families) as (client, simulator):
+        answer = (await ask(client)).json()
+    assert answer["usage"]["engine_calls"] == sum(simulator.came.values())
+    scores = [each["outcome_score"] for each in answer["candidates"]]
+    if fault is None:
+        assert answer["degraded"] == []
+        assert answer["usage"]["engine_calls"] <= 6  # the draft's score comes early
+        assert len(set(scores)) > 1
+        assert answer["selected"]["reason"] == "outcome_score"
+        assert answer["selected"]["candidate"] == scores.index(max(scores))
+    else:
+        assert scores == [None] * 3
+        reason = "wrong_scores" if fault == "orm:count" else "bad_response"
+        assert answer["degraded"] == [{"stage": "rerank", "reason": reason}]
 
 
 # What ends an answer that was begun.

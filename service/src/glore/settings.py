@@ -133,8 +133,9 @@ class Settings(BaseSettings):
     families: Families = Field(
         default=Families(),
         description="What the role's model reads and writes: `trained` or `chat` for the student "
-        "and the refiners; `newline`, `qwen_prm` or `math_shepherd` for the SORM; one of these or "
-        "`sequence` for the ORM. A family that is named is checked against its server.",
+        "and the refiners; `newline`, `qwen_prm` or `math_shepherd` for the SORM; one of these, "
+        "`sequence` or `likelihood` for the ORM. A family that is named is checked against its "
+        "server.",
     )
     serves: str | None = Field(
         default=None,

@@ -37,7 +37,7 @@ test: $(DEV_ENV)  ## all tests, those against real vLLM servers included; ARGS="
 ifdef ARGS
 	@exec $(BIN)/python -m pytest $(ARGS)
 else
-	@$(BIN)/python -m pytest -n 3 --dist loadfile -m "not live"
+	@$(BIN)/python -m pytest -n 4 --dist loadfile -m "not live"
 	$(BIN)/python -m pytest -m live
 endif
 

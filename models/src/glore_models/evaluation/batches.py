@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from glore.engines.ports import Completion, Generation, Lease, Role, Scores
+from glore.formats.scores import spread
 from glore.formats.steps import split_steps
 from glore.formats.writing import Prompt
 from glore.refinement.calls import Engines
@@ -292,8 +293,7 @@ class _Orm:
         scores = await asyncio.gather(
             *(self._batches.scores("orm", question, steps) for steps in split if steps)
         )
-        last = iter(scores)
-        return Scores(tuple(next(last)[-1] if steps else 0.0 for steps in split), prompt_tokens=0)
+        return Scores(spread(solutions, (each[-1] for each in scores)), prompt_tokens=0)
 
 
 def _hash(text: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from glore.engines.exchange import EngineHTTP, EngineHTTPError, parse, size_of
 from glore.engines.ports import Lease, NoCallLeftError, Scores
 from glore.engines.wire import ClassificationResponse
+from glore.formats.scores import spread
 from glore.formats.sequence_scores import SequenceScores
 from glore.formats.steps import split_steps
 
@@ -37,11 +38,8 @@ class VllmSequenceScorer:
             scored = await self._side_by_side(question, scorable, lease)
         except EngineHTTPError as fault:
             raise fault.as_error(role="orm") from fault
-        values = iter(value for value, _ in scored)
-        return Scores(
-            tuple(next(values) if split_steps(solution) else 0.0 for solution in solutions),
-            sum(tokens for _, tokens in scored),
-        )
+        values = spread(solutions, (value for value, _ in scored))
+        return Scores(values, sum(tokens for _, tokens in scored))
 
     async def _side_by_side(
         self,

@@ -7,6 +7,7 @@ from glore.engines.exchange import EngineHTTP, EngineHTTPError, parse, size_of
 from glore.engines.ports import Lease, Scores
 from glore.engines.wire import EchoedResponse
 from glore.formats.likelihood import LikelihoodScores
+from glore.formats.scores import spread
 from glore.formats.steps import split_steps
 
 _VALUES_PER_CHARACTER: Final = 16  # of JSON: vLLM's answer has 14 for each token of the text
@@ -43,10 +44,7 @@ class VllmLikelihoodScorer:
             )
         except EngineHTTPError as fault:
             raise fault.as_error(role="orm") from fault
-        values = iter(scored)
-        return Scores(
-            tuple(next(values) if split_steps(solution) else 0.0 for solution in solutions), tokens
-        )
+        return Scores(spread(solutions, scored), tokens)
 
 
 async def likelihoods(

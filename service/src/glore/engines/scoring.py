@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from glore.engines.exchange import EngineHTTP, EngineHTTPError, parse, size_of
 from glore.engines.ports import Lease, Scores
 from glore.engines.wire import PoolingItem, PoolingResponse
-from glore.formats.scores import ORM_COLUMN, SORM_COLUMN, NewlineScores, ScoreFormat
+from glore.formats.scores import ORM_COLUMN, SORM_COLUMN, NewlineScores, ScoreFormat, spread
 from glore.formats.steps import split_steps
 
 
@@ -70,8 +70,7 @@ class VllmOutcomeScorer:
             )
         except EngineHTTPError as fault:
             raise fault.as_error(role="orm") from fault
-        last = iter(values)
-        return Scores(tuple(next(last)[-1] if steps else 0.0 for steps in texts), tokens)
+        return Scores(spread(solutions, (scores[-1] for scores in values)), tokens)
 
 
 async def _pool(

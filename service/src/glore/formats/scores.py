@@ -8,10 +8,11 @@ Source of the response shape: vLLM's `POST /pooling` with `task=token_classify`,
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from glore.formats.prompts import student_prompt
+from glore.formats.steps import split_steps
 
 
 class ScoreCountError(ValueError):
@@ -71,6 +72,12 @@ def check_count(rows: Sequence[object], steps: int, prompt_rows: int = 0) -> Non
         prompt = f" and {prompt_rows} of the prompt" if prompt_rows else ""
         message = f"{len(rows)} scores for {steps} steps{prompt}"
         raise ScoreCountError(message)
+
+
+def spread(solutions: Sequence[str], values: Iterable[float]) -> tuple[float, ...]:
+    """A score for each solution: 0 for one without steps, `values` in order for the others."""
+    rest = iter(values)
+    return tuple(next(rest) if split_steps(solution) else 0.0 for solution in solutions)
 
 
 def probability(logit: float) -> float:

@@ -104,6 +104,11 @@ def test_records_are_stored_without_questions_that_are_not_ours(run: Path, tmp_p
         row = {"problem": "1", "question": f"of {set_}", "answer": "4", "solution": "2 + 2 = 4"}
         (phases / "rollouts.jsonl").write_text((json.dumps(row) + "\n") * 2)
         phases.with_suffix(".jsonl").write_text('{"question": "joined from the above"}\n')
+    for set_ in ("fresh_easy", "fresh_gsm8k"):
+        phases = run / "evaluation" / "ei" / set_
+        phases.mkdir(parents=True)
+        for name in ("questions.jsonl", "texts.jsonl"):
+            (phases / name).write_text(f'{{"of": "{set_}"}}\n')
     (run / "evaluation" / "questions").mkdir()
     (run / "evaluation" / "questions" / "gsm8k.jsonl").write_text('{"question": "of GSM8K"}\n')
     keep(run, tmp_path / "kept")
@@ -112,6 +117,8 @@ def test_records_are_stored_without_questions_that_are_not_ours(run: Path, tmp_p
     assert {str(path.relative_to(again)) for path in again.rglob("*.*")} == {
         *(f"ei/easy/{name}" for name in ("drafts.jsonl", "rollouts.jsonl", "made_with.json")),
         *(f"ei/gsm8k/{name}" for name in ("drafts.jsonl", "rollouts.jsonl", "made_with.json")),
+        *(f"ei/fresh_easy/{name}" for name in ("questions.jsonl", "texts.jsonl")),
+        "ei/fresh_gsm8k/texts.jsonl",
     }
     rows = {
         set_: [

@@ -26,13 +26,15 @@ from pathlib import Path
 
 from glore_models.data.files import whole_file
 from glore_models.data.run_folder import MATCHED
+from glore_models.evaluation.paper.sets import ALL_SETS, needs_gsm8k
+from glore_models.evaluation.selectors import QUESTIONS
 from glore_models.serving.bundle import ADAPTER_FILES, HEAD_FILE, ROLES, SHIPPED
 
 _CONFIG, _WEIGHTS = ADAPTER_FILES
 _ADAPTER = (*ADAPTER_FILES, HEAD_FILE)
 _OF_BUNDLE = "shipped.json"  # by folder: the role in the bundle that ships, the weights' SHA-256
 _LINES = ".jsonl"
-_QUESTIONS = {"gsm8k", "rollouts.jsonl"}  # the one file of records with questions of that set
+_ROLLOUTS = "rollouts.jsonl"  # of a set: records with the questions in them
 _THEIRS = ("question", "answer")  # its fields that are GSM8K's; nobody reads them there
 # stages that are done again, and what they write
 _AGAIN = re.compile(r"merge_\d+|problems|student_problems|ei_\d+_problems|bundle")
@@ -172,11 +174,14 @@ def portable(config: Path) -> None:
 def _pack(path: Path, run: Path, out: Path) -> str:
     """A file of records, in its place."""
     name = path.relative_to(run)
+    theirs = path.parent.name in ALL_SETS and needs_gsm8k(path.parent.name)
+    if theirs and path.name == QUESTIONS:
+        return ""
     target = out / name
     target.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == _LINES:
-        theirs = {path.parent.name, path.name} >= _QUESTIONS
-        _compress(path, target.with_name(f"{path.name}.gz"), _THEIRS if theirs else ())
+        without = _THEIRS if theirs and path.name == _ROLLOUTS else ()
+        _compress(path, target.with_name(f"{path.name}.gz"), without)
         return f"{name}.gz"
     shutil.copyfile(path, target)
     return str(name)

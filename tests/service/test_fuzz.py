@@ -35,8 +35,8 @@ UNWELL: Final = Simulated(
     timing=Timing(first_token=0.002),
     faults=(
         Fault("refused", 0.1),
-        Fault("400", 0.13, "student"),
-        Fault("500", 0.05, "student"),
+        Fault("400", 0.22, "student"),
+        Fault("500", 0.1, "student"),
         *(Fault(kind, 0.03) for kind in KINDS),
     ),
     outage=0.2,

@@ -158,10 +158,11 @@ def create_app(
                 roles=connected.roles,
             )
             metrics.registry.register(EngineCollector(lambda: readiness.latest))
-            engines = replace(_traced(connected.engines, tracing, settings), verifiers=verifiers)
-            shadows = Shadows(settings.shadow, settings.shadow_strategy, engines, metrics.shadows)
+            engines = replace(connected.engines, verifiers=verifiers)
+            unseen = _traced(engines, tracing, settings)
+            shadows = Shadows(settings.shadow, settings.shadow_strategy, unseen, metrics.shadows)
             app.state.context = Context(
-                engines=metered(engines, metrics, engine_log),
+                engines=_traced(metered(engines, metrics, engine_log), tracing, settings),
                 readiness=readiness,
                 metrics=metrics,
                 tracing=tracing,

@@ -274,6 +274,33 @@ async def test_every_candidate_has_an_event_for_each_of_its_scores(settings: Set
     assert steps[0]["gen_ai.evaluation.score.label"] == "error"
 
 
+async def test_what_a_verifier_refutes_is_an_event_of_its_candidate(settings: Settings) -> None:
+    recorded = Recorded()
+    async with traced(settings, recorded, verifiers=("arithmetic",)) as (client, _):
+        answer = (await client.post("/solve", json={"question": QUESTION})).json()
+    refuted = {
+        about["glore.candidate"]: (about["glore.step"], about["gen_ai.evaluation.score.label"])
+        for _, about in recorded.events()
+        if about["gen_ai.evaluation.name"] == "glore.verifier.arithmetic"
+    }
+    assert refuted == {
+        index: (each["findings"][0]["step"], "refuted")
+        for index, each in enumerate(answer["candidates"])
+        if each["findings"]
+    }
+    assert refuted
+
+
+async def test_the_log_line_of_a_fault_has_the_id_of_its_trace(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with traced(settings, Recorded(), "orm:garbage") as (client, _):
+        headers = {"traceparent": PARENT}
+        await client.post("/solve", json={"question": QUESTION}, headers=headers)
+    (line,) = [each for each in caplog.records if each.getMessage() == "engine fault"]
+    assert line.__dict__["fields"]["trace_id"] == TRACE
+
+
 @pytest.mark.parametrize("fault", [None, "student:500", "orm:garbage"])
 async def test_no_text_is_in_a_span_or_event(settings: Settings, fault: str | None) -> None:
     recorded = Recorded()

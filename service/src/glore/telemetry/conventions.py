@@ -59,6 +59,7 @@ CANDIDATE_KIND: Final = "glore.candidate.kind"
 STEP: Final = "glore.step"  # its index
 OUTCOME_SCORE: Final = "glore.outcome_score"  # evaluations
 LOWEST_STEP_SCORE: Final = "glore.lowest_step_score"
+VERIFIER_PREFIX: Final = "glore.verifier."  # of the evaluation by a verifier of this name
 ACTION_PREFIX: Final = "glore."  # of the fields of an action: round, base, candidate
 
 # What decides whether texts are in spans, and the values that say so.

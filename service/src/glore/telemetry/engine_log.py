@@ -1,8 +1,9 @@
 """What the log says of engines: their faults, and the circuits that open and close."""
 
 import logging
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from glore.engines.breaker import Circuit, CircuitChange
@@ -11,6 +12,8 @@ from glore.engines.ports import EngineError, Role
 _INTERVAL_S: Final = 60.0
 _MAX_FAULTS: Final = 1  # lines in an interval, for one role, reason and HTTP status
 _MAX_CHANGES: Final = 20  # lines in an interval, for one role
+
+_NO_TRACE: Final[Mapping[str, str]] = MappingProxyType({})
 
 _log = logging.getLogger("glore.engines")
 
@@ -32,10 +35,12 @@ class EngineLog:
         self._clock = clock
         self._intervals: dict[Hashable, _Interval] = {}
 
-    def failed(self, error: EngineError) -> None:
-        """Write a warning that an engine gave no usable answer."""
+    def failed(self, error: EngineError, trace_context: Mapping[str, str] = _NO_TRACE) -> None:
+        """Write a warning that an engine gave no usable answer, with the id of the call's trace."""
         key = (error.role, error.reason, error.details.get("status"))
         fields = {"role": error.role, "reason": error.reason, **error.details}
+        if (traceparent := trace_context.get("traceparent")) is not None:
+            fields["trace_id"] = traceparent.split("-")[1]
         self._write(key, _MAX_FAULTS, logging.WARNING, "engine fault", fields)
 
     def changed(self, role: Role, change: CircuitChange) -> None:

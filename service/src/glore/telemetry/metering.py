@@ -34,13 +34,13 @@ def metered(engines: Engines, metrics: Metrics, log: EngineLog) -> Engines:
         except EngineError as error:
             outcome = "error"
             metrics.engine_errors.labels(role, error.reason).inc()
-            log.failed(error)
+            log.failed(error, call.lease.trace_context)
             raise
         except asyncio.CancelledError:
             outcome = "cancelled"
             metrics.engine_cancellations.labels(role).inc()
             if time.perf_counter() - start >= _NEARLY * timeout:
-                log.failed(_late(role, timeout))
+                log.failed(_late(role, timeout), call.lease.trace_context)
             raise
         finally:
             if away is not None:

@@ -228,6 +228,10 @@ class QuestionSpan:
             score = _score(names.LOWEST_STEP_SCORE, lowest, label)
             step = {names.STEP: candidate.step_scores.index(lowest)}
             self._tracing.evaluated({**about, **score, **step}, judged)
+        first = {each.verifier: each.step for each in reversed(candidate.findings)}
+        for verifier, at in first.items():
+            verdict = _score(f"{names.VERIFIER_PREFIX}{verifier}", 0.0, "refuted")
+            self._tracing.evaluated({**about, **verdict, names.STEP: at}, judged)
 
 
 def fail(span: Span, error_type: str, description: str | None = None) -> None:

@@ -1,14 +1,19 @@
 """A language model as the ORM on real vLLM, against transformers' own forward pass."""
 
 import pytest
+from pydantic import AnyHttpUrl, SecretStr
 
+from glore.app import create_app
 from glore.engines import fitness
 from glore.engines.likelihood import VllmLikelihoodScorer
 from glore.engines.ports import Lease
 from glore.engines.vllm import open_engine
 from glore.formats.likelihood import LikelihoodScores
+from glore.role_settings import EngineSettings, Families, ModelNames, RoleEngines
+from glore.settings import Settings
 from glore_models.serving.cache import default_cache
 from glore_models.training.likelihood import LogLikelihood
+from tests.service.test_app import browser
 
 from .conftest import Service
 from .servers import PATIENCE
@@ -51,3 +56,29 @@ async def test_an_adapter_finds_another_likelihood_than_its_base(service: Servic
         ]
     assert found[0].values != pytest.approx(found[1].values, rel=0.01)
     assert found[0].prompt_tokens == found[1].prompt_tokens
+
+
+async def test_a_question_is_ranked_by_the_global_refiners_likelihood(service: Service) -> None:
+    """With the bundled models and no other server."""
+    generation, scoring = (
+        EngineSettings(url=AnyHttpUrl(url), timeout=500.0)
+        for url in (service.generation, service.scoring)
+    )
+    settings = Settings(
+        generation=generation,
+        scoring=scoring,
+        engines=RoleEngines(orm=generation),
+        families=Families(orm="likelihood"),
+        models=ModelNames(orm="global_refiner"),
+        threshold=1.0,  # every step is an error, so both refiners write
+        store=SecretStr("off"),
+        max_deadline=PATIENCE,
+    )
+    body = {"question": QUESTION, "strategy": "glore", "deadline_ms": 590_000}
+    async with browser(create_app(settings)) as client:
+        assert (await client.get("/readyz")).status_code == 200
+        answer = (await client.post("/solve", json=body, timeout=PATIENCE)).json()
+    assert answer["degraded"] == []
+    scores = [each["outcome_score"] for each in answer["candidates"]]
+    assert all(0 < score < 1 for score in scores)
+    assert answer["selected"]["candidate"] == scores.index(max(scores))

@@ -86,7 +86,7 @@ async def test_a_round_of_probes_is_remembered_and_shared() -> None:
 
 
 @dataclass
-class FakeGuard:
+class RestCounter:
     """Counts how often its rest was ended."""
 
     circuit: Circuit = Circuit.OPEN
@@ -99,7 +99,7 @@ class FakeGuard:
 async def test_roles_of_an_engine_that_becomes_ready_rest_no_longer() -> None:
     now = 0.0
     probes = {"generation": FakeProbe(), "scoring": FakeProbe()}
-    student, orm = FakeGuard(), FakeGuard()
+    student, orm = RestCounter(), RestCounter()
     readiness = ReadinessMonitor(
         probes,
         lambda: now,
@@ -118,7 +118,7 @@ async def test_roles_of_an_engine_that_becomes_ready_rest_no_longer() -> None:
 
 
 async def test_engines_are_watched_only_while_a_circuit_is_open() -> None:
-    probe, orm = FakeProbe(), FakeGuard(Circuit.CLOSED)
+    probe, orm = FakeProbe(), RestCounter(Circuit.CLOSED)
     now = 0.0
     slept: list[int] = []
 

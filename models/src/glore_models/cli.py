@@ -4,11 +4,13 @@
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from glore.commands.options import DEFAULT_URL, AsJson, Correct, Url, Verify
+
+STRATEGIES: Final = "draft,global,local,best_of_n,gated,glore"
 
 commands = typer.Typer()
 
@@ -29,8 +31,13 @@ def evaluate(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Which problems.")] = 900_001,
     strategies: Annotated[
-        str, typer.Option(help="Which strategies, separated by commas.")
-    ] = "draft,global,local,best_of_n,gated,glore",
+        str | None,
+        typer.Option(
+            help="Which strategies, separated by commas; "
+            f"else {STRATEGIES}, and with --selectors all.",
+            show_default=False,
+        ),
+    ] = None,
     candidates: Annotated[int, typer.Option(min=2, max=8, help="Those of best_of_n.")] = 3,
     deadline: Annotated[float, typer.Option(min=0.1, help="Seconds for each question.")] = 120.0,
     concurrency: Annotated[int, typer.Option(min=1, help="Questions at a time.")] = 8,
@@ -104,7 +111,9 @@ def evaluate(
         if selectors:
             from glore_models.commands.selectors import run_selectors
 
-            run_selectors(options, as_json=as_json, alone=not paper and processbench is None)
+            run_selectors(
+                options, strategies, as_json=as_json, alone=not paper and processbench is None
+            )
         else:
             run_paper(options, paper=paper, as_json=as_json)
         return
@@ -123,7 +132,7 @@ def evaluate(
         n=n,
         split=split,
         seed=seed,
-        strategies=strategies,
+        strategies=strategies or STRATEGIES,
         candidates=candidates,
         deadline=deadline,
         concurrency=concurrency,

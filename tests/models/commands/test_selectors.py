@@ -16,6 +16,13 @@ THRESHOLDS = '{"first_error": 0.34, "orm_first_error": 0.52, "gate": 0.6}'
 
 
 @dataclass
+class FakeLikelihood(FakeScorer):
+    """What ranks by likelihood, with the hash of its weights."""
+
+    identity: str = ""
+
+
+@dataclass
 class FakeComposition:
     """The models of a run: each text is the same wrong sum, with the prompt's length before it."""
 
@@ -35,6 +42,10 @@ class FakeComposition:
     def ports(self, student: str) -> "FakeComposition":
         assert student == "ei"
         return self
+
+    def likelihood(self, student: str) -> "FakeLikelihood":
+        assert student == "ei"
+        return FakeLikelihood(identity=self.identities["student"])
 
 
 @pytest.fixture
@@ -65,6 +76,22 @@ def test_the_tables_are_printed_and_written_and_counted_again_without_models(run
     assert again.stdout == first.stdout
     as_json = glore_eval(run, *SIZES, "--tables-only", "--json")
     assert json.loads(as_json.stdout) == written
+
+
+def test_fewer_strategies_need_fewer_texts_and_all_go_on_from_there(run: Path) -> None:
+    some = glore_eval(run, *SIZES, "--strategies", "glore")
+    assert some.exit_code == 0, some.output
+    assert "| glore |" in some.stdout
+    assert "| draft |" in some.stdout
+    assert "best_of_n" not in some.stdout
+    assert "3 samples" not in some.stdout
+    every = glore_eval(run, *SIZES)
+    assert "| best_of_n |" in every.stdout
+    again = glore_eval(run, *SIZES, "--strategies", "glore", "--tables-only")
+    assert again.stdout == some.stdout
+    wrong = glore_eval(run, *SIZES, "--strategies", "gore")
+    assert wrong.exit_code == 2
+    assert "no strategy 'gore'" in wrong.stderr
 
 
 def test_missing_texts_and_other_models_are_refused(run: Path) -> None:

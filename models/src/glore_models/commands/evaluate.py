@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from glore import installation
 from glore.commands.errors import CommandFailedError, WrongArgumentError, from_gateway
 from glore.commands.key import own_key
-from glore.commands.strategy import strategy_named
+from glore.commands.strategy import strategies_named
 from glore.terminal import json_text, visible
 from glore_client import AsyncClient, Client, GloreError, Readiness
 from glore_models.data import sources
@@ -54,12 +54,11 @@ def run_evaluate(
 
     `n` and `split` are None where nothing was said: then a file is asked as a whole.
     """
-    names = [name.strip() for name in strategies.split(",") if name.strip()]
     try:
         plan = EvaluationPlan(
             source=source,
             seed=seed,
-            strategies=tuple(strategy_named(name) for name in names),
+            strategies=strategies_named(strategies),
             candidates=candidates,
             deadline=deadline,
             concurrency=concurrency,

@@ -2,13 +2,15 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Final
 
 import typer
 
 from glore.commands.errors import CommandFailedError, WrongArgumentError
+from glore.commands.strategy import strategies_named
+from glore.refinement.types import Strategy
 from glore.verifiers.arithmetic import Arithmetic
 from glore_models.commands.paper import (
     PaperOptions,
@@ -46,8 +48,12 @@ _WRITERS: Final = ("student", "global_refiner", "local_refiner")
 _SCORERS: Final = ("sorm", "orm")
 
 
-def run_selectors(options: PaperOptions, *, as_json: bool, alone: bool) -> None:
+def run_selectors(
+    options: PaperOptions, strategies: str | None, *, as_json: bool, alone: bool
+) -> None:
     """Write and print the tables, after making the texts and scores that are missing.
+
+    `strategies` are names separated by commas; None: all ways to answer.
 
     Raises WrongArgumentError, where other commands are asked for too, or CommandFailedError.
     """
@@ -58,6 +64,7 @@ def run_selectors(options: PaperOptions, *, as_json: bool, alone: bool) -> None:
         without_file = options.gsm8k is None and not options.tables_only
         names = [name for name in FRESH_SETS if not (without_file and needs_gsm8k(name))]
         options = replace(options, sets=",".join(names))
+    chosen = None if strategies is None else tuple(map(Strategy, strategies_named(strategies)))
     models = RunModels(folder_of_run(options.run_dir))
     students, sizes = students_named(options.students), sizes_of(options)
     with failures(), alone_in(models.folder / "evaluation"):
@@ -74,7 +81,13 @@ def run_selectors(options: PaperOptions, *, as_json: bool, alone: bool) -> None:
         for student in students:
             found = {
                 name: _find(
-                    composition, student, name, asked, thresholds, tables_only=options.tables_only
+                    composition,
+                    student,
+                    name,
+                    asked,
+                    thresholds,
+                    chosen,
+                    tables_only=options.tables_only,
                 )
                 for name, asked in problems.items()
             }
@@ -94,6 +107,7 @@ def _find(
     name: str,
     problems: Sequence[Problem],
     thresholds: Thresholds,
+    strategies: Collection[Strategy] | None,
     *,
     tables_only: bool,
 ) -> Found:
@@ -118,7 +132,7 @@ def _find(
     )
     write_jsonl(folder / QUESTIONS, problems)
     try:
-        return asyncio.run(find(problems, batches, thresholds, (Arithmetic(),)))
+        return asyncio.run(find(problems, batches, thresholds, (Arithmetic(),), strategies))
     except ExceptionGroup as group:
         if group.split(MissingTextError)[1] is not None:
             raise

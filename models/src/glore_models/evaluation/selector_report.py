@@ -100,7 +100,7 @@ def report(name: str, found: Found) -> SelectorReport:
         for title, score in _SCORES.items()
         if (estimate := within_questions(found, score))
     ]
-    pairs = [_pair(found, *names) for names in _PAIRS]
+    pairs = [_pair(found, *names) for names in _PAIRS if found.answered.keys() >= set(names)]
     return SelectorReport(
         name, len(drafts), tuple(candidates), tuple(ways), tuple(areas), tuple(pairs)
     )
@@ -143,7 +143,8 @@ def as_markdown(reports: Sequence[SelectorReport], command: str) -> str:
     lines = [f"`{command}`", ""]
     for each in reports:
         lines += [f"## {each.name}, n = {each.n}", "", *_candidates(each), "", *_ways(each), ""]
-        lines += [f"Right alone: {_pairs(each.pairs)}", ""]
+        if each.pairs:
+            lines += [f"Right alone: {_pairs(each.pairs)}", ""]
         lines += [f"AUC within questions: {_areas(each.areas)}", ""]
     return "\n".join(lines)
 

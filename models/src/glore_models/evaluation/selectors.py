@@ -8,7 +8,7 @@ gateway runs them.
 
 import asyncio
 import math
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias
 
@@ -145,25 +145,32 @@ async def find(
     batches: Batches,
     thresholds: Thresholds,
     verifiers: tuple[Verifier, ...],
+    strategies: Collection[Strategy] | None = None,
 ) -> Found:
-    """Answer every question in every way. Raises what `Batches.run` does."""
+    """Answer every question in every way, or only in those of `strategies` beside the draft.
+
+    Raises what `Batches.run` does.
+    """
     if thresholds.gate is None:
         message = "the run's thresholds have no gate, which `gated` needs"
         raise ValueError(message)
     once = tuple(_Once(each) for each in verifiers)
     known = _Known(batches, thresholds.first_error, thresholds.gate, once)
+    sets = {name: way for name, way in SETS_OF_CANDIDATES.items() if _wanted(way, strategies)}
+    ways = {name: way for name, way in WAYS.items() if name == DRAFT or _wanted(way, strategies)}
     jobs: list[_Job] = [
-        known.candidates(problem, way)
-        for way in SETS_OF_CANDIDATES.values()
-        for problem in problems
+        known.candidates(problem, way) for way in sets.values() for problem in problems
     ]
-    jobs += [known.answered(problem, way) for way in WAYS.values() for problem in problems]
+    jobs += [known.answered(problem, way) for way in ways.values() for problem in problems]
     found: Iterator[Any] = iter(await batches.run(jobs))
     candidates, answered = (
-        {name: [next(found) for _ in problems] for name in names}
-        for names in (SETS_OF_CANDIDATES, WAYS)
+        {name: [next(found) for _ in problems] for name in names} for names in (sets, ways)
     )
     return Found(candidates, answered)
+
+
+def _wanted(way: Way | Resampled, strategies: Collection[Strategy] | None) -> bool:
+    return strategies is None or (isinstance(way, Way) and way.strategy in strategies)
 
 
 @dataclass(frozen=True, slots=True)

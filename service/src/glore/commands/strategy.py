@@ -14,3 +14,8 @@ def strategy_named(name: str) -> Strategy:
             return strategy
     message = f"no strategy {name!r}; the strategies are {', '.join(names)}"
     raise WrongArgumentError(message)
+
+
+def strategies_named(names: str) -> tuple[Strategy, ...]:
+    """Those of these names, separated by commas. Raises WrongArgumentError."""
+    return tuple(strategy_named(name.strip()) for name in names.split(",") if name.strip())

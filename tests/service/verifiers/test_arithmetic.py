@@ -70,12 +70,19 @@ def test_what_is_right_is_exact_and_plain(expected: str, step: str) -> None:
         r"Solve $x \equiv 3 + 4 \pmod 7$.",
         "A clock shows 9. What does it show 5 hours later?",
         "Let a * b mean a + 2b. What is 9 * 5?",
+        "If 2 * 3 = 10 and 4 * 1 = 9 by a new rule, what is 9 * 5?",
+        "All digits are of base 12. What is 9 + 5?",
     ],
 )
 def test_a_question_of_another_arithmetic_is_left_alone(question: str) -> None:
     steps = ["9 + 5 = 2", "9 * 5 = 19"]
     assert len(Arithmetic().check("What is it?", steps)) == len(steps)
     assert Arithmetic().check(question, steps) == ()
+
+
+def test_figures_have_a_base_too() -> None:
+    steps = ["9 + 5 = 2"]
+    assert Arithmetic().check("A triangle has the base 12 and the height 3.", steps) != ()
 
 
 @pytest.mark.parametrize("elsewhere", ["Let x be the price.", "2x + 3 = 9", "so x = 3"])

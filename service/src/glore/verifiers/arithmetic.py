@@ -32,6 +32,9 @@ _OTHER_ARITHMETIC: Final = (
     *(f"{word} base" for word in ("in", "to", "from", "into")),
     *(f" base {count}" for count in ("two", "three", "four", "five", "six", "seven", "eight")),
 )
+# A number behind it: of a numeral system, unless there are figures that have a base.
+_BASE: Final = re.compile(r"\bbase\s?\d")
+_FIGURES: Final = ("triang", "heigh", "area", "parallelo", "pyramid", "prism", "trapez", "rectang")
 _DEFINES_TIMES: Final = re.compile(r"\b[A-Za-z]\s?(?:\\?\*|\\ast|\u2217)\s?[A-Za-z]\b")
 
 # Reasons not to call an equation false though its sides differ; any of them is enough.
@@ -61,6 +64,8 @@ class Arithmetic:
         if _DEFINES_TIMES.search(problem) or _is_other_arithmetic((problem + text).lower()):
             return ()
         x_multiplies = not has_variable_x(problem) and not has_variable_x(text)
+        if _has_other_rules(problem, x_multiplies=x_multiplies):
+            return ()
         starts = [*accumulate((len(step) + 1 for step in steps), initial=1)]
         found = []
         claims = _false_claims(_readable(text), x_multiplies=x_multiplies)
@@ -82,7 +87,19 @@ class Arithmetic:
 
 
 def _is_other_arithmetic(text: str) -> bool:
-    return any(mark in text for mark in _OTHER_ARITHMETIC)
+    if any(mark in text for mark in _OTHER_ARITHMETIC):
+        return True
+    return _BASE.search(text) is not None and not any(figure in text for figure in _FIGURES)
+
+
+def _has_other_rules(question: str, *, x_multiplies: bool) -> bool:
+    """Whether the question itself says equal what is not: `if 2 * 3 = 10, what is 3 * 4`."""
+    passage = read(_readable(f"\n{question}\n"), x_multiplies=x_multiplies)
+    return any(
+        _differs(passage, equation) is not None
+        for equation in passage.equations
+        if not literal(equation.left.node)
+    )
 
 
 def _readable(text: str) -> str:

@@ -38,7 +38,8 @@ def is_reversed(claim: Claim) -> bool:
     match claim.equation.left.node:
         case Sum((("+", Number() as first), ("-", Number() as second))):
             between = claim.passage.text[first.end : second.start]
-            plausible = claim.right == -claim.left or not re.search(r"\s", between)
+            ranges = claim.right in (-claim.left, 1 - claim.left)  # without or with both ends
+            plausible = ranges or not re.search(r"\s", between)
             return claim.left < 0 < claim.right and plausible
     return False
 
@@ -76,6 +77,7 @@ def converts_units(claim: Claim) -> bool:
     left = claim.equation.left.node
     if isinstance(left, Sum):
         terms = {unit for _, term in left.terms for unit in units_in(_unit(term))}
+        terms |= {unit for unit in units_in(claim.computed_words) if unit.family == "money"}
         if are_mixed(terms) or any(unit.family == "count" for unit in terms):
             return True
     scales = {u for u in units_in(" ".join(claim.sentence).lower().split()) if u.family == "count"}

@@ -13,9 +13,11 @@ from glore.app import create_app
 from glore.engines.connection import TurnBudget
 from glore.engines.exchange import MAX_RESPONSE_BYTES
 from glore.engines.generating import VllmGenerator
+from glore.engines.likelihood import VllmLikelihoodScorer
 from glore.engines.ports import EngineError, Lease
 from glore.engines.scoring import VllmStepScorer
 from glore.engines.vllm import VllmEngine, open_engine
+from glore.formats.likelihood import LikelihoodScores
 from glore.role_settings import EngineSettings
 from glore.settings import Settings
 from tests.service.engines.hostile import NAMES, flood, hostile, watched_turns
@@ -65,6 +67,14 @@ async def score(engine: VllmEngine) -> str:
     return caught.value.reason
 
 
+async def rank(engine: VllmEngine) -> str:
+    """The reason for which the call fails, whose answer may be as large as any."""
+    scorer = VllmLikelihoodScorer(engine, "orm", LikelihoodScores())
+    with pytest.raises(EngineError) as caught:
+        await scorer.score_outcomes("1 + 1?", ["word " * 1000] * 3, lease=Lease(TIMEOUT_S))
+    return caught.value.reason
+
+
 @asynccontextmanager
 async def bounded(calls: int) -> AsyncIterator[None]:
     """So many calls are made in the block; no turn of the loop, and nothing else, is too long."""
@@ -81,11 +91,12 @@ async def bounded(calls: int) -> AsyncIterator[None]:
 @pytest.mark.parametrize("name", NAMES)
 async def test_a_flood_holds_up_nobody(name: str) -> None:
     with hostile(flood(name)) as server:
-        async with open_engine(server.url, api_key=None, timeout=30.0) as engine, bounded(3):
+        async with open_engine(server.url, api_key=None, timeout=30.0) as engine, bounded(4):
             reasons = await asyncio.gather(
                 generate(engine, n=7, streamed=False),
                 generate(engine, n=1, streamed=True),
                 score(engine),
+                rank(engine),
             )
     assert set(reasons) <= REASONS
 

@@ -11,7 +11,7 @@ from glore.formats.scores import spread
 from glore.formats.steps import split_steps
 
 _VALUES_PER_CHARACTER: Final = 16  # of JSON: vLLM's answer has 14 for each token of the text
-_CHARACTERS_PER_TOKEN_EVENT: Final = 8  # `size_of` allows 2 KiB for each
+_CHARACTERS_PER_SIZE: Final = 8  # `size_of` gives 2 KiB for each; a token takes 130 bytes
 
 
 class VllmLikelihoodScorer:
@@ -65,7 +65,7 @@ async def likelihoods(
         "max_tokens": 0,
     }
     characters = sum(len(text) for text, _ in texts)
-    size = size_of(characters // _CHARACTERS_PER_TOKEN_EVENT)
+    size = size_of(characters // _CHARACTERS_PER_SIZE)
     body = await engine.post("/v1/completions", payload, lease=lease, size=size)
     response = parse(EchoedResponse, body, more_values=_VALUES_PER_CHARACTER * characters)
     choices = {choice.index: choice.logprobs for choice in response.choices}

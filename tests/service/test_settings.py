@@ -220,7 +220,7 @@ def test_families_are_this_projects_own_until_named(env: pytest.MonkeyPatch) -> 
     [
         ("STUDENT", "qwen_prm", "'trained' or 'chat'"),
         ("SORM", "sequence", "'newline', 'qwen_prm' or 'math_shepherd'"),
-        ("ORM", "chat", "'newline', 'qwen_prm', 'math_shepherd' or 'sequence'"),
+        ("ORM", "chat", "'newline', 'qwen_prm', 'math_shepherd', 'sequence' or 'likelihood'"),
     ],
 )
 def test_a_family_that_a_role_cannot_have_is_reported_with_those_it_can(

@@ -51,6 +51,15 @@ async def test_an_error_is_passed_on(exchange: Exchange) -> None:
         await while_connected(exchange.receive, work())
 
 
+async def test_a_cancellation_that_nobody_asked_for_is_an_error(exchange: Exchange) -> None:
+    async def work() -> str:
+        raise asyncio.CancelledError
+
+    with pytest.raises(RuntimeError, match="cancelled while the client was there") as caught:
+        await while_connected(exchange.receive, work())
+    assert isinstance(caught.value.__cause__, asyncio.CancelledError)
+
+
 async def test_a_disconnect_cancels_the_work(exchange: Exchange) -> None:
     work = Work()
     waiting = asyncio.create_task(while_connected(exchange.receive, work()))

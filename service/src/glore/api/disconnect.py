@@ -19,14 +19,20 @@ async def while_connected(receive: Receive, work: Coroutine[Any, Any, _T]) -> _T
     """The result of `work`, which is cancelled when the client disconnects.
 
     The request's body must have been read. Raises ClientGoneError after a disconnect, else
-    whatever `work` raises. Both tasks have ended when this returns or is cancelled.
+    whatever `work` raises; RuntimeError where that is a cancellation that nobody asked for, which
+    would end the request without an answer. Both tasks have ended when this returns or is
+    cancelled.
     """
     task = asyncio.ensure_future(work)
     watcher = asyncio.ensure_future(_disconnected(receive))
     try:
         await asyncio.wait({task, watcher}, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
-            return task.result()
+            try:
+                return task.result()
+            except asyncio.CancelledError as error:
+                message = "the work was cancelled while the client was there"
+                raise RuntimeError(message) from error
         message = "The client closed the connection before the answer was there."
         raise ClientGoneError(message)
     finally:

@@ -73,7 +73,7 @@ def shape_of(value: Any) -> Shape:
     """
     if isinstance(value, dict):
         return {
-            key: shape_of([_any_token(each) for each in each])
+            key: shape_of(list(map(_any_token, each)))
             if key in {"top_logprobs", "prompt_logprobs"} and each
             else shape_of(each)
             for key, each in value.items()

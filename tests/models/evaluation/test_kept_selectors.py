@@ -1,7 +1,7 @@
 """results/selectors.md is what today's code counts from the kept texts and scores.
 
-It takes seconds: the gateway's algorithm answers 25,000 times. GSM8K's questions are not kept, so
-neither are its rows.
+It takes seconds: the gateway's algorithm answers 25,000 times. GSM8K's questions are not
+stored here, so its tables are not counted.
 """
 
 import asyncio

@@ -97,7 +97,7 @@ def size_of(tokens: int) -> int:
 def parse(shape: type[_Shape], body: bytes, more_values: int = 0) -> _Shape:
     """`body` as JSON of this shape. Raises EngineHTTPError.
 
-    It may have `more_values` values than MAX_VALUES, where the call itself says how many there are.
+    `more_values` are allowed beyond MAX_VALUES, for calls whose answers grow with what they send.
     """
     check_values(body, MAX_VALUES + more_values)
     try:
@@ -113,7 +113,7 @@ def first_problem(error: ValidationError) -> str:
 
 
 def check_values(content: bytes, most: int = MAX_VALUES) -> None:
-    """Raise Fault for JSON that takes much longer to parse than text of its length.
+    """Raise EngineHTTPError for JSON that takes much longer to parse than text of its length.
 
     That is JSON with more than `most` values, or with long ones that are no strings.
     """

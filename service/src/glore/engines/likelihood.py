@@ -11,6 +11,7 @@ from glore.formats.scores import spread
 from glore.formats.steps import split_steps
 
 _VALUES_PER_CHARACTER: Final = 16  # of JSON: vLLM's answer has 14 for each token of the text
+_MOST_VALUES: Final = 20_000  # to parse more at once would hold up the event loop
 _CHARACTERS_PER_SIZE: Final = 8  # `size_of` gives 2 KiB for each; a token takes 130 bytes
 
 
@@ -67,15 +68,16 @@ async def likelihoods(
     characters = sum(len(text) for text, _ in texts)
     size = size_of(characters // _CHARACTERS_PER_SIZE)
     body = await engine.post("/v1/completions", payload, lease=lease, size=size)
-    response = parse(EchoedResponse, body, more_values=_VALUES_PER_CHARACTER * characters)
+    values = min(_VALUES_PER_CHARACTER * characters, _MOST_VALUES)
+    response = parse(EchoedResponse, body, more_values=values)
     choices = {choice.index: choice.logprobs for choice in response.choices}
     if len(response.choices) != len(texts) or choices.keys() != set(range(len(texts))):
         raise EngineHTTPError(reason="wrong_scores")
     try:
-        values = [
+        found = [
             scores.decode(choices[index].token_logprobs, choices[index].text_offset, start)
             for index, (_, start) in enumerate(texts)
         ]
     except ValueError as error:
         raise EngineHTTPError(reason="wrong_scores", problem=str(error)) from error  # numbers only
-    return values, response.usage.prompt_tokens
+    return found, response.usage.prompt_tokens

@@ -9,6 +9,7 @@ from opentelemetry.util.types import AttributeValue
 from glore.engines.ports import Generation, Role
 from glore.formats.writing import Prompt
 from glore.refinement.runner import Engines
+from glore.role_settings import ROLES
 from glore.settings import Settings
 from glore.telemetry import conventions as names
 from glore.telemetry.observing import PortCall, observed
@@ -17,18 +18,13 @@ from glore.telemetry.spans import Tracing, Turns, on_first
 
 def traced(engines: Engines, tracing: Tracing, settings: Settings) -> Engines:
     """The same engines; each call has a span."""
+    engine = {role: _engine(settings, role) for role in ROLES}
 
     @contextmanager
     def span_of(call: PortCall) -> Iterator[None]:
         operation = _operation(call)
-        model = settings.models.of(call.role)
-        about = {
-            names.OPERATION: operation,
-            names.REQUEST_MODEL: model,
-            **_server(settings, call.role),
-            **_asked(call, tracing),
-        }
-        with tracing.call(f"{operation} {model}", about) as span:
+        about = {names.OPERATION: operation, **engine[call.role], **_asked(call, tracing)}
+        with tracing.call(f"{operation} {about[names.REQUEST_MODEL]}", about) as span:
             call.lease = replace(call.lease, trace_context=tracing.trace_context())
             if call.on_text is not None:
                 call.on_text = on_first(call.on_text, span)
@@ -44,10 +40,12 @@ def _operation(call: PortCall) -> str:
     return names.TEXT_COMPLETION if isinstance(call.writing.prompt, str) else names.CHAT
 
 
-def _server(settings: Settings, role: Role) -> dict[str, AttributeValue]:
+def _engine(settings: Settings, role: Role) -> dict[str, AttributeValue]:
+    """What all calls of a role have in common: its model, and where its server is."""
     url = settings.engine_of(role)[1].url
     return {
         names.PROVIDER: "vllm",
+        names.REQUEST_MODEL: settings.models.of(role),
         names.SERVER_ADDRESS: url.host or "",
         names.SERVER_PORT: url.port or 0,
         names.ROLE: role,

@@ -134,6 +134,18 @@ def test_what_the_gateway_sent_opens(faked: Start, opened: Open, *, streamed: bo
     expect(page.get_by_role("button", name="Copy a link")).to_be_hidden()
 
 
+def test_a_stopped_candidate_says_so(faked: Start, opened: Open) -> None:
+    answer = answer_of("tower")
+    candidates = answer["candidates"]
+    assert isinstance(candidates, list)
+    assert candidates[1]["findings"]
+    candidates[1]["finish_reason"] = "stopped"
+    page = opened(faked(), reduced_motion="reduce")
+    paste(page, json.dumps(answer))
+    expect(page.locator(".candidate").nth(1)).to_contain_text("it is 14, stopped there")
+    expect(page.locator(".candidate").nth(0)).not_to_contain_text("stopped")
+
+
 def test_an_answer_plays_at_the_pace_of_its_stages(faked: Start, opened: Open) -> None:
     page = opened(faked())
     stopped(page)

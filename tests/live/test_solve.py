@@ -25,7 +25,7 @@ README_QUESTION = (  # the bundled student computes 45 x 2/3 = 28 in float32
     "report. How many pages does she have left to write?"
 )
 OTHER = "A shelf has 4 rows of 6 books. 5 books are lent. How many books are on the shelf?"
-LONG = {  # a text of it takes minutes
+LONG: dict[str, Any] = {  # a text of it takes minutes
     "question": "Count slowly.",
     "strategy": "best_of_n",
     "deadline_ms": 590_000,

@@ -1,5 +1,6 @@
 """Texts as real vLLM writes them, and questions told while they are answered."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -7,14 +8,14 @@ from typing import Any
 import pytest
 
 from glore.engines.generating import VllmGenerator
-from glore.engines.ports import Generation, Lease
+from glore.engines.ports import STOPPED, Completion, Generation, Lease
 from glore.engines.vllm import open_engine
 from glore.formats.chat import Chat, ChatTurn
 from glore.formats.prompts import student_prompt
 from glore.formats.writing import Prompt
 
 from .conftest import Service
-from .test_solve import QUESTION, check_candidates
+from .test_solve import IDLE_S, LONG, QUESTION, check_candidates, running
 
 Event = tuple[str, dict[str, Any]]
 
@@ -54,6 +55,33 @@ async def test_a_streamed_text_is_the_whole_one(service: Service, prompt: Prompt
         assert streamed == await generate()
     assert len(pieces) > 3
     assert "".join(pieces) == streamed.completions[0].text
+
+
+async def test_a_text_that_is_enough_is_aborted(service: Service) -> None:
+    """Sampled so hot that it would go on for minutes."""
+    written: list[str] = []
+
+    def enough(piece: str) -> bool:
+        written.append(piece)
+        return len(written) == 3
+
+    async with open_engine(service.generation, api_key=None, timeout=500) as engine:
+        generation = await VllmGenerator(engine, "student", "student").generate(
+            student_prompt(LONG["question"]),
+            n=1,
+            temperature=2.0,
+            top_p=1.0,
+            max_tokens=1024,
+            lease=Lease(500),
+            on_text=enough,
+        )
+        (completion,) = generation.completions
+        assert completion == Completion("".join(written), STOPPED)
+        assert 3 <= generation.generated_tokens < 64
+        assert generation.prompt_tokens > 0
+        async with asyncio.timeout(IDLE_S):
+            while running(service):
+                await asyncio.sleep(0.1)
 
 
 def test_a_question_is_reported_while_it_is_answered(service: Service) -> None:

@@ -8,6 +8,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from glore.app import ConnectedEngines
 from glore.engines.ports import (
     NOTHING_BEGUN,
+    STOPPED,
     Completion,
     EngineError,
     FaultReason,
@@ -18,7 +19,7 @@ from glore.engines.ports import (
     Scores,
 )
 from glore.engines.readiness import EngineState, EngineStatus
-from glore.formats.writing import Prompt
+from glore.formats.writing import OnText, Prompt
 from glore.refinement.runner import Engines
 
 QUESTION = "Tom has 3 bags of 4 sweets. How many sweets does he have?"
@@ -115,7 +116,7 @@ class FakeGenerator(FakeEngine):
         top_p: float,
         max_tokens: int,
         lease: Lease,
-        on_text: Callable[[str], None] | None = None,
+        on_text: OnText | None = None,
     ) -> Generation:
         streamed = on_text is not None
         request = Request(lease.timeout, prompt, (), n, temperature, top_p, max_tokens, streamed)
@@ -123,8 +124,12 @@ class FakeGenerator(FakeEngine):
         lease.report_tokens(self.reported_tokens)
         try:
             if on_text is not None:
+                written = ""
                 for line in self.text.splitlines(keepends=True):
-                    on_text(line)
+                    written += line
+                    if on_text(line):
+                        self.generated_tokens += min(self.tokens, max_tokens)
+                        return Generation((Completion(written, STOPPED),), 20, self.tokens)
                     await asyncio.sleep(0)
             await self.work(request, lease)
         except BaseException as error:

@@ -80,7 +80,9 @@ async def test_calls_are_stored_to_rank_whatever_there_is(
 ) -> None:
     """The ORM is asked for each candidate by itself."""
     families = Families(orm="sequence")
-    draws = {"sampling": {"n": 5}} if strategy is Strategy.BEST_OF_N else {}
+    draws: dict[str, object] = {"verify": strategy is not Strategy.GATED}  # which would stop them
+    if strategy is Strategy.BEST_OF_N:
+        draws |= {"sampling": {"n": 5}}
     wrong = Simulated(right=0.0, seed=7)
     async with gateway(settings, wrong, families=families) as (client, simulator):
         answer = (await ask(client, strategy=strategy, max_engine_calls=cap, **draws)).json()

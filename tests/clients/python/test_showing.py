@@ -165,6 +165,9 @@ def test_every_finding_is_shown_and_a_candidate_shows_their_number() -> None:
         "          ^ 2 = 12: it is 10",
     ]
     assert "12  <- winner, refuted (12 - 2 = 12: it is 10, and 3 more)" in printed
+    body["candidates"][0]["finish_reason"] = "stopped"
+    printed = str(SolveResult.model_validate(body))
+    assert "12 - 2 = 12: it is 10, and 3 more), stopped there" in printed
 
 
 def test_an_answer_of_a_gateway_without_verifiers_is_shown_as_ever() -> None:

@@ -81,9 +81,12 @@ def test_ways_that_stop_pay_for_what_they_wrote(found: Found) -> None:
     assert texts["adaptive, 3 calls"] == [1, 2, 2, 2]
     assert texts["draft, then up to 6 samples"] == [1, 7, 6, 7]
     assert texts["best_of_n"] == [3, 3, 3, 3]
-    one, attempt = len(TRUE), len(f"Attempt 0.\n{FALSE}")
+    one, draft, stopped = map(len, (TRUE, f"Attempt 0.\n{FALSE}", "Attempt 0.\n3 + 4 = 8\n"))
     tokens = [each.tokens for each in found.answered["draft, then up to 6 samples"]]
-    assert tokens == [one, 7 * attempt, 5 * attempt + one, 7 * attempt]
+    assert tokens == [one, draft + 6 * stopped, draft + 4 * stopped + one, draft + 6 * stopped]
+    gated = [each.tokens for each in found.answered["gated"]]
+    refinement = len("Refinement 0.\n3 + 4 = 8\n")
+    assert gated[2:] == [draft + 2 * refinement] * 2
 
 
 def test_a_perfect_selector_finds_what_there_is_and_verifiers_find_it_here(found: Found) -> None:

@@ -3,6 +3,7 @@ from collections.abc import Sequence
 import pytest
 
 from glore.api.explanations import explain
+from glore.engines.ports import STOPPED
 from glore.refinement.runner import Solved
 from glore.refinement.types import (
     Budget,
@@ -18,6 +19,7 @@ from glore.refinement.types import (
     State,
     Strategy,
 )
+from glore.verifiers.ports import Finding
 
 KINDS = {
     "draft": CandidateKind.DRAFT,
@@ -25,6 +27,7 @@ KINDS = {
     "global": CandidateKind.GLOBAL,
     "local": CandidateKind.LOCAL,
 }
+SLIP = (Finding("arithmetic", 0, 0, 1, claimed="2", expected="3"),)
 
 
 def outcome(
@@ -45,9 +48,17 @@ def candidate(
     answer: str | None = "2",
     score: float | None = None,
     steps: tuple[float, ...] | None = None,
+    findings: tuple[Finding, ...] = (),
+    stopped: bool = False,
 ) -> Candidate:
     return Candidate(
-        KINDS[kind], f"#### {answer}", answer, "stop", outcome_score=score, step_scores=steps
+        KINDS[kind],
+        f"#### {answer}",
+        answer,
+        STOPPED if stopped else "stop",
+        outcome_score=score,
+        step_scores=steps,
+        findings=SLIP if stopped else findings,
     )
 
 
@@ -67,6 +78,29 @@ LOST = (
         (
             outcome(SelectionReason.ONLY_CANDIDATE, 0, [candidate("draft")]),
             "The draft was all there was to choose from.",
+        ),
+        (
+            outcome(
+                SelectionReason.ONLY_CANDIDATE,
+                0,
+                [candidate("draft", findings=SLIP), candidate("global", stopped=True)],
+            ),
+            "The draft is refuted, and so are all others, which were stopped there.",
+        ),
+        (
+            outcome(
+                SelectionReason.OUTCOME_SCORE,
+                0,
+                [
+                    candidate("draft", score=0.8, findings=SLIP),
+                    candidate("global", score=0.7, findings=SLIP),
+                    candidate("local", stopped=True),
+                ],
+            ),
+            (
+                "The draft has an outcome score of 0.80, which none of 1 other candidate written "
+                "to the end exceeds."
+            ),
         ),
         (
             outcome(SelectionReason.ACCEPTED, 0, [candidate("draft")], strategy=Strategy.GATED),

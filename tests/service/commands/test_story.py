@@ -204,6 +204,9 @@ def test_refuted_candidates_say_why() -> None:
     body = samples.result(is_refuted=True)
     stored = printed(render_result(SolveResult.model_validate(body)))
     assert "12  <- winner  refuted (12 - 2 = 12: it is 10)" in stored
+    body["candidates"][0]["finish_reason"] = "stopped"
+    stopped = printed(render_result(SolveResult.model_validate(body)))
+    assert "refuted (12 - 2 = 12: it is 10), stopped there" in stopped
     assert "refuted" not in printed(render_result(SolveResult.model_validate(RESULT)))
 
 

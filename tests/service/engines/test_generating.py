@@ -8,7 +8,7 @@ import pytest
 
 from glore.engines.exchange import MAX_RESPONSE_BYTES
 from glore.engines.generating import VllmGenerator
-from glore.engines.ports import Completion, EngineError, FaultReason, Generation, Lease
+from glore.engines.ports import STOPPED, Completion, EngineError, FaultReason, Generation, Lease
 from glore.engines.sse import MAX_EVENT_BYTES
 from glore.engines.streamed import CHARACTERS_PER_TOKEN
 from glore.engines.vllm import VllmEngine
@@ -36,7 +36,15 @@ async def generate(
     reports: list[str],
     prompt: Prompt = PROMPT,
     lease: Lease = LEASE,
+    *,
+    enough: str | None = None,
 ) -> Generation:
+    """`enough`: the piece after which no more is wanted."""
+
+    def on_text(piece: str) -> bool:
+        reports.append(piece)
+        return piece == enough
+
     generator = VllmGenerator(engine, "student", "student")
     return await generator.generate(
         prompt,
@@ -45,7 +53,7 @@ async def generate(
         top_p=0.9,
         max_tokens=64,
         lease=lease,
-        on_text=reports.append,
+        on_text=on_text,
     )
 
 
@@ -92,6 +100,36 @@ async def test_a_text_is_reported_before_its_end(server: FakeVllm, engine: VllmE
         with pytest.raises(asyncio.CancelledError):
             await call
         await server.aborted.wait()
+
+
+@pytest.mark.parametrize("counts", [True, False])
+async def test_a_text_that_is_enough_is_stopped_at_the_engine(
+    server: FakeVllm, engine: VllmEngine, counts: bool
+) -> None:
+    """Tokens are those that the engine has counted so far, else one for each piece."""
+    events: list[Any] = completion_stream("1 + 1 = 3\n", "So", " and so on")[:2]
+    if counts:
+        events[0] |= {"usage": {"prompt_tokens": 7, "completion_tokens": 6}}
+    server.streams(COMPLETIONS, as_events(*events), "hang")
+    reports: list[str] = []
+    lease = FakeLease(LIMIT_S)
+    async with asyncio.timeout(LIMIT_S):
+        generation = await generate(engine, reports, lease=lease, enough="1 + 1 = 3\n")
+        await server.aborted.wait()
+    prompt_tokens, tokens = (7, 6) if counts else (0, 1)
+    stopped = Completion("1 + 1 = 3\n", STOPPED)
+    assert generation == Generation((stopped,), prompt_tokens, tokens)
+    assert reports == ["1 + 1 = 3\n"]
+    assert lease.reported.tokens == tokens
+
+
+async def test_an_engine_does_not_say_that_its_text_was_stopped(
+    server: FakeVllm, engine: VllmEngine
+) -> None:
+    events = completion_stream("1", finish_reason=STOPPED)
+    server.streams(COMPLETIONS, as_events(*events), "whole")
+    with pytest.raises(EngineError, match="failed"):
+        await generate(engine, [])
 
 
 async def test_an_empty_text_is_not_reported(server: FakeVllm, engine: VllmEngine) -> None:

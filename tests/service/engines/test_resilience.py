@@ -53,7 +53,7 @@ class Engine:
         self,
         path: str,
         payload: Mapping[str, object],
-        on_data: Callable[[bytes], None],
+        on_data: Callable[[bytes], bool | None],
         *,
         lease: Lease,
         size: int = MAX_RESPONSE_BYTES,

@@ -7,7 +7,7 @@ from typing import get_args
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glore.engines.ports import FaultReason
+from glore.engines.ports import STOPPED, FaultReason
 from glore.formats.steps import split_steps
 from glore.refinement.caps import spare_calls, spare_tokens
 from glore.refinement.judging import contenders, passes, solutions_to_rerank
@@ -150,11 +150,11 @@ class Walk:
                 count = len(split_steps(self.state.candidates[position].solution))
                 return StepsScored(position, tuple(draw(scores) for _ in range(count)))
             case RefineGlobally(base=base):
-                return Refined(checked(CandidateKind.GLOBAL, draw(solutions), base))
+                return self.refined(CandidateKind.GLOBAL, base)
             case RefineLocally(base=base):
-                return Refined(checked(CandidateKind.LOCAL, draw(solutions), base))
+                return self.refined(CandidateKind.LOCAL, base)
             case Sample():
-                return Refined(checked(CandidateKind.SAMPLE, draw(solutions)))
+                return self.refined(CandidateKind.SAMPLE)
             case ScoreDraftOutcome():
                 return DraftOutcomeScored(draw(scores))
             case _:
@@ -162,6 +162,14 @@ class Walk:
                 known = {each.solution: each.outcome_score for each in held}
                 known |= {text: draw(scores) for text in self.to_rerank}
                 return Reranked(tuple(known[each.solution] for each in held))
+
+    def refined(self, kind: CandidateKind, base: int | None = None) -> Refined:
+        """A refuted one may have been stopped."""
+        candidate = checked(kind, self.data.draw(solutions), base)
+        stops = bool(candidate.findings) and self.state.job.plan.stops_refuted
+        if stops and self.data.draw(st.booleans()):
+            candidate = replace(candidate, finish_reason=STOPPED)
+        return Refined(candidate)
 
     def accepted(self) -> bool:
         """Whether the draft is the answer because it passes."""
@@ -187,13 +195,14 @@ def test_the_cases_that_matter_are_among_those_that_are_drawn() -> None:
         reached["nothing degraded, several candidates"] += held > 1 and not walk.state.degraded
         reached["degraded"] += bool(walk.state.degraded)
         reached["another round"] += walk.state.round > 1
+        reached["stopped"] += any(c.finish_reason == STOPPED for c in walk.state.candidates)
         if selection is not None:
             reached[selection.reason.value] += 1
 
     look()
     common = ("several candidates", "reranked", "degraded", "nothing degraded, several candidates")
     assert min(reached[case] for case in common) >= 40, reached
-    assert reached["another round"] >= 5, reached
+    assert min(reached[case] for case in ("another round", "stopped")) >= 5, reached
     assert min(reached[each] for each in ("outcome_score", "verified", "accepted")) >= 10, reached
     assert reached["step_score"] >= 2, reached
 
@@ -287,6 +296,15 @@ def test_no_refuted_candidate_wins_against_one_that_is_not(
     assert not held[selection.candidate].findings
     if sum(not each.findings for each in held) == 1 < len(held):
         assert selection.reason is SelectionReason.VERIFIED
+
+
+@many
+@given(st.data(), jobs)
+def test_no_stopped_candidate_wins_against_a_whole_one(data: st.DataObject, chosen: Job) -> None:
+    walk = Walk(data, chosen)
+    selection = walk.run().selection
+    if selection is not None:
+        assert walk.state.candidates[selection.candidate].finish_reason == "stop"
 
 
 @many

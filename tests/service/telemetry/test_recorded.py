@@ -115,11 +115,11 @@ async def test_refuted_steps_by_verifier(client: httpx2.AsyncClient, engines: Fa
 
 
 async def test_drafts_at_the_gate(client: httpx2.AsyncClient, engines: FakeEngines) -> None:
-    await ask(client, "gated")
-    engines.student.text = "3 * 4 = 12\n#### 12"
-    await ask(client, "gated")
+    await ask(client, "gated", verify=False)
+    engines.student.text = "Tom has 12.\n#### 12"
+    await ask(client, "gated", verify=False)
     engines.sorm.fault = "failed"
-    await ask(client, "gated")
+    await ask(client, "gated", verify=False)
     await ask(client, "draft")  # knows no gate
     value = await scraped(client)
     for verdict in ("passed", "held", "unknown"):

@@ -1,12 +1,13 @@
 """Whatever a verifier does, it neither fails an answer nor holds it up."""
 
 import threading
+import time
 from collections.abc import Sequence
 
 import pytest
 
 from glore.verifiers.arithmetic import Arithmetic
-from glore.verifiers.checking import check
+from glore.verifiers.checking import RefutedStepStop, check
 from glore.verifiers.ports import Finding
 
 STEPS = ["3 * 4 = 13", "#### 13"]
@@ -62,3 +63,65 @@ async def test_long_solutions_are_checked_in_a_thread(length: int, in_loop: bool
     fake = Fake([])
     await check((fake,), "", ["x" * length])
     assert (fake.threads == [threading.current_thread().name]) is in_loop
+
+
+def stopped_at(stop: RefutedStepStop, *pieces: str) -> int | None:
+    """The index of the piece with which the text was ended."""
+    return next((index for index, piece in enumerate(pieces) if stop(piece)), None)
+
+
+def test_a_text_ends_with_the_line_of_its_first_refuted_step() -> None:
+    given: list[str] = []
+    stop = RefutedStepStop((Arithmetic(),), "", "", str.strip, given.append)
+    assert stopped_at(stop, "2 + 2 = 4", "\n3 * 4", " = 13\nSo 13", " + 1 = 14\n") == 2
+    assert stop.text == "".join(given) == "2 + 2 = 4\n3 * 4 = 13\n"
+
+
+def test_a_line_is_read_when_it_has_ended() -> None:
+    """`= 1` may become `= 12`."""
+    stop = RefutedStepStop((Arithmetic(),), "", "", str.strip)
+    assert stopped_at(stop, "3 * 4 = 1", "2\n", "12 + 1 = 1", "4") is None
+    assert stop.text == "3 * 4 = 12\n12 + 1 = 14"
+
+
+def test_what_stands_before_a_text_is_read_with_it() -> None:
+    seen = Fake([])
+    stop = RefutedStepStop((seen, Arithmetic()), "", "Tom has 3 bags.\n", str.strip)
+    assert stopped_at(stop, "3 * 4 = 13\n") == 0
+    assert stop.text == "3 * 4 = 13\n"
+
+
+def test_a_text_without_a_false_step_goes_on() -> None:
+    given: list[str] = []
+    pieces = ["3 * 4 = 12\n", "12 + 1 = 13\n", "#### 13"]
+    stop = RefutedStepStop((Arithmetic(),), "", "", str.strip, given.append)
+    assert stopped_at(stop, *pieces) is None
+    assert given == pieces
+
+
+def test_a_long_text_is_not_checked_while_it_is_written() -> None:
+    seen = Fake([finding(0, 0, 1)])
+    stop = RefutedStepStop((seen,), "", "x" * 991 + "\n", str.strip)
+    assert stopped_at(stop, "y" * 9 + "\n", "z\n", *["1 + 1 = 3\n"] * 20) is None
+    assert seen.threads == []
+
+
+def test_all_checks_of_a_text_together_are_linear_in_it() -> None:
+    read: list[int] = []
+
+    class Counting(Fake):
+        def check(self, question: str, steps: Sequence[str]) -> tuple[Finding, ...]:
+            read.append(sum(map(len, steps)))
+            return super().check(question, steps)
+
+    stop = RefutedStepStop((Counting([]),), "", "", str.strip)
+    assert stopped_at(stop, *["a\n"] * 500) is None
+    assert 10 < len(read) < 40
+    assert sum(read) < 5 * 1000
+
+
+def test_a_flood_of_lines_holds_nobody_up() -> None:
+    stop = RefutedStepStop((Arithmetic(),), "", "", str.strip)
+    started = time.process_time()
+    assert stopped_at(stop, *["1+1=2\n"] * 20_000) is None
+    assert time.process_time() - started < 0.5

@@ -61,7 +61,7 @@ class Candidate(Received):
     solution: str
     answer: str | None = None
     outcome_score: float | None = None  # 0..1, None when not ranked
-    finish_reason: str  # "stop", or "length" when cut off
+    finish_reason: str  # "stop"; "length" when cut off; "stopped" at a refuted step
     findings: Items[Finding] = ()  # with any, the candidate is refuted
     base: int | None = None  # of a refinement: the index of what was refined
 

@@ -155,12 +155,13 @@ def _found(result: "SolveResult") -> Iterator[tuple["Step", list["Finding"]]]:
 
 
 def _refuted(candidate: "Candidate") -> str:
-    """That a candidate is refuted, with the first of the reasons; empty if it is not."""
+    """That a candidate is refuted or stopped, with the first of the reasons; else empty."""
     if not candidate.findings:
         return ""
     first, *others = candidate.findings
     more = f", and {len(others)} more" if others else ""
-    return f"refuted ({first}{more})"
+    stopped = ", stopped there" if candidate.finish_reason == "stopped" else ""
+    return f"refuted ({first}{more}){stopped}"
 
 
 def _legend(threshold: float) -> str:

@@ -7,16 +7,17 @@ strategies that need the same text share it.
 
 import asyncio
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
-from glore.engines.ports import Completion, Generation, Lease, Role, Scores
+from glore.engines.ports import STOPPED, Completion, Generation, Lease, Role, Scores
 from glore.formats.scores import spread
 from glore.formats.steps import split_steps
-from glore.formats.writing import Prompt
+from glore.formats.writing import OnText, Prompt
 from glore.refinement.calls import Engines
 from glore.verifiers.ports import Verifier
 from glore_models.data.files import append_jsonl, read_jsonl
@@ -220,6 +221,20 @@ def engines_of(batches: Batches, verifiers: tuple[Verifier, ...]) -> Engines:
     )
 
 
+def written(text: TextRow, on_text: OnText | None) -> tuple[Completion, int]:
+    """A text as an engine gives it, with its tokens.
+
+    Of a text that `on_text` stops, the tokens are estimated: its share of the characters.
+    """
+    so_far = ""
+    for line in text.text.splitlines(keepends=True) if on_text else ():
+        so_far += line
+        if on_text and on_text(line):
+            tokens = math.ceil(text.tokens * len(so_far) / len(text.text))
+            return Completion(so_far, STOPPED), tokens
+    return Completion(text.text, "stop" if text.finished else "length"), text.tokens
+
+
 class _Writer:
     """A `Generator`. Greedy texts are all the same; of samples each is drawn once."""
 
@@ -237,7 +252,7 @@ class _Writer:
         top_p: float,
         max_tokens: int,
         lease: Lease,
-        on_text: Callable[[str], None] | None = None,
+        on_text: OnText | None = None,
     ) -> Generation:
         """The next `n` texts of this prompt. Raises ValueError for what a file row does not say."""
         if not isinstance(prompt, str) or top_p < 1 or max_tokens != self._batches.max_tokens:
@@ -251,10 +266,11 @@ class _Writer:
                 for index in range(first, first + n)
             )
         )
+        completions = [written(text, on_text) for text in texts]
         return Generation(
-            tuple(Completion(t.text, "stop" if t.finished else "length") for t in texts),
+            tuple(completion for completion, _ in completions),
             prompt_tokens=0,
-            generated_tokens=sum(t.tokens for t in texts),
+            generated_tokens=sum(tokens for _, tokens in completions),
         )
 
 

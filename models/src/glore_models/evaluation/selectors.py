@@ -27,12 +27,12 @@ from glore.refinement.types import (
     Strategy,
     gate_of,
 )
-from glore.verifiers.checking import check_solution
+from glore.verifiers.checking import RefutedStepStop, check_solution
 from glore.verifiers.ports import Finding, Verifier
 from glore_models.data.problems import Problem
 from glore_models.data.rollouts import steps_of
 from glore_models.data.run_folder import Thresholds
-from glore_models.evaluation.batches import Batches, TextRow, engines_of
+from glore_models.evaluation.batches import Batches, TextRow, engines_of, written
 from glore_models.evaluation.intervals import Estimate, auc_within
 
 QUESTIONS: Final = "questions.jsonl"  # beside texts and scores
@@ -264,37 +264,35 @@ class _Known:
         return replace(candidate, findings=findings)
 
     async def _resampled(self, problem: Problem, most: int) -> SelectedAnswer:
-        """The draft, then samples until one is not refuted; of refuted ones the ORM's choice."""
-        prompt = student_prompt(problem.question)
-        texts = [await self.batches.text("student", prompt, 0.0, 0)]
-        written = [await self._read(texts[0], CandidateKind.DRAFT, problem.question)]
-        while len(written) <= most and written[-1].findings:
-            if len(written) == len(texts):  # several at once, so that batches are large
-                first = len(texts) - 1
-                texts += await asyncio.gather(
+        """The draft, then samples until one is not refuted; else the draft.
+
+        As in the gateway, a sample ends at its first refuted step.
+        """
+        question = problem.question
+        prompt = student_prompt(question)
+        draft = await self.batches.text("student", prompt, 0.0, 0)
+        samples: list[TextRow] = []
+        tokens = 0
+        for index in range(most + 1):
+            if index > len(samples):  # several at once, so that batches are large
+                samples += await asyncio.gather(
                     *(
-                        self.batches.text("student", prompt, TEMPERATURE, index)
-                        for index in range(first, min(first + _AT_ONCE, most))
+                        self.batches.text("student", prompt, TEMPERATURE, number)
+                        for number in range(index - 1, min(index - 1 + _AT_ONCE, most))
                     )
                 )
-            sample = texts[len(written)]
-            written.append(await self._read(sample, CandidateKind.SAMPLE, problem.question))
-        best = len(written) - 1
-        if written[best].findings:
-            orm = engines_of(self.batches, self.verifiers).orm
-            solutions = [each.solution for each in written]
-            scores = await orm.score_outcomes(problem.question, solutions, lease=Lease(math.inf))
-            best = max(range(len(written)), key=scores.values.__getitem__)
-        right = same_answer(written[best].answer, problem.answer)
-        return SelectedAnswer(
-            right, sum(each.tokens for each in texts[: len(written)]), len(written)
-        )
-
-    async def _read(self, text: TextRow, kind: CandidateKind, question: str) -> Candidate:
-        solution = text.text.strip()
-        finish_reason = "stop" if text.finished else "length"
-        candidate = Candidate(kind, solution, parse_answer(solution), finish_reason)
-        return await self._checked(candidate, question)
+            stop = RefutedStepStop(self.verifiers, question, "", str.strip) if index else None
+            text, used = written(samples[index - 1] if index else draft, stop)
+            tokens += used
+            candidate = await self._checked(
+                Candidate(CandidateKind.SAMPLE, text.text.strip(), None, text.finish_reason),
+                question,
+            )
+            if not candidate.findings:
+                break
+        solution = draft.text if candidate.findings else candidate.solution
+        right = same_answer(parse_answer(solution.strip()), problem.answer)
+        return SelectedAnswer(right, tokens, index + 1)
 
 
 def within_questions(found: Found, score: Callable[[Candidate, float], float]) -> Estimate | None:

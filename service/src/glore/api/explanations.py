@@ -2,6 +2,7 @@
 
 from typing import Final, assert_never
 
+from glore.engines.ports import STOPPED
 from glore.refinement.judging import contenders
 from glore.refinement.runner import Solved
 from glore.refinement.types import Candidate, CandidateKind, SelectionReason, Strategy
@@ -44,6 +45,8 @@ def explain(outcome: Solved) -> str:
 
 
 def _only_candidate(outcome: Solved, name: str) -> str:
+    if any(each.finish_reason == STOPPED for each in outcome.state.candidates):
+        return f"{_capital(name)} is refuted, and so are all others, which were stopped there."
     if outcome.state.degraded:
         missing = ", ".join(dict.fromkeys(item.stage.value for item in outcome.state.degraded))
         return f"{_capital(name)} was all there was to choose from; missing: {missing}."
@@ -94,8 +97,11 @@ def _agreement(outcome: Solved, name: str) -> str:
 def _rivals(outcome: Solved) -> tuple[int, str]:
     """How many candidates were ranked, and words that say so where not all were."""
     candidates = outcome.state.candidates
-    rivals = len(contenders(candidates))
-    return rivals, " that no verifier refutes" if rivals < len(candidates) else ""
+    rivals = contenders(candidates)
+    if len(rivals) == len(candidates):
+        return len(rivals), ""
+    refuted = any(candidates[index].findings for index in rivals)
+    return len(rivals), " written to the end" if refuted else " that no verifier refutes"
 
 
 def _score(candidate: Candidate) -> str:

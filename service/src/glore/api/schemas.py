@@ -188,7 +188,10 @@ class CandidateOut(BaseModel):
     solution: str = Field(description="Its text, one step a line.")
     answer: str | None = Field(description="The number that it states; null where none is certain.")
     outcome_score: float | None = Field(description="The ORM's score, 0..1; null without one.")
-    finish_reason: str = Field(description="`stop`, or `length` when it was cut off.")
+    finish_reason: str = Field(
+        description="`stop`; `length` when it was cut off; `stopped` at the end of a refuted "
+        "step, after which `gated` and `adaptive` write no further."
+    )
     findings: list[FindingOut] = Field(description="What the verifiers refute in it.")
     base: int | None = Field(description="Of a refinement: the index of what was refined.")
 

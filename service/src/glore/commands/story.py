@@ -194,7 +194,9 @@ def _candidates(result: SolveResult) -> RenderableType:
         marks = Text("<- winner" if won else "", "bold green")
         if candidate.findings:
             marks.append("  " if won else "")
-            marks.append_text(_text(f"refuted ({candidate.findings[0]})", "not bold red"))
+            stopped = ", stopped there" if candidate.finish_reason == "stopped" else ""
+            reason = f"refuted ({candidate.findings[0]}){stopped}"
+            marks.append_text(_text(reason, "not bold red"))
         table.add_row(
             Text(_score(candidate)),
             _text(_word(candidate.kind)),

@@ -73,12 +73,12 @@ class EngineHTTP(Protocol):
         self,
         path: str,
         payload: Mapping[str, object],
-        on_data: Callable[[bytes], None],
+        on_data: Callable[[bytes], bool | None],
         *,
         lease: Lease,
         size: int = MAX_RESPONSE_BYTES,
     ) -> None:
-        """Give `on_data` the data of each server-sent event.
+        """Give `on_data` the data of each server-sent event, until it returns True.
 
         Raises EngineHTTPError, and what `on_data` raises.
         """

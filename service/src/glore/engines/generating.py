@@ -6,16 +6,16 @@ That an answer keeps to the tokens it was granted is checked, not trusted: by th
 count, and for an engine that counts wrongly by characters and lines (`streamed.TextBound`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Final
 
 from glore.engines.exchange import EngineHTTP, EngineHTTPError, parse, size_of
-from glore.engines.ports import Completion, Generation, Lease, Role
+from glore.engines.ports import STOPPED, Completion, Generation, Lease, Role
 from glore.engines.streamed import CHAT, COMPLETION, StreamedCompletion, TextBound
 from glore.engines.wire import ChatResponse, CompletionChoice, CompletionResponse
 from glore.formats.chat import Chat
-from glore.formats.writing import Prompt
+from glore.formats.writing import OnText, Prompt
 
 _WHOLE_TEXT: Final = frozenset({"stop", "length", "repetition"})
 _STREAMED: Final[Mapping[str, object]] = MappingProxyType(
@@ -45,7 +45,7 @@ class VllmGenerator:
         top_p: float,
         max_tokens: int,
         lease: Lease,
-        on_text: Callable[[str], None] | None = None,
+        on_text: OnText | None = None,
     ) -> Generation:
         """`n` completions of `prompt`, in the server's order. Raises EngineError."""
         sampling = {
@@ -57,6 +57,7 @@ class VllmGenerator:
         path, content = _request_of(prompt)
         payload = {"model": self._model, **content, **sampling}
         chat, size = isinstance(prompt, Chat), size_of(n * max_tokens)
+        ends: Collection[str] = _WHOLE_TEXT
         try:
             if on_text is None:
                 body = await self._engine.post(path, payload, lease=lease, size=size)
@@ -71,7 +72,9 @@ class VllmGenerator:
                 finally:
                     lease.report_tokens(streamed.tokens)
                 response = streamed.whole()
-            completions = _completions(response, n, max_tokens)
+                if streamed.stopped:
+                    ends = {STOPPED}
+            completions = _completions(response, n, max_tokens, ends)
         except EngineHTTPError as fault:
             raise fault.as_error(self._role) from fault
         return Generation(
@@ -109,10 +112,13 @@ def _written(body: bytes) -> CompletionResponse:
     return CompletionResponse(choices=tuple(choices), usage=response.usage)
 
 
-def _completions(response: CompletionResponse, n: int, max_tokens: int) -> tuple[Completion, ...]:
+def _completions(
+    response: CompletionResponse, n: int, max_tokens: int, ends: Collection[str]
+) -> tuple[Completion, ...]:
     """The `n` completions in order.
 
-    Raises EngineHTTPError unless each is there once, whole, and no longer than `max_tokens` allow.
+    Raises EngineHTTPError unless each is there once, ended as it may, and no longer than
+    `max_tokens` allow.
     """
     choices = sorted(response.choices, key=lambda choice: choice.index)
     if [choice.index for choice in choices] != list(range(n)):
@@ -121,6 +127,6 @@ def _completions(response: CompletionResponse, n: int, max_tokens: int) -> tuple
         raise EngineHTTPError(reason="bad_response")
     for choice in choices:
         TextBound(max_tokens).take(choice.text)
-    if any(choice.finish_reason not in _WHOLE_TEXT for choice in choices):
+    if any(choice.finish_reason not in ends for choice in choices):
         raise EngineHTTPError(reason="failed")  # aborted on the server's side
     return tuple(Completion(choice.text, choice.finish_reason) for choice in choices)

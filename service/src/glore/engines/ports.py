@@ -8,12 +8,12 @@ engine call reserves them first, gives back those that it did not make, and repo
 as it knows of them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final, Literal, Protocol, TypeAlias
 
-from glore.formats.writing import Prompt
+from glore.formats.writing import OnText, Prompt
 
 Role: TypeAlias = Literal["student", "sorm", "global_refiner", "local_refiner", "orm"]
 FaultReason: TypeAlias = Literal[
@@ -104,9 +104,16 @@ class Lease:
         """
 
 
+# The `finish_reason` of a text that was ended by its `OnText`.
+STOPPED: Final = "stopped"
+
+
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """One generated text. `finish_reason` is vLLM's: "stop", or "length" when cut off."""
+    """One generated text.
+
+    `finish_reason` is vLLM's, "stop", or "length" when cut off; or STOPPED.
+    """
 
     text: str
     finish_reason: str
@@ -141,12 +148,13 @@ class Generator(Protocol):
         top_p: float,
         max_tokens: int,
         lease: Lease,
-        on_text: Callable[[str], None] | None = None,
+        on_text: OnText | None = None,
     ) -> Generation:
         """`n` completions of `prompt`. Raises EngineError.
 
-        `on_text` gets the text as it is written (n = 1): it is called with pieces, none of
-        them empty, that make up the completion's text. EngineError may follow pieces.
+        `on_text` gets the text as it is written (n = 1), in pieces that make up the completion's
+        text. EngineError may follow pieces. Once it returns True, the engine stops writing; the
+        tokens of what came until then count.
         """
         ...
 

@@ -1,11 +1,11 @@
 """A streamed completion, put together from the data of its events."""
 
-from collections.abc import Callable
 from typing import Annotated, Final, TypeAlias
 
 from pydantic import Field, TypeAdapter, ValidationError
 
 from glore.engines.exchange import EngineHTTPError, check_values
+from glore.engines.ports import STOPPED
 from glore.engines.wire import (
     ChatChunk,
     CompletionChoice,
@@ -14,6 +14,7 @@ from glore.engines.wire import (
     CompletionUsage,
     StreamFailure,
 )
+from glore.formats.writing import OnText
 
 ChunkAdapter: TypeAlias = TypeAdapter[CompletionChunk | ChatChunk | StreamFailure]
 _IN_ORDER: Final = Field(union_mode="left_to_right")  # a failure is rare, and looked for last
@@ -42,35 +43,35 @@ class TextBound:
 
 
 class StreamedCompletion:
-    """One completion (n = 1) on its way; `on_text` is called with every text that is not empty.
+    """One completion (n = 1) on its way; `on_text` gets every text that is not empty.
 
     `chunks` is the shape of the events. Anything out of order is a fault: text after the end, an
     end that does not come, tokens that are not counted, more events or text than `max_tokens` allow
     (`TextBound`). `tokens` are those so far, as the engine counts them with every event; one that
-    does not until the end has written at least one for each text.
+    does not until the end has written at least one for each text. `stopped`: `on_text` wants no
+    more of it.
     """
 
-    def __init__(
-        self, chunks: ChunkAdapter, on_text: Callable[[str], None], max_tokens: int
-    ) -> None:
+    def __init__(self, chunks: ChunkAdapter, on_text: OnText, max_tokens: int) -> None:
         self._chunks = chunks
         self._on_text = on_text
         self._left = TextBound(max_tokens)
         self._events_left = max_tokens + _MORE_EVENTS
         self.tokens = 0  # known to be written
+        self.stopped = False
         self._texts: list[str] = []
         self._finish_reason: str | None = None
         self._usage: CompletionUsage | None = None
         self._done = False
 
-    def take(self, data: bytes) -> None:
-        """Read the next event. Raises EngineHTTPError."""
+    def take(self, data: bytes) -> bool:
+        """Read the next event. True when no more are needed. Raises EngineHTTPError."""
         self._events_left -= 1
         if self._done or self._events_left < 0:
             raise EngineHTTPError(reason="bad_response")
         if data == _DONE:
             self._done = True
-            return
+            return False
         chunk = self._parsed(data)
         self._usage = chunk.usage or self._usage
         self.tokens += any(choice.text for choice in chunk.choices)
@@ -83,18 +84,25 @@ class StreamedCompletion:
             if choice.text:
                 self._left.take(choice.text)
                 self._texts.append(choice.text)
-                self._on_text(choice.text)
+                self.stopped = bool(self._on_text(choice.text))
+        return self.stopped
 
     def whole(self) -> CompletionResponse:
-        """The completion, once its stream has ended.
+        """The completion, once its stream has ended or was stopped.
 
-        Raises EngineHTTPError when that was too early.
+        Raises EngineHTTPError when it ended too early.
         """
-        if not self._done or self._finish_reason is None or self._usage is None:
+        reason, usage = self._finish_reason, self._usage
+        if self.stopped:
+            prompt_tokens = usage.prompt_tokens if usage else 0
+            reason = STOPPED
+            usage = CompletionUsage(prompt_tokens=prompt_tokens, completion_tokens=self.tokens)
+        elif not self._done:
             raise EngineHTTPError(reason="bad_response")
-        text = "".join(self._texts)
-        choice = CompletionChoice(index=0, text=text, finish_reason=self._finish_reason)
-        return CompletionResponse(choices=(choice,), usage=self._usage)
+        if reason is None or usage is None:
+            raise EngineHTTPError(reason="bad_response")
+        choice = CompletionChoice(index=0, text="".join(self._texts), finish_reason=reason)
+        return CompletionResponse(choices=(choice,), usage=usage)
 
     def _parsed(self, data: bytes) -> CompletionChunk | ChatChunk:
         check_values(data)

@@ -97,15 +97,15 @@ class VllmEngine:
         self,
         path: str,
         payload: Mapping[str, object],
-        on_data: Callable[[bytes], None],
+        on_data: Callable[[bytes], bool | None],
         *,
         lease: Lease,
         size: int = MAX_RESPONSE_BYTES,
     ) -> Coroutine[Any, Any, None]:
         """Give `on_data` the data of each server-sent event that answers a JSON request.
 
-        Limits as for `post`, on the whole stream. Raises EngineHTTPError, and what `on_data`
-        raises.
+        Once it returns True, the connection is closed, by which the server stops its work. Limits
+        as for `post`, on the whole stream. Raises EngineHTTPError, and what `on_data` raises.
         """
 
         async def read(response: aiohttp.ClientResponse) -> None:
@@ -115,7 +115,8 @@ class VllmEngine:
                     for data in reader.feed(piece):
                         if len(data) > SMALL_BYTES:
                             await self._budget.room(len(data))
-                        on_data(data)
+                        if on_data(data):
+                            return
             except EventTooLongError:
                 raise EngineHTTPError(
                     reason="bad_response", problem="an event that is too long"

@@ -1,5 +1,6 @@
 """How the generating roles are prompted and read: one family per class, chosen per role."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
@@ -7,6 +8,8 @@ from glore.formats import prompts
 from glore.formats.chat import Chat
 
 Prompt: TypeAlias = str | Chat  # a text to continue, or a conversation
+# Gets a text as it is written, in pieces that are not empty. True ends it there.
+OnText: TypeAlias = Callable[[str], bool | None]
 
 
 class PromptFormat(Protocol):

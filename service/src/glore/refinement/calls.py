@@ -4,12 +4,13 @@ import asyncio
 import math
 import secrets
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
 from typing import Any, Final, TypeAlias, assert_never
 
 from glore.engines.ports import (
+    STOPPED,
     Completion,
     Generator,
     OutcomeScorer,
@@ -18,7 +19,7 @@ from glore.engines.ports import (
 from glore.formats.answers import parse_answer
 from glore.formats.critique import corrected_step
 from glore.formats.steps import prefix_before, split_steps
-from glore.formats.writing import Prompt, PromptFormat, RoleFormats
+from glore.formats.writing import OnText, Prompt, PromptFormat, RoleFormats
 from glore.refinement.budget import ActionUsage, SpareBudget, StageFailedError, call_within
 from glore.refinement.judging import solutions_to_rerank
 from glore.refinement.progress import Delta, OnProgress
@@ -52,12 +53,11 @@ from glore.refinement.types import (
     Stopped,
     Writing,
 )
-from glore.verifiers.checking import check_solution
+from glore.verifiers.checking import RefutedStepStop, check_solution
 from glore.verifiers.ports import Finding, Verifier
 
 _GATING_SHARE: Final = 0.5  # of the time that `gated` has for scoring and then refining
 
-_OnText: TypeAlias = Callable[[str], None]
 # What the student wrote, and why it is less than was asked for.
 _Drawn: TypeAlias = tuple[tuple[Completion, ...], StageFailedError | None]
 
@@ -241,7 +241,7 @@ class StageRunner:
         temperature: float,
         max_tokens: int,
         seconds: float,
-        on_text: _OnText | None = None,
+        on_text: OnText | None = None,
     ) -> _Drawn:
         """`n` solutions of the student."""
         try:
@@ -287,7 +287,7 @@ class StageRunner:
         prompt = refiner.global_refiner(self._job.question, solution)
         engine = self._engines.global_refiner
         on_text = self._text_callback(Stage.REFINE_GLOBALLY, action.base, action.round)
-        written = await self._write(engine, prompt, action, usage, on_text)
+        written = await self._write(engine, prompt, action, usage, refiner, on_text)
         return Refined(
             await self._candidate(CandidateKind.GLOBAL, written, refiner, base=action.base)
         )
@@ -303,8 +303,8 @@ class StageRunner:
         prompt = refiner.local_refiner(self._job.question, solution, step, corrected)
         engine = self._engines.local_refiner
         on_text = self._text_callback(Stage.REFINE_LOCALLY, action.base, action.round)
-        written = await self._write(engine, prompt, action, usage, on_text)
         prefix = prefix_before(solution, step) + corrected
+        written = await self._write(engine, prompt, action, usage, refiner, on_text, prefix)
         return Refined(
             await self._candidate(CandidateKind.LOCAL, written, refiner, prefix, base=action.base)
         )
@@ -312,7 +312,7 @@ class StageRunner:
     async def _sample(self, action: Sample, usage: ActionUsage) -> Refined:
         student = self._engines.formats.student
         prompt = student.student(self._job.question)
-        written = await self._write(self._engines.student, prompt, action, usage, None)
+        written = await self._write(self._engines.student, prompt, action, usage, student)
         return Refined(await self._candidate(CandidateKind.SAMPLE, written, student))
 
     async def _write(
@@ -321,9 +321,17 @@ class StageRunner:
         prompt: Prompt,
         action: Writing,
         usage: ActionUsage,
-        on_text: _OnText | None,
+        written: PromptFormat,
+        on_text: OnText | None = None,
+        prefix: str = "",
     ) -> Completion:
-        """One more text: sampled, unless it is a refinement of the first round or a correction."""
+        """One more text: sampled, unless it is a refinement of the first round or a correction.
+
+        Where the strategy says so, it ends at the first step that a verifier refutes.
+        """
+        verifiers, stop = self._engines.verifiers, None
+        if self._job.plan.stops_refuted and self._job.verify and verifiers:
+            stop = RefutedStepStop(verifiers, self._job.question, prefix, written.read, on_text)
         sampling = self._job.sampling
         corrects = isinstance(action, RefineLocally) and action.correction is not None
         sampled = isinstance(action, Sample) or (action.round > 1 and not corrects)
@@ -336,9 +344,11 @@ class StageRunner:
             temperature=temperature if sampled else sampling.temperature,
             max_tokens=action.max_tokens,
             seconds=self._time_left_before_rerank(),
-            on_text=on_text,
+            on_text=stop or on_text,
         )
         for completion in completions[:1]:
+            if stop is not None and completion.finish_reason == STOPPED:
+                return replace(completion, text=stop.text)
             if completion.text.strip():
                 return completion
         raise StageFailedError(reason="bad_response")
@@ -353,7 +363,7 @@ class StageRunner:
         temperature: float,
         max_tokens: int,
         seconds: float,
-        on_text: _OnText | None,
+        on_text: OnText | None,
     ) -> tuple[Completion, ...]:
         """What one generate call gave; its tokens are counted. Raises StageFailedError."""
         generation = await call_within(
@@ -399,7 +409,7 @@ class StageRunner:
         usage.prompt_tokens += scores.prompt_tokens
         return _checked(scores.values, len(solutions))
 
-    def _text_callback(self, stage: Stage, base: int = 0, number: int = 1) -> _OnText | None:
+    def _text_callback(self, stage: Stage, base: int = 0, number: int = 1) -> OnText | None:
         """What gets the text of a stage as it is written; None without `on_progress`."""
         report = self._on_progress
         return None if report is None else lambda text: report(Delta(stage, text, base, number))

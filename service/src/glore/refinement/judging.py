@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from glore.engines.ports import STOPPED
 from glore.formats import steps
 from glore.formats.critique import mark
 from glore.refinement.state import in_flight
@@ -55,7 +56,7 @@ def passes(state: State, index: int) -> bool | None:
     A candidate without steps has nothing that speaks for it.
     """
     candidate = state.candidates[index]
-    if candidate.findings:
+    if candidate.findings or candidate.finish_reason == STOPPED:
         return False
     if state.job.gate is None:
         return True
@@ -65,9 +66,13 @@ def passes(state: State, index: int) -> bool | None:
 
 
 def contenders(candidates: tuple[Candidate, ...]) -> tuple[int, ...]:
-    """The indices of the candidates that may win: no refuted one beside one that is not."""
-    sound = tuple(index for index, each in enumerate(candidates) if not each.findings)
-    return sound or tuple(range(len(candidates)))
+    """The indices of the candidates that may win.
+
+    No stopped one beside a whole one, and no refuted one beside one that is not.
+    """
+    whole = [i for i, each in enumerate(candidates) if each.finish_reason != STOPPED]
+    sound = [i for i in whole if not candidates[i].findings]
+    return tuple(sound or whole or range(len(candidates)))
 
 
 def solutions_to_rerank(state: State) -> tuple[str, ...]:

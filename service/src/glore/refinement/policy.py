@@ -21,6 +21,7 @@ from glore.refinement.caps import (
     spare_calls,
 )
 from glore.refinement.judging import (
+    contenders,
     correction,
     first_error,
     passes,
@@ -259,11 +260,12 @@ def _best(state: State) -> int:
 
 
 def _next_base(state: State) -> int:
-    """The candidate with the fewest findings; of several the best."""
+    """The contender with the fewest findings; of several the best."""
     best = _best(state)
-    counts = [len(candidate.findings) for candidate in state.candidates]
-    fewest = min(counts)
-    return best if counts[best] == fewest else counts.index(fewest)
+    rivals = contenders(state.candidates)
+    counts = {index: len(state.candidates[index].findings) for index in rivals}
+    least = min(rivals, key=counts.__getitem__)
+    return best if counts[best] == counts[least] else least
 
 
 def _tried(state: State, kind: type[Draft]) -> bool:

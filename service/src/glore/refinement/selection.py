@@ -20,11 +20,11 @@ _LONG_ANSWER: Final = 100  # characters: beyond, numbers are compared as they ar
 def select(state: State) -> Selection | None:
     """The winner, or None without a draft.
 
-    Strategies that rank leave out refuted candidates if there are others (tool first: T1, arXiv
-    2504.04718). Among the rest they choose by outcome score, else by the lowest step score when
-    every one has step scores, else by agreement, else the first. On a tie the draft wins, then a
-    sample, the global, the local refinement: the order of arrival is chance, and the same
-    question is to have the same answer.
+    Strategies that rank leave out stopped and refuted candidates if there are others (tool first:
+    T1, arXiv 2504.04718). Among the rest they choose by outcome score, else by the lowest step
+    score when every one has step scores, else by agreement, else the first. On a tie the draft
+    wins, then a sample, the global, the local refinement: the order of arrival is chance, and the
+    same question is to have the same answer.
     """
     if not state.candidates:
         return None
@@ -37,7 +37,10 @@ def select(state: State) -> Selection | None:
         )
     rivals = contenders(state.candidates)
     if len(rivals) == 1:
-        return Selection(rivals[0], SelectionReason.VERIFIED)
+        refuted = bool(state.candidates[rivals[0]].findings)
+        return Selection(
+            rivals[0], SelectionReason.ONLY_CANDIDATE if refuted else SelectionReason.VERIFIED
+        )
     return _ranked(state, rivals)
 
 

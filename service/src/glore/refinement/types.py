@@ -40,12 +40,19 @@ class Plan:
     ranks: bool = False  # the best candidate is the answer, not the last
     gated: bool = False  # a draft that passes is the answer
     in_turn: bool = False  # candidates are written one at a time; the first that passes wins
+    stops_refuted: bool = False  # beside the draft, a text ends at its first refuted step
 
 
 PLANS: Final[Mapping[Strategy, Plan]] = MappingProxyType(
     {
         Strategy.GLORE: Plan(refines_globally=True, refines_locally=True, ranks=True),
-        Strategy.GATED: Plan(refines_globally=True, refines_locally=True, ranks=True, gated=True),
+        Strategy.GATED: Plan(
+            refines_globally=True,
+            refines_locally=True,
+            ranks=True,
+            gated=True,
+            stops_refuted=True,
+        ),
         Strategy.ADAPTIVE: Plan(
             refines_globally=True,
             refines_locally=True,
@@ -53,6 +60,7 @@ PLANS: Final[Mapping[Strategy, Plan]] = MappingProxyType(
             ranks=True,
             gated=True,
             in_turn=True,
+            stops_refuted=True,
         ),
         Strategy.DRAFT: Plan(),
         Strategy.GLOBAL: Plan(refines_globally=True),
@@ -63,11 +71,11 @@ PLANS: Final[Mapping[Strategy, Plan]] = MappingProxyType(
 
 
 def gate_of(strategy: Strategy, gate: float, *, verified: bool) -> float | None:
-    """The gate that a job gets: none where a strategy in turns has verifiers to stop it.
+    """The gate that a job gets: none where verifiers say which draft a gated strategy refines.
 
     They were chosen over step scores on validation questions.
     """
-    return None if PLANS[strategy].in_turn and verified else gate
+    return None if PLANS[strategy].gated and verified else gate
 
 
 class CandidateKind(StrEnum):
@@ -92,7 +100,7 @@ class Stage(StrEnum):
 class SelectionReason(StrEnum):
     """Why the selected candidate won."""
 
-    ONLY_CANDIDATE = "only_candidate"  # There is no other candidate.
+    ONLY_CANDIDATE = "only_candidate"  # There is no other whole candidate.
     ACCEPTED = "accepted"  # With `gated` or `adaptive`: the draft passes.
     VERIFIED = "verified"  # It is the only candidate that no verifier refutes.
     STRATEGY = "strategy"  # `draft`, `global` and `local` do not rank.

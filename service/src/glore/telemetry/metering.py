@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from typing import Final
 
 from glore.engines.ports import EngineError, Role
+from glore.formats.writing import OnText
 from glore.refinement.runner import Engines
 from glore.telemetry.engine_log import EngineLog
 from glore.telemetry.metrics import Metrics
-from glore.telemetry.observing import OnText, PortCall, observed
+from glore.telemetry.observing import PortCall, observed
 from glore.telemetry.overhead import time_away
 
 _NEARLY: Final = 0.99  # of its time: a call that is cancelled after it has run out of time
@@ -55,13 +56,13 @@ def _timed(on_text: OnText, role: Role, metrics: Metrics) -> OnText:
     """`on_text`, which notes when the first text of a call that begins now has come."""
     start, noted = time.perf_counter(), False
 
-    def note(text: str) -> None:
+    def note(text: str) -> bool | None:
         nonlocal noted
         if not noted:
             noted = True
             seconds = time.perf_counter() - start
             metrics.engine_first_token_seconds.labels(role).observe(seconds)
-        on_text(text)
+        return on_text(text)
 
     return note
 

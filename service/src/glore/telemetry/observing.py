@@ -14,10 +14,8 @@ from glore.engines.ports import (
     Scores,
     StepScorer,
 )
-from glore.formats.writing import Prompt
+from glore.formats.writing import OnText, Prompt
 from glore.refinement.runner import Engines
-
-OnText: TypeAlias = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)

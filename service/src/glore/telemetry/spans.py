@@ -12,7 +12,7 @@ No question and no solution is in them unless `captures`. The names are in
 import asyncio
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Final, TypeAlias
 
@@ -25,6 +25,7 @@ from opentelemetry.util.types import AttributeValue
 
 from glore.engines.ports import EngineError
 from glore.errors import ProblemError
+from glore.formats.writing import OnText
 from glore.refinement.progress import OnStageEnd
 from glore.refinement.runner import NoDraftError, Solved
 from glore.refinement.state import stage_of
@@ -249,16 +250,16 @@ def end_request(span: Span, status: int, problem: str | None) -> None:
         fail(span, problem or str(status))
 
 
-def on_first(on_text: Callable[[str], None], span: Span) -> Callable[[str], None]:
+def on_first(on_text: OnText, span: Span) -> OnText:
     """`on_text`, which notes the seconds until the first text of the call of this span."""
     start, written = time.perf_counter(), False
 
-    def note(text: str) -> None:
+    def note(text: str) -> bool | None:
         nonlocal written
         if not written:
             written = True
             span.set_attribute(names.FIRST_CHUNK_SECONDS, time.perf_counter() - start)
-        on_text(text)
+        return on_text(text)
 
     return note
 

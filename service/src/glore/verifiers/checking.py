@@ -1,15 +1,18 @@
-"""What a set of verifiers finds in one solution, whatever they do."""
+"""What a set of verifiers finds in a solution, whole or while it is written, whatever they do."""
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from glore.formats.steps import split_steps
+from glore.formats.writing import OnText
 from glore.verifiers.ports import Finding, Verifier
 
 _LOG: Final = logging.getLogger("glore.verifiers")
 _IN_LOOP: Final = 1000  # characters: longer solutions are checked in a thread
+_GROWTH: Final = 1.25  # of a text between two checks, so that all of them are linear in its length
 
 
 async def check_solution(
@@ -31,6 +34,41 @@ async def check(
     if sum(map(len, steps)) <= _IN_LOOP:
         return _check(verifiers, question, steps)
     return await asyncio.to_thread(_check, verifiers, question, steps)
+
+
+@dataclass(slots=True)
+class RefutedStepStop:
+    """Ends a text at its first refuted step: an `OnText` of a generate call.
+
+    The solution is `prefix` and what `read` makes of the text. It is checked at ends of lines,
+    but no further than a thousand characters. `on_text` gets the pieces of what stands in `text`.
+    """
+
+    verifiers: Sequence[Verifier]
+    question: str
+    prefix: str
+    read: Callable[[str], str]
+    on_text: OnText | None = None
+    text: str = field(default="", init=False)
+    _checked: int = field(default=0, init=False)
+
+    def __call__(self, piece: str) -> bool:
+        """Take a piece. True: a step is refuted, and `text` ends with the last whole line."""
+        lines = piece[: piece.rfind("\n") + 1]
+        stops = bool(lines) and self._refuted(self.text + lines)
+        given = lines if stops else piece
+        self.text += given
+        if self.on_text is not None:
+            self.on_text(given)
+        return stops
+
+    def _refuted(self, text: str) -> bool:
+        solution = self.prefix + self.read(text)
+        if not _GROWTH * self._checked <= len(solution) <= _IN_LOOP:
+            return False
+        self._checked = len(solution)
+        steps = [step.text for step in split_steps(solution)]
+        return bool(_check(self.verifiers, self.question, steps))
 
 
 def _check(

@@ -90,6 +90,7 @@ function row(candidate, { name, won, twin }) {
       {},
       refuted && h("span.verdict.no", {}, `✗ refuted: ${findingSentence(candidate.findings[0])}`),
       refuted && candidate.findings.length > 1 && ` and ${counted(candidate.findings.length - 1, "more error")}`,
+      candidate.finish_reason === "stopped" && ", stopped there",
       refuted && twin && ". ",
       twin && h("span.note", {}, `The same text as the ${twin}.`),
     ),

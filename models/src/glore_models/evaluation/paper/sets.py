@@ -58,7 +58,8 @@ VALIDATION_SETS: Mapping[str, QuestionSet] = MappingProxyType(
     }
 )
 
-# Drawn after verifiers, rounds and thresholds were frozen, for the tables of selectors and rounds.
+# Drawn after verifiers, rounds and thresholds were frozen, for the tables of selectors and rounds;
+# those with a 2 after it was chosen what `gated` refines and where a refinement stops.
 FRESH_SETS: Mapping[str, QuestionSet] = MappingProxyType(
     {
         "fresh_easy": QuestionSet(
@@ -84,6 +85,20 @@ FRESH_SETS: Mapping[str, QuestionSet] = MappingProxyType(
             "part of GSM8K's training file held out from training",
             GSM8K,
             without=(GSM8K,),
+        ),
+        "fresh2_easy": QuestionSet(
+            920_001,
+            1000,
+            "gsm_symbolic, unseen numbers, easy tier",
+            "easy",
+            without=("easy", "all", "fresh_easy", "fresh_all"),
+        ),
+        "fresh2_all": QuestionSet(
+            920_002,
+            1000,
+            "gsm_symbolic, unseen numbers, all tiers",
+            "all",
+            without=("easy", "all", "fresh_easy", "fresh_all"),
         ),
     }
 )

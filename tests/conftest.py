@@ -15,6 +15,34 @@ settings.register_profile("glore", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("glore")
 
 
+# Files that take longest: they start first, so that no process works on one when the others end.
+LONGEST = (
+    "tests/loadtest/test_profiles.py",
+    "tests/service/faults/test_table.py",
+    "tests/models/recipes/test_killed.py",
+    "tests/loadtest/test_profiles_fail.py",
+    "tests/models/sampling/test_pool.py",
+    "tests/models/recipes/test_leakage.py",
+    "tests/service/test_memory.py",
+    "tests/service/test_hung_roles.py",
+    "tests/models/sampling/test_ray.py",
+    "tests/clients/test_third_party.py",
+    "tests/service/test_fuzz.py",
+    "tests/models/evaluation/test_kept_selectors.py",
+)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first. Live tests with the fixture `service` share a process, others a file's."""
+    ranks = {name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.nodeid.partition("::")[0], len(ranks)))
+    for item in items:
+        if item.get_closest_marker("live") is not None:
+            shared = "service" in getattr(item, "fixturenames", ())
+            item.add_marker(pytest.mark.xdist_group("service" if shared else item.path.name))
+
+
 @pytest.fixture
 def interruptible() -> Iterator[None]:
     """SIGINT is a KeyboardInterrupt, even where the shell has it ignored (a job in background)."""

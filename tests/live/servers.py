@@ -10,13 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-import pytest
 
 from glore_models.serving.engines import HERE, SERVER, cpu_environment
 from glore_models.serving.processes import Launch
 from glore_models.serving.stack import Stack
-
-from . import tiny
 
 PATIENCE = 600.0  # seconds for one answer of a loaded machine
 
@@ -70,13 +67,3 @@ def running(logs: Path, *servers: TinyServer) -> Iterator[None]:
             stack.start(server.launch)
         stack.wait_ready([server.name for server in servers], lambda _what, _detail: None)
         yield
-
-
-@contextmanager
-def sequence_classifier(folders: pytest.TempPathFactory) -> Iterator[TinyServer]:
-    """A sequence-classification reward model, served as `orm`."""
-    checkpoint = folders.mktemp("reward")
-    tiny.save_sequence_classifier(checkpoint)
-    one = tiny_server("orm", checkpoint, "--runner", "pooling")
-    with running(folders.mktemp("logs"), one):
-        yield one

@@ -1,8 +1,13 @@
-"""A sequence-classification reward model on real vLLM, against transformers' own class."""
+"""A sequence-classification reward model on real vLLM, against transformers' own class.
+
+The simulated engine classifies in its shape.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import httpx2
 import pytest
 import torch
 from transformers import AutoTokenizer, Qwen3ForSequenceClassification
@@ -13,8 +18,12 @@ from glore.engines.ports import Lease
 from glore.engines.vllm import open_engine
 from glore.formats.qwen_prm import QwenPrmScores
 from glore.formats.sequence_scores import SequenceScores
+from loadtest.simulation.server import running as simulated
+from loadtest.simulation.settings import Simulated
 
-from .servers import PATIENCE, TinyServer, sequence_classifier
+from . import tiny
+from .servers import PATIENCE, TinyServer, running, tiny_server
+from .test_simulator_shapes import shape_of
 
 QUESTION = "Tom has 3 boxes with 12 pens each. How many pens has he?"
 SOLUTIONS = ("3 + 12 = 15\n#### 15", "3 x 12 = 36\n#### 36", "I do not know.", "3 x 12 = 36\n\n36")
@@ -22,19 +31,22 @@ SOLUTIONS = ("3 + 12 = 15\n#### 15", "3 x 12 = 36\n#### 36", "I do not know.", "
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TinyServer]:
-    with sequence_classifier(tmp_path_factory) as one:
+    checkpoint = tmp_path_factory.mktemp("reward")
+    tiny.save_sequence_classifier(checkpoint)
+    one = tiny_server("orm", checkpoint, "--runner", "pooling")
+    with running(tmp_path_factory.mktemp("logs"), one):
         yield one
+
+
+def turns(solution: str) -> list[dict[str, str]]:
+    return [{"role": "user", "content": QUESTION}, {"role": "assistant", "content": solution}]
 
 
 def in_transformers(folder: Path, solution: str) -> float:
     """The logistic function of the reward of the two turns."""
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = Qwen3ForSequenceClassification.from_pretrained(folder, dtype=torch.float32).eval()
-    turns = [
-        {"role": "user", "content": QUESTION},
-        {"role": "assistant", "content": solution},
-    ]
-    text = tokenizer.apply_chat_template(turns, tokenize=False)
+    text = tokenizer.apply_chat_template(turns(solution), tokenize=False)
     with torch.no_grad():
         reward = model(**tokenizer(text, return_tensors="pt", add_special_tokens=False)).logits
     return float(torch.sigmoid(reward[0, 0]))
@@ -55,3 +67,27 @@ async def test_it_fits_its_family_and_is_no_stepwise_model(server: TinyServer) -
         problem = await fitness.stepwise(engine, server.name, QwenPrmScores())(PATIENCE)
     assert problem is not None
     assert "orm merges or splits the separator '<extra_0>'" in problem
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"messages": turns(SOLUTIONS[0])},
+        {"messages": turns(SOLUTIONS[0]), "use_activation": False},
+        {"messages": turns(SOLUTIONS[0]), "model": "nobody"},
+    ],
+)
+async def test_a_classified_text_has_the_shape_of_vllms(
+    server: TinyServer, body: dict[str, Any]
+) -> None:
+    async with simulated(Simulated()) as (_, url), httpx2.AsyncClient(timeout=PATIENCE) as client:
+        real, ours = [
+            await client.post(f"{each}/classify", json={"model": "orm", **body})
+            for each in (server.url, url)
+        ]
+    assert ours.status_code == real.status_code
+    assert ours.headers["content-type"] == real.headers["content-type"]
+    assert shape_of(ours.json()) == shape_of(real.json())
+    theirs, values = (answer.json().get("data", [{}])[0] for answer in (real, ours))
+    assert values.get("num_classes") == theirs.get("num_classes")
+    assert values.get("label") == theirs.get("label")

@@ -35,9 +35,11 @@ develop: $(DEV_ENV)  ## what training, tables and tests need, without running th
 # Most tests wait more than they compute. Live tests share one service; what starts servers of its own runs beside it.
 test: $(DEV_ENV)  ## all tests, those against real vLLM servers included; ARGS="-m 'not live'"
 ifdef ARGS
-	@exec $(BIN)/python -m pytest $(ARGS)
+	@unset PYTHONDONTWRITEBYTECODE
+	exec $(BIN)/python -m pytest $(ARGS)
 else
-	@$(BIN)/python -m pytest -n 5 --dist loadfile --no-loadscope-reorder -m "not live"
+	@unset PYTHONDONTWRITEBYTECODE  # hundreds of processes start
+	$(BIN)/python -m pytest -n 5 --dist loadfile --no-loadscope-reorder -m "not live"
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m live
 endif
 

@@ -194,16 +194,14 @@ def _framings() -> Iterator[tuple[str, bytes]]:
     yield "pipelined", request(b"GET", b"/livez") * 6_000
 
 
-HOSTILE: Final = dict(
-    [
-        *_bodies(b"/solve", _ASKED),
-        *_bodies(_CHAT, _CHATTED),
-        *_chats(),
-        *_batches(),
-        *_heads(),
-        *_framings(),
-    ]
-)
+def hostile() -> Iterator[tuple[str, bytes]]:
+    """All of them, each made when it is wanted."""
+    yield from _bodies(b"/solve", _ASKED)
+    yield from _bodies(_CHAT, _CHATTED)
+    for some in (_chats, _batches, _heads, _framings):
+        yield from some()
+
+
 # What is taken, and as much as may be taken.
 LARGEST: Final = {
     "a batch": json.dumps(

@@ -10,7 +10,7 @@ import pytest
 
 from loadtest.simulation.server import running
 from loadtest.simulation.settings import Simulated
-from tests.service.hostile import HOSTILE, LARGEST, request
+from tests.service.hostile import LARGEST, hostile, request
 from tests.service.processes import START_S, Served, served
 
 LIVEZ = request(b"GET", b"/livez", b"Connection: close")
@@ -22,7 +22,7 @@ async def test_no_request_holds_up_the_others() -> None:
     held = {}
     async with running(Simulated()) as (_, engine), served(engine) as gateway:
         await _holds(gateway, LIVEZ)  # what is done once
-        for name, message in HOSTILE.items():
+        for name, message in hostile():
             held[name] = await _holds(gateway, message)
         for name, body in LARGEST.items():
             held[name] = await _holds(gateway, request(b"POST", b"/solve/batch", body=body))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from glore.formats.chat import ChatPrompts
 from glore.verifiers.arithmetic import Arithmetic
 from glore.verifiers.checking import RefutedStepStop, check
 from glore.verifiers.ports import Finding
@@ -121,7 +122,7 @@ def test_all_checks_of_a_text_together_are_linear_in_it() -> None:
 
 
 def test_a_flood_of_lines_holds_nobody_up() -> None:
-    stop = RefutedStepStop((Arithmetic(),), "", "", str.strip)
+    stop = RefutedStepStop((Arithmetic(),), "", "", ChatPrompts().read)
     started = time.process_time()
-    assert stopped_at(stop, *["1+1=2\n"] * 20_000) is None
+    assert stopped_at(stop, *["1+1=2\n\n"] * 20_000) is None
     assert time.process_time() - started < 0.5

@@ -63,11 +63,11 @@ class RefutedStepStop:
         return stops
 
     def _refuted(self, text: str) -> bool:
-        solution = self.prefix + self.read(text)
-        if not _GROWTH * self._checked <= len(solution) <= _IN_LOOP:
+        length = len(self.prefix) + len(text)
+        if not _GROWTH * self._checked <= length <= _IN_LOOP:
             return False
-        self._checked = len(solution)
-        steps = [step.text for step in split_steps(solution)]
+        self._checked = length
+        steps = [step.text for step in split_steps(self.prefix + self.read(text))]
         return bool(_check(self.verifiers, self.question, steps))
 
 

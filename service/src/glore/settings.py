@@ -178,8 +178,8 @@ class Settings(BaseSettings):
         ge=0,
         le=1,
         allow_inf_nan=False,
-        description="A candidate passes where no step scores lower. It goes before the file; "
-        "without both it is the threshold.",
+        description="Without verifiers a candidate passes where no step scores lower. It goes "
+        "before the file; without both it is the threshold.",
     )
     strategy: Strategy = Field(
         default=Strategy.GLORE, description="The strategy of requests that name none."
@@ -355,10 +355,10 @@ class Settings(BaseSettings):
 
     @property
     def draft_gate(self) -> float:
-        """`gated` takes a draft with no step score below it: GLORE_GATE, else the bundle's.
+        """`gated` without verifiers takes a draft with no step score below it.
 
-        Without either, or when GLORE_THRESHOLD says that the file's thresholds are not wanted,
-        it is the threshold of a first error.
+        GLORE_GATE, else the bundle's. Without either, or when GLORE_THRESHOLD says that the file's
+        thresholds are not wanted, it is the threshold of a first error.
         """
         if self.gate is not None:
             return self.gate

@@ -39,7 +39,7 @@ ifdef ARGS
 	exec $(BIN)/python -m pytest $(ARGS)
 else
 	@unset PYTHONDONTWRITEBYTECODE  # hundreds of processes start
-	$(BIN)/python -m pytest -n 5 --dist loadfile --no-loadscope-reorder -m "not live"
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not live"
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m live
 endif
 

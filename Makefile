@@ -32,7 +32,7 @@ environment: $(RUN_ENV)  ## what `make run` needs, without running it
 
 develop: $(DEV_ENV)  ## what training, tables and tests need, without running them
 
-# Most tests wait more than they compute. Live tests share one service; what starts servers of its own runs beside it.
+# A live test has both cores for its vLLM servers; the others wait more than they compute.
 test: $(DEV_ENV)  ## all tests, those against real vLLM servers included; ARGS="-m 'not live'"
 ifdef ARGS
 	@unset PYTHONDONTWRITEBYTECODE
@@ -40,7 +40,7 @@ ifdef ARGS
 else
 	@unset PYTHONDONTWRITEBYTECODE  # hundreds of processes start
 	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not live"
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m live
+	$(BIN)/python -m pytest -m live
 endif
 
 check: lint test  ## lint and test: what has to pass before a commit

@@ -32,15 +32,10 @@ LONGEST = (
 )
 
 
-@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first. Live tests with the fixture `service` share a process, others a file's."""
+    """The longest files first."""
     ranks = {name: rank for rank, name in enumerate(LONGEST)}
     items.sort(key=lambda item: ranks.get(item.nodeid.partition("::")[0], len(ranks)))
-    for item in items:
-        if item.get_closest_marker("live") is not None:
-            shared = "service" in getattr(item, "fixturenames", ())
-            item.add_marker(pytest.mark.xdist_group("service" if shared else item.path.name))
 
 
 @pytest.fixture

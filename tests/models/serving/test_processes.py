@@ -103,6 +103,17 @@ def test_no_orphan_when_the_owner_dies(tmp_path: Path, number: signal.Signals) -
     assert gone(child)
 
 
+def watcher_of(guard: psutil.Process) -> psutil.Process:
+    """The shell beside the guard's child. Between fork and exec it bears the guard's name."""
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        for each in guard.children():
+            if each.name() == "sh":
+                return each
+        time.sleep(0.01)
+    raise AssertionError(guard.children())
+
+
 @pytest.mark.parametrize(
     "who",
     [
@@ -124,7 +135,7 @@ def test_nothing_is_left_whoever_is_killed(tmp_path: Path, who: str) -> None:
         assert child is not None
         guard = child.parent()
         assert guard is not None
-        (watcher,) = (each for each in guard.children() if each.name() == "sh")
+        watcher = watcher_of(guard)
         chain = {
             "owner": psutil.Process(owner.pid),
             "guard": guard,

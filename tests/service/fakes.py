@@ -128,8 +128,9 @@ class FakeGenerator(FakeEngine):
                 for line in self.text.splitlines(keepends=True):
                     written += line
                     if on_text(line):
-                        self.generated_tokens += min(self.tokens, max_tokens)
-                        return Generation((Completion(written, STOPPED),), 20, self.tokens)
+                        used = min(self.tokens, max_tokens)
+                        self.generated_tokens += used
+                        return Generation((Completion(written, STOPPED),), 20, used)
                     await asyncio.sleep(0)
             await self.work(request, lease)
         except BaseException as error:

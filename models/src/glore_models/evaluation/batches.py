@@ -226,12 +226,13 @@ def written(text: TextRow, on_text: OnText | None) -> tuple[Completion, int]:
 
     Of a text that `on_text` stops, the tokens are estimated: its share of the characters.
     """
-    so_far = ""
-    for line in text.text.splitlines(keepends=True) if on_text else ():
-        so_far += line
-        if on_text and on_text(line):
-            tokens = math.ceil(text.tokens * len(so_far) / len(text.text))
-            return Completion(so_far, STOPPED), tokens
+    if on_text is not None:
+        so_far = ""
+        for line in text.text.splitlines(keepends=True):
+            so_far += line
+            if on_text(line):
+                tokens = math.ceil(text.tokens * len(so_far) / len(text.text))
+                return Completion(so_far, STOPPED), tokens
     return Completion(text.text, "stop" if text.finished else "length"), text.tokens
 
 

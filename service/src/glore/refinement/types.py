@@ -73,7 +73,7 @@ PLANS: Final[Mapping[Strategy, Plan]] = MappingProxyType(
 def gate_of(strategy: Strategy, gate: float, *, verified: bool) -> float | None:
     """The gate that a job gets: none where verifiers say which draft a gated strategy refines.
 
-    They were chosen over step scores on validation questions.
+    They were chosen over step scores (docs/log.md).
     """
     return None if PLANS[strategy].gated and verified else gate
 
